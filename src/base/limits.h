@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits.h - every cap in the program, in one place. Sizes in bytes unless the name says otherwise. */
+#pragma once
+
+enum {
+    /* parsers */
+    WR_LIMIT_JSON_DEPTH = 64,
+    WR_LIMIT_YAML_DEPTH = 32,
+    WR_LIMIT_YAML_NODES = 200000,      /* nodes after alias expansion */
+    WR_LIMIT_DELTA_LINE = 16 << 20,    /* one action of a Delta log */
+    WR_LIMIT_DELTA_COLUMNS = 10000,
+    /* HTTP */
+    WR_LIMIT_HTTP_HEAD = 32 << 10,     /* request line and headers together */
+    WR_LIMIT_HTTP_HEADERS = 100,       /* count */
+    WR_LIMIT_HTTP_TARGET = 8 << 10,
+    WR_LIMIT_HTTP_CHUNK_LINE = 256,    /* chunk size line with extensions */
+    WR_LIMIT_HTTP_TRAILER = 8 << 10,
+    WR_LIMIT_HTTP_BODY_API = 1 << 20,
+    WR_LIMIT_HTTP_BODY_INFER = 64 << 20,
+    WR_LIMIT_HTTP_CONNECTIONS = 10000, /* count, whole process */
+    WR_LIMIT_HTTP_PER_IP = 4096,       /* count */
+    WR_LIMIT_HTTP_PIPELINE = 64,       /* requests in flight on a connection */
+    WR_LIMIT_SSE_BACKLOG = 256 << 10,  /* unsent bytes before a slow reader is dropped */
+    /* time */
+    WR_LIMIT_HTTP_HEAD_MS = 10000,     /* first byte of a request to end of its head: absolute */
+    WR_LIMIT_HTTP_IDLE_MS = 75000,     /* keep-alive */
+    WR_LIMIT_HTTP_BODY_GRACE_MS = 10000,
+    WR_LIMIT_HTTP_BODY_MIN_RATE = 1024, /* bytes per second after the grace */
+    WR_LIMIT_HTTP_WRITE_MS = 30000,    /* no progress of a response */
+    /* memory */
+    WR_LIMIT_FILE_CONFIG = 4 << 20,    /* a YAML or JSON file of the user's */
+    WR_LIMIT_NAME = 255,               /* dataset, model, endpoint, stage name */
+    WR_LIMIT_ID = 128,                 /* prediction id */
+    WR_LIMIT_DICT = 1 << 22,           /* distinct strings of one column held in memory */
+    WR_LIMIT_RECORD = 1 << 20,         /* one record of the append log */
+    WR_LIMIT_LABELS = 100000,          /* labels in one request, count */
+    WR_LIMIT_ROWS_INFER = 100000,      /* rows in one inference request, count */
+    WR_LIMIT_STAGES = 10000,           /* stages of one pipeline, count */
+};
