@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* package.h - what training emits and serving loads: a folder, kept as an object tree.
+ *
+ *   MLmodel         so that MLflow's tools know it          model.trees   the learner's own file (calc/trees.h)
+ *   weir.json       view, signature, dictionary of categories, learner, options, metrics, parents, footprint
+ *   golden.json     rows with their expected outputs        card.md       model card
+ *
+ * Declarative only: nothing in a package is executed. Loading checks every part and replays the golden rows; a mismatch is WEIR_ECORRUPT.
+ * A loaded package is immutable and may be used from any thread.
+ */
+#pragma once
+#include "calc/trees.h"
+#include "core/model.h"
+#include "core/view.h"
+
+typedef struct {
+    char *name;
+    const wr_view *view;
+    size_t *use; size_t nuse;       /* which features of the view the learner sees, in order */
+    wr_map *dict;                   /* per used feature: category text -> code (order of the map); empty for numbers */
+    wr_trees *trees;
+    char *created, *run_id;
+    char *metrics_json, *options_json, *parents_json; /* objects */
+} wr_package_parts;
+
+typedef struct wr_package wr_package;
+
+/* Write the folder and store it: object id in `id`. golden: up to 100 rows of raw features taken from `rows` (columns by name). */
+int wr_package_save(char id[65], wr_project *p, const wr_package_parts *parts, const wr_frame *golden, wr_err *err);
+int wr_package_load(wr_package **out, wr_project *p, const char *id, wr_err *err);
+void wr_package_free(wr_package *k);
+const wr_package_parts *wr_package_get(const wr_package *k);
+const char *wr_package_id(const wr_package *k);
+
+/* Learner's input from feature columns (by name; F32/F64 or TEXT) -> float columns with codes; the one place where text becomes codes. */
+int wr_package_encode(float **cols, const wr_package_parts *parts, const wr_frame *features, wr_arena *a, wr_err *err);
+/* Probability for one row of view features as wr_online_row gives them. No allocation. */
+double wr_package_predict_row(const wr_package *k, const float *num, const wr_str *text);
+/* Probabilities for a frame of features. */
+int wr_package_predict(double *out, const wr_package *k, const wr_frame *features, wr_pool *pool, wr_err *err);

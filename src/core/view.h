@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* view.h - a feature view: how each feature is computed from a row, the same code in training, evaluation and serving.
+ *
+ *   view: flights_features            # name; the dataset that `weir feature build` writes
+ *   source: flights_clean             # dataset of entity rows
+ *   time: date                        # column: when the prediction is made
+ *   keep: [delay]                     # more columns to carry along, not features
+ *   label: {name: late, of: delay, above: 15}
+ *   known_at: "date + ..."            # SQL over the source: when the label becomes known
+ *   events:                           # what the aggregates are made of, and when each is known
+ *     source: flights_clean
+ *     time: "date + ..."              # SQL
+ *     values: {delay: {of: delay, clip: [-60, 240]}, late: {of: delay, above: 15}}
+ *   features:
+ *     - {name: minute, op: minute_of_day, of: date}
+ *     - {name: origin, op: category, of: origin}
+ *     - {name: origin_delay_3h, op: mean, of: delay, key: origin, over: 3h}
+ *     - {name: inbound_late_3h, op: mean, of: late, key: origin, event_key: destination, over: 3h}
+ *     - {name: all_delay_3h, op: mean, of: delay, over: 3h}
+ *
+ * Row operations (of: a column): number, category, minute_of_day, hour, weekday (Monday 0), day_of_year, month. Aggregates (of: an
+ * event value): mean, sum, count, share over the window (t - over, t] of events whose time is <= t, for the row's key (a column or
+ * a list; no key = all events). Missing input gives a missing feature (NaN); an empty window too, but count gives 0.
+ * Every feature is a float, except categories, which are text here and become codes by the package's dictionary.
+ */
+#pragma once
+#include "base/pool.h"
+#include "calc/frame.h"
+#include "calc/window.h"
+#include "codec/json.h"
+#include "codec/yaml.h"
+#include "core/project.h"
+
+enum { WR_VIEW_KEYS = 4 };
+
+typedef struct wr_view_op wr_view_op; /* name, summary, kind, function: the list is in view_ops.c */
+typedef struct {
+    char *name;
+    const wr_view_op *op;
+    char *of;                       /* row column, or event value of an aggregate */
+    int value;                      /* aggregate: index into values */
+    int group;                      /* aggregate: index into groups */
+    char *key[WR_VIEW_KEYS]; int nkey; /* aggregate: columns of the row */
+    int64_t over_us;
+    bool category;
+} wr_view_feature;
+typedef struct { char *name, *of; bool has_above; double above; bool has_clip; double clip_lo, clip_hi; } wr_view_value;
+typedef struct { char *key[WR_VIEW_KEYS]; int nkey; int64_t horizon_us; } wr_view_group; /* events indexed by these columns of the event */
+
+typedef struct wr_view {
+    char *name, *source, *time, *known_at, *label;
+    wr_view_value label_of;         /* label.of empty = no label */
+    char **keep; size_t nkeep;
+    char *event_source, *event_time;
+    wr_view_value *values; size_t nvalues;
+    wr_view_group *groups; size_t ngroups;
+    wr_view_feature *features; size_t nfeatures;
+    char **request; wr_type *request_type; size_t nrequest; /* row columns needed: time, of, keys; type TS, F64 or TEXT */
+    char **event_columns; size_t nevent_columns; /* columns an event must bring: keys and `of` of values */
+    char hash[65];                  /* SHA-256 of the canonical JSON */
+} wr_view;
+
+/* From YAML; everything in `a`. Errors at file:line:column, unknown keys and ops with did-you-mean. */
+int wr_view_parse(wr_view **out, wr_arena *a, const wr_yaml *y, wr_err *err);
+int wr_view_load(wr_view **out, wr_arena *a, const char *path, wr_err *err);
+/* Canonical JSON (kept in packages) and back. */
+void wr_view_json(wr_buf *out, const wr_view *v);
+int wr_view_from_json(wr_view **out, wr_arena *a, yyjson_val *j, wr_err *err);
+
+/* Batch: `rows` has the request columns (TS, F64, TEXT), `events` has `_time` (TS), the key columns (TEXT) and value columns (F64).
+ * Adds one column per feature to `out` (F32, or TEXT for categories), nrows rows. */
+int wr_view_compute(wr_frame *out, const wr_view *v, const wr_frame *rows, const wr_frame *events, wr_pool *pool, wr_err *err);
+
+/* Online state: one wr_window per group. Not locked. */
+typedef struct wr_online wr_online;
+int wr_online_new(wr_online **out, const wr_view *v, wr_err *err);
+void wr_online_free(wr_online *o);
+/* An event: its time and the event columns in order of v->event_columns (numbers as text are not accepted: num for values, text for keys). */
+typedef struct { double num; wr_str text; int64_t ts; bool missing; } wr_cell;
+int wr_online_add(wr_online *o, int64_t time_us, const wr_cell *event, wr_err *err);
+/* One row: cells in order of v->request. Writes nfeatures floats; text of categories to `text` (nfeatures slots, slices of the cells). */
+void wr_online_row(const wr_online *o, const wr_cell *request, float *num, wr_str *text);
+int wr_online_save(const wr_online *o, wr_buf *out, wr_err *err);
+int wr_online_load(wr_online **out, const wr_view *v, wr_str bytes, wr_err *err); /* WEIR_ECONFLICT if of another view */
+int64_t wr_online_newest(const wr_online *o);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_server.h - HTTP/1.1 server on epoll: keep-alive, pipelining, chunked bodies both ways, limits, absolute deadlines.
+ *
+ * One or more loop threads (SO_REUSEPORT); a connection lives on one loop. Bytes are parsed by codec/http.h and nothing else
+ * decides what is a request. The protocol is behind struct wr_conn_ops inside this room, so that HTTP/2 can be added on the
+ * same port by looking at the first bytes.
+ *
+ * A request is answered in one of three ways by its handler, on the loop thread of its connection:
+ *   wr_http_reply()   at once;
+ *   wr_http_defer()   later, from any thread, by wr_http_finish() (the loop is woken by message);
+ *   wr_http_stream()  a chunked response written piece by piece (server-sent events), from any thread.
+ * Rounds: a loop reads all ready connections, runs their handlers, then calls `round_end` once, then sends. Replies made in the
+ * round are held back until round_end returned: a group commit acknowledges nothing early. If round_end returns an error, replies
+ * marked `durable` in this round become 503.
+ *
+ * Bodies: `route` is called when the head is complete and says how the body arrives: buffered up to a cap (413 beyond), or handed
+ * on in pieces. A body that nobody wants is read and dropped up to a cap, else the connection is closed.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "codec/http.h"
+
+typedef struct wr_http_server wr_http_server;
+typedef struct wr_http_req wr_http_req;
+
+typedef struct wr_http_route {
+    void (*handle)(wr_http_req *r);                            /* whole body is there (or it was streamed); must answer */
+    size_t body_max;                                           /* buffered body cap; 413 beyond */
+    int (*body)(wr_http_req *r, wr_str piece);                 /* not NULL: streaming; < 0 aborts with that HTTP status (-4xx) */
+    void *arg;
+} wr_http_route;
+
+typedef struct {
+    const char *host;                                          /* "127.0.0.1" when NULL */
+    int port;                                                  /* 0 = any free */
+    int loops;                                                 /* 0 = 1 */
+    size_t max_connections, max_per_ip;                        /* 0 = limits.h */
+    int head_ms, idle_ms, write_ms, body_grace_ms;             /* 0 = limits.h */
+    /* Chooses the route of a request; must fill `out`. A NULL out->handle is answered 404. */
+    void (*route)(void *ctx, wr_http_req *r, wr_http_route *out);
+    /* End of a loop's round, only called when a handler ran. NULL = none. */
+    int (*round_end)(void *ctx, int loop);
+    /* About once a second on loop 0. NULL = none. */
+    void (*tick)(void *ctx);
+    void *ctx;
+} wr_http_server_opt;
+
+/* Binds and listens (port in use: WEIR_EEXIST with a hint); serves after run(). */
+int wr_http_server_open(wr_http_server **out, const wr_http_server_opt *opt, wr_err *err);
+int wr_http_server_port(const wr_http_server *s);
+/* Runs the loops: loop 0 in the caller, the others in threads. Returns after stop() when in-flight requests are answered or
+ * after drain_ms. */
+int wr_http_server_run(wr_http_server *s, wr_err *err);
+void wr_http_server_stop(wr_http_server *s, int drain_ms);     /* async-signal-safe, any thread */
+void wr_http_server_close(wr_http_server *s);
+
+/* The request, valid until it is answered. */
+const wr_http_head *wr_http_req_head(const wr_http_req *r);
+wr_str wr_http_req_body(const wr_http_req *r);                 /* buffered bodies */
+wr_arena *wr_http_req_arena(wr_http_req *r);                   /* lives as long as the request */
+void *wr_http_req_arg(const wr_http_req *r);                   /* route.arg */
+void *wr_http_req_ctx(const wr_http_req *r);                   /* opt.ctx */
+int wr_http_req_loop(const wr_http_req *r);
+const char *wr_http_req_peer(const wr_http_req *r);            /* "127.0.0.1" */
+void wr_http_req_set_user(wr_http_req *r, void *user);         /* a place for a streaming handler's state */
+void *wr_http_req_user(const wr_http_req *r);
+
+typedef struct {
+    int status;                                                /* 0 = 200 */
+    const char *type;                                          /* Content-Type; NULL = application/json */
+    const char *headers;                                       /* more "Name: value\r\n" lines, or NULL */
+    bool durable;                                              /* must not be sent if round_end fails */
+    bool close;                                                /* end the connection after it */
+} wr_http_reply_opt;
+
+/* Answer now; body is copied. HEAD requests get the length only. */
+void wr_http_reply(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body);
+/* {"error": "..."} with the status of the error code; hint in the body as "hint". */
+void wr_http_reply_err(wr_http_req *r, const wr_err *e);
+/* Keep `r` and answer later from any thread. */
+void wr_http_defer(wr_http_req *r);
+void wr_http_finish(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body); /* frees r */
+
+/* Streaming response. `write` returns 0, or WEIR_ECANCELED when the peer went away or is too slow (WR_LIMIT_SSE_BACKLOG). */
+typedef struct wr_http_stream wr_http_stream;
+wr_http_stream *wr_http_stream_open(wr_http_req *r, const wr_http_reply_opt *opt);
+int wr_http_stream_write(wr_http_stream *s, wr_str piece);
+void wr_http_stream_close(wr_http_stream *s);
+/* One server-sent event: "id", "event", "data" (data lines are split). */
+int wr_http_sse(wr_http_stream *s, int64_t id, const char *event, wr_str data);
+
+typedef struct { uint64_t connections, accepted, requests, errors_4xx, errors_5xx, bytes_in, bytes_out, rounds; } wr_http_stats;
+void wr_http_server_stats(const wr_http_server *s, wr_http_stats *out);

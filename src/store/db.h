@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* db.h - the records: one SQLite file in WAL mode, any number of reading threads, one writer thread with group commit.
+ *
+ * Writes are closures: they are queued, the writer thread runs all that are waiting inside one transaction (each in a savepoint, so
+ * one that fails is rolled back alone), commits with synchronous=FULL and only then reports success to each caller. Two processes
+ * may share the file: BEGIN IMMEDIATE with a busy timeout of 10 s.
+ * Migrations are an array of SQL texts; user_version says how many were applied; a newer file than the program is refused.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+typedef struct wr_db wr_db;
+typedef struct wr_stmt wr_stmt;
+
+typedef struct { const char *const *migrations; int n; bool read_only; } wr_db_opt;
+int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err);
+void wr_db_close(wr_db *db);                                   /* waits for queued writes */
+
+/* Run `fn` in the writer's transaction and wait until it is durable. fn returns 0 or a negative code (rolled back).
+ * Called on the writer thread; must not call wr_db_write itself. */
+typedef int (*wr_db_fn)(wr_db *db, void *arg, wr_err *err);
+int wr_db_write(wr_db *db, wr_db_fn fn, void *arg, wr_err *err);
+/* The same without waiting; `done` is called on the writer thread after the commit (or failure). */
+int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg, int rc, const wr_err *err), wr_err *err);
+
+/* Statements: cached per thread by SQL text. Inside a write fn they run on the writer's connection, elsewhere on a reader's.
+ *   wr_stmt *s; WR_TRY(wr_db_prepare(db, &s, "SELECT id FROM runs WHERE name = ?", err));
+ *   wr_bind_cstr(s, 1, name); while ((rc = wr_step(s, err)) > 0) { ... wr_stmt_str(s, 0) ... } wr_stmt_done(s); */
+int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err);
+void wr_bind_i64(wr_stmt *s, int at, int64_t v);
+void wr_bind_f64(wr_stmt *s, int at, double v);
+void wr_bind_str(wr_stmt *s, int at, wr_str v);                /* text is copied */
+void wr_bind_cstr(wr_stmt *s, int at, const char *v);          /* NULL binds NULL */
+int wr_step(wr_stmt *s, wr_err *err);                          /* 1 = a row, 0 = end, < 0 error */
+int64_t wr_stmt_i64(wr_stmt *s, int at);
+double wr_stmt_f64(wr_stmt *s, int at);
+wr_str wr_stmt_str(wr_stmt *s, int at);                         /* valid until the next step */
+bool wr_stmt_null(wr_stmt *s, int at);
+void wr_stmt_done(wr_stmt *s);                                 /* reset and give back */
+/* One statement without rows: formats are for table names only, never for values. */
+int wr_db_exec(wr_db *db, const char *sql, wr_err *err);
+int64_t wr_db_last_id(wr_db *db);                              /* inside a write fn */
