@@ -4,8 +4,8 @@
  *   current -> block -> block -> ...      one of them is `first`, which wr_arena_clear() keeps
  *
  * Invariants: (1) sum of block sizes, headers included, is `held` <= cap; (2) `used` of a block is a multiple of ALIGN;
- * (3) an allocation that would waste much of the current block gets a block of its own *behind* the current one, so the room
- * left in the current block stays in use. Under AddressSanitizer the part not handed out is poisoned.
+ * (3) an allocation that would waste much of the current block gets a block of its own *behind* the current one, so the
+ * room left in the current block stays in use. Under AddressSanitizer the part not handed out is poisoned.
  */
 #include "base/arena.h"
 
@@ -22,7 +22,7 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
@@ -42,7 +42,8 @@ struct wr_arena {
     bool failed;
 };
 
-wr_arena *wr_arena_new(size_t cap) {
+wr_arena *wr_arena_new(size_t cap)
+{
     wr_arena *a = wr_calloc(1, sizeof *a);
     if (!a) return NULL;
     a->cap = cap;
@@ -50,12 +51,14 @@ wr_arena *wr_arena_new(size_t cap) {
     return a;
 }
 
-static void block_free(block *b) {
+static void block_free(block *b)
+{
     ASAN_UNPOISON_MEMORY_REGION(b->data, b->size);
     wr_free(b);
 }
 
-void wr_arena_free(wr_arena *a) {
+void wr_arena_free(wr_arena *a)
+{
     if (!a) return;
     for (block *b = a->current, *next; b; b = next) {
         next = b->next;
@@ -66,7 +69,8 @@ void wr_arena_free(wr_arena *a) {
 
 void wr_arena_free_ref(wr_arena **a) { wr_arena_free(*a); }
 
-void wr_arena_clear(wr_arena *a) {
+void wr_arena_clear(wr_arena *a)
+{
     for (block *b = a->current, *next; b; b = next) {
         next = b->next;
         if (b != a->first) block_free(b);
@@ -86,7 +90,8 @@ bool wr_arena_failed(const wr_arena *a) { return a->failed; }
 size_t wr_arena_used(const wr_arena *a) { return a->used; }
 
 /* A block with room for n bytes and, if it can be, `want` bytes in all; NULL past the cap or out of memory. */
-static block *block_new(wr_arena *a, size_t n, size_t want) {
+static block *block_new(wr_arena *a, size_t n, size_t want)
+{
     if (n > SIZE_MAX / 2) return NULL;
     size_t size = n + sizeof(block);
     size_t room = a->cap ? a->cap - a->held : SIZE_MAX;
@@ -101,7 +106,8 @@ static block *block_new(wr_arena *a, size_t n, size_t want) {
 }
 
 /* The block to take n bytes (a multiple of ALIGN) from. */
-static block *block_for(wr_arena *a, size_t n) {
+static block *block_for(wr_arena *a, size_t n)
+{
     block *cur = a->current;
     if (cur && cur->size - cur->used >= n) return cur;
     if (cur && n > a->next_size / 4) {
@@ -120,7 +126,8 @@ static block *block_for(wr_arena *a, size_t n) {
     return b;
 }
 
-void *wr_arena_alloc(wr_arena *a, size_t n) {
+void *wr_arena_alloc(wr_arena *a, size_t n)
+{
     size_t want = n ? n : 1;
     size_t rounded = want > SIZE_MAX / 2 ? 0 : (want + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     block *b = rounded ? block_for(a, rounded) : NULL;
@@ -135,7 +142,8 @@ void *wr_arena_alloc(wr_arena *a, size_t n) {
     return p;
 }
 
-void *wr_arena_calloc(wr_arena *a, size_t count, size_t size) {
+void *wr_arena_calloc(wr_arena *a, size_t count, size_t size)
+{
     size_t n;
     if (__builtin_mul_overflow(count, size, &n)) {
         a->failed = true;
@@ -145,7 +153,8 @@ void *wr_arena_calloc(wr_arena *a, size_t count, size_t size) {
     return p ? memset(p, 0, n) : NULL;
 }
 
-wr_str wr_arena_str(wr_arena *a, wr_str s) {
+wr_str wr_arena_str(wr_arena *a, wr_str s)
+{
     char *p = s.n < SIZE_MAX ? wr_arena_alloc(a, s.n + 1) : NULL;
     if (!p) return (wr_str){0};
     if (s.n) memcpy(p, s.p, s.n);
@@ -155,11 +164,13 @@ wr_str wr_arena_str(wr_arena *a, wr_str s) {
 
 char *wr_arena_strdup(wr_arena *a, const char *s) { return s ? (char *)wr_arena_str(a, wr_str_of(s)).p : NULL; }
 
-char *wr_arena_strndup(wr_arena *a, const char *s, size_t n) {
+char *wr_arena_strndup(wr_arena *a, const char *s, size_t n)
+{
     return s ? (char *)wr_arena_str(a, (wr_str){s, strnlen(s, n)}).p : NULL;
 }
 
-char *wr_arena_printf(wr_arena *a, const char *fmt, ...) {
+char *wr_arena_printf(wr_arena *a, const char *fmt, ...)
+{
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
@@ -170,4 +181,11 @@ char *wr_arena_printf(wr_arena *a, const char *fmt, ...) {
     if (n < 0) a->failed = true;
     va_end(again);
     return p;
+}
+
+void *wr_arena_dup(wr_arena *a, const void *p, size_t n)
+{
+    void *copy = wr_arena_alloc(a, n ? n : 1);
+    if (copy && n) memcpy(copy, p, n);
+    return copy;
 }

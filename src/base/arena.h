@@ -22,6 +22,7 @@ void *wr_arena_alloc(wr_arena *a, size_t n);              /* 16-byte aligned, no
 void *wr_arena_calloc(wr_arena *a, size_t count, size_t size);
 char *wr_arena_strdup(wr_arena *a, const char *s);        /* NULL in, NULL out */
 char *wr_arena_strndup(wr_arena *a, const char *s, size_t n); /* stops at a NUL before n */
+void *wr_arena_dup(wr_arena *a, const void *p, size_t n);   /* copy of n bytes; n = 0 gives a valid pointer */
 wr_str wr_arena_str(wr_arena *a, wr_str s);               /* copy, also NUL-terminated; p = NULL on failure */
 char *wr_arena_printf(wr_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
