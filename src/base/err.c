@@ -22,7 +22,8 @@ static const err_row rows[] = {
 
 static const err_row unknown = {0, 500, 2, "WEIR_EUNKNOWN", "unknown error"};
 
-static const err_row *row_of(int code) {
+static const err_row *row_of(int code)
+{
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].code == code) return &rows[i];
     }
@@ -35,7 +36,8 @@ int wr_err_http(int code) { return row_of(code)->http; }
 int wr_err_exit(int code) { return row_of(code)->exit; }
 
 /* Goes through a copy, because the arguments may point into `err` itself. */
-static void put(char *dst, size_t cap, const char *fmt, va_list ap) {
+static void put(char *dst, size_t cap, const char *fmt, va_list ap)
+{
     char text[1024];
     int n = vsnprintf(text, sizeof text, fmt, ap);
     size_t have = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
@@ -44,13 +46,15 @@ static void put(char *dst, size_t cap, const char *fmt, va_list ap) {
     dst[fit] = 0;
 }
 
-static void set(wr_err *err, int code, const char *fmt, va_list ap) {
+static void set(wr_err *err, int code, const char *fmt, va_list ap)
+{
     put(err->msg, sizeof err->msg, fmt, ap);
     err->code = code;
     err->detail[0] = err->hint[0] = 0;
 }
 
-int wr_err_set(wr_err *err, int code, const char *fmt, ...) {
+int wr_err_set(wr_err *err, int code, const char *fmt, ...)
+{
     if (!err) return code;
     va_list ap;
     va_start(ap, fmt);
@@ -59,34 +63,50 @@ int wr_err_set(wr_err *err, int code, const char *fmt, ...) {
     return code;
 }
 
-static int code_of_errno(int sys) {
+static int code_of_errno(int sys)
+{
     switch (sys) {
     case ENOSPC:
-    case EDQUOT: return WEIR_ENOSPC;
+    case EDQUOT:
+        return WEIR_ENOSPC;
     case EACCES:
     case EPERM:
-    case EROFS: return WEIR_EACCESS;
-    case ENOENT: return WEIR_ENOTFOUND;
-    case EEXIST: return WEIR_EEXIST;
-    case ENOMEM: return WEIR_ENOMEM;
-    case ETIMEDOUT: return WEIR_ETIMEOUT;
-    default: return WEIR_EIO;
+    case EROFS:
+        return WEIR_EACCESS;
+    case ENOENT:
+        return WEIR_ENOTFOUND;
+    case EEXIST:
+        return WEIR_EEXIST;
+    case ENOMEM:
+        return WEIR_ENOMEM;
+    case ETIMEDOUT:
+        return WEIR_ETIMEOUT;
+    default:
+        return WEIR_EIO;
     }
 }
 
-static const char *hint_of_errno(int sys) {
+static const char *hint_of_errno(int sys)
+{
     switch (sys) {
-    case ENOSPC: return "free some space on that file system (see `df -h` and `df -i`) and run the command again";
-    case EDQUOT: return "your disk quota is used up; remove files or ask for more (see `quota`)";
-    case EROFS: return "the file system is mounted read-only; choose a directory you can write to";
+    case ENOSPC:
+        return "free some space on that file system (see `df -h` and `df -i`) and run the command again";
+    case EDQUOT:
+        return "your disk quota is used up; remove files or ask for more (see `quota`)";
+    case EROFS:
+        return "the file system is mounted read-only; choose a directory you can write to";
     case EACCES:
-    case EPERM: return "check owner and mode of the path and of the directories above it (see `namei -l`)";
-    case EMFILE: return "too many open files; raise the limit with `ulimit -n`";
-    default: return "";
+    case EPERM:
+        return "check owner and mode of the path and of the directories above it (see `namei -l`)";
+    case EMFILE:
+        return "too many open files; raise the limit with `ulimit -n`";
+    default:
+        return "";
     }
 }
 
-int wr_err_sys(wr_err *err, int sys, const char *fmt, ...) {
+int wr_err_sys(wr_err *err, int sys, const char *fmt, ...)
+{
     int code = code_of_errno(sys);
     if (!err) return code;
     va_list ap;
@@ -98,7 +118,8 @@ int wr_err_sys(wr_err *err, int sys, const char *fmt, ...) {
     return wr_err_hint(err, code, "%s", hint_of_errno(sys));
 }
 
-int wr_err_detail(wr_err *err, int code, const char *fmt, ...) {
+int wr_err_detail(wr_err *err, int code, const char *fmt, ...)
+{
     if (!err) return code;
     va_list ap;
     va_start(ap, fmt);
@@ -107,7 +128,8 @@ int wr_err_detail(wr_err *err, int code, const char *fmt, ...) {
     return code;
 }
 
-int wr_err_hint(wr_err *err, int code, const char *fmt, ...) {
+int wr_err_hint(wr_err *err, int code, const char *fmt, ...)
+{
     if (!err) return code;
     va_list ap;
     va_start(ap, fmt);
@@ -116,7 +138,8 @@ int wr_err_hint(wr_err *err, int code, const char *fmt, ...) {
     return code;
 }
 
-int wr_err_wrap(wr_err *err, int code, const char *fmt, ...) {
+int wr_err_wrap(wr_err *err, int code, const char *fmt, ...)
+{
     if (!err) return code;
     char before[sizeof err->msg];
     va_list ap;
@@ -133,7 +156,8 @@ int wr_err_wrap(wr_err *err, int code, const char *fmt, ...) {
 
 int wr_err_nomem(wr_err *err) { return wr_err_set(err, WEIR_ENOMEM, "out of memory"); }
 
-_Noreturn void wr_bug(const char *file, int line, const char *what) {
+_Noreturn void wr_bug(const char *file, int line, const char *what)
+{
     fprintf(stderr, "weir: bug at %s:%d: %s\n", file, line, what);
     abort();
 }

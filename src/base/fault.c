@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fault.c - a countdown per kind of fault.
  *
- * `armed` is the only thing read in normal operation. `left` counts down from n: the call that takes it from 1 to 0 is the n-th.
+ * `armed` is the only thing read in normal operation. `left` counts down from n: the call that takes it from 1 to 0 is
+ * the n-th.
  */
 #include "base/fault.h"
 
@@ -21,7 +22,8 @@ typedef struct {
 
 static fault faults[WR_FAULT_KINDS];
 
-void wr_fault_arm(wr_fault_kind kind, long nth, bool sticky) {
+void wr_fault_arm(wr_fault_kind kind, long nth, bool sticky)
+{
     fault *f = &faults[kind];
     atomic_store(&f->armed, false);
     atomic_store(&f->fired, false);
@@ -32,7 +34,8 @@ void wr_fault_arm(wr_fault_kind kind, long nth, bool sticky) {
 
 bool wr_fault_fired(wr_fault_kind kind) { return atomic_load(&faults[kind].fired); }
 
-bool wr_fault_hit(wr_fault_kind kind) {
+bool wr_fault_hit(wr_fault_kind kind)
+{
     fault *f = &faults[kind];
     if (__builtin_expect(!atomic_load_explicit(&f->armed, memory_order_relaxed), 1)) return false;
     long left = atomic_fetch_sub(&f->left, 1);
@@ -40,11 +43,13 @@ bool wr_fault_hit(wr_fault_kind kind) {
     return left == 1 || (left < 1 && atomic_load(&f->sticky));
 }
 
-void wr_fault_crash_point(void) {
+void wr_fault_crash_point(void)
+{
     if (wr_fault_hit(WR_FAULT_CRASH)) _exit(137);
 }
 
-static bool arm_from_text(wr_str item) {
+static bool arm_from_text(wr_str item)
+{
     static const char *const names[WR_FAULT_KINDS] = {
         [WR_FAULT_ALLOC] = "alloc",   [WR_FAULT_WRITE] = "write", [WR_FAULT_FSYNC] = "fsync",
         [WR_FAULT_RENAME] = "rename", [WR_FAULT_CRASH] = "crash",
@@ -61,7 +66,8 @@ static bool arm_from_text(wr_str item) {
     return false;
 }
 
-void wr_fault_from_env(void) {
+void wr_fault_from_env(void)
+{
     const char *spec = getenv("WEIR_FAULT");
     if (!spec || !*spec) return;
     wr_str rest = wr_str_of(spec);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.c - one line a message, written with one write(2). Control characters are escaped, so that text from outside cannot forge a
- * line or drive the terminal. Never allocates; keeps errno. */
+/* log.c - one line a message, written with one write(2). Control characters are escaped, so that text from outside
+ * cannot forge a line or drive the terminal. Never allocates; keeps errno. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -27,14 +27,16 @@ static _Thread_local bool inside; /* a sink that logs would wait for itself */
 
 void wr_log_set_level(wr_log_level least) { atomic_store(&least_level, (int)least); }
 
-void wr_log_set_sink(void (*to)(void *ctx, wr_log_level level, const char *line), void *ctx) {
+void wr_log_set_sink(void (*to)(void *ctx, wr_log_level level, const char *line), void *ctx)
+{
     pthread_mutex_lock(&lock);
     sink = to;
     sink_ctx = ctx;
     pthread_mutex_unlock(&lock);
 }
 
-static int threshold(void) {
+static int threshold(void)
+{
     int level = atomic_load_explicit(&least_level, memory_order_relaxed);
     if (level != LEVEL_UNSET) return level;
     wr_str name = wr_str_of(getenv("WEIR_LOG"));
@@ -47,7 +49,8 @@ static int threshold(void) {
 }
 
 /* Appends text to line[*n], escaped; what does not fit is left out and marked with "...". */
-static void append_escaped(char *line, size_t *n, size_t cap, wr_str text) {
+static void append_escaped(char *line, size_t *n, size_t cap, wr_str text)
+{
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
         char esc[8] = {(char)c, 0};
@@ -58,7 +61,7 @@ static void append_escaped(char *line, size_t *n, size_t cap, wr_str text) {
         }
         size_t add = strlen(esc);
         if (*n + add + 4 > cap) { /* "..." and NUL */
-            line[*n] = (char)c; /* tells whether a character is being cut */
+            line[*n] = (char)c;   /* tells whether a character is being cut */
             *n = wr_str_fit((wr_str){line, *n + 1}, *n).n;
             memcpy(line + *n, "...", 3);
             *n += 3;
@@ -69,7 +72,8 @@ static void append_escaped(char *line, size_t *n, size_t cap, wr_str text) {
     }
 }
 
-static void write_stderr(const char *p, size_t n) {
+static void write_stderr(const char *p, size_t n)
+{
     while (n) {
         ssize_t done = write(STDERR_FILENO, p, n);
         if (done < 0 && errno == EINTR) continue;
@@ -79,7 +83,8 @@ static void write_stderr(const char *p, size_t n) {
     }
 }
 
-static void deliver(wr_log_level level, char *line, size_t n) {
+static void deliver(wr_log_level level, char *line, size_t n)
+{
     if (inside) return;
     inside = true;
     pthread_mutex_lock(&lock);
@@ -94,7 +99,8 @@ static void deliver(wr_log_level level, char *line, size_t n) {
     inside = false;
 }
 
-void wr_log(wr_log_level level, const char *fmt, ...) {
+void wr_log(wr_log_level level, const char *fmt, ...)
+{
     if ((int)level < threshold()) return;
     int saved = errno;
     char text[LINE_MAX_], line[LINE_MAX_], when[WR_TIME_TEXT];

@@ -13,7 +13,8 @@ static int refused(size_t n) { return n > PTRDIFF_MAX || wr_fault_hit(WR_FAULT_A
 
 void *wr_alloc(size_t n) { return refused(n) ? NULL : malloc(n ? n : 1); }
 
-void *wr_calloc(size_t count, size_t size) {
+void *wr_calloc(size_t count, size_t size)
+{
     size_t n;
     if (__builtin_mul_overflow(count, size, &n) || refused(n)) return NULL;
     return n ? calloc(count, size) : calloc(1, 1);
@@ -23,14 +24,16 @@ void *wr_realloc(void *p, size_t n) { return refused(n) ? NULL : realloc(p, n ? 
 
 void wr_free(void *p) { free(p); }
 
-char *wr_strdup(const char *s) {
+char *wr_strdup(const char *s)
+{
     if (!s) return NULL;
     size_t n = strlen(s) + 1;
     char *copy = wr_alloc(n);
     return copy ? memcpy(copy, s, n) : NULL;
 }
 
-void wr_free_ref(void *pp) {
+void wr_free_ref(void *pp)
+{
     void *p;
     memcpy(&p, pp, sizeof p); /* pp is a T **, not a void ** */
     free(p);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* num.c - numbers from text and to text. The program never calls setlocale(), so strtod and printf use '.' everywhere. */
+/* num.c - numbers from text and to text. The program never calls setlocale(), so strtod and printf use '.' everywhere.
+ */
 #include "base/num.h"
 
 #include <float.h>
@@ -8,14 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int bad(wr_err *err, int code, wr_str s, const char *what) {
+static int bad(wr_err *err, int code, wr_str s, const char *what)
+{
     return wr_err_set(err, code, "'%.*s' is %s", WR_STR_FMT(wr_str_fit(s, 80)), what);
 }
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 static bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-int wr_num_i64(int64_t *out, wr_str s, wr_err *err) {
+int wr_num_i64(int64_t *out, wr_str s, wr_err *err)
+{
     bool minus = s.n && *s.p == '-';
     size_t i = s.n && (minus || *s.p == '+');
     if (i == s.n) return bad(err, WEIR_EPARSE, s, "not a whole number");
@@ -24,7 +27,8 @@ int wr_num_i64(int64_t *out, wr_str s, wr_err *err) {
     for (; i < s.n; i++) {
         if (!digit(s.p[i])) return bad(err, WEIR_EPARSE, s, "not a whole number");
         int d = s.p[i] - '0';
-        over = over || __builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, d, &v); /* negative: has room for -2^63 */
+        over = over || __builtin_mul_overflow(v, 10, &v) ||
+               __builtin_sub_overflow(v, d, &v); /* negative: has room for -2^63 */
     }
     if (over || (!minus && v == INT64_MIN)) return bad(err, WEIR_EINVAL, s, "too large for a 64-bit whole number");
     *out = minus ? v : -v;
@@ -40,7 +44,8 @@ typedef struct {
     int exp10;
 } decimal;
 
-static bool scan_digits(decimal *d, wr_str s, size_t *i, bool after_point) {
+static bool scan_digits(decimal *d, wr_str s, size_t *i, bool after_point)
+{
     size_t start = *i;
     for (; *i < s.n && digit(s.p[*i]); ++*i) {
         if (d->digits >= UINT64_MAX / 10 - 1) {
@@ -53,7 +58,8 @@ static bool scan_digits(decimal *d, wr_str s, size_t *i, bool after_point) {
     return *i > start;
 }
 
-static bool scan_exponent(decimal *d, wr_str s, size_t *i) {
+static bool scan_exponent(decimal *d, wr_str s, size_t *i)
+{
     if (*i == s.n || (s.p[*i] != 'e' && s.p[*i] != 'E')) return true;
     ++*i;
     bool minus = *i < s.n && s.p[*i] == '-';
@@ -68,7 +74,8 @@ static bool scan_exponent(decimal *d, wr_str s, size_t *i) {
 }
 
 /* The grammar: [+-] digits [. digits] [e [+-] digits], digits on at least one side of the point; nothing else. */
-static bool scan(decimal *d, wr_str s) {
+static bool scan(decimal *d, wr_str s)
+{
     *d = (decimal){.exact = true, .minus = s.n && *s.p == '-'};
     size_t i = s.n && (d->minus || *s.p == '+');
     bool some = scan_digits(d, s, &i, false);
@@ -80,7 +87,8 @@ static bool scan(decimal *d, wr_str s) {
 }
 
 /* Clinger's fast path: both factors are exact doubles, so one rounding gives the nearest double. */
-static bool quick(double *out, const decimal *d) {
+static bool quick(double *out, const decimal *d)
+{
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     if (!d->exact || d->digits > (uint64_t)1 << 53 || d->exp10 < -22 || d->exp10 > 22) return false;
@@ -90,7 +98,8 @@ static bool quick(double *out, const decimal *d) {
     return true;
 }
 
-static bool special(double *out, wr_str s) {
+static bool special(double *out, wr_str s)
+{
     bool minus = s.n && *s.p == '-';
     wr_str word = wr_str_sub(s, s.n && (minus || *s.p == '+'), s.n);
     if (wr_str_ieq(word, "nan")) {
@@ -103,7 +112,8 @@ static bool special(double *out, wr_str s) {
     return true;
 }
 
-int wr_num_f64(double *out, wr_str s, wr_err *err) {
+int wr_num_f64(double *out, wr_str s, wr_err *err)
+{
     decimal d;
     char text[1024]; /* strtod wants a NUL; 768 digits decide every double */
     if (!scan(&d, s)) return special(out, s) ? 0 : bad(err, WEIR_EPARSE, s, "not a number");
@@ -118,7 +128,8 @@ int wr_num_f64(double *out, wr_str s, wr_err *err) {
 }
 
 /* Whole numbers below 1e15 need no search. -0 is left to printf, which keeps its sign. */
-static size_t whole_text(char *out, double v) {
+static size_t whole_text(char *out, double v)
+{
     char digits[20];
     size_t n = 0, k = 0;
     uint64_t left = (uint64_t)fabs(v);
@@ -130,11 +141,13 @@ static size_t whole_text(char *out, double v) {
     return k;
 }
 
-size_t wr_f64_text(char out[32], double v) {
+size_t wr_f64_text(char out[32], double v)
+{
     if (isnan(v)) return (size_t)snprintf(out, 32, "nan");
     if (isinf(v)) return (size_t)snprintf(out, 32, v < 0 ? "-inf" : "inf");
     if (fabs(v) < 1e15 && v == trunc(v) && (v != 0 || !signbit(v))) return whole_text(out, v);
-    /* %g drops trailing zeros, so 15 digits find every shorter text too; not so for subnormals, which have fewer digits */
+    /* %g drops trailing zeros, so 15 digits find every shorter text too; not so for subnormals, which have fewer digits
+     */
     int n = 0;
     for (int digits = fabs(v) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         n = snprintf(out, 32, "%.*g", digits, v);
@@ -151,7 +164,8 @@ typedef struct {
 } unit;
 
 /* The letters at the end are the unit; "1e3" ends in a digit and has none. `factor` gets 0 when it is not known. */
-static wr_str split_unit(wr_str s, const unit *units, size_t n, int64_t *factor) {
+static wr_str split_unit(wr_str s, const unit *units, size_t n, int64_t *factor)
+{
     size_t at = s.n;
     while (at > 0 && letter(s.p[at - 1])) at--;
     wr_str name = wr_str_sub(s, at, s.n);
@@ -163,7 +177,8 @@ static wr_str split_unit(wr_str s, const unit *units, size_t n, int64_t *factor)
 }
 
 /* number * factor, exact for whole numbers; fractions are rounded to the nearest whole. Negative is not a quantity. */
-static int scale(int64_t *out, wr_str whole, wr_str number, int64_t factor, const char *what, wr_err *err) {
+static int scale(int64_t *out, wr_str whole, wr_str number, int64_t factor, const char *what, wr_err *err)
+{
     int64_t v;
     double f;
     if (!factor || wr_num_f64(&f, number, NULL) < 0 || isnan(f)) return bad(err, WEIR_EPARSE, whole, what);
@@ -177,10 +192,11 @@ static int scale(int64_t *out, wr_str whole, wr_str number, int64_t factor, cons
     return bad(err, WEIR_EINVAL, whole, "too large");
 }
 
-int wr_num_duration_us(int64_t *out, wr_str s, wr_err *err) {
+int wr_num_duration_us(int64_t *out, wr_str s, wr_err *err)
+{
     static const unit units[] = {
-        {"", 1000000},      {"us", 1},           {"ms", 1000},         {"s", 1000000},       {"m", 60000000},
-        {"min", 60000000},  {"h", 3600000000},   {"d", 86400000000},   {"w", 604800000000},
+        {"", 1000000},     {"us", 1},         {"ms", 1000},       {"s", 1000000},      {"m", 60000000},
+        {"min", 60000000}, {"h", 3600000000}, {"d", 86400000000}, {"w", 604800000000},
     };
     int64_t factor, v = 0;
     wr_str number = split_unit(s, units, sizeof units / sizeof *units, &factor);
@@ -190,8 +206,10 @@ int wr_num_duration_us(int64_t *out, wr_str s, wr_err *err) {
     return rc;
 }
 
-int wr_num_size(uint64_t *out, wr_str s, wr_err *err) {
-    /* as in Kubernetes: k, M, G are powers of 1000; Ki, Mi, Gi of 1024; case does not matter, nor does a B at the end */
+int wr_num_size(uint64_t *out, wr_str s, wr_err *err)
+{
+    /* as in Kubernetes: k, M, G are powers of 1000; Ki, Mi, Gi of 1024; case does not matter, nor does a B at the end
+     */
     static const unit units[] = {
         {"", 1},
         {"k", 1000},
@@ -220,13 +238,15 @@ int wr_num_size(uint64_t *out, wr_str s, wr_err *err) {
 /* ---- human forms ---- */
 
 /* Divides v by `step` while one decimal would show `step` or more ("1000.0"); returns how often, at most `most`. */
-static int reduce(double *v, double step, int most) {
+static int reduce(double *v, double step, int most)
+{
     int k = 0;
     while (k < most && fabs(*v) >= step - 0.05) *v /= step, k++;
     return k;
 }
 
-char *wr_fmt_bytes(char *out, double bytes) {
+char *wr_fmt_bytes(char *out, double bytes)
+{
     static const char *const names[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
     double v = bytes;
     int k = fabs(v) < 999.5 ? 0 : reduce(&v, 1000, 6);
@@ -238,7 +258,8 @@ char *wr_fmt_bytes(char *out, double bytes) {
     return out;
 }
 
-char *wr_fmt_count(char *out, double n) {
+char *wr_fmt_count(char *out, double n)
+{
     if (!(fabs(n) < 1e18)) { /* NaN too */
         snprintf(out, WR_NUM_TEXT, "%.3g", n);
         return out;
@@ -256,7 +277,8 @@ char *wr_fmt_count(char *out, double n) {
 }
 
 /* Two neighbouring units, the lower one only if it is not zero: "3 min 12 s", "2 h", "1 d 4 h". */
-static void two_units(char *out, double s) {
+static void two_units(char *out, double s)
+{
     static const struct {
         int64_t from; /* what the row below would round up to a whole of this unit begins here */
         int64_t seconds, lower_seconds;
@@ -274,7 +296,8 @@ static void two_units(char *out, double s) {
     }
 }
 
-char *wr_fmt_seconds(char *out, double s) {
+char *wr_fmt_seconds(char *out, double s)
+{
     static const char *const names[] = {"ns", "us", "ms", "s"};
     if (!(fabs(s) < 1e12)) { /* NaN too */
         snprintf(out, WR_NUM_TEXT, "%.3g s", s);
@@ -293,7 +316,8 @@ char *wr_fmt_seconds(char *out, double s) {
     return out;
 }
 
-char *wr_fmt_si(char *out, double v, const char *unit_name) {
+char *wr_fmt_si(char *out, double v, const char *unit_name)
+{
     static const char *const prefixes[] = {"n", "u", "m", "", "k", "M", "G", "T", "P"};
     if (v == 0) {
         snprintf(out, WR_NUM_TEXT, "0 %s", unit_name);

@@ -18,11 +18,12 @@
 #include "base/err.h"
 #include "base/num.h"
 
-#define CGROUP_PROC "/proc/self/cgroup"
+#define CGROUP_PROC  "/proc/self/cgroup"
 #define CGROUP_MOUNT "/sys/fs/cgroup"
 
 /* The kernel refuses a set smaller than its own, so the set grows until it fits. */
-static int affinity_cpus(void) {
+static int affinity_cpus(void)
+{
     for (int room = CPU_SETSIZE; room <= 1 << 17; room *= 2) {
         cpu_set_t *set = CPU_ALLOC(room);
         if (!set) break;
@@ -36,13 +37,15 @@ static int affinity_cpus(void) {
     return online > 0 ? (int)online : 1;
 }
 
-int wr_os_cpus(void) {
+int wr_os_cpus(void)
+{
     int cpus = affinity_cpus();
     double quota = wr_cgroup_cpus(CGROUP_PROC, CGROUP_MOUNT);
     return quota > 0 && ceil(quota) < cpus ? (int)ceil(quota) : cpus;
 }
 
-uint64_t wr_os_memory(void) {
+uint64_t wr_os_memory(void)
+{
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t ram = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
     uint64_t allowed = wr_cgroup_memory(CGROUP_PROC, CGROUP_MOUNT);
@@ -51,7 +54,8 @@ uint64_t wr_os_memory(void) {
 
 static char hostname[HOST_NAME_MAX + 1], exe[PATH_MAX];
 
-static void read_names(void) {
+static void read_names(void)
+{
     if (gethostname(hostname, sizeof hostname - 1) != 0 || !hostname[0]) memcpy(hostname, "localhost", 10);
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     wr_str path = {exe, n > 0 ? (size_t)n : 0};
@@ -60,22 +64,26 @@ static void read_names(void) {
     exe[path.n] = 0;
 }
 
-static void names_once(void) {
+static void names_once(void)
+{
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, read_names);
 }
 
-const char *wr_os_hostname(void) {
+const char *wr_os_hostname(void)
+{
     names_once();
     return hostname;
 }
 
-const char *wr_os_exe(void) {
+const char *wr_os_exe(void)
+{
     names_once();
     return exe;
 }
 
-uint64_t wr_os_rss(void) {
+uint64_t wr_os_rss(void)
+{
     FILE *f = fopen("/proc/self/statm", "re");
     if (!f) return 0;
     unsigned long long pages = 0;
@@ -86,7 +94,8 @@ uint64_t wr_os_rss(void) {
 
 int wr_os_tty(int fd) { return isatty(fd) == 1; }
 
-int wr_os_columns(void) {
+int wr_os_columns(void)
+{
     int64_t n;
     if (wr_num_i64(&n, wr_str_of(getenv("COLUMNS")), NULL) == 0 && n >= 1 && n <= 10000) return (int)n;
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -96,7 +105,8 @@ int wr_os_columns(void) {
     return 80;
 }
 
-void wr_os_random(void *p, size_t n) {
+void wr_os_random(void *p, size_t n)
+{
     unsigned char *at = p;
     while (n) {
         ssize_t got = getrandom(at, n, 0);
@@ -107,7 +117,8 @@ void wr_os_random(void *p, size_t n) {
     }
 }
 
-void wr_os_uuid(char out[37]) {
+void wr_os_uuid(char out[37])
+{
     unsigned char b[16];
     wr_os_random(b, sizeof b);
     b[6] = (b[6] & 0x0F) | 0x40; /* version 4 */

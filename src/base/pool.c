@@ -3,10 +3,10 @@
  *
  *   jobs   for <-> for <-> post <-> post       a for goes to the front (someone waits for it), a post to the back
  *
- * A job is a range of indices. Threads claim batches of it under the lock and run them without. Invariants: (1) a job is in the
- * list if and only if it has unclaimed indices; (2) `left` counts indices not finished, claimed or not; whoever brings it to 0
- * wakes the waiting caller (for) or frees the job (post). A for's job lives on the stack of the caller, who leaves only when
- * left is 0.
+ * A job is a range of indices. Threads claim batches of it under the lock and run them without. Invariants: (1) a job
+ * is in the list if and only if it has unclaimed indices; (2) `left` counts indices not finished, claimed or not;
+ * whoever brings it to 0 wakes the waiting caller (for) or frees the job (post). A for's job lives on the stack of the
+ * caller, who leaves only when left is 0.
  */
 #include "base/pool.h"
 
@@ -46,14 +46,16 @@ typedef struct frame {
 } frame;
 static _Thread_local frame *frames;
 
-static bool inside(const wr_pool *p) {
+static bool inside(const wr_pool *p)
+{
     for (const frame *f = frames; f; f = f->up) {
         if (f->pool == p) return true;
     }
     return false;
 }
 
-static void run(const wr_pool *p, wr_task task, void *ctx, size_t from, size_t to) {
+static void run(const wr_pool *p, wr_task task, void *ctx, size_t from, size_t to)
+{
     frame here = {p, frames};
     frames = &here;
     for (size_t i = from; i < to; i++) task(ctx, i);
@@ -62,19 +64,22 @@ static void run(const wr_pool *p, wr_task task, void *ctx, size_t from, size_t t
 
 /* ---- with the lock held ---- */
 
-static void link_before(job *where, job *j) {
+static void link_before(job *where, job *j)
+{
     j->next = where;
     j->prev = where->prev;
     j->prev->next = j->next->prev = j;
 }
 
-static void unlink_job(job *j) {
+static void unlink_job(job *j)
+{
     j->prev->next = j->next;
     j->next->prev = j->prev;
 }
 
 /* Claim a batch of `j`, run it with the lock released, account for it. `j` may be gone afterwards. */
-static void step(wr_pool *p, job *j) {
+static void step(wr_pool *p, job *j)
+{
     size_t from = j->at, take = j->end - j->at < j->batch ? j->end - j->at : j->batch;
     wr_task task = j->task;
     void *ctx = j->ctx;
@@ -92,7 +97,8 @@ static void step(wr_pool *p, job *j) {
     }
 }
 
-static void *worker(void *arg) {
+static void *worker(void *arg)
+{
     wr_pool *p = arg;
     pthread_mutex_lock(&p->lock);
     for (;;) {
@@ -111,7 +117,8 @@ static void *worker(void *arg) {
 /* ---- life cycle ---- */
 
 /* Signals are the main thread's business; those a fault raises in its own thread stay open. */
-static void block_signals(sigset_t *before) {
+static void block_signals(sigset_t *before)
+{
     static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF};
     sigset_t all;
     sigfillset(&all);
@@ -119,7 +126,8 @@ static void block_signals(sigset_t *before) {
     pthread_sigmask(SIG_SETMASK, &all, before);
 }
 
-wr_pool *wr_pool_new(int threads) {
+wr_pool *wr_pool_new(int threads)
+{
     if (threads <= 0) threads = wr_os_cpus();
     if (threads > THREADS_MAX) threads = THREADS_MAX;
     wr_pool *p = wr_calloc(1, sizeof *p);
@@ -144,7 +152,8 @@ wr_pool *wr_pool_new(int threads) {
     return p;
 }
 
-void wr_pool_free(wr_pool *p) {
+void wr_pool_free(wr_pool *p)
+{
     if (!p) return;
     WR_BUG_IF(inside(p));
     pthread_mutex_lock(&p->lock);
@@ -163,7 +172,8 @@ int wr_pool_threads(const wr_pool *p) { return p ? p->workers + 1 : 1; }
 
 /* ---- verbs ---- */
 
-void wr_pool_for(wr_pool *p, size_t n, wr_task task, void *ctx) {
+void wr_pool_for(wr_pool *p, size_t n, wr_task task, void *ctx)
+{
     WR_BUG_IF(p && inside(p));
     if (!p || p->workers == 0 || n < 2) {
         run(p, task, ctx, 0, n);
@@ -181,7 +191,8 @@ void wr_pool_for(wr_pool *p, size_t n, wr_task task, void *ctx) {
     pthread_mutex_unlock(&p->lock);
 }
 
-int wr_pool_post(wr_pool *p, wr_task task, void *ctx, size_t index) {
+int wr_pool_post(wr_pool *p, wr_task task, void *ctx, size_t index)
+{
     if (!p || p->workers == 0) {
         run(p, task, ctx, index, index + 1);
         return 0;

@@ -11,38 +11,44 @@
 
 static unsigned char lower(char c) { return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c); }
 
-bool wr_str_ieq(wr_str a, const char *b) {
+bool wr_str_ieq(wr_str a, const char *b)
+{
     for (size_t i = 0; i < a.n; i++) {
         if (!b[i] || lower(a.p[i]) != lower(b[i])) return false;
     }
     return !b[a.n];
 }
 
-bool wr_str_starts(wr_str s, const char *prefix) {
+bool wr_str_starts(wr_str s, const char *prefix)
+{
     size_t n = strlen(prefix);
     return n == 0 || (s.n >= n && memcmp(s.p, prefix, n) == 0);
 }
 
-bool wr_str_ends(wr_str s, const char *suffix) {
+bool wr_str_ends(wr_str s, const char *suffix)
+{
     size_t n = strlen(suffix);
     return n == 0 || (s.n >= n && memcmp(s.p + s.n - n, suffix, n) == 0);
 }
 
 static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-wr_str wr_str_trim(wr_str s) {
+wr_str wr_str_trim(wr_str s)
+{
     while (s.n && blank(s.p[s.n - 1])) s.n--;
     while (s.n && blank(*s.p)) s.p++, s.n--;
     return s;
 }
 
-wr_str wr_str_sub(wr_str s, size_t from, size_t to) {
+wr_str wr_str_sub(wr_str s, size_t from, size_t to)
+{
     if (to > s.n) to = s.n;
     if (from > to) from = to;
     return (wr_str){from ? s.p + from : s.p, to - from};
 }
 
-wr_str wr_str_cut(wr_str *rest, char sep) {
+wr_str wr_str_cut(wr_str *rest, char sep)
+{
     wr_str s = *rest;
     const char *at = s.n ? memchr(s.p, sep, s.n) : NULL;
     if (!at) {
@@ -54,15 +60,17 @@ wr_str wr_str_cut(wr_str *rest, char sep) {
     return (wr_str){s.p, n};
 }
 
-int wr_str_cmp(wr_str a, wr_str b) {
+int wr_str_cmp(wr_str a, wr_str b)
+{
     size_t n = a.n < b.n ? a.n : b.n;
     int c = n ? memcmp(a.p, b.p, n) : 0;
     return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
-/* Bytes of the character that starts with `lead` (0 = not a start), and the range its second byte must lie in: that range
- * alone excludes overlong forms, surrogates and values past U+10FFFF (Unicode 15, table 3-7). */
-static size_t utf8_lead(unsigned char lead, unsigned char *lo, unsigned char *hi) {
+/* Bytes of the character that starts with `lead` (0 = not a start), and the range its second byte must lie in: that
+ * range alone excludes overlong forms, surrogates and values past U+10FFFF (Unicode 15, table 3-7). */
+static size_t utf8_lead(unsigned char lead, unsigned char *lo, unsigned char *hi)
+{
     *lo = 0x80;
     *hi = 0xBF;
     if (lead < 0x80) return 1;
@@ -76,7 +84,8 @@ static size_t utf8_lead(unsigned char lead, unsigned char *lo, unsigned char *hi
     return 4;
 }
 
-bool wr_str_utf8(wr_str s) {
+bool wr_str_utf8(wr_str s)
+{
     const unsigned char *p = (const unsigned char *)s.p;
     for (size_t i = 0; i < s.n;) {
         uint64_t eight;
@@ -96,7 +105,8 @@ bool wr_str_utf8(wr_str s) {
     return true;
 }
 
-wr_str wr_str_fit(wr_str s, size_t max) {
+wr_str wr_str_fit(wr_str s, size_t max)
+{
     if (s.n <= max) return s;
     size_t n = max; /* s.p[n] is the first byte left out: if it continues a character, leave that out as a whole */
     for (int back = 0; back < 4 && n > 0 && ((unsigned char)s.p[n] & 0xC0) == 0x80; back++) n--;
@@ -109,7 +119,8 @@ enum { NEAREST_MAX = 64 };
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Optimal string alignment: edits are insert, delete, replace and swap of neighbours. Both at most NEAREST_MAX long. */
-static size_t distance(wr_str a, wr_str b) {
+static size_t distance(wr_str a, wr_str b)
+{
     size_t rows[3][NEAREST_MAX + 1];
     for (size_t j = 0; j <= b.n; j++) rows[0][j] = j;
     for (size_t i = 1; i <= a.n; i++) {
@@ -126,7 +137,8 @@ static size_t distance(wr_str a, wr_str b) {
 }
 
 /* Near enough: at most a third of the word is wrong (one edit for short words), and something of it is right. */
-int wr_str_nearest(wr_str s, const char *const *candidates, size_t n) {
+int wr_str_nearest(wr_str s, const char *const *candidates, size_t n)
+{
     if (s.n > NEAREST_MAX) return -1;
     size_t best = (s.n < 3 ? 3 : s.n) / 3 + 1;
     int found = -1;
@@ -141,7 +153,8 @@ int wr_str_nearest(wr_str s, const char *const *candidates, size_t n) {
     return found;
 }
 
-bool wr_name_ok(wr_str s) {
+bool wr_name_ok(wr_str s)
+{
     if (s.n == 0 || s.n > WR_LIMIT_NAME) return false;
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
@@ -151,27 +164,32 @@ bool wr_name_ok(wr_str s) {
     return true;
 }
 
-/* ---- wr_buf. Invariant: p is NULL and cap 0, or n < cap, p[n] = 0. max 0 (a zeroed struct) counts as WR_BUF_MAX. ---- */
+/* ---- wr_buf. Invariant: p is NULL and cap 0, or n < cap, p[n] = 0. max 0 (a zeroed struct) counts as WR_BUF_MAX. ----
+ */
 
 void wr_buf_init(wr_buf *b, size_t max) { *b = (wr_buf){.max = max ? max : WR_BUF_MAX}; }
 
-void wr_buf_fini(wr_buf *b) {
+void wr_buf_fini(wr_buf *b)
+{
     wr_free(b->p);
     *b = (wr_buf){.max = b->max};
 }
 
-void wr_buf_clear(wr_buf *b) {
+void wr_buf_clear(wr_buf *b)
+{
     b->n = 0;
     b->failed = false;
     if (b->p) b->p[0] = 0;
 }
 
-static bool fail(wr_buf *b) {
+static bool fail(wr_buf *b)
+{
     b->failed = true;
     return false;
 }
 
-bool wr_buf_reserve(wr_buf *b, size_t more) {
+bool wr_buf_reserve(wr_buf *b, size_t more)
+{
     if (b->failed) return false;
     size_t max = b->max ? b->max : WR_BUF_MAX;
     if (b->n > max || more > max - b->n) return fail(b);
@@ -188,14 +206,16 @@ bool wr_buf_reserve(wr_buf *b, size_t more) {
     return true;
 }
 
-void wr_buf_add(wr_buf *b, const void *p, size_t n) {
+void wr_buf_add(wr_buf *b, const void *p, size_t n)
+{
     if (n == 0 || !wr_buf_reserve(b, n)) return;
     memcpy(b->p + b->n, p, n);
     b->n += n;
     b->p[b->n] = 0;
 }
 
-void wr_buf_str(wr_buf *b, const char *s) {
+void wr_buf_str(wr_buf *b, const char *s)
+{
     if (s) wr_buf_add(b, s, strlen(s));
 }
 
@@ -203,7 +223,8 @@ void wr_buf_slice(wr_buf *b, wr_str s) { wr_buf_add(b, s.p, s.n); }
 
 void wr_buf_char(wr_buf *b, char c) { wr_buf_add(b, &c, 1); }
 
-void wr_buf_vprintf(wr_buf *b, const char *fmt, va_list ap) {
+void wr_buf_vprintf(wr_buf *b, const char *fmt, va_list ap)
+{
     if (b->failed) return;
     va_list again;
     va_copy(again, ap);
@@ -218,19 +239,22 @@ void wr_buf_vprintf(wr_buf *b, const char *fmt, va_list ap) {
     if (b->p) b->p[b->n] = 0;
 }
 
-void wr_buf_printf(wr_buf *b, const char *fmt, ...) {
+void wr_buf_printf(wr_buf *b, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
     wr_buf_vprintf(b, fmt, ap);
     va_end(ap);
 }
 
-void wr_buf_f64(wr_buf *b, double v) {
+void wr_buf_f64(wr_buf *b, double v)
+{
     char text[32];
     wr_buf_add(b, text, wr_f64_text(text, v));
 }
 
-void wr_buf_i64(wr_buf *b, int64_t v) {
+void wr_buf_i64(wr_buf *b, int64_t v)
+{
     char text[20]; /* -9223372036854775808 */
     char *p = text + sizeof text;
     uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
@@ -240,7 +264,8 @@ void wr_buf_i64(wr_buf *b, int64_t v) {
     wr_buf_add(b, p, (size_t)(text + sizeof text - p));
 }
 
-void wr_buf_consume(wr_buf *b, size_t n) {
+void wr_buf_consume(wr_buf *b, size_t n)
+{
     WR_BUG_IF(n > b->n);
     if (n == 0) return;
     b->n -= n;

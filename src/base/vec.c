@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-int wr_vec_grow_(void **at, size_t n, size_t *cap, size_t size, size_t more) {
+int wr_vec_grow_(void **at, size_t n, size_t *cap, size_t size, size_t more)
+{
     size_t need, bytes;
     if (__builtin_add_overflow(n, more, &need)) return WEIR_ENOMEM;
     if (need <= *cap) return 0;
