@@ -313,7 +313,7 @@ static void reads_a_response(void **state)
 }
 
 /* Decodes with the input cut into pieces of `step` bytes. Returns 1 done, 0 unfinished, or the error; payload in out. */
-static int unchunk(wr_buf *out, wr_str s, size_t step, size_t *rest)
+static int dechunk(wr_buf *out, wr_str s, size_t step, size_t *rest)
 {
     wr_http_chunks c;
     wr_http_chunks_init(&c);
@@ -373,13 +373,13 @@ static void chunks(void **state)
         wr_str s = wr_str_of(rows[i].text);
         for (size_t step = 1; step <= s.n + 1; step++) {
             size_t rest = 0;
-            int rc = unchunk(&out, s, step, &rest);
+            int rc = dechunk(&out, s, step, &rest);
             if (rc != rows[i].rc) fail_msg("'%s' by %zu: got %d, want %d", rows[i].text, step, rc, rows[i].rc);
             if (rc >= 0) is_str(wr_buf_view(&out), rows[i].payload);
         }
     }
     size_t rest = 0;
-    assert_int_equal(unchunk(&out, WR_STR("1\r\nx\r\n0\r\n\r\nGET /"), 100, &rest), 1);
+    assert_int_equal(dechunk(&out, WR_STR("1\r\nx\r\n0\r\n\r\nGET /"), 100, &rest), 1);
     assert_int_equal(rest, 5); /* what follows the body is left for the next request */
 }
 
@@ -393,15 +393,15 @@ static void limits_of_chunks(void **state)
     size_t rest;
     wr_buf_str(&b, "5;");
     for (int i = 0; i < WR_LIMIT_HTTP_CHUNK_LINE; i++) wr_buf_char(&b, 'e');
-    assert_int_equal(unchunk(&out, wr_buf_view(&b), 1000, &rest), -400);
+    assert_int_equal(dechunk(&out, wr_buf_view(&b), 1000, &rest), -400);
     wr_buf_clear(&b);
     wr_buf_str(&b, "0\r\n");
     for (int i = 0; i < WR_LIMIT_HTTP_TRAILER; i++) wr_buf_str(&b, "A: b\r\n");
-    assert_int_equal(unchunk(&out, wr_buf_view(&b), 1000, &rest), -431);
+    assert_int_equal(dechunk(&out, wr_buf_view(&b), 1000, &rest), -431);
     wr_buf_clear(&b); /* many chunks do not add up to a long line */
     for (int i = 0; i < WR_LIMIT_HTTP_TRAILER; i++) wr_buf_str(&b, "1;ext\r\nx\r\n");
     wr_buf_str(&b, "0\r\nA: b\r\n\r\n");
-    assert_int_equal(unchunk(&out, wr_buf_view(&b), 77, &rest), 1);
+    assert_int_equal(dechunk(&out, wr_buf_view(&b), 77, &rest), 1);
     assert_int_equal(out.n, WR_LIMIT_HTTP_TRAILER);
 }
 
