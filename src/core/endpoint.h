@@ -2,9 +2,9 @@
 /* endpoint.h - endpoints as weir.yaml declares them.
  *
  *   endpoints:
- *     delay: {model: delay@champion, view: features.yaml, threshold: 0.5}
+ *     delay: {model: delay@champion, threshold: 0.5}
  *
- * Predictions of NAME go to dataset "predictions.NAME", labels to "labels.NAME".
+ * The feature view comes with the model. Predictions of NAME go to dataset "predictions.NAME", labels to "labels.NAME".
  */
 #pragma once
 #include "core/project.h"

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* project.c - finding, making and opening a project. Everything costly is opened on first use, once, under `mutex`. */
+#include "core/project.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "core/schema.h"
+#include "io/file.h"
+
+struct wr_project {
+    wr_arena *arena; /* guarded by mutex */
+    const char *root, *state;
+    pthread_mutex_t mutex; /* guards arena, config, db, objects */
+    wr_yaml *config;
+    wr_db *db;
+    wr_objects *objects;
+};
+
+static const char *const config_keys[] = {"stages", "vars", "params", "metrics", "plots", "triggers", "endpoints", "monitors", "carbon", NULL};
+
+static const char config_template[] =
+    "# A Weir project. Stages are commands with declared inputs and outputs; `weir run` runs what is out of date.\n"
+    "# data:NAME, model:NAME and feature:NAME name datasets, models and feature views beside file paths.\n"
+    "#\n"
+    "# stages:\n"
+    "#   ingest:\n"
+    "#     cmd: weir data ingest trips --from data/trips.parquet\n"
+    "#     deps: [data/trips.parquet]\n"
+    "#     outs: [data:trips]\n"
+    "#   check:\n"
+    "#     cmd: weir data check trips --suite checks.yaml\n"
+    "#     deps: [data:trips, checks.yaml]\n"
+    "#\n"
+    "# carbon: {region: WORLD}   # grid whose yearly carbon intensity counts; see weir help sustain\n";
+
+int wr_project_init(const char *dir, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    if (!a) return wr_err_nomem(err);
+    const char *root = wr_path_absolute(a, dir ? dir : ".");
+    const char *config = root ? wr_path_join(a, root, "weir.yaml") : NULL;
+    const char *state = root ? wr_path_join(a, root, ".weir") : NULL;
+    if (!config || !state) return wr_err_nomem(err);
+    WR_TRY(wr_file_mkdirs(state, err));
+    WR_TRY(wr_file_write(wr_path_join(a, state, ".gitignore"), WR_STR("*\n"), err));
+    int rc = wr_file_create(config, wr_str_of(config_template), err);
+    if (rc == WEIR_EEXIST) {
+        wr_err_set(err, rc, "\"%s\" is a project already", root);
+        return wr_err_hint(err, rc, "its pipeline is in weir.yaml; weir status shows what is out of date");
+    }
+    return rc;
+}
+
+/* The nearest folder upwards that has weir.yaml or .weir; NULL if there is none. */
+static char *find_root(wr_arena *a, const char *dir)
+{
+    char *at = wr_path_absolute(a, dir ? dir : ".");
+    while (at) {
+        const char *config = wr_path_join(a, at, "weir.yaml"), *state = wr_path_join(a, at, ".weir");
+        if (!config || !state) return NULL;
+        if (wr_file_exists(config) || wr_file_exists(state)) return at;
+        if (strcmp(at, "/") == 0) return NULL;
+        at = wr_path_dir(a, at);
+    }
+    return NULL;
+}
+
+int wr_project_open(wr_project **out, const char *dir, wr_err *err)
+{
+    wr_arena *a = wr_arena_new(0);
+    wr_project *p = a ? wr_arena_calloc(a, 1, sizeof *p) : NULL;
+    if (!p) {
+        wr_arena_free(a);
+        return wr_err_nomem(err);
+    }
+    p->root = find_root(a, dir);
+    if (!p->root) {
+        wr_err_set(err, WEIR_ENOTFOUND, "no project in \"%s\" or above it", dir ? dir : ".");
+        wr_err_hint(err, WEIR_ENOTFOUND, "weir init makes one here; weir -C DIR works in another folder");
+        wr_arena_free(a);
+        return WEIR_ENOTFOUND;
+    }
+    p->arena = a;
+    p->state = wr_path_join(a, p->root, ".weir");
+    pthread_mutex_init(&p->mutex, NULL);
+    *out = p;
+    return p->state ? 0 : wr_err_nomem(err);
+}
+
+void wr_project_close(wr_project *p)
+{
+    if (!p) return;
+    wr_db_close(p->db);
+    wr_objects_close(p->objects);
+    pthread_mutex_destroy(&p->mutex);
+    wr_arena_free(p->arena);
+}
+
+const char *wr_project_root(const wr_project *p) { return p->root; }
+
+static int state_path(const char **out, wr_project *p, const char *name, bool dir, wr_err *err)
+{
+    const char *path = wr_path_join(p->arena, p->state, name);
+    if (!path) return wr_err_nomem(err);
+    if (dir) WR_TRY(wr_file_mkdirs(path, err));
+    *out = path;
+    return 0;
+}
+
+int wr_project_state(const char **out, wr_project *p, const char *name, bool dir, wr_err *err)
+{
+    pthread_mutex_lock(&p->mutex);
+    int rc = state_path(out, p, name, dir, err);
+    pthread_mutex_unlock(&p->mutex);
+    return rc;
+}
+
+static int load_config(wr_project *p, wr_err *err)
+{
+    WR_AUTOBUF wr_buf text;
+    wr_buf_init(&text, 0);
+    const char *path = wr_path_join(p->arena, p->root, "weir.yaml");
+    if (!path) return wr_err_nomem(err);
+    if (wr_file_exists(path)) WR_TRY(wr_file_read(&text, path, WR_LIMIT_FILE_CONFIG, err));
+    wr_str copy = wr_arena_str(p->arena, wr_buf_view(&text));
+    wr_yaml *y = NULL;
+    WR_TRY(wr_yaml_parse(&y, p->arena, copy, "weir.yaml", err));
+    if (y->kind != WR_YAML_MAP) return wr_yaml_error(y, WEIR_EPARSE, err, "a project file is a map of sections");
+    WR_TRY(wr_yaml_known(y, "weir.yaml", config_keys, err));
+    p->config = y;
+    return 0;
+}
+
+int wr_project_config(const wr_yaml **out, wr_project *p, wr_err *err)
+{
+    pthread_mutex_lock(&p->mutex);
+    int rc = p->config ? 0 : load_config(p, err);
+    pthread_mutex_unlock(&p->mutex);
+    if (rc == 0) *out = p->config;
+    return rc;
+}
+
+static int open_db(wr_project *p, wr_err *err)
+{
+    const char *dir, *path;
+    WR_TRY(state_path(&dir, p, "", true, err));
+    WR_TRY(state_path(&path, p, "weir.db", false, err));
+    wr_db_opt opt = {.migrations = wr_schema_migrations, .n = wr_schema_count};
+    return wr_db_open(&p->db, path, &opt, err);
+}
+
+int wr_project_db(wr_db **out, wr_project *p, wr_err *err)
+{
+    pthread_mutex_lock(&p->mutex);
+    int rc = p->db ? 0 : open_db(p, err);
+    pthread_mutex_unlock(&p->mutex);
+    if (rc == 0) *out = p->db;
+    return rc;
+}
+
+int wr_project_objects(wr_objects **out, wr_project *p, wr_err *err)
+{
+    int rc = 0;
+    const char *dir;
+    pthread_mutex_lock(&p->mutex);
+    if (!p->objects) {
+        rc = state_path(&dir, p, "objects", true, err);
+        if (rc == 0) rc = wr_objects_open(&p->objects, dir, err);
+    }
+    pthread_mutex_unlock(&p->mutex);
+    if (rc == 0) *out = p->objects;
+    return rc;
+}
+
+int wr_project_tables(wr_tables **out, wr_project *p, const char *const *extra, wr_err *err)
+{
+    enum { MOST = 16 };
+    const char *allow[MOST + 1] = {p->root}, *spill;
+    size_t n = 1;
+    for (; extra && *extra; extra++) {
+        if (n == MOST) return wr_err_set(err, WEIR_ELIMIT, "more than %d paths for one query", MOST - 1);
+        allow[n++] = *extra;
+    }
+    WR_TRY(wr_project_state(&spill, p, "tmp", true, err));
+    wr_tables_opt opt = {.spill = spill, .allow = allow};
+    return wr_tables_open(out, &opt, err);
+}
