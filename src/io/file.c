@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* file.c - read whole files, and write them so that they are either whole or not there.
  *
- * All writers go through a draft: a temporary file ".weir-<16 hex digits>.tmp" in the folder of the target. A crash can leave a
- * draft behind but never a half-written target. The order is always: write, fsync the file, give it its name, fsync the folder.
+ * All writers go through a draft: a temporary file ".weir-<16 hex digits>.tmp" in the folder of the target. A crash can
+ * leave a draft behind but never a half-written target. The order is always: write, fsync the file, give it its name,
+ * fsync the folder.
  */
 #include "io/file.h"
 
@@ -24,13 +25,16 @@ enum { READ_STEP = 128 << 10 };
 
 /* ---- reading ---- */
 
-static int too_large(const char *path, size_t max, wr_err *err) {
+static int too_large(const char *path, size_t max, wr_err *err)
+{
     return wr_err_set(err, WEIR_ELIMIT, "'%s' is larger than %zu bytes", path, max);
 }
 
 /* `size` is what the file said it has: right for most, 0 for /proc, outdated for a file that grows. */
-static int read_into(wr_buf *out, int fd, const char *path, size_t size, size_t max, wr_err *err) {
-    size_t room = out->max > out->n ? out->max - out->n : 0;
+static int read_into(wr_buf *out, int fd, const char *path, size_t size, size_t max, wr_err *err)
+{
+    size_t cap = out->max ? out->max : WR_BUF_MAX;
+    size_t room = cap > out->n ? cap - out->n : 0;
     if (max > room) max = room;
     for (size_t got = 0;;) {
         char probe;
@@ -52,7 +56,8 @@ static int read_into(wr_buf *out, int fd, const char *path, size_t size, size_t 
     }
 }
 
-static int open_to_read(const char *path, struct stat *st, wr_err *err) {
+static int open_to_read(const char *path, struct stat *st, wr_err *err)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return wr_err_sys(err, errno, "cannot open '%s'", path);
     int rc = 0;
@@ -62,7 +67,8 @@ static int open_to_read(const char *path, struct stat *st, wr_err *err) {
     return rc < 0 ? rc : fd;
 }
 
-int wr_file_read(wr_buf *out, const char *path, size_t max, wr_err *err) {
+int wr_file_read(wr_buf *out, const char *path, size_t max, wr_err *err)
+{
     struct stat st;
     int fd = open_to_read(path, &st, err);
     if (fd < 0) return fd;
@@ -90,7 +96,8 @@ typedef struct {
     int fd;
 } draft;
 
-static char *folder_of(const char *path) {
+static char *folder_of(const char *path)
+{
     const char *slash = strrchr(path, '/');
     if (!slash) return wr_strdup(".");
     size_t n = slash == path ? 1 : (size_t)(slash - path);
@@ -101,7 +108,8 @@ static char *folder_of(const char *path) {
     return dir;
 }
 
-static int draft_name(draft *d, wr_err *err) {
+static int draft_name(draft *d, wr_err *err)
+{
     uint64_t r;
     wr_os_random(&r, sizeof r);
     size_t cap = strlen(d->dir) + 40;
@@ -111,7 +119,8 @@ static int draft_name(draft *d, wr_err *err) {
     return n < 0 || (size_t)n >= cap ? wr_err_set(err, WEIR_EINTERNAL, "temporary name in '%s'", d->dir) : 0;
 }
 
-static void draft_drop(draft *d) {
+static void draft_drop(draft *d)
+{
     if (d->fd >= 0) close(d->fd);
     if (d->temp) unlink(d->temp);
     wr_free(d->temp);
@@ -119,9 +128,11 @@ static void draft_drop(draft *d) {
     *d = (draft){.fd = -1};
 }
 
-static int draft_open(draft *d, const char *path, wr_err *err) {
+static int draft_open(draft *d, const char *path, wr_err *err)
+{
     *d = (draft){.fd = -1};
-    if (!*path || path[strlen(path) - 1] == '/') return wr_err_set(err, WEIR_EINVAL, "'%s' is not the name of a file", path);
+    if (!*path || path[strlen(path) - 1] == '/')
+        return wr_err_set(err, WEIR_EINVAL, "'%s' is not the name of a file", path);
     d->dir = folder_of(path);
     if (!d->dir) return wr_err_nomem(err);
     int rc = 0, sys = EEXIST;
@@ -141,7 +152,8 @@ static int draft_open(draft *d, const char *path, wr_err *err) {
     return rc;
 }
 
-static int fsync_fd(int fd, const char *path, wr_err *err) {
+static int fsync_fd(int fd, const char *path, wr_err *err)
+{
     if (wr_fault_hit(WR_FAULT_FSYNC)) return wr_err_sys(err, EIO, "cannot fsync '%s'", path);
     if (fsync(fd) < 0) return wr_err_sys(err, errno, "cannot fsync '%s'", path);
     wr_fault_crash_point();
@@ -149,14 +161,16 @@ static int fsync_fd(int fd, const char *path, wr_err *err) {
 }
 
 /* Everything of the draft is on disk; only the name is missing. */
-static int draft_seal(draft *d, const char *path, wr_err *err) {
+static int draft_seal(draft *d, const char *path, wr_err *err)
+{
     WR_TRY(fsync_fd(d->fd, path, err));
     int rc = close(d->fd);
     d->fd = -1;
     return rc < 0 ? wr_err_sys(err, errno, "cannot write '%s'", path) : 0;
 }
 
-static int rename_over(const char *from, const char *to, wr_err *err) {
+static int rename_over(const char *from, const char *to, wr_err *err)
+{
     int sys = wr_fault_hit(WR_FAULT_RENAME) ? EIO : rename(from, to) < 0 ? errno : 0;
     if (sys) {
         int rc = wr_err_sys(err, sys, "cannot rename '%s' to '%s'", from, to);
@@ -166,7 +180,8 @@ static int rename_over(const char *from, const char *to, wr_err *err) {
     return 0;
 }
 
-static int draft_replace(draft *d, const char *path, wr_err *err) {
+static int draft_replace(draft *d, const char *path, wr_err *err)
+{
     WR_TRY(draft_seal(d, path, err));
     WR_TRY(rename_over(d->temp, path, err));
     wr_free(d->temp);
@@ -175,7 +190,8 @@ static int draft_replace(draft *d, const char *path, wr_err *err) {
 }
 
 /* link(2) fails when the name is taken, rename(2) does not; where there are no hard links renameat2 can refuse too. */
-static int link_new(const char *temp, const char *path) {
+static int link_new(const char *temp, const char *path)
+{
     if (wr_fault_hit(WR_FAULT_RENAME)) return EIO;
     if (link(temp, path) == 0) return 0;
     int sys = errno;
@@ -183,7 +199,8 @@ static int link_new(const char *temp, const char *path) {
     return renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0 ? 0 : errno == EEXIST ? EEXIST : sys;
 }
 
-static int draft_publish_new(draft *d, const char *path, wr_err *err) {
+static int draft_publish_new(draft *d, const char *path, wr_err *err)
+{
     WR_TRY(draft_seal(d, path, err));
     int sys = link_new(d->temp, path);
     if (sys == EEXIST) return wr_err_set(err, WEIR_EEXIST, "'%s' already exists", path);
@@ -197,7 +214,8 @@ static int draft_publish_new(draft *d, const char *path, wr_err *err) {
 
 /* ---- writing ---- */
 
-int wr_file_write_all(int fd, const void *p, size_t n, const char *path, wr_err *err) {
+int wr_file_write_all(int fd, const void *p, size_t n, const char *path, wr_err *err)
+{
     if (wr_fault_hit(WR_FAULT_WRITE)) { /* a full disk takes a part of the bytes first */
         ssize_t part = write(fd, p, n / 2);
         (void)part;
@@ -215,14 +233,16 @@ int wr_file_write_all(int fd, const void *p, size_t n, const char *path, wr_err 
     return 0;
 }
 
-int wr_file_fdatasync(int fd, const char *path, wr_err *err) {
+int wr_file_fdatasync(int fd, const char *path, wr_err *err)
+{
     if (wr_fault_hit(WR_FAULT_FSYNC)) return wr_err_sys(err, EIO, "cannot fsync '%s'", path);
     if (fdatasync(fd) < 0) return wr_err_sys(err, errno, "cannot fsync '%s'", path);
     wr_fault_crash_point();
     return 0;
 }
 
-int wr_file_fsync_dir(const char *dir, wr_err *err) {
+int wr_file_fsync_dir(const char *dir, wr_err *err)
+{
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return wr_err_sys(err, errno, "cannot open the folder '%s'", dir);
     int sys = wr_fault_hit(WR_FAULT_FSYNC) ? EIO : fsync(fd) < 0 ? errno : 0;
@@ -233,7 +253,8 @@ int wr_file_fsync_dir(const char *dir, wr_err *err) {
     return 0;
 }
 
-int wr_file_write(const char *path, wr_str data, wr_err *err) {
+int wr_file_write(const char *path, wr_str data, wr_err *err)
+{
     draft d;
     WR_TRY(draft_open(&d, path, err));
     int rc = wr_file_write_all(d.fd, data.p, data.n, path, err);
@@ -242,7 +263,8 @@ int wr_file_write(const char *path, wr_str data, wr_err *err) {
     return rc;
 }
 
-int wr_file_create(const char *path, wr_str data, wr_err *err) {
+int wr_file_create(const char *path, wr_str data, wr_err *err)
+{
     draft d;
     if (wr_file_exists(path)) return wr_err_set(err, WEIR_EEXIST, "'%s' already exists", path); /* spare the work */
     WR_TRY(draft_open(&d, path, err));
@@ -252,7 +274,8 @@ int wr_file_create(const char *path, wr_str data, wr_err *err) {
     return rc;
 }
 
-int wr_file_publish(const char *temporary, const char *path, wr_err *err) {
+int wr_file_publish(const char *temporary, const char *path, wr_err *err)
+{
     int fd = open(temporary, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return wr_err_sys(err, errno, "cannot open '%s'", temporary);
     int rc = fsync_fd(fd, temporary, err);
@@ -266,7 +289,8 @@ int wr_file_publish(const char *temporary, const char *path, wr_err *err) {
 
 /* ---- copying ---- */
 
-static int copy_rest(int from, int to, const char *from_path, const char *to_path, wr_err *err) {
+static int copy_rest(int from, int to, const char *from_path, const char *to_path, wr_err *err)
+{
     WR_AUTOFREE char *piece = wr_alloc(READ_STEP);
     if (!piece) return wr_err_nomem(err);
     for (;;) {
@@ -278,11 +302,13 @@ static int copy_rest(int from, int to, const char *from_path, const char *to_pat
     }
 }
 
-/* Shares the blocks where the file system can, else lets the kernel copy. What the kernel did not do (another file system, /proc)
- * is left to copy_rest, which goes on from where the file offsets are now. */
-static int copy_in_kernel(int from, int to, const char *to_path, wr_err *err) {
+/* Shares the blocks where the file system can, else lets the kernel copy. What the kernel did not do (another file
+ * system, /proc) is left to copy_rest, which goes on from where the file offsets are now. */
+static int copy_in_kernel(int from, int to, const char *to_path, wr_err *err)
+{
     if (wr_fault_hit(WR_FAULT_WRITE)) return wr_err_sys(err, ENOSPC, "cannot write '%s'", to_path);
-    if (ioctl(to, FICLONE, from) == 0) return lseek(from, 0, SEEK_END) < 0 ? wr_err_sys(err, errno, "cannot write '%s'", to_path) : 0;
+    if (ioctl(to, FICLONE, from) == 0)
+        return lseek(from, 0, SEEK_END) < 0 ? wr_err_sys(err, errno, "cannot write '%s'", to_path) : 0;
     for (;;) {
         ssize_t n = copy_file_range(from, NULL, to, NULL, (size_t)1 << 30, 0);
         if (n > 0 || (n < 0 && errno == EINTR)) continue;
@@ -292,7 +318,8 @@ static int copy_in_kernel(int from, int to, const char *to_path, wr_err *err) {
     }
 }
 
-int wr_file_copy(const char *from, const char *to, wr_err *err) {
+int wr_file_copy(const char *from, const char *to, wr_err *err)
+{
     struct stat st;
     int in = open_to_read(from, &st, err);
     if (in < 0) return in;
@@ -314,22 +341,26 @@ int wr_file_copy(const char *from, const char *to, wr_err *err) {
 
 /* ---- facts and removal ---- */
 
-bool wr_file_exists(const char *path) {
+bool wr_file_exists(const char *path)
+{
     struct stat st;
     return stat(path, &st) == 0;
 }
 
-int64_t wr_file_size(const char *path) {
+int64_t wr_file_size(const char *path)
+{
     struct stat st;
     return stat(path, &st) < 0 ? -1 : (int64_t)st.st_size;
 }
 
-int64_t wr_file_mtime_us(const char *path) {
+int64_t wr_file_mtime_us(const char *path)
+{
     struct stat st;
     return stat(path, &st) < 0 ? -1 : st.st_mtim.tv_sec * WR_US + st.st_mtim.tv_nsec / 1000;
 }
 
-int wr_file_remove(const char *path, wr_err *err) {
+int wr_file_remove(const char *path, wr_err *err)
+{
     wr_fault_crash_point();
     if (unlink(path) == 0 || errno == ENOENT) return 0;
     return wr_err_sys(err, errno, "cannot remove '%s'", path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file_lock.c - advisory locks by flock(2): tied to the open file, so two threads exclude each other as two processes do, and the
- * kernel drops the lock when the process ends however it ends. The holder's pid stands in the file, for messages only. */
+/* file_lock.c - advisory locks by flock(2): tied to the open file, so two threads exclude each other as two processes
+ * do, and the kernel drops the lock when the process ends however it ends. The holder's pid stands in the file, for
+ * messages only. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +13,8 @@
 #include "base/num.h"
 #include "io/file.h"
 
-static void note_holder(int fd) {
+static void note_holder(int fd)
+{
     char text[24];
     int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (n <= 0 || ftruncate(fd, 0) < 0) return;
@@ -20,7 +22,8 @@ static void note_holder(int fd) {
     (void)done;
 }
 
-static int busy(int fd, const char *path, wr_err *err) {
+static int busy(int fd, const char *path, wr_err *err)
+{
     int rc = wr_err_set(err, WEIR_ETIMEOUT, "'%s' is locked by another process", path);
     char text[24];
     int64_t pid;
@@ -31,7 +34,8 @@ static int busy(int fd, const char *path, wr_err *err) {
 }
 
 /* Tries, with pauses growing from 1 to 25 ms, until the deadline. 0 or an errno; EWOULDBLOCK = still taken. */
-static int lock_until(int fd, int wait_ms) {
+static int lock_until(int fd, int wait_ms)
+{
     if (wait_ms < 0) {
         while (flock(fd, LOCK_EX) < 0) {
             if (errno != EINTR) return errno;
@@ -49,7 +53,8 @@ static int lock_until(int fd, int wait_ms) {
     }
 }
 
-int wr_lock_take(wr_lock *out, const char *path, int wait_ms, wr_err *err) {
+int wr_lock_take(wr_lock *out, const char *path, int wait_ms, wr_err *err)
+{
     out->fd = -1;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return wr_err_sys(err, errno, "cannot open the lock file '%s'", path);
@@ -64,7 +69,8 @@ int wr_lock_take(wr_lock *out, const char *path, int wait_ms, wr_err *err) {
     return 0;
 }
 
-void wr_lock_drop(wr_lock *l) {
+void wr_lock_drop(wr_lock *l)
+{
     if (!l || l->fd < 0) return;
     if (ftruncate(l->fd, 0) < 0) { /* the file stays: removing it would let two processes lock two files of one name */
     }

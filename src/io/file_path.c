@@ -4,7 +4,8 @@
 
 #include "io/file.h"
 
-char *wr_path_join(wr_arena *a, const char *dir, const char *name) {
+char *wr_path_join(wr_arena *a, const char *dir, const char *name)
+{
     size_t n = strlen(dir);
     if (name[0] == '/' || n == 0 || strcmp(dir, ".") == 0) return wr_arena_strdup(a, name[0] || n == 0 ? name : dir);
     if (!name[0]) return wr_arena_strdup(a, dir);
@@ -12,12 +13,14 @@ char *wr_path_join(wr_arena *a, const char *dir, const char *name) {
     return wr_arena_printf(a, "%.*s/%s", (int)n, dir, name);
 }
 
-const char *wr_path_base(const char *path) {
+const char *wr_path_base(const char *path)
+{
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
-char *wr_path_dir(wr_arena *a, const char *path) {
+char *wr_path_dir(wr_arena *a, const char *path)
+{
     const char *slash = strrchr(path, '/');
     if (!slash) return wr_arena_strdup(a, ".");
     while (slash > path && slash[-1] == '/') slash--; /* "a//b" lies in "a" */
@@ -25,14 +28,14 @@ char *wr_path_dir(wr_arena *a, const char *path) {
 }
 
 /* Appends the components of `path` to out[0..n), which holds "/x/y" without a slash at the end (empty for the root). */
-static size_t resolve(char *out, size_t n, const char *path) {
+static size_t resolve(char *out, size_t n, const char *path)
+{
     wr_str rest = wr_str_of(path);
     while (rest.p) {
         wr_str part = wr_str_cut(&rest, '/');
         if (part.n == 0 || wr_str_is(part, ".")) continue;
         if (wr_str_is(part, "..")) {
-            while (n > 0 && out[--n] != '/') {
-            }
+            while (n > 0 && out[--n] != '/') {}
             continue;
         }
         out[n++] = '/';
@@ -42,7 +45,8 @@ static size_t resolve(char *out, size_t n, const char *path) {
     return n;
 }
 
-char *wr_path_absolute(wr_arena *a, const char *path) {
+char *wr_path_absolute(wr_arena *a, const char *path)
+{
     char here[4096] = "";
     if (path[0] != '/' && !getcwd(here, sizeof here)) here[0] = 0; /* a removed working folder counts as the root */
     char *out = wr_arena_alloc(a, strlen(here) + strlen(path) + 4);

@@ -17,13 +17,15 @@ enum { HASH_STEP = 256 << 10, REMOVE_DEPTH = 256 };
 
 /* ---- making ---- */
 
-static bool is_dir(const char *path) {
+static bool is_dir(const char *path)
+{
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* `at` is the path up to the new folder; `parent_n` is the length of its parent's part in it. */
-static int make_one(char *at, size_t parent_n, wr_err *err) {
+static int make_one(char *at, size_t parent_n, wr_err *err)
+{
     if (mkdir(at, 0777) < 0) {
         int sys = errno;
         if (is_dir(at)) return 0;
@@ -39,7 +41,8 @@ static int make_one(char *at, size_t parent_n, wr_err *err) {
     return rc;
 }
 
-int wr_file_mkdirs(const char *path, wr_err *err) {
+int wr_file_mkdirs(const char *path, wr_err *err)
+{
     if (!*path) return wr_err_set(err, WEIR_EINVAL, "the name of a folder is empty");
     if (is_dir(path)) return 0;
     WR_AUTOFREE char *at = wr_strdup(path);
@@ -64,7 +67,8 @@ static int by_text(const void *a, const void *b) { return strcmp(*(char *const *
 
 static bool dots(const char *name) { return strcmp(name, ".") == 0 || strcmp(name, "..") == 0; }
 
-static int collect(DIR *d, char ***out, size_t *n, wr_arena *a, const char *dir, wr_err *err) {
+static int collect(DIR *d, char ***out, size_t *n, wr_arena *a, const char *dir, wr_err *err)
+{
     WR_VEC(char *) names = {0};
     struct dirent *e;
     int rc = 0;
@@ -85,7 +89,8 @@ static int collect(DIR *d, char ***out, size_t *n, wr_arena *a, const char *dir,
     return rc;
 }
 
-int wr_file_list(char ***out, size_t *n, wr_arena *a, const char *dir, wr_err *err) {
+int wr_file_list(char ***out, size_t *n, wr_arena *a, const char *dir, wr_err *err)
+{
     *out = NULL;
     *n = 0;
     DIR *d = opendir(dir);
@@ -99,7 +104,8 @@ int wr_file_list(char ***out, size_t *n, wr_arena *a, const char *dir, wr_err *e
 
 static int remove_at(int parent, const char *name, const char *top, int depth, wr_err *err);
 
-static int empty_dir(int fd, const char *top, int depth, wr_err *err) {
+static int empty_dir(int fd, const char *top, int depth, wr_err *err)
+{
     DIR *d = fdopendir(fd);
     if (!d) {
         int sys = errno;
@@ -116,12 +122,14 @@ static int empty_dir(int fd, const char *top, int depth, wr_err *err) {
 }
 
 /* By folder descriptors and O_NOFOLLOW: a link put in while we work cannot lead us out of the tree. */
-static int remove_at(int parent, const char *name, const char *top, int depth, wr_err *err) {
+static int remove_at(int parent, const char *name, const char *top, int depth, wr_err *err)
+{
     wr_fault_crash_point();
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return 0;
     int sys = errno;
     if (sys != EISDIR && sys != EPERM) return wr_err_sys(err, sys, "cannot remove '%s' in '%s'", name, top);
-    if (depth > REMOVE_DEPTH) return wr_err_set(err, WEIR_ELIMIT, "'%s' is nested more than %d folders deep", top, REMOVE_DEPTH);
+    if (depth > REMOVE_DEPTH)
+        return wr_err_set(err, WEIR_ELIMIT, "'%s' is nested more than %d folders deep", top, REMOVE_DEPTH);
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return wr_err_sys(err, errno == ENOTDIR ? sys : errno, "cannot remove '%s' in '%s'", name, top);
     WR_TRY(empty_dir(fd, top, depth, err));
@@ -131,14 +139,16 @@ static int remove_at(int parent, const char *name, const char *top, int depth, w
 }
 
 /* "", "/", "." and "..", and every other spelling of the root. */
-static bool never_remove(const char *path) {
+static bool never_remove(const char *path)
+{
     const char *base = wr_path_base(path);
     struct stat st, root;
     if (!*path || dots(base)) return true;
     return lstat(path, &st) == 0 && stat("/", &root) == 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino;
 }
 
-int wr_file_remove_tree(const char *path, wr_err *err) {
+int wr_file_remove_tree(const char *path, wr_err *err)
+{
     WR_AUTOFREE char *clean = wr_strdup(path);
     if (!clean) return wr_err_nomem(err);
     size_t n = strlen(clean);
@@ -149,7 +159,8 @@ int wr_file_remove_tree(const char *path, wr_err *err) {
 
 /* ---- identity ---- */
 
-static int hash_fd(wr_sha256 *h, int fd, const char *path, wr_err *err) {
+static int hash_fd(wr_sha256 *h, int fd, const char *path, wr_err *err)
+{
     WR_AUTOFREE char *piece = wr_alloc(HASH_STEP);
     if (!piece) return wr_err_nomem(err);
     for (;;) {
@@ -161,7 +172,8 @@ static int hash_fd(wr_sha256 *h, int fd, const char *path, wr_err *err) {
     }
 }
 
-int wr_file_sha256(char out[WR_SHA256_HEX], const char *path, wr_err *err) {
+int wr_file_sha256(char out[WR_SHA256_HEX], const char *path, wr_err *err)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return wr_err_sys(err, errno, "cannot open '%s'", path);
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -182,18 +194,21 @@ typedef struct {
     WR_VEC(char *) files; /* relative */
 } walk;
 
-static int walk_entry(walk *w, char *rel, wr_err *err) {
+static int walk_entry(walk *w, char *rel, wr_err *err)
+{
     struct stat st;
     char *path = wr_path_join(w->a, w->top, rel);
     if (!path) return wr_err_nomem(err);
     if (lstat(path, &st) < 0) return wr_err_sys(err, errno, "cannot read '%s'", path);
     bool link = S_ISLNK(st.st_mode);
     if (S_ISDIR(st.st_mode)) return wr_vec_push(&w->dirs, rel) < 0 ? wr_err_nomem(err) : 0;
-    if (!S_ISREG(st.st_mode) && !link) return wr_err_set(err, WEIR_EUNSUPPORTED, "'%s' is neither a file nor a folder", path);
+    if (!S_ISREG(st.st_mode) && !link)
+        return wr_err_set(err, WEIR_EUNSUPPORTED, "'%s' is neither a file nor a folder", path);
     return wr_vec_push(&w->files, rel) < 0 ? wr_err_nomem(err) : 0;
 }
 
-static int walk_all(walk *w, wr_err *err) {
+static int walk_all(walk *w, wr_err *err)
+{
     char *root = wr_arena_strdup(w->a, "");
     if (!root || wr_vec_push(&w->dirs, root) < 0) return wr_err_nomem(err);
     while (w->dirs.n > 0) {
@@ -213,8 +228,10 @@ static int walk_all(walk *w, wr_err *err) {
     return 0;
 }
 
-/* A link to a file counts with the file's bytes; one to a folder, or to nothing, with the text of the link (so no cycles). */
-static int hash_entry(char hex[WR_SHA256_HEX], const char *path, wr_err *err) {
+/* A link to a file counts with the file's bytes; one to a folder, or to nothing, with the text of the link (so no
+ * cycles). */
+static int hash_entry(char hex[WR_SHA256_HEX], const char *path, wr_err *err)
+{
     struct stat st;
     if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) return wr_file_sha256(hex, path, err);
     char target[4096];
@@ -228,9 +245,10 @@ static int hash_entry(char hex[WR_SHA256_HEX], const char *path, wr_err *err) {
     return 0;
 }
 
-/* One line as sha256sum writes it: a name with a line break or a backslash is escaped and its line starts with a backslash, or a
- * file's name could pose as another line of the list. */
-static void add_line(wr_sha256 *h, const char *hex, const char *name) {
+/* One line as sha256sum writes it: a name with a line break or a backslash is escaped and its line starts with a
+ * backslash, or a file's name could pose as another line of the list. */
+static void add_line(wr_sha256 *h, const char *hex, const char *name)
+{
     bool escape = strpbrk(name, "\n\\") != NULL;
     if (escape) wr_sha256_add(h, "\\", 1);
     wr_sha256_add(h, hex, strlen(hex));
@@ -243,7 +261,8 @@ static void add_line(wr_sha256 *h, const char *hex, const char *name) {
     wr_sha256_add(h, "\n", 1);
 }
 
-static int hash_list(wr_sha256 *h, walk *w, wr_err *err) {
+static int hash_list(wr_sha256 *h, walk *w, wr_err *err)
+{
     for (size_t i = 0; i < w->files.n; i++) {
         char hex[WR_SHA256_HEX];
         const char *path = wr_path_join(w->a, w->top, w->files.at[i]);
@@ -254,7 +273,8 @@ static int hash_list(wr_sha256 *h, walk *w, wr_err *err) {
     return 0;
 }
 
-int wr_file_tree_sha256(char out[WR_SHA256_HEX], const char *path, wr_err *err) {
+int wr_file_tree_sha256(char out[WR_SHA256_HEX], const char *path, wr_err *err)
+{
     struct stat st;
     if (stat(path, &st) < 0) return wr_err_sys(err, errno, "cannot read '%s'", path);
     if (!S_ISDIR(st.st_mode)) return wr_file_sha256(out, path, err);
