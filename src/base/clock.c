@@ -20,6 +20,7 @@ int64_t wr_clock_mono_ns(void) { return now_ns(CLOCK_MONOTONIC); }
 double wr_clock_cpu_s(void) { return (double)now_ns(CLOCK_PROCESS_CPUTIME_ID) * 1e-9; }
 
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static int64_t floor_mod(int64_t a, int64_t b) { return a % b + (a % b < 0 ? b : 0); }
 
 static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
 {
@@ -46,7 +47,7 @@ static void civil_from_days(wr_civil *c, int64_t days)
 void wr_time_civil(wr_civil *out, int64_t us)
 {
     int64_t days = floor_div(us, WR_DAY_US);
-    int second = (int)((us - days * WR_DAY_US) / WR_US);
+    int second = (int)(floor_mod(us, WR_DAY_US) / WR_US);
     *out = (wr_civil){.hour = second / 3600, .minute = second / 60 % 60, .second = second % 60};
     civil_from_days(out, days);
 }
@@ -154,7 +155,7 @@ void wr_time_format(char *out, int64_t us)
 {
     wr_civil c;
     wr_time_civil(&c, us);
-    int64_t fraction = us - floor_div(us, WR_US) * WR_US;
+    int64_t fraction = floor_mod(us, WR_US);
     int n = snprintf(out, WR_TIME_TEXT, c.year >= 0 && c.year <= 9999 ? "%04d" : "%+07d", c.year);
     n += snprintf(out + n, (size_t)(WR_TIME_TEXT - n), "-%02d-%02dT%02d:%02d:%02d", c.month, c.day, c.hour, c.minute,
                   c.second);

@@ -248,8 +248,8 @@ static int reduce(double *v, double step, int most)
 char *wr_fmt_bytes(char *out, double bytes)
 {
     static const char *const names[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double v = bytes;
-    int k = fabs(v) < 999.5 ? 0 : reduce(&v, 1000, 6);
+    double v = fabs(bytes) < 1000 ? round(bytes) : bytes;
+    int k = reduce(&v, 1000, 6);
     if (fabs(v) >= 1e6 || isnan(v)) {
         snprintf(out, WR_NUM_TEXT, "%.3g %s", v, names[k]);
     } else {
