@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arena.h - memory that is freed all at once: one per request, run or command.
  *
- * Blocks grow by doubling up to 1 MiB; `cap` bounds the total, block headers included (0 = no cap). A failed allocation returns
- * NULL and is sticky: wr_arena_failed() says so at the end of an operation (wr_arena_clear() forgets it). Not thread-safe.
+ * Blocks grow by doubling up to 1 MiB; `cap` bounds the total, block headers included (0 = no cap). A failed allocation
+ * returns NULL and is sticky: wr_arena_failed() says so at the end of an operation (wr_arena_clear() forgets it). Not
+ * thread-safe.
  */
 #pragma once
 #include <stdarg.h>

@@ -104,6 +104,8 @@ static void test_text(void **state)
     wr_str s = wr_arena_str(a, (wr_str){"a\0b", 3});
     assert_int_equal(s.n, 3);
     assert_memory_equal(s.p, "a\0b", 4);
+    assert_memory_equal(wr_arena_dup(a, "a\0b", 3), "a\0b", 3);
+    assert_non_null(wr_arena_dup(a, NULL, 0));
     s = wr_arena_str(a, (wr_str){0});
     assert_non_null(s.p);
     assert_string_equal(s.p, "");

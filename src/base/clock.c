@@ -117,7 +117,7 @@ static bool take_clock(wr_str *s, int64_t *us)
         if (!take_int(s, 2, &sec)) return false;
         if (take_char(s, '.') && !take_fraction(s, us)) return false;
     }
-    *us += (h * 3600 + m * 60 + sec) * WR_US;
+    *us += (int64_t)(h * 3600 + m * 60 + sec) * WR_US;
     return h < 24 && m < 60 && sec < 60;
 }
 
@@ -129,7 +129,7 @@ static bool take_zone(wr_str *s, int64_t *us)
     int h, m;
     if (!take_char(s, '+') && !take_char(s, '-')) return false;
     if (!take_int(s, 2, &h) || !take_char(s, ':') || !take_int(s, 2, &m)) return false;
-    *us += (h * 60 + m) * 60 * (east ? -WR_US : WR_US);
+    *us += (int64_t)(h * 60 + m) * 60 * (east ? -WR_US : WR_US);
     return h < 24 && m < 60;
 }
 

@@ -11,7 +11,7 @@
 
 int64_t wr_clock_wall_us(void);
 int64_t wr_clock_mono_ns(void);
-double wr_clock_cpu_s(void);                                   /* user + system of this process, its threads, not its children */
+double wr_clock_cpu_s(void);                                   /* user + system, all threads, without children */
 
 /* "2001-06-14", "2001-06-14 13:05", "2001-06-14T13:05:07.250Z", with offset "+02:00"; no zone means UTC. */
 int wr_time_parse(int64_t *out_us, wr_str s, wr_err *err);
@@ -21,4 +21,5 @@ void wr_time_format(char *out, int64_t us);
 
 typedef struct { int year, month, day, hour, minute, second, weekday /* Monday 0 */, yearday /* 0..365 */; } wr_civil;
 void wr_time_civil(wr_civil *out, int64_t us);                 /* proleptic Gregorian, UTC */
-int64_t wr_time_from_civil(int year, int month, int day);      /* midnight; month 13 is January of the next year, day 0 the day before */
+/* Midnight. Month 13 is January of the next year, day 0 the day before the first; saturates. */
+int64_t wr_time_from_civil(int year, int month, int day);

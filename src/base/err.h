@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* err.h - one list of error codes, and the error value that travels up.
  *
- * A fallible function returns 0 or a negative WEIR_E code and takes `wr_err *err` last. `err` may be NULL and is untouched
- * on success. msg says what failed (lower case, subject in quotes), detail the cause, hint what to do next.
+ * A fallible function returns 0 or a negative WEIR_E code and takes `wr_err *err` last. `err` may be NULL and is
+ * untouched on success. msg says what failed (lower case, subject in quotes), detail the cause, hint what to do next.
  * HTTP status and exit code are derived from the code, here and nowhere else.
  * The library never prints or exits; only WR_BUG_IF aborts, on a broken invariant.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* map.h - string keys to pointers, in insertion order; open addressing, hash seeded per process.
  *
- * Keys are copied into the map. Values belong to the caller. Not thread-safe. No removal: maps here are built, then read.
+ * Keys are copied into the map. Values belong to the caller. Not thread-safe. No removal: maps here are built, then
+ * read. A zeroed wr_map is valid.
  */
 #pragma once
 #include <stddef.h>

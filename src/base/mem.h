@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mem.h - malloc with fault points (see fault.h). All return NULL when out of memory; sizes are checked for overflow. */
+/* mem.h - malloc with fault points (see fault.h). All return NULL when out of memory, and only then (size 0 is fine);
+ * sizes are checked for overflow. */
 #pragma once
 #include <stddef.h>
 

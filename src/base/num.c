@@ -180,7 +180,7 @@ static wr_str split_unit(wr_str s, const unit *units, size_t n, int64_t *factor)
 static int scale(int64_t *out, wr_str whole, wr_str number, int64_t factor, const char *what, wr_err *err)
 {
     int64_t v;
-    double f;
+    double f = 0;
     if (!factor || wr_num_f64(&f, number, NULL) < 0 || isnan(f)) return bad(err, WEIR_EPARSE, whole, what);
     if (signbit(f)) return bad(err, WEIR_EINVAL, whole, "negative");
     if (wr_num_i64(&v, number, NULL) == 0) {

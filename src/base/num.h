@@ -8,8 +8,8 @@
 
 int wr_num_i64(int64_t *out, wr_str s, wr_err *err);
 int wr_num_f64(double *out, wr_str s, wr_err *err);            /* decimal, "nan", "inf"; locale-independent */
-int wr_num_duration_us(int64_t *out, wr_str s, wr_err *err);   /* "90s", "15m", "3h", "7d", "250ms", "2w"; bare number = seconds */
-int wr_num_size(uint64_t *out, wr_str s, wr_err *err);         /* "64MiB", "1GB", "512k" (1000; "Ki" is 1024), bare = bytes */
+int wr_num_duration_us(int64_t *out, wr_str s, wr_err *err);   /* "90s", "15m", "3h", "7d", "250ms", "2w"; bare: s */
+int wr_num_size(uint64_t *out, wr_str s, wr_err *err);      /* "64MiB", "1GB", "512k" (k 1000, Ki 1024); bare: bytes */
 
 /* Human text into out[WR_NUM_TEXT]: returns out. */
 #define WR_NUM_TEXT 32

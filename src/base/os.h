@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int wr_os_cpus(void);                                          /* usable processors: affinity and cgroup quota, at least 1 */
+int wr_os_cpus(void);                                          /* usable processors (affinity, cgroup quota), >= 1 */
 uint64_t wr_os_memory(void);                                   /* bytes of RAM, cgroup limit respected */
 const char *wr_os_hostname(void);
 const char *wr_os_exe(void);                                   /* absolute path of the running program */

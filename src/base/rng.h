@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rng.h - seeded random numbers: xoshiro256** (Blackman & Vigna 2018) seeded by splitmix64. Same seed, same numbers everywhere. */
+/* rng.h - seeded random numbers: xoshiro256** (Blackman & Vigna 2018) seeded by splitmix64. Same seed, same numbers
+ * everywhere. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* str.h - wr_str to read (slice, not owned, not terminated), wr_buf to build (owned, always NUL-terminated, capped).
  *
- * A wr_buf append that would pass `max` or finds no memory sets `failed` and changes nothing more; check once at the end.
+ * A wr_buf append that would pass `max` or finds no memory sets `failed` and changes nothing more; check once at the
+ * end.
  * A zeroed wr_buf is valid. What is appended must not lie inside the same buffer.
  */
 #pragma once
@@ -27,7 +28,7 @@ wr_str wr_str_sub(wr_str s, size_t from, size_t to);          /* clamped */
 wr_str wr_str_cut(wr_str *rest, char sep);
 int wr_str_cmp(wr_str a, wr_str b);                           /* bytes, shorter first */
 bool wr_str_utf8(wr_str s);                                   /* valid UTF-8, no surrogates, no overlong */
-wr_str wr_str_fit(wr_str s, size_t max);                      /* longest prefix of at most `max` bytes that cuts no character */
+wr_str wr_str_fit(wr_str s, size_t max);                      /* longest prefix of <= max bytes, no character cut */
 /* Did you mean: index of the nearest of `n` candidates (Damerau-Levenshtein), or -1 if none is near enough. */
 int wr_str_nearest(wr_str s, const char *const *candidates, size_t n);
 bool wr_name_ok(wr_str s);                                    /* [A-Za-z0-9_][A-Za-z0-9_.-]*, at most WR_LIMIT_NAME */

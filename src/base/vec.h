@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vec.h - typed growing arrays.  WR_VEC(int) v = {0};  if (wr_vec_push(&v, 7) < 0) nomem;  v.at[0]; v.n; wr_vec_fini(&v); */
+/* vec.h - typed growing arrays.
+ *
+ * WR_VEC(int) v = {0};  if (wr_vec_push(&v, 7) < 0) nomem;  v.at[0]; v.n; wr_vec_fini(&v);
+ */
 #pragma once
 #include <stddef.h>
 #include "base/err.h"
