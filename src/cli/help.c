@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* help.c - help texts, man pages and completions, all from the constants. */
+#include <string.h>
+
+#include "cli/cli_internal.h"
+
+static void print_args(FILE *f, const wr_cmd_arg *a, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%c%s--%s%s%s", a[i].letter ? "-" : " ", a[i].letter ? a[i].letter : ' ', a[i].letter ? ", " : "  ", a[i].name,
+                 a[i].arg ? " " : "", a[i].arg ? a[i].arg : "");
+        fprintf(f, "  %-28s %s", left, a[i].help);
+        if (a[i].fallback && strcmp(a[i].fallback, "0") != 0) fprintf(f, " (default: %s)", a[i].fallback);
+        if (a[i].kind == WR_ARG_LIST) fputs("; may be repeated", f);
+        fputc('\n', f);
+    }
+}
+
+void wr_help_one(FILE *f, const wr_cmd *cmd)
+{
+    size_t n;
+    const wr_cmd_arg *global = wr_cli_global_args(&n);
+    fprintf(f, "weir %s - %s\n\nusage: weir %s %s%s[options]\n", cmd->name, cmd->summary, cmd->name, cmd->usage ? cmd->usage : "", cmd->usage && *cmd->usage ? " " : "");
+    if (cmd->help) fprintf(f, "\n%s\n", cmd->help);
+    if (cmd->nargs) {
+        fputs("\noptions:\n", f);
+        print_args(f, cmd->args, cmd->nargs);
+    }
+    fputs("\noptions of every command:\n", f);
+    print_args(f, global, n);
+    if (cmd->examples) fprintf(f, "\nexamples:\n%s\n", cmd->examples);
+    fputs("\nexit codes: 0 fine, 1 the check says no, 2 trouble, 64 wrong usage\n", f);
+}
+
+void wr_help_group(FILE *f, const wr_cmd *const *cmds, size_t n, const char *group)
+{
+    size_t len = strlen(group);
+    fprintf(f, "usage: weir %s COMMAND ...\n\n", group);
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(cmds[i]->name, group, len) == 0 && cmds[i]->name[len] == ' ') fprintf(f, "  %-22s %s\n", cmds[i]->name, cmds[i]->summary);
+    fprintf(f, "\nweir help COMMAND explains one.\n");
+}
+
+void wr_help_all(FILE *f, const wr_cmd *const *cmds, size_t n)
+{
+    fputs("weir - the whole lifecycle of machine learning in production, in one program\n\nusage: weir COMMAND ...\n\n", f);
+    for (size_t i = 0; i < n; i++) fprintf(f, "  %-22s %s\n", cmds[i]->name, cmds[i]->summary);
+    fputs("\nweir help COMMAND explains one; start with: weir init\n", f);
+}
+
+/* roff needs a backslash before '-' and leading dots guarded. */
+static void roff(FILE *f, const char *s)
+{
+    bool start = true;
+    for (; s && *s; s++) {
+        if (start && (*s == '.' || *s == '\'')) fputs("\\&", f);
+        if (*s == '-') fputs("\\-", f);
+        else if (*s == '\\') fputs("\\\\", f);
+        else fputc(*s, f);
+        start = *s == '\n';
+    }
+}
+
+void wr_help_man(FILE *f, const wr_cmd *cmd)
+{
+    fputs(".TH WEIR-", f);
+    for (const char *p = cmd->name; *p; p++) fputc(*p == ' ' ? '-' : *p, f);
+    fprintf(f, " 1 \"\" \"weir %s\"\n.SH NAME\nweir-", WEIR_VERSION);
+    for (const char *p = cmd->name; *p; p++) fputc(*p == ' ' ? '-' : *p, f);
+    fputs(" \\- ", f);
+    roff(f, cmd->summary);
+    fprintf(f, "\n.SH SYNOPSIS\n.B weir %s\n", cmd->name);
+    roff(f, cmd->usage);
+    fputs(" [options]\n", f);
+    if (cmd->help) {
+        fputs(".SH DESCRIPTION\n.nf\n", f);
+        roff(f, cmd->help);
+        fputs("\n.fi\n", f);
+    }
+    fputs(".SH OPTIONS\n", f);
+    for (size_t i = 0; i < cmd->nargs; i++) {
+        fprintf(f, ".TP\n\\fB\\-\\-%s\\fR%s%s\n", cmd->args[i].name, cmd->args[i].arg ? " " : "", cmd->args[i].arg ? cmd->args[i].arg : "");
+        roff(f, cmd->args[i].help);
+        fputc('\n', f);
+    }
+    if (cmd->examples) {
+        fputs(".SH EXAMPLES\n.nf\n", f);
+        roff(f, cmd->examples);
+        fputs("\n.fi\n", f);
+    }
+    fputs(".SH EXIT STATUS\n0 fine, 1 the check says no, 2 trouble, 64 wrong usage.\n", f);
+}
+
+static void bash(FILE *f, const wr_cmd *const *cmds, size_t n)
+{
+    fputs("_weir() {\n  local line=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\" cur=\"${COMP_WORDS[COMP_CWORD]}\"\n  case \"$line\" in\n", f);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(f, "    \"%s\"*) COMPREPLY=($(compgen -f -W \"", cmds[i]->name);
+        for (size_t j = 0; j < cmds[i]->nargs; j++) fprintf(f, "--%s ", cmds[i]->args[j].name);
+        fputs("--json --help\" -- \"$cur\"));;\n", f);
+    }
+    fputs("    *) COMPREPLY=($(compgen -W \"", f);
+    for (size_t i = 0; i < n; i++) fprintf(f, "%s ", cmds[i]->name);
+    fputs("\" -- \"$cur\"));;\n  esac\n}\ncomplete -F _weir weir\n", f);
+}
+
+static void fish(FILE *f, const wr_cmd *const *cmds, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *space = strchr(cmds[i]->name, ' ');
+        int first = space ? (int)(space - cmds[i]->name) : (int)strlen(cmds[i]->name);
+        fprintf(f, "complete -c weir -n __fish_use_subcommand -a '%.*s'\n", first, cmds[i]->name);
+        if (space) fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %.*s' -a '%s' -d '%s'\n", first, cmds[i]->name, space + 1, cmds[i]->summary);
+        for (size_t j = 0; j < cmds[i]->nargs; j++)
+            fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s -d '%s'\n", space ? space + 1 : cmds[i]->name, cmds[i]->args[j].name, cmds[i]->args[j].help);
+    }
+}
+
+int wr_help_completion(FILE *f, const wr_cmd *const *cmds, size_t n, const char *shell, wr_err *err)
+{
+    if (strcmp(shell, "bash") == 0) bash(f, cmds, n);
+    else if (strcmp(shell, "zsh") == 0) {
+        fputs("autoload -U +X bashcompinit && bashcompinit\n", f);
+        bash(f, cmds, n);
+    } else if (strcmp(shell, "fish") == 0) fish(f, cmds, n);
+    else {
+        wr_err_set(err, WEIR_EUSAGE, "no completion for shell \"%s\"", shell);
+        return wr_err_hint(err, WEIR_EUSAGE, "bash, zsh or fish");
+    }
+    return 0;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* noun.c - identity and return of what stages read and write. Kept files are found again through .weir/kept/<identity>. */
+#include "core/noun.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/limits.h"
+#include "core/dataset.h"
+#include "core/model.h"
+#include "io/file.h"
+
+static const char *const prefixes[] = {"path", "data", "model", "feature"};
+
+int wr_noun_parse(wr_noun_kind *kind, const char **name, const char *ref, wr_err *err)
+{
+    wr_str rest = wr_str_of(ref), prefix = wr_str_cut(&rest, ':');
+    *kind = WR_NOUN_PATH;
+    *name = ref;
+    if (!rest.p || memchr(prefix.p, '/', prefix.n) || memchr(prefix.p, '.', prefix.n)) return 0;
+    for (int k = WR_NOUN_DATA; k <= WR_NOUN_FEATURE; k++) {
+        if (!wr_str_is(prefix, prefixes[k])) continue;
+        *kind = (wr_noun_kind)k;
+        *name = rest.p;
+        if (wr_name_ok(rest)) return 0;
+        return wr_err_set(err, WEIR_EINVAL, "\"%s\": \"%s\" is not a name", ref, rest.p);
+    }
+    int near = wr_str_nearest(prefix, prefixes + 1, 3);
+    wr_err_set(err, WEIR_EINVAL, "unknown kind in \"%s\"", ref);
+    if (near >= 0) return wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s:%s\"?", prefixes[near + 1], rest.p);
+    return wr_err_hint(err, WEIR_EINVAL, "data:, model: or feature:; a path with a colon is written \"./%s\"", ref);
+}
+
+int wr_noun_online_path(const char **out, wr_project *p, const char *view, wr_err *err)
+{
+    char name[WR_LIMIT_NAME + 32];
+    const char *dir;
+    WR_TRY(wr_project_state(&dir, p, "online", true, err));
+    snprintf(name, sizeof name, "online/%s.online", view);
+    return wr_project_state(out, p, name, false, err);
+}
+
+static bool is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int path_hash(char out[WR_SHA256_HEX], const char *path, wr_err *err)
+{
+    out[0] = 0;
+    if (!wr_file_exists(path)) return 0;
+    return is_dir(path) ? wr_file_tree_sha256(out, path, err) : wr_file_sha256(out, path, err);
+}
+
+static int candidate(char out[WR_SHA256_HEX], wr_arena *a, wr_project *p, const char *name, wr_err *err)
+{
+    wr_model_version v;
+    int rc = wr_model_find(&v, a, p, name, err);
+    out[0] = 0;
+    if (rc == WEIR_ENOTFOUND) return 0;
+    WR_TRY(rc);
+    snprintf(out, WR_SHA256_HEX, "%s", v.package);
+    return 0;
+}
+
+int wr_noun_hash(char out[WR_SHA256_HEX], int64_t *version, wr_project *p, const char *ref, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_noun_kind kind;
+    const char *name, *path;
+    if (!a) return wr_err_nomem(err);
+    if (version) *version = -1;
+    WR_TRY(wr_noun_parse(&kind, &name, ref, err));
+    switch (kind) {
+    case WR_NOUN_DATA: return wr_dataset_hash(out, version, p, name, err);
+    case WR_NOUN_MODEL: return candidate(out, a, p, name, err);
+    case WR_NOUN_FEATURE: WR_TRY(wr_noun_online_path(&path, p, name, err)); break;
+    case WR_NOUN_PATH:
+    default: path = wr_path_join(a, wr_project_root(p), name);
+    }
+    return path ? path_hash(out, path, err) : wr_err_nomem(err);
+}
+
+/* .weir/kept/<identity> holds the object id of the blob or, behind "tree ", of the tree. */
+static int kept_path(const char **out, wr_arena *a, wr_project *p, const char *hash, wr_err *err)
+{
+    const char *dir;
+    WR_TRY(wr_project_state(&dir, p, "kept", true, err));
+    *out = wr_path_join(a, dir, hash);
+    return *out ? 0 : wr_err_nomem(err);
+}
+
+static const char *file_of(wr_arena *a, wr_project *p, wr_noun_kind kind, const char *name, wr_err *err)
+{
+    const char *path = NULL;
+    if (kind == WR_NOUN_FEATURE) return wr_noun_online_path(&path, p, name, err) < 0 ? NULL : path;
+    return wr_path_join(a, wr_project_root(p), name);
+}
+
+static int restore_file(wr_project *p, const char *path, const char *hash, wr_arena *a, wr_err *err)
+{
+    wr_objects *o;
+    const char *kept;
+    WR_AUTOBUF wr_buf id;
+    wr_buf_init(&id, 256);
+    WR_TRY(kept_path(&kept, a, p, hash, err));
+    if (!wr_file_exists(kept)) return wr_err_set(err, WEIR_ENOTFOUND, "\"%s\" with content %.12s was not kept", path, hash);
+    WR_TRY(wr_file_read(&id, kept, 256, err));
+    WR_TRY(wr_project_objects(&o, p, err));
+    if (!wr_str_starts(wr_buf_view(&id), "tree ")) return wr_objects_checkout_file(o, wr_buf_cstr(&id), path, err);
+    WR_TRY(wr_file_remove_tree(path, err));
+    return wr_objects_checkout_tree(o, wr_buf_cstr(&id) + 5, path, err);
+}
+
+int wr_noun_restore(wr_project *p, const char *ref, const char *hash, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_noun_kind kind;
+    const char *name;
+    wr_objects *o;
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_noun_parse(&kind, &name, ref, err));
+    if (kind == WR_NOUN_DATA) {
+        wr_dataset_written w;
+        int64_t version;
+        WR_TRY(wr_dataset_version_of(&version, p, name, hash, err));
+        return wr_dataset_restore(&w, p, name, version, err);
+    }
+    if (kind == WR_NOUN_MODEL) {
+        WR_TRY(wr_project_objects(&o, p, err));
+        if (!wr_objects_has(o, hash)) return wr_err_set(err, WEIR_ENOTFOUND, "package %.12s is gone", hash);
+        return wr_model_propose(p, name, hash, "", err);
+    }
+    const char *path = file_of(a, p, kind, name, err);
+    return path ? restore_file(p, path, hash, a, err) : wr_err_nomem(err);
+}
+
+int wr_noun_keep(wr_project *p, const char *ref, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_noun_kind kind;
+    const char *name, *kept;
+    char hash[WR_SHA256_HEX], id[WR_SHA256_HEX], text[WR_SHA256_HEX + 8];
+    wr_objects *o;
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_noun_parse(&kind, &name, ref, err));
+    if (kind == WR_NOUN_DATA || kind == WR_NOUN_MODEL) return 0;
+    const char *path = file_of(a, p, kind, name, err);
+    if (!path) return wr_err_nomem(err);
+    WR_TRY(path_hash(hash, path, err));
+    if (!hash[0]) return wr_err_set(err, WEIR_ENOTFOUND, "\"%s\" does not exist", ref);
+    WR_TRY(kept_path(&kept, a, p, hash, err));
+    if (wr_file_exists(kept)) return 0;
+    WR_TRY(wr_project_objects(&o, p, err));
+    bool tree = is_dir(path);
+    WR_TRY(tree ? wr_objects_put_tree(o, path, id, err) : wr_objects_put_file(o, path, id, err));
+    snprintf(text, sizeof text, "%s%s", tree ? "tree " : "", id);
+    return wr_file_write(kept, wr_str_of(text), err);
+}
