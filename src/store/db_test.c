@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* db_test.c - the database: values, group commit, readers, migrations, two processes, refusals, faults. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "io/file.h"
+#include "store/db.h"
+#include "store/db_conn.h"
+
+static const char *const schema[] = {
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL)",
+    "CREATE TABLE child(id INTEGER PRIMARY KEY, parent INTEGER REFERENCES t(id) DEFERRABLE INITIALLY DEFERRED)",
+};
+static const wr_db_opt opt = {.migrations = schema, .n = 2};
+
+static char dir[256], file[300];
+
+static int setup(void **state) {
+    (void)state;
+    const char *tmp = getenv("TMPDIR");
+    snprintf(dir, sizeof dir, "%s/weir-db-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(dir)) return -1;
+    snprintf(file, sizeof file, "%s/weir.db", dir);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    for (int k = 0; k < WR_FAULT_KINDS; k++) wr_fault_arm((wr_fault_kind)k, 0, false);
+    return wr_file_remove_tree(dir, NULL);
+}
+
+static wr_db *opened(void) {
+    wr_db *db = NULL;
+    wr_err err = {0};
+    if (wr_db_open(&db, file, &opt, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+    return db;
+}
+
+static int insert_name(wr_db *db, const char *name, wr_err *err) {
+    wr_stmt *s;
+    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO t(name, x) VALUES (?, ?)", err));
+    wr_bind_cstr(s, 1, name);
+    wr_bind_f64(s, 2, 0.5);
+    int rc = wr_step(s, err);
+    wr_stmt_done(s);
+    return rc;
+}
+
+static int insert(wr_db *db, void *arg, wr_err *err) { return insert_name(db, arg, err); }
+
+static int64_t number(wr_db *db, const char *sql) {
+    wr_stmt *s;
+    wr_err err = {0};
+    if (wr_db_prepare(db, &s, sql, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+    assert_int_equal(wr_step(s, &err), 1);
+    int64_t v = wr_stmt_i64(s, 0);
+    wr_stmt_done(s);
+    return v;
+}
+
+static int64_t count(wr_db *db) { return number(db, "SELECT count(*) FROM t"); }
+
+/* --- values and statements --- */
+
+static int put_values(wr_db *db, void *arg, wr_err *err) {
+    wr_stmt *s;
+    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO t(id, name, x) VALUES (?, ?, ?)", err));
+    const double xs[] = {0.1, NAN, INFINITY, -0.0};
+    const wr_str names[] = {WR_STR("a\0b"), WR_STR(""), WR_STR("\xc3\xa9'; DROP TABLE t;--"), {NULL, 0}};
+    int rc = 0;
+    for (int i = 0; i < 3 && rc == 0; i++) { /* one statement, bound again and again */
+        wr_bind_i64(s, 1, INT64_MIN + i);
+        wr_bind_str(s, 2, names[i]);
+        wr_bind_f64(s, 3, xs[i]);
+        rc = wr_step(s, err);
+    }
+    wr_bind_i64(s, 1, 7);
+    wr_bind_cstr(s, 2, NULL);
+    wr_bind_f64(s, 3, xs[3]);
+    if (rc == 0) rc = wr_step(s, err);
+    if (rc == 0) *(int64_t *)arg = wr_db_last_id(db);
+    wr_stmt_done(s);
+    return rc;
+}
+
+static void values_come_back(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    wr_err err;
+    int64_t id = 0;
+    assert_int_equal(wr_db_write(db, put_values, &id, &err), 0);
+    assert_int_equal(id, 7);
+    wr_stmt *s;
+    assert_int_equal(wr_db_prepare(db, &s, "SELECT id, name, x FROM t ORDER BY id", &err), 0);
+    assert_int_equal(wr_step(s, &err), 1);
+    assert_true(wr_stmt_i64(s, 0) == INT64_MIN);
+    assert_true(wr_str_eq(wr_stmt_str(s, 1), WR_STR("a\0b")));
+    assert_true(wr_stmt_f64(s, 2) == 0.1);
+    assert_int_equal(wr_step(s, &err), 1);
+    assert_false(wr_stmt_null(s, 1));
+    assert_int_equal(wr_stmt_str(s, 1).n, 0);
+    assert_true(isnan(wr_stmt_f64(s, 2))); /* kept as NULL */
+    assert_int_equal(wr_step(s, &err), 1);
+    assert_true(wr_str_is(wr_stmt_str(s, 1), "\xc3\xa9'; DROP TABLE t;--"));
+    assert_true(isinf(wr_stmt_f64(s, 2)));
+    assert_int_equal(wr_step(s, &err), 1);
+    assert_true(wr_stmt_null(s, 1));
+    assert_int_equal(wr_stmt_str(s, 1).n, 0);
+    assert_int_equal(wr_step(s, &err), 0);
+    assert_int_equal(wr_step(s, &err), 0); /* does not start again */
+    wr_stmt_done(s);
+    wr_stmt_done(NULL);
+    wr_db_close(db);
+}
+
+static void wrong_statements(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    wr_err err = {0};
+    wr_stmt *s;
+    assert_int_equal(wr_db_prepare(db, &s, "SELECT no_such FROM t", &err), WEIR_EINTERNAL);
+    assert_non_null(strstr(err.detail, "no such column"));
+    assert_int_equal(wr_db_prepare(db, &s, "", &err), WEIR_EINVAL);
+    assert_int_equal(wr_db_prepare(db, &s, "SELECT 1; SELECT 2", &err), WEIR_EINVAL);
+    assert_int_equal(wr_db_prepare(db, &s, "SELECT ?", &err), 0);
+    wr_bind_i64(s, 2, 1); /* there is no second parameter */
+    assert_int_equal(wr_step(s, &err), WEIR_EINVAL);
+    wr_stmt_done(s);
+    assert_int_equal(wr_db_exec(db, "INSERT INTO t(name) VALUES ('outside a write')", &err), WEIR_EACCESS);
+    assert_int_equal(count(db), 0);
+    wr_db_close(db);
+}
+
+static void nested_statements_share_a_snapshot(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    wr_err err;
+    assert_int_equal(wr_db_write(db, insert, "a", &err), 0);
+    assert_int_equal(wr_db_write(db, insert, "b", &err), 0);
+    wr_stmt *outer, *same;
+    assert_int_equal(wr_db_prepare(db, &outer, "SELECT name FROM t ORDER BY id", &err), 0);
+    assert_int_equal(wr_step(outer, &err), 1);
+    assert_int_equal(wr_db_prepare(db, &same, "SELECT name FROM t ORDER BY id", &err), 0); /* a second one of the same text */
+    assert_ptr_not_equal(outer, same);
+    assert_int_equal(wr_db_write(db, insert, "c", &err), 0); /* readers do not stop the writer */
+    assert_int_equal(count(db), 2);                        /* nor see what came later */
+    assert_int_equal(wr_step(same, &err), 1);
+    assert_true(wr_str_is(wr_stmt_str(same, 0), "a"));
+    wr_stmt_done(same);
+    assert_int_equal(wr_step(outer, &err), 1);
+    assert_true(wr_str_is(wr_stmt_str(outer, 0), "b"));
+    wr_stmt_done(outer);
+    assert_int_equal(count(db), 3);
+    for (int i = 0; i < 300; i++) { /* more texts than the cache keeps */
+        char sql[64];
+        snprintf(sql, sizeof sql, "SELECT %d", i);
+        assert_int_equal(number(db, sql), i);
+    }
+    wr_db_close(db);
+}
+
+static void forgotten_statement_is_closed(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    wr_stmt *s;
+    wr_err err;
+    assert_int_equal(wr_db_prepare(db, &s, "SELECT 1", &err), 0);
+    assert_int_equal(wr_step(s, &err), 1);
+    wr_db_close(db);
+}
+
+/* --- writes --- */
+
+static int insert_then_refuse(wr_db *db, void *arg, wr_err *err) {
+    WR_TRY(insert_name(db, arg, err));
+    return wr_err_set(err, WEIR_ENO, "changed my mind");
+}
+
+static int refuse_silently(wr_db *db, void *arg, wr_err *err) {
+    (void)err;
+    insert_name(db, arg, NULL);
+    return WEIR_ECONFLICT;
+}
+
+static int leave_reference_open(wr_db *db, void *arg, wr_err *err) {
+    (void)arg;
+    return wr_db_exec(db, "INSERT INTO child(parent) VALUES (4711)", err);
+}
+
+static int write_inside(wr_db *db, void *arg, wr_err *err) { return wr_db_write(db, insert, arg, err); }
+
+static int end_transaction(wr_db *db, void *arg, wr_err *err) {
+    WR_TRY(insert_name(db, arg, err));
+    return wr_db_exec(db, "ROLLBACK", err);
+}
+
+static void failed_write_is_rolled_back_alone(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    wr_err err = {0};
+    assert_int_equal(wr_db_write(db, insert_then_refuse, "x", &err), WEIR_ENO);
+    assert_string_equal(err.msg, "changed my mind");
+    assert_int_equal(wr_db_write(db, refuse_silently, "x", &err), WEIR_ECONFLICT);
+    assert_int_equal(err.code, WEIR_ECONFLICT);
+    assert_int_equal(wr_db_write(db, leave_reference_open, NULL, &err), WEIR_ECONFLICT);
+    assert_int_equal(wr_db_write(db, write_inside, "x", &err), WEIR_EINTERNAL);
+    assert_int_equal(wr_db_write(db, end_transaction, "x", &err), WEIR_EIO);
+    assert_int_equal(count(db), 0);
+    assert_int_equal(wr_db_write(db, insert, "x", &err), 0);
+    assert_int_equal(wr_db_write(db, insert, "x", &err), WEIR_EEXIST);
+    assert_int_equal(wr_db_write(db, insert, "x", NULL), WEIR_EEXIST);
+    assert_int_equal(count(db), 1);
+    wr_db_close(db);
+}
+
+static atomic_int answered, refused;
+
+static void done(void *arg, int rc, const wr_err *err) {
+    assert_true((rc < 0) == (err != NULL));
+    atomic_fetch_add(rc < 0 ? &refused : &answered, 1);
+    free(arg);
+}
+
+static char *name_of(int i) {
+    char *name = malloc(32);
+    assert_non_null(name);
+    snprintf(name, 32, "n%d", i);
+    return name;
+}
+
+static int hold(wr_db *db, void *arg, wr_err *err) {
+    (void)db;
+    (void)err;
+    while (!atomic_load((atomic_bool *)arg)) usleep(1000);
+    return 0;
+}
+
+static void *hold_main(void *arg) {
+    void **a = arg;
+    assert_int_equal(wr_db_write(a[0], hold, a[1], NULL), 0);
+    return NULL;
+}
+
+/* Everything that waits goes into one transaction; a job that loses the transaction takes with it those before, not those behind. */
+static void a_group_is_one_transaction(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    wr_err err;
+    atomic_bool go = false;
+    atomic_store(&answered, 0);
+    atomic_store(&refused, 0);
+    pthread_t t;
+    void *args[] = {db, &go};
+    assert_int_equal(pthread_create(&t, NULL, hold_main, args), 0);
+    usleep(50000); /* the writer is now inside `hold` */
+    for (int i = 0; i < 10; i++) {
+        wr_db_fn fn = i == 4 ? end_transaction : i == 7 ? insert_then_refuse : insert;
+        assert_int_equal(wr_db_write_async(db, fn, name_of(i), done, &err), 0);
+    }
+    atomic_store(&go, true);
+    pthread_join(t, NULL);
+    wr_db_close(db); /* waits for the queue */
+    assert_int_equal(atomic_load(&answered), 4); /* 5 6 8 9 */
+    assert_int_equal(atomic_load(&refused), 6);
+    db = opened();
+    assert_int_equal(count(db), 4);
+    wr_db_close(db);
+}
+
+enum { THREADS = 8, EACH = 40 };
+
+static void *hammer(void *arg) {
+    void **a = arg;
+    wr_db *db = a[0];
+    for (int i = 0; i < EACH; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s-%d", (char *)a[1], i);
+        assert_int_equal(wr_db_write(db, insert, name, NULL), 0);
+        wr_stmt *s; /* what was acknowledged is seen by every later read */
+        assert_int_equal(wr_db_prepare(db, &s, "SELECT 1 FROM t WHERE name = ?", NULL), 0);
+        wr_bind_cstr(s, 1, name);
+        assert_int_equal(wr_step(s, NULL), 1);
+        wr_stmt_done(s);
+    }
+    return NULL;
+}
+
+static void many_threads(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    for (int round = 0; round < 2; round++) { /* the second set of threads takes over the readers of the first */
+        pthread_t t[THREADS];
+        void *args[THREADS][2];
+        char names[THREADS][32];
+        for (int i = 0; i < THREADS; i++) {
+            snprintf(names[i], sizeof names[i], "%d.%d", round, i);
+            args[i][0] = db;
+            args[i][1] = names[i];
+            assert_int_equal(pthread_create(&t[i], NULL, hammer, args[i]), 0);
+        }
+        for (int i = 0; i < THREADS; i++) pthread_join(t[i], NULL);
+    }
+    assert_int_equal(count(db), 2 * THREADS * EACH);
+    wr_db_close(db);
+}
+
+/* --- opening --- */
+
+static void in_child(int (*body)(void)) {
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) _exit(body());
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void migrations_in_order(void **state) {
+    (void)state;
+    wr_err err = {0};
+    wr_db *db;
+    assert_int_equal(wr_db_open(&db, file, &(wr_db_opt){.migrations = schema, .n = 1}, &err), 0);
+    assert_int_equal(number(db, "PRAGMA user_version"), 1);
+    wr_db_close(db);
+    db = opened();
+    assert_int_equal(number(db, "PRAGMA user_version"), 2);
+    assert_int_equal(wr_db_write(db, insert, "kept", &err), 0);
+    wr_db_close(db);
+
+    const char *const broken[] = {schema[0], schema[1], "CREATE TABLE u(a); INSERT INTO nowhere VALUES (1)"};
+    assert_int_equal(wr_db_open(&db, file, &(wr_db_opt){.migrations = broken, .n = 3}, &err), WEIR_EINTERNAL);
+    assert_non_null(strstr(err.msg, "migration 3"));
+    const char *const dangling[] = {schema[0], schema[1], "INSERT INTO child(parent) VALUES (99)"};
+    assert_int_equal(wr_db_open(&db, file, &(wr_db_opt){.migrations = dangling, .n = 3}, &err), WEIR_ECONFLICT);
+    db = opened(); /* both left nothing */
+    assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'u'"), 0);
+    assert_int_equal(number(db, "SELECT count(*) FROM child"), 0);
+    assert_int_equal(count(db), 1);
+    wr_db_close(db);
+
+    assert_int_equal(wr_db_open(&db, file, &(wr_db_opt){.migrations = schema, .n = 1}, &err), WEIR_EUNSUPPORTED);
+    assert_non_null(strstr(err.msg, "newer program"));
+    assert_true(err.hint[0] != 0);
+}
+
+static void settings_are_on(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    assert_int_equal(number(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+    assert_int_equal(number(db, "PRAGMA query_only"), 1);
+    wr_db_close(db);
+    wr_conn c;
+    assert_int_equal(wr_conn_open(&c, NULL, file, WR_CONN_WRITE, NULL), 0);
+    int64_t v = 0;
+    assert_int_equal(wr_conn_int(&c, &v, "PRAGMA busy_timeout", NULL), 0);
+    assert_int_equal(v, 10000);
+    wr_conn_close(&c);
+}
+
+static void read_only(void **state) {
+    (void)state;
+    wr_err err = {0};
+    wr_db *db, *reader;
+    wr_db_opt ro = {.migrations = schema, .n = 2, .read_only = true};
+    assert_int_equal(wr_db_open(&reader, file, &ro, &err), WEIR_ENOTFOUND);
+    db = opened();
+    assert_int_equal(wr_db_write(db, insert, "x", &err), 0);
+    assert_int_equal(wr_db_open(&reader, file, &ro, &err), 0);
+    assert_int_equal(count(reader), 1);
+    assert_int_equal(wr_db_write(reader, insert, "y", &err), WEIR_EACCESS);
+    assert_int_equal(wr_db_write_async(reader, insert, NULL, done, &err), WEIR_EACCESS);
+    wr_db_close(reader);
+    wr_db_close(db);
+    ro.n = 1;
+    assert_int_equal(wr_db_open(&reader, file, &ro, &err), WEIR_EUNSUPPORTED);
+    ro.n = 3;
+    assert_int_equal(wr_db_open(&reader, file, &ro, &err), WEIR_EUNAVAILABLE);
+}
+
+static void hostile_paths(void **state) {
+    (void)state;
+    wr_err err = {0};
+    wr_db *db;
+    char path[400];
+    assert_int_equal(wr_db_open(&db, "", &opt, &err), WEIR_EINVAL);
+    assert_int_equal(wr_db_open(&db, dir, &opt, &err), WEIR_EACCESS);
+    snprintf(path, sizeof path, "%s/no/such/folder.db", dir);
+    assert_int_equal(wr_db_open(&db, path, &opt, &err), WEIR_ENOTFOUND);
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(wr_db_open(&db, ":memory:", &opt, &err), 0); /* a file of that name */
+    wr_db_close(db);
+    snprintf(path, sizeof path, "%s/:memory:", dir);
+    assert_true(wr_file_exists(path));
+    assert_int_equal(chdir("/"), 0);
+}
+
+static void corrupt_file(void **state) {
+    (void)state;
+    wr_err err = {0};
+    wr_db *db;
+    char text[2000];
+    memset(text, 'x', sizeof text);
+    assert_int_equal(wr_file_write(file, (wr_str){text, sizeof text}, &err), 0);
+    assert_int_equal(wr_db_open(&db, file, &opt, &err), WEIR_ECORRUPT);
+    assert_non_null(strstr(err.msg, file));
+    assert_true(err.hint[0] != 0);
+    wr_buf kept;
+    wr_buf_init(&kept, 0);
+    assert_int_equal(wr_file_read(&kept, file, 10000, &err), 0);
+    assert_true(wr_str_eq(wr_buf_view(&kept), (wr_str){text, sizeof text})); /* left as it was */
+    wr_buf_fini(&kept);
+}
+
+static void corrupt_page(void **state) {
+    (void)state;
+    wr_err err = {0};
+    wr_db *db = opened();
+    wr_db_close(db);
+    int fd = open(file, O_WRONLY);
+    char text[2 * 4096];
+    memset(text, 0x5a, sizeof text);
+    assert_int_equal(pwrite(fd, text, sizeof text, 4096), sizeof text); /* the roots of t and of its index */
+    close(fd);
+    db = opened();
+    wr_stmt *s;
+    assert_int_equal(wr_db_prepare(db, &s, "SELECT count(*) FROM t", &err), 0);
+    assert_int_equal(wr_step(s, &err), WEIR_ECORRUPT);
+    wr_stmt_done(s);
+    assert_int_equal(wr_db_write(db, insert, "x", &err), WEIR_ECORRUPT);
+    wr_db_close(db);
+}
+
+static int as_nobody(void) {
+    wr_err err = {0};
+    wr_db *db;
+    wr_db_opt ro = {.migrations = schema, .n = 2, .read_only = true};
+    if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0)) return 1;
+    if (wr_db_open(&db, file, &opt, &err) != WEIR_EACCESS || !err.hint[0]) return 2;
+    if (wr_db_open(&db, file, &ro, &err) != WEIR_EACCESS || !strstr(err.hint, "-shm")) return 3;
+    return 0;
+}
+
+static void read_only_folder(void **state) {
+    (void)state;
+    wr_db_close(opened());
+    assert_int_equal(chmod(file, 0444), 0);
+    assert_int_equal(chmod(dir, 0555), 0);
+    in_child(as_nobody);
+    assert_int_equal(chmod(dir, 0755), 0);
+}
+
+/* --- two processes --- */
+
+static int write_fifty(void) {
+    wr_db *db;
+    if (wr_db_open(&db, file, &opt, NULL) < 0) return 1;
+    for (int i = 0; i < 50; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%ld-%d", (long)getpid(), i);
+        if (wr_db_write(db, insert, name, NULL) < 0) return 2;
+    }
+    wr_db_close(db);
+    return 0;
+}
+
+static void processes_create_and_share_a_file(void **state) {
+    (void)state;
+    pid_t pids[4];
+    for (int i = 0; i < 4; i++) {
+        pids[i] = fork();
+        assert_true(pids[i] >= 0);
+        if (pids[i] == 0) _exit(write_fifty());
+    }
+    for (int i = 0; i < 4; i++) {
+        int status;
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+    }
+    wr_db *db = opened();
+    assert_int_equal(count(db), 200);
+    wr_db_close(db);
+}
+
+/* --- faults --- */
+
+/* Whatever kind fails and whenever: the write is refused, nobody sees it, and the next one works. */
+static void a_failed_commit_is_not_visible(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    assert_int_equal(count(db), 0);
+    int64_t expect = 0;
+    const wr_fault_kind kinds[] = {WR_FAULT_WRITE, WR_FAULT_FSYNC, WR_FAULT_ALLOC};
+    for (size_t k = 0; k < 3; k++) {
+        bool fired = true;
+        for (int n = 1; fired; n++) {
+            char *name = name_of((int)k * 10000 + n);
+            wr_err err = {0};
+            wr_fault_arm(kinds[k], n, false);
+            int rc = wr_db_write(db, insert, name, &err);
+            fired = wr_fault_fired(kinds[k]);
+            wr_fault_arm(kinds[k], 0, false);
+            assert_int_equal(rc, err.code);
+            assert_true(rc == 0 || fired);
+            if (rc < 0) assert_int_equal(count(db), expect);
+            if (rc < 0) assert_int_equal(wr_db_write(db, insert, name, &err), 0);
+            free(name);
+            assert_int_equal(count(db), ++expect);
+            assert_true(n < 3000);
+        }
+    }
+    wr_db_close(db);
+    db = opened();
+    assert_int_equal(count(db), expect);
+    wr_db_close(db);
+}
+
+static void a_full_disk_refuses_the_whole_group(void **state) {
+    (void)state;
+    wr_db *db = opened();
+    wr_err err = {0};
+    atomic_bool go = false;
+    pthread_t t;
+    void *args[] = {db, &go};
+    atomic_store(&answered, 0);
+    atomic_store(&refused, 0);
+    assert_int_equal(pthread_create(&t, NULL, hold_main, args), 0);
+    usleep(50000);
+    for (int i = 0; i < 10; i++) assert_int_equal(wr_db_write_async(db, insert, name_of(i), done, &err), 0);
+    wr_fault_arm(WR_FAULT_WRITE, 1, true); /* `hold` itself writes nothing */
+    atomic_store(&go, true);
+    pthread_join(t, NULL);
+    assert_int_equal(wr_db_write(db, insert, "also", &err), WEIR_ENOSPC);
+    assert_true(err.hint[0] != 0);
+    wr_fault_arm(WR_FAULT_WRITE, 0, false);
+    assert_int_equal(atomic_load(&refused), 10);
+    assert_int_equal(count(db), 0);
+    assert_int_equal(wr_db_write(db, insert, "also", &err), 0);
+    assert_int_equal(count(db), 1);
+    wr_db_close(db);
+}
+
+int main(void) {
+    wr_err err;
+    if (wr_db_fault_install(&err) < 0) return 1;
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(values_come_back),
+        T(wrong_statements),
+        T(nested_statements_share_a_snapshot),
+        T(forgotten_statement_is_closed),
+        T(failed_write_is_rolled_back_alone),
+        T(a_group_is_one_transaction),
+        T(many_threads),
+        T(migrations_in_order),
+        T(settings_are_on),
+        T(read_only),
+        T(hostile_paths),
+        T(corrupt_file),
+        T(corrupt_page),
+        T(read_only_folder),
+        T(processes_create_and_share_a_file),
+        T(a_failed_commit_is_not_visible),
+        T(a_full_disk_refuses_the_whole_group),
+    };
+#undef T
+    return cmocka_run_group_tests_name("db", tests, NULL, NULL);
+}
