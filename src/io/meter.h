@@ -3,8 +3,18 @@
  *
  * Chain: RAPL powercap (/sys/class/powercap) -> RAPL by perf (power/energy-pkg) -> hwmon energyN_input / powerN_input -> NVML (added to
  * the CPU figure when present) -> model: P = n [idle + (max - idle)(2u - u^2)] by processor family (CPUID), SPECpower medians.
- * Machine energy is shared out to a piece of work by its share of busy CPU time (tier B when counted, C when modelled).
- * The idle part is reported apart (reserved share = CPU share of the work). Wraps of counters are handled.
+ * Machine energy is shared out to a piece of work by its share of busy CPU time (tier A when the work was nearly all of it, B when
+ * shared, C when modelled). The idle part is reported apart (reserved share = CPU share of the work).
+ *
+ * With b = busy share of the machine in the interval (without steal), w = wall time, n = hardware threads, E = counted energy:
+ *   counted   active = E b cpu_s / busy_s                    idle = E (1 - b) cpu_s / (n w)
+ *   modelled  active = n (max - idle) (2b - b^2) w cpu_s / busy_s   idle = (n idle + dram) w cpu_s / (n w)
+ * so that the parts of several works never add up to more than the machine used. dram = 0.34 W for each GB beyond 1.1 GB a thread
+ * (the servers behind the medians have that much). Full load of a 2-thread Milan guest: 3.8 W, with 24 GB 11 W.
+ *
+ * Counters wrap (RAPL after about 262 kJ, 20 minutes at 200 W) and power sensors are only known when they are read: while a long
+ * work runs call wr_meter_read() at least once a minute and throw the mark away. A read costs some 10 us.
+ * A GPU is counted whole, not by share. Threads: all functions may be called from any thread.
  * `root` replaces "/" so that fixture trees can be read in tests.
  */
 #pragma once
@@ -21,7 +31,7 @@ typedef struct {
     double active_j, idle_j, gpu_j;
     double rel_uncertainty;         /* 0.15 = +-15 % */
     char tier;                      /* 'A' counter of the whole work, 'B' counter and share, 'C' model */
-    char source[48];                /* "rapl package-0", "model Milan (CPUID 25/1), SPECpower median 0.42..1.92 W/thread" */
+    char source[96];                /* "rapl package-0", "model Milan (CPUID 25/1), SPECpower median 0.42..1.92 W/thread" */
 } wr_energy;
 
 /* Opens the best source. root NULL = "/". Never fails for lack of counters (the model remains); WEIR_ENOMEM. */
@@ -29,7 +39,7 @@ int wr_meter_open(wr_meter **out, const char *root, wr_err *err);
 void wr_meter_close(wr_meter *m);
 wr_meter_source wr_meter_kind(const wr_meter *m);
 
-/* A reading: machine counters and busy time now. */
+/* A reading: machine counters (joules since open) and busy time now. */
 typedef struct { double machine_j, busy_s, total_s, gpu_j; int64_t mono_ns; } wr_meter_mark;
 void wr_meter_read(wr_meter *m, wr_meter_mark *out);
 /* Energy of a work that used `cpu_s` CPU seconds between two marks. */

@@ -421,7 +421,9 @@ static int reap(wr_proc *p, wr_proc_result *out, wr_err *err)
     while (got < 0 && errno == EINTR);
     int rc = got < 0 ? wr_err_sys(err, errno, "cannot wait for process %ld", (long)p->pid) : 1;
     *out = (wr_proc_result){
-        .exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
+        .exit_code = got < 0               ? 255
+                     : WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+                                           : WEXITSTATUS(status),
         .wall_s = (double)(wr_clock_mono_ns() - p->started_ns) * 1e-9,
         .cpu_s = seconds(use.ru_utime) + seconds(use.ru_stime),
         .max_rss = peak_of(p, (uint64_t)use.ru_maxrss << 10),
