@@ -22,6 +22,10 @@
  * event value): mean, sum, count, share over the window (t - over, t] of events whose time is <= t, for the row's key (a column or
  * a list; no key = all events). Missing input gives a missing feature (NaN); an empty window too, but count gives 0.
  * Every feature is a float, except categories, which are text here and become codes by the package's dictionary.
+ *
+ * share is the mean of a value with `above`; count without `of` counts every event. An event value that is not finite, or beyond
+ * 2^53 in size, is missing (clip and above make infinite values finite). Times are read as UTC. Training (wr_view_compute) and serving
+ * (wr_online_row) give equal floats for event values that are whole numbers, else to 1e-9 of the sums.
  */
 #pragma once
 #include "base/pool.h"
@@ -31,32 +35,36 @@
 #include "codec/yaml.h"
 #include "core/project.h"
 
-enum { WR_VIEW_KEYS = 4 };
+enum { WR_VIEW_KEYS = 4, WR_VIEW_FEATURES = 2000, WR_VIEW_GROUPS = 64, WR_VIEW_VALUES = 255 };
 
 typedef struct wr_view_op wr_view_op; /* name, summary, kind, function: the list is in view_ops.c */
 typedef struct {
     char *name;
     const wr_view_op *op;
     char *of;                       /* row column, or event value of an aggregate */
-    int value;                      /* aggregate: index into values */
+    int value;                      /* aggregate: index into values; -1 = every event (count without `of`) */
     int group;                      /* aggregate: index into groups */
+    int slot;                       /* aggregate: where the group keeps the value */
     char *key[WR_VIEW_KEYS]; int nkey; /* aggregate: columns of the row */
     int64_t over_us;
     bool category;
 } wr_view_feature;
 typedef struct { char *name, *of; bool has_above; double above; bool has_clip; double clip_lo, clip_hi; } wr_view_value;
-typedef struct { char *key[WR_VIEW_KEYS]; int nkey; int64_t horizon_us; } wr_view_group; /* events indexed by these columns of the event */
+typedef struct { char *key[WR_VIEW_KEYS]; int nkey; int64_t horizon_us; int *value; int nvalue; } wr_view_group; /* events indexed by these columns of the event;
+                                                                                   * value: what is summed, as in wr_view_feature */
 
 typedef struct wr_view {
-    char *name, *source, *time, *known_at, *label;
-    wr_view_value label_of;         /* label.of empty = no label */
+    char *name, *source, *time;
+    char *known_at, *label;         /* NULL when absent */
+    wr_view_value label_of;         /* label_of.of "" = no label */
     char **keep; size_t nkeep;
-    char *event_source, *event_time;
+    char *event_source, *event_time; /* NULL when there are no events */
     wr_view_value *values; size_t nvalues;
     wr_view_group *groups; size_t ngroups;
     wr_view_feature *features; size_t nfeatures;
     char **request; wr_type *request_type; size_t nrequest; /* row columns needed: time, of, keys; type TS, F64 or TEXT */
-    char **event_columns; size_t nevent_columns; /* columns an event must bring: keys and `of` of values */
+    /* columns an event must bring: first the keys (TEXT), then `of` of the values (F64) */
+    char **event_columns; wr_type *event_type; size_t nevent_columns;
     char hash[65];                  /* SHA-256 of the canonical JSON */
 } wr_view;
 
@@ -67,16 +75,23 @@ int wr_view_load(wr_view **out, wr_arena *a, const char *path, wr_err *err);
 void wr_view_json(wr_buf *out, const wr_view *v);
 int wr_view_from_json(wr_view **out, wr_arena *a, yyjson_val *j, wr_err *err);
 
+/* The value of an event (or a label) from the number in its column: clipped, or 1 / 0 for above / not above; NaN = missing. */
+double wr_view_value_of(const wr_view_value *value, double x);
+
 /* Batch: `rows` has the request columns (TS, F64, TEXT), `events` has `_time` (TS), the key columns (TEXT) and value columns (F64).
- * Adds one column per feature to `out` (F32, or TEXT for categories), nrows rows. */
+ * Adds one column per feature to `out` (F32, or TEXT for categories), nrows rows; `out` is another frame, without columns or of as many
+ * rows. Number and value columns may be of any numeric type; `events` may be NULL when the view has no aggregates; an event without a time is
+ * never known. After a failure `out` may have some of the columns. */
 int wr_view_compute(wr_frame *out, const wr_view *v, const wr_frame *rows, const wr_frame *events, wr_pool *pool, wr_err *err);
 
-/* Online state: one wr_window per group. Not locked. */
+/* Online state: one wr_window per group. Not locked; `v` must outlive it. Events are kept for an hour longer than the longest window, so
+ * a row may be asked for up to an hour before the newest event and still see what training saw. */
 typedef struct wr_online wr_online;
 int wr_online_new(wr_online **out, const wr_view *v, wr_err *err);
 void wr_online_free(wr_online *o);
 /* An event: its time and the event columns in order of v->event_columns (numbers as text are not accepted: num for values, text for keys). */
 typedef struct { double num; wr_str text; int64_t ts; bool missing; } wr_cell;
+/* After a failure (WEIR_ENOMEM, WEIR_ELIMIT) some groups may have the event. */
 int wr_online_add(wr_online *o, int64_t time_us, const wr_cell *event, wr_err *err);
 /* One row: cells in order of v->request. Writes nfeatures floats; text of categories to `text` (nfeatures slots, slices of the cells). */
 void wr_online_row(const wr_online *o, const wr_cell *request, float *num, wr_str *text);
