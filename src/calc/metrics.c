@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.c - classification and regression metrics.
  *
- * The ranking metrics sort the scores of the two classes apart, keys only, and walk both runs together: no label has to travel
- * through the sort. Counts are whole numbers, so the area under the curve is exact up to one division.
+ * The ranking metrics sort the scores of the two classes apart, keys only, and walk both runs together: no label has
+ * to travel through the sort. Counts are whole numbers, so the area under the curve is exact up to one division.
  */
 #include "calc/metrics.h"
 
@@ -94,7 +94,10 @@ static inline void exact_add(exact *e, double x)
 }
 
 /* inf - inf in the carried part must not turn an infinite sum into NaN. */
-static double exact_mean(const exact *e, size_t n) { return (isfinite(e->sum) ? e->sum + e->rest : e->sum) / (double)n; }
+static double exact_mean(const exact *e, size_t n)
+{
+    return (isfinite(e->sum) ? e->sum + e->rest : e->sum) / (double)n;
+}
 
 double wr_metric_log_loss(const uint8_t *y, const double *p, size_t n)
 {
@@ -123,7 +126,8 @@ void wr_metric_confusion(wr_confusion *out, const uint8_t *y, const double *p, s
 {
     size_t count[2][2] = {{0, 0}, {0, 0}}; /* label, predicted */
     for (size_t i = 0; i < n; i++) count[y[i] != 0][p[i] >= threshold]++;
-    *out = (wr_confusion){.tn = (double)count[0][0], .fp = (double)count[0][1], .fn = (double)count[1][0], .tp = (double)count[1][1]};
+    *out = (wr_confusion){
+        .tn = (double)count[0][0], .fp = (double)count[0][1], .fn = (double)count[1][0], .tp = (double)count[1][1]};
 }
 
 static double confusion_n(const wr_confusion *c) { return c->tp + c->fp + c->tn + c->fn; }
@@ -198,7 +202,8 @@ double wr_metric_mae(const double *y, const double *p, size_t n)
 }
 
 /* The list. One signature for all, so some arguments go unused. */
-#define COMPUTE(name) static int name(double *out, const uint8_t *y, const double *p, size_t n, double threshold, wr_err *err)
+#define COMPUTE(name) \
+    static int name(double *out, const uint8_t *y, const double *p, size_t n, double threshold, wr_err *err)
 
 COMPUTE(compute_auc) { (void)threshold; return wr_metric_auc(out, y, p, n, err); }
 COMPUTE(compute_average_precision) { (void)threshold; return wr_metric_average_precision(out, y, p, n, err); }
@@ -215,7 +220,8 @@ COMPUTE(compute_calibration_error)
     return 0;
 }
 
-static double of_confusion(double (*f)(const wr_confusion *), const uint8_t *y, const double *p, size_t n, double threshold)
+static double of_confusion(double (*f)(const wr_confusion *), const uint8_t *y, const double *p, size_t n,
+                           double threshold)
 {
     wr_confusion c;
     wr_metric_confusion(&c, y, p, n, threshold);

@@ -52,7 +52,8 @@ static void scikit_values(void **state)
         NEAR(wr_confusion_precision(&c), metrics_cases[k].precision);
         NEAR(wr_confusion_recall(&c), metrics_cases[k].recall);
         NEAR(wr_confusion_f1(&c), metrics_cases[k].f1);
-        assert_int_equal(wr_metric_find("balanced_accuracy")->compute(&v, y, p, n, metrics_cases[k].threshold, NULL), 0);
+        assert_int_equal(wr_metric_find("balanced_accuracy")->compute(&v, y, p, n, metrics_cases[k].threshold, NULL),
+                         0);
         NEAR(v, metrics_cases[k].balanced);
         for (size_t i = 0; i < n; i++) as_double[i] = y[i];
         NEAR(wr_metric_rmse(as_double, p, n), metrics_cases[k].rmse);
@@ -106,7 +107,8 @@ static void one_class_and_no_rows(void **state)
     assert_true(v == 0);
     wr_confusion c;
     wr_metric_confusion(&c, zeros, p, 3, 0.95);
-    assert_true(c.tn == 3 && wr_confusion_precision(&c) == 0 && wr_confusion_recall(&c) == 0 && wr_confusion_f1(&c) == 0);
+    assert_true(c.tn == 3 && wr_confusion_precision(&c) == 0 && wr_confusion_recall(&c) == 0 &&
+                wr_confusion_f1(&c) == 0);
     wr_metric_confusion(&c, ones, p, 3, 0.5); /* at the threshold is 1 */
     assert_true(c.tp == 2 && c.fn == 1);
     size_t n;

@@ -4,10 +4,10 @@
  *   start  [ 0      3  4        7 ]      events of key k are start[k] .. start[k+1]-1
  *   time   [ 1 5 9 | 2 | 3 3 8 ]
  *   row    [ 4 0 6 | 2 | 1 5 3 ]         index in the input
- *   sum[v] [ a a+b a+b+c | d | ... ]     running within the key; present[v] likewise, NULL when no value of v is missing
+ *   sum[v] [ a a+b a+b+c | d | ... ]     running within the key; present[v] likewise, NULL if nothing is missing
  *
- * Rows are answered in batches: every row of a batch takes one step of its binary search before any takes the next, which keeps
- * a dozen cache misses in flight instead of one.
+ * Rows are answered in batches: every row of a batch takes one step of its binary search before any takes the next,
+ * which keeps a dozen cache misses in flight instead of one.
  */
 #include "calc/pit.h"
 
@@ -136,7 +136,8 @@ static int add_sums(wr_pit *p, size_t v, const double *x, size_t n)
     return 0;
 }
 
-static int build(wr_pit *p, const uint32_t *key, const int64_t *time_us, size_t n, const double *const *values, size_t nvalues)
+static int build(wr_pit *p, const uint32_t *key, const int64_t *time_us, size_t n, const double *const *values,
+                 size_t nvalues)
 {
     bool sorted;
     size_t room = p->n ? p->n : 1;
@@ -266,15 +267,17 @@ static void ask_chunk(void *ctx, size_t index)
     }
 }
 
-void wr_pit_last(const wr_pit *p, const uint32_t *key, const int64_t *time_us, size_t nrows, int64_t ttl_us, int64_t *out, wr_pool *pool)
+void wr_pit_last(const wr_pit *p, const uint32_t *key, const int64_t *time_us, size_t nrows, int64_t ttl_us,
+                 int64_t *out, wr_pool *pool)
 {
     question q = {.p = p, .key = key, .time_us = time_us, .nrows = nrows, .ttl_us = ttl_us, .out = out};
     wr_pool_for(pool, (nrows + CHUNK - 1) / CHUNK, ask_chunk, &q);
 }
 
-void wr_pit_window(const wr_pit *p, size_t v, const uint32_t *key, const int64_t *time_us, size_t nrows, int64_t window_us,
-                   double *sum, uint32_t *count, wr_pool *pool)
+void wr_pit_window(const wr_pit *p, size_t v, const uint32_t *key, const int64_t *time_us, size_t nrows,
+                   int64_t window_us, double *sum, uint32_t *count, wr_pool *pool)
 {
-    question q = {.p = p, .key = key, .time_us = time_us, .nrows = nrows, .window_us = window_us, .v = v, .sum = sum, .count = count};
+    question q = {.p = p, .key = key, .time_us = time_us, .nrows = nrows, .window_us = window_us,
+                  .v = v, .sum = sum, .count = count};
     wr_pool_for(pool, (nrows + CHUNK - 1) / CHUNK, ask_chunk, &q);
 }

@@ -175,7 +175,8 @@ static void same_for_any_pool(void **state)
         time[i] = (int64_t)wr_rng_below(&r, 1 << 30);
         x[i] = wr_rng_normal(&r);
     }
-    for (size_t i = 0; i < M; i++) row_key[i] = (uint32_t)wr_rng_below(&r, K), row_time[i] = (int64_t)wr_rng_below(&r, 1 << 30);
+    for (size_t i = 0; i < M; i++)
+        row_key[i] = (uint32_t)wr_rng_below(&r, K), row_time[i] = (int64_t)wr_rng_below(&r, 1 << 30);
     const double *values[] = {x};
     wr_pit *p;
     assert_int_equal(wr_pit_new(&p, key, time, N, K, values, 1, NULL), 0);
@@ -192,7 +193,8 @@ static void same_for_any_pool(void **state)
     for (size_t i = 0; i < M; i += 97) {
         int64_t best = -1;
         for (size_t j = 0; j < N; j++) {
-            if (key[j] == row_key[i] && time[j] <= row_time[i] && (best < 0 || time[j] >= time[best])) best = (int64_t)j;
+            if (key[j] == row_key[i] && time[j] <= row_time[i] && (best < 0 || time[j] >= time[best]))
+                best = (int64_t)j;
         }
         assert_int_equal(last[0][i], best);
     }
@@ -241,8 +243,12 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equals_the_twin),   cmocka_unit_test(ends_of_time), cmocka_unit_test(bounds_are_inclusive_as_documented),
-        cmocka_unit_test(same_for_any_pool), cmocka_unit_test(bad_key),      cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(equals_the_twin),
+        cmocka_unit_test(ends_of_time),
+        cmocka_unit_test(bounds_are_inclusive_as_documented),
+        cmocka_unit_test(same_for_any_pool),
+        cmocka_unit_test(bad_key),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

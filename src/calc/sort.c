@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sort.c - least-significant-digit radix sort with digits of 8 bits.
  *
- * All histograms are counted in one pass; a digit with a single occupied bucket is skipped. Wider digits need fewer passes, but
- * were measured slower: their write streams exceed the first-level caches' and the translation buffer's entries.
+ * All histograms are counted in one pass; a digit with a single occupied bucket is skipped. Wider digits need fewer
+ * passes, but were measured slower: their write streams exceed the first-level caches' and the translation buffer's
+ * entries.
  */
 #include "calc/sort.h"
 
@@ -85,7 +86,8 @@ static void insertion_with(uint64_t *key, uint32_t *with, size_t n)
     }
 }
 
-static void merge_with(uint64_t *key, uint32_t *with, uint64_t *key_scratch, uint32_t *with_scratch, size_t half, size_t n)
+static void merge_with(uint64_t *key, uint32_t *with, uint64_t *key_scratch, uint32_t *with_scratch, size_t half,
+                       size_t n)
 {
     memcpy(key_scratch, key, half * sizeof *key);
     memcpy(with_scratch, with, half * sizeof *with);

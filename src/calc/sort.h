@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sort.h - sorting by 64-bit keys, and the order-preserving maps from doubles and signed integers to such keys.
  *
- * Radix sort, least significant digit first; digits that are equal in all keys cost nothing (times of one year, whole numbers).
- * Short arrays are sorted by insertion. Stable. Scratch is the caller's. Same result everywhere; no errors.
+ * Radix sort, least significant digit first; digits that are equal in all keys cost nothing (times of one year, whole
+ * numbers). Short arrays are sorted by insertion. Stable. Scratch is the caller's. Same result everywhere; no errors.
  */
 #pragma once
 #include <stddef.h>

@@ -15,7 +15,8 @@
 static void keys_keep_the_order(void **state)
 {
     (void)state;
-    const double x[] = {-INFINITY, -DBL_MAX, -1.5, -DBL_MIN, -4.9e-324, 0, 4.9e-324, DBL_MIN, 1, 1.5, DBL_MAX, INFINITY, NAN};
+    const double x[] = {-INFINITY, -DBL_MAX, -1.5, -DBL_MIN, -4.9e-324, 0,  4.9e-324,
+                        DBL_MIN,   1,        1.5,  DBL_MAX,  INFINITY,  NAN};
     size_t n = sizeof x / sizeof *x;
     for (size_t i = 0; i + 1 < n; i++) assert_true(wr_key_f64(x[i]) < wr_key_f64(x[i + 1]));
     for (size_t i = 0; i + 1 < n; i++) assert_true(wr_f64_of_key(wr_key_f64(x[i])) == x[i]);
