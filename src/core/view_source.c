@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* view_source.c - SQL made from a view's columns. */
+#include "core/view_source.h"
+
+#include "core/dataset.h"
+
+static const char *sql_type(wr_type t) { return t == WR_TS ? "TIMESTAMP" : t == WR_TEXT ? "VARCHAR" : "DOUBLE"; }
+
+/* ", CAST(column AS TYPE) AS name" */
+static void column(wr_buf *b, const char *col, wr_type type, const char *prefix)
+{
+    WR_AUTOBUF wr_buf as;
+    wr_buf_init(&as, 0);
+    wr_buf_printf(&as, "%s%s", prefix, col);
+    wr_buf_str(b, b->n > 7 ? ", CAST(" : "CAST(");
+    wr_sql_ident(b, wr_str_of(col));
+    wr_buf_printf(b, " AS %s) AS ", sql_type(type));
+    wr_sql_ident(b, wr_buf_view(&as));
+}
+
+static void event_columns(wr_buf *b, const wr_view *v, const char *prefix)
+{
+    for (size_t i = 0; i < v->nevent_columns; i++) column(b, v->event_columns[i], v->event_type[i], prefix);
+}
+
+int wr_query_datasets(wr_frame **out, wr_project *p, wr_tables *t, const char *sql, wr_run *run, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_node *used;
+    size_t n;
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_dataset_views_for(t, p, sql, &used, &n, a, err));
+    for (size_t i = 0; run && i < n; i++) wr_run_input(run, &used[i]);
+    return wr_tables_query(t, out, sql, NULL, 0, err);
+}
+
+static void from(wr_buf *b, const char *source, const char *where, const char *order)
+{
+    wr_buf_str(b, " FROM ");
+    wr_sql_ident(b, wr_str_of(source));
+    if (where) wr_buf_printf(b, " WHERE (%s)", where);
+    wr_buf_printf(b, " ORDER BY %s", order);
+}
+
+int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, const wr_view_rows_opt *opt, wr_run *run, wr_err *err)
+{
+    WR_AUTOBUF wr_buf b, time;
+    wr_buf_init(&b, 0);
+    wr_buf_init(&time, 0);
+    wr_buf_str(&b, "SELECT ");
+    for (size_t i = 0; i < v->nrequest; i++) column(&b, v->request[i], v->request_type[i], "");
+    if (v->known_at) wr_buf_printf(&b, ", CAST((%s) AS TIMESTAMP) AS \"_known_at\"", v->known_at);
+    if (v->label_of.of && v->label_of.of[0]) {
+        wr_buf_str(&b, ", CAST(");
+        wr_sql_ident(&b, wr_str_of(v->label_of.of));
+        wr_buf_str(&b, " AS DOUBLE) AS \"_outcome\"");
+    }
+    for (size_t i = 0; i < v->nkeep; i++) {
+        wr_buf_str(&b, ", ");
+        wr_sql_ident(&b, wr_str_of(v->keep[i]));
+        wr_buf_str(&b, " AS ");
+        wr_sql_ident(&b, wr_str_of(v->keep[i]));
+    }
+    if (opt->events && v->event_time) {
+        wr_buf_printf(&b, ", CAST((%s) AS TIMESTAMP) AS \"_event_time\"", v->event_time);
+        event_columns(&b, v, "_event.");
+    }
+    wr_sql_ident(&time, wr_str_of(v->time));
+    from(&b, v->source, opt->where, wr_buf_cstr(&time));
+    if (b.failed || time.failed) return wr_err_nomem(err);
+    int rc = wr_query_datasets(out, p, t, wr_buf_cstr(&b), run, err);
+    return rc < 0 ? wr_err_wrap(err, rc, "rows of view \"%s\"", v->name) : 0;
+}
+
+int wr_view_events(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, const char *where, wr_run *run, wr_err *err)
+{
+    WR_AUTOBUF wr_buf b;
+    wr_buf_init(&b, 0);
+    if (!v->event_source) return wr_err_set(err, WEIR_EINVAL, "view \"%s\" has no events", v->name);
+    wr_buf_printf(&b, "SELECT CAST((%s) AS TIMESTAMP) AS \"_time\"", v->event_time);
+    event_columns(&b, v, "");
+    wr_buf_str(&b, " FROM ");
+    wr_sql_ident(&b, wr_str_of(v->event_source));
+    if (where) wr_buf_printf(&b, " WHERE (%s)", where);
+    wr_buf_str(&b, " ORDER BY \"_time\"");
+    if (b.failed) return wr_err_nomem(err);
+    int rc = wr_query_datasets(out, p, t, wr_buf_cstr(&b), run, err);
+    return rc < 0 ? wr_err_wrap(err, rc, "events of view \"%s\"", v->name) : 0;
+}
+
+wr_node wr_view_node(const wr_view *v) { return (wr_node){.kind = "view", .name = v->name, .hash = v->hash, .version = -1}; }
