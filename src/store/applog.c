@@ -2,13 +2,14 @@
 /* applog.c - the append log: collecting, committing in rounds, sealing, recovery, reading.
  *
  *   add()    -> `fill` (records of the round that is collecting)
- *   commit() -> joins that round; the first one that finds no round under way leads: takes the whole of `fill` and everybody who
- *               waits, writes once, syncs once if one of them asked for it, and answers all of them
+ *   commit() -> joins that round; the first one that finds no round under way leads: takes the whole of `fill` and
+ * everybody who waits, writes once, syncs once if one of them asked for it, and answers all of them
  *
- * After a failed write the file is cut back to `end`. After a failed fdatasync, or when cutting failed, the segment is given up
- * besides: the kernel may have dropped pages of earlier unsynced records, and recovery would stop at such a hole and lose what
- * came after it. So the log goes on in a new segment, made by the next commit that has something to write.
- * A thread whose records went into a round that somebody else led and that failed learns it from its own commit (`first_add`).
+ * After a failed write the file is cut back to `end`. After a failed fdatasync, or when cutting failed, the segment is
+ * given up besides: the kernel may have dropped pages of earlier unsynced records, and recovery would stop at such a
+ * hole and lose what came after it. So the log goes on in a new segment, made by the next commit that has something to
+ * write. A thread whose records went into a round that somebody else led and that failed learns it from its own commit
+ * (`first_add`).
  */
 #include "store/applog.h"
 
@@ -33,10 +34,10 @@
 #include "io/file.h"
 
 enum {
-    HEADER = 16,                    /* of a segment: magic, number */
-    FRAME = 16,                     /* of a record: length, type, checksum */
-    PENDING_MAX = 64 << 20,         /* bytes added and not committed */
-    KEEP_MAX = 4 << 20,             /* a buffer that grew beyond is given back */
+    HEADER = 16,            /* of a segment: magic, number */
+    FRAME = 16,             /* of a record: length, type, checksum */
+    PENDING_MAX = 64 << 20, /* bytes added and not committed */
+    KEEP_MAX = 4 << 20,     /* a buffer that grew beyond is given back */
     NUMBER_DIGITS = 10,
     READ_STEP = 1 << 20,
 };
@@ -47,25 +48,25 @@ typedef struct waiter {
     struct waiter *next;
     pthread_cond_t turn;
     bool sync, done;
-    uintptr_t first;                /* oldest round that may hold records of the waiting thread */
+    uintptr_t first; /* oldest round that may hold records of the waiting thread */
     int rc;
     wr_err err;
 } waiter;
 
 struct wr_applog {
-    char *dir, *path;               /* path: of the newest segment */
+    char *dir, *path; /* path: of the newest segment */
     wr_lock process;
-    pthread_key_t first_add;        /* per thread: round of its first add since its last commit; 0 = none */
+    pthread_key_t first_add; /* per thread: round of its first add since its last commit; 0 = none */
     bool has_key;
 
-    pthread_mutex_t lock;           /* rank 1; guards all below; not held during I/O, which `busy` guards instead */
-    pthread_cond_t idle;            /* busy went false */
+    pthread_mutex_t lock; /* rank 1; guards all below; not held during I/O, which `busy` guards instead */
+    pthread_cond_t idle;  /* busy went false */
     bool busy;
-    int sealers;                    /* waiting for their turn; nobody leads a round meanwhile */
-    wr_buf fill, flight;            /* flight: of the round under way, belongs to whoever set busy */
+    int sealers;         /* waiting for their turn; nobody leads a round meanwhile */
+    wr_buf fill, flight; /* flight: of the round under way, belongs to whoever set busy */
     waiter *waiting, **waiting_tail;
-    uintptr_t round;                /* that collects; from 1 */
-    uintptr_t failed_round;         /* the last one that failed */
+    uintptr_t round;        /* that collects; from 1 */
+    uintptr_t failed_round; /* the last one that failed */
     wr_err failed_err;
 
     /* changed by whoever set busy */
@@ -78,41 +79,48 @@ struct wr_applog {
 
 /* --- format --- */
 
-static void put32(unsigned char *p, uint32_t v) {
+static void put32(unsigned char *p, uint32_t v)
+{
     v = htole32(v);
     memcpy(p, &v, sizeof v);
 }
 
-static void put64(unsigned char *p, uint64_t v) {
+static void put64(unsigned char *p, uint64_t v)
+{
     v = htole64(v);
     memcpy(p, &v, sizeof v);
 }
 
-static uint32_t get32(const unsigned char *p) {
+static uint32_t get32(const unsigned char *p)
+{
     uint32_t v;
     memcpy(&v, p, sizeof v);
     return le32toh(v);
 }
 
-static uint64_t get64(const unsigned char *p) {
+static uint64_t get64(const unsigned char *p)
+{
     uint64_t v;
     memcpy(&v, p, sizeof v);
     return le64toh(v);
 }
 
-static void put_header(unsigned char p[HEADER], uint64_t number) {
+static void put_header(unsigned char p[HEADER], uint64_t number)
+{
     memcpy(p, magic, 8);
     put64(p + 8, number);
 }
 
-static void put_frame(unsigned char p[FRAME], uint32_t type, wr_str payload) {
+static void put_frame(unsigned char p[FRAME], uint32_t type, wr_str payload)
+{
     put32(p, (uint32_t)payload.n);
     put32(p + 4, type);
     put64(p + 8, wr_hash64(payload.p, payload.n, type));
 }
 
 /* Bytes of the whole record at `p`, 0 if it is torn (or not all there). `more`: it goes on behind `n`. */
-static size_t whole_record(const unsigned char *p, size_t n, bool *more) {
+static size_t whole_record(const unsigned char *p, size_t n, bool *more)
+{
     *more = n < FRAME;
     if (*more) return 0;
     size_t length = get32(p);
@@ -124,7 +132,8 @@ static size_t whole_record(const unsigned char *p, size_t n, bool *more) {
 
 /* --- names --- */
 
-static char *segment_path(const char *dir, uint64_t number) {
+static char *segment_path(const char *dir, uint64_t number)
+{
     size_t cap = strlen(dir) + 40;
     char *p = wr_alloc(cap);
     if (p && snprintf(p, cap, "%s/%0*llu.log", dir, NUMBER_DIGITS, (unsigned long long)number) < 0) *p = 0;
@@ -132,7 +141,8 @@ static char *segment_path(const char *dir, uint64_t number) {
 }
 
 /* Number of a segment's file name, NO_NUMBER for every other file. */
-static uint64_t number_of(const char *name) {
+static uint64_t number_of(const char *name)
+{
     wr_str s = wr_str_of(name);
     if (!wr_str_ends(s, ".log")) return NO_NUMBER;
     s = wr_str_sub(s, 0, s.n - 4);
@@ -144,12 +154,14 @@ static uint64_t number_of(const char *name) {
     return wr_num_i64(&v, s, NULL) == 0 && v > 0 ? (uint64_t)v : NO_NUMBER;
 }
 
-static int by_number(const void *a, const void *b) {
+static int by_number(const void *a, const void *b)
+{
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
-int wr_applog_list(uint64_t **out, size_t *n, wr_arena *a, const char *dir, wr_err *err) {
+int wr_applog_list(uint64_t **out, size_t *n, wr_arena *a, const char *dir, wr_err *err)
+{
     char **names;
     size_t found;
     WR_TRY(wr_file_list(&names, &found, a, dir, err));
@@ -170,13 +182,15 @@ int wr_applog_list(uint64_t **out, size_t *n, wr_arena *a, const char *dir, wr_e
 
 typedef int (*record_fn)(void *ctx, uint32_t type, wr_str payload);
 
-static int foreign(const char *path, wr_err *err) {
+static int foreign(const char *path, wr_err *err)
+{
     wr_err_set(err, WEIR_ECORRUPT, "'%s' is not a segment of this log", path);
     wr_err_detail(err, WEIR_ECORRUPT, "its first 16 bytes are not \"WEIRLOG1\" and its number");
     return wr_err_hint(err, WEIR_ECORRUPT, "move the file to another folder");
 }
 
-static int read_some(int fd, unsigned char *p, size_t n, size_t *got, const char *path, wr_err *err) {
+static int read_some(int fd, unsigned char *p, size_t n, size_t *got, const char *path, wr_err *err)
+{
     *got = 0;
     while (*got < n) {
         ssize_t k = read(fd, p + *got, n - *got);
@@ -188,8 +202,10 @@ static int read_some(int fd, unsigned char *p, size_t n, size_t *got, const char
     return 0;
 }
 
-/* Calls fn (may be NULL) for the whole records in `p`; `used` becomes their length, `torn` whether the rest can never be one. */
-static int scan(const unsigned char *p, size_t n, size_t *used, bool *torn, record_fn fn, void *ctx) {
+/* Calls fn (may be NULL) for the whole records in `p`; `used` becomes their length, `torn` whether the rest can never
+ * be one. */
+static int scan(const unsigned char *p, size_t n, size_t *used, bool *torn, record_fn fn, void *ctx)
+{
     bool more = true;
     size_t at = 0, size;
     while ((size = whole_record(p + at, n - at, &more)) > 0) {
@@ -201,8 +217,10 @@ static int scan(const unsigned char *p, size_t n, size_t *used, bool *torn, reco
     return 0;
 }
 
-/* Reads the segment in `fd` from its start; `end` becomes the length of the part that is good (0: not even the header is there). */
-static int read_segment(int fd, const char *path, uint64_t number, uint64_t *end, record_fn fn, void *ctx, wr_err *err) {
+/* Reads the segment in `fd` from its start; `end` becomes the length of the part that is good (0: not even the header
+ * is there). */
+static int read_segment(int fd, const char *path, uint64_t number, uint64_t *end, record_fn fn, void *ctx, wr_err *err)
+{
     size_t cap = READ_STEP + FRAME + WR_LIMIT_RECORD, have = 0, got;
     unsigned char expect[HEADER];
     WR_AUTOFREE unsigned char *p = wr_alloc(cap);
@@ -226,7 +244,8 @@ static int read_segment(int fd, const char *path, uint64_t number, uint64_t *end
     return 0;
 }
 
-int wr_applog_read(const char *dir, uint64_t number, record_fn fn, void *ctx, wr_err *err) {
+int wr_applog_read(const char *dir, uint64_t number, record_fn fn, void *ctx, wr_err *err)
+{
     WR_AUTOFREE char *path = segment_path(dir, number);
     if (!path) return wr_err_nomem(err);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -239,7 +258,8 @@ int wr_applog_read(const char *dir, uint64_t number, record_fn fn, void *ctx, wr
 
 /* --- segments --- */
 
-static int read_next(wr_arena *a, const char *dir, uint64_t newest, uint64_t *out, wr_err *err) {
+static int read_next(wr_arena *a, const char *dir, uint64_t newest, uint64_t *out, wr_err *err)
+{
     wr_buf text;
     int64_t v = 0;
     const char *path = wr_path_join(a, dir, "next");
@@ -256,10 +276,12 @@ static int read_next(wr_arena *a, const char *dir, uint64_t newest, uint64_t *ou
         return 0;
     }
     wr_err_set(err, WEIR_ECORRUPT, "'%s' is damaged", path);
-    return wr_err_hint(err, WEIR_ECORRUPT, "write a number into it that is higher than that of any segment there ever was");
+    return wr_err_hint(err, WEIR_ECORRUPT,
+                       "write a number into it that is higher than that of any segment there ever was");
 }
 
-static int newest_segment(wr_arena *a, const char *dir, uint64_t *out, wr_err *err) {
+static int newest_segment(wr_arena *a, const char *dir, uint64_t *out, wr_err *err)
+{
     uint64_t *numbers;
     size_t n;
     WR_TRY(wr_applog_list(&numbers, &n, a, dir, err));
@@ -267,14 +289,16 @@ static int newest_segment(wr_arena *a, const char *dir, uint64_t *out, wr_err *e
     return 0;
 }
 
-static int write_next(const char *dir, wr_arena *a, uint64_t number, wr_err *err) {
+static int write_next(const char *dir, wr_arena *a, uint64_t number, wr_err *err)
+{
     const char *path = wr_path_join(a, dir, "next"), *text = wr_arena_printf(a, "%llu\n", (unsigned long long)number);
     if (!path || !text) return wr_err_nomem(err);
     return wr_file_write(path, wr_str_of(text), err);
 }
 
 /* Take over an open segment as the newest. Owns `path`. */
-static void adopt(wr_applog *l, int fd, char *path, uint64_t number, uint64_t end) {
+static void adopt(wr_applog *l, int fd, char *path, uint64_t number, uint64_t end)
+{
     if (l->fd >= 0) close(l->fd);
     wr_free(l->path);
     l->fd = fd;
@@ -285,7 +309,8 @@ static void adopt(wr_applog *l, int fd, char *path, uint64_t number, uint64_t en
     atomic_store(&l->bytes, end - HEADER);
 }
 
-static int open_segment(const char *path, uint64_t end, wr_err *err) {
+static int open_segment(const char *path, uint64_t end, wr_err *err)
+{
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) return wr_err_sys(err, errno, "cannot open '%s'", path);
     if (lseek(fd, (off_t)end, SEEK_SET) >= 0) return fd;
@@ -295,10 +320,11 @@ static int open_segment(const char *path, uint64_t end, wr_err *err) {
 }
 
 /* The number is used up before the file exists, so that it is never given twice whatever happens in between. */
-static int new_segment(wr_applog *l, wr_err *err) {
+static int new_segment(wr_applog *l, wr_err *err)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
-    uint64_t newest, number;
+    uint64_t newest = NO_NUMBER, number = NO_NUMBER;
     unsigned char header[HEADER];
     WR_TRY(newest_segment(a, l->dir, &newest, err));
     WR_TRY(read_next(a, l->dir, newest, &number, err));
@@ -309,6 +335,7 @@ static int new_segment(wr_applog *l, wr_err *err) {
     int rc = wr_file_create(path, (wr_str){(const char *)header, HEADER}, err);
     if (rc == 0) rc = open_segment(path, HEADER, err);
     if (rc < 0) {
+        if (rc != WEIR_EEXIST) unlink(path); /* or readers would take the segment that still grows for sealed */
         wr_free(path);
         return rc;
     }
@@ -317,12 +344,14 @@ static int new_segment(wr_applog *l, wr_err *err) {
 }
 
 /* Cut off what is not whole. A header that is not whole is the work of a damaged file system; nothing can follow it. */
-static int cut_tail(int fd, const char *path, uint64_t number, uint64_t *end, wr_err *err) {
+static int cut_tail(int fd, const char *path, uint64_t number, uint64_t *end, wr_err *err)
+{
     struct stat st;
     if (fstat(fd, &st) < 0) return wr_err_sys(err, errno, "cannot read '%s'", path);
     if ((uint64_t)st.st_size == *end && *end >= HEADER) return 0;
     if ((uint64_t)st.st_size > *end)
-        wr_warn("'%s': %llu torn bytes at the end are cut off", path, (unsigned long long)((uint64_t)st.st_size - *end));
+        wr_warn("'%s': %llu torn bytes at the end are cut off", path,
+                (unsigned long long)((uint64_t)st.st_size - *end));
     if (ftruncate(fd, (off_t)*end) < 0 || lseek(fd, (off_t)*end, SEEK_SET) < 0)
         return wr_err_sys(err, errno, "cannot cut '%s'", path);
     if (*end < HEADER) {
@@ -335,7 +364,8 @@ static int cut_tail(int fd, const char *path, uint64_t number, uint64_t *end, wr
     return wr_file_fdatasync(fd, path, err);
 }
 
-static int reopen_segment(wr_applog *l, uint64_t number, wr_err *err) {
+static int reopen_segment(wr_applog *l, uint64_t number, wr_err *err)
+{
     char *path = segment_path(l->dir, number);
     if (!path) return wr_err_nomem(err);
     uint64_t end = 0;
@@ -355,7 +385,8 @@ static int reopen_segment(wr_applog *l, uint64_t number, wr_err *err) {
 
 /* --- opening and closing --- */
 
-static int take_process_lock(wr_applog *l, wr_arena *a, wr_err *err) {
+static int take_process_lock(wr_applog *l, wr_arena *a, wr_err *err)
+{
     const char *path = wr_path_join(a, l->dir, "lock");
     if (!path) return wr_err_nomem(err);
     int rc = wr_lock_take(&l->process, path, 0, err);
@@ -367,7 +398,8 @@ static int take_process_lock(wr_applog *l, wr_arena *a, wr_err *err) {
     return wr_err_hint(err, WEIR_ECONFLICT, "stop that process, or use another project folder");
 }
 
-static int open_in(wr_applog *l, wr_err *err) {
+static int open_in(wr_applog *l, wr_err *err)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_file_mkdirs(l->dir, err));
@@ -377,7 +409,8 @@ static int open_in(wr_applog *l, wr_err *err) {
     return newest == NO_NUMBER ? new_segment(l, err) : reopen_segment(l, newest, err);
 }
 
-int wr_applog_open(wr_applog **out, const char *dir, wr_err *err) {
+int wr_applog_open(wr_applog **out, const char *dir, wr_err *err)
+{
     if (!*dir) return wr_err_set(err, WEIR_EINVAL, "the folder of the log has no name");
     wr_applog *l = wr_calloc(1, sizeof *l);
     if (!l) return wr_err_nomem(err);
@@ -404,7 +437,8 @@ int wr_applog_open(wr_applog **out, const char *dir, wr_err *err) {
     return 0;
 }
 
-void wr_applog_close(wr_applog *l) {
+void wr_applog_close(wr_applog *l)
+{
     if (!l) return;
     if (l->fd >= 0) {
         wr_err err; /* nobody waits for it: records without a commit were promised to nobody */
@@ -425,7 +459,8 @@ void wr_applog_close(wr_applog *l) {
 /* --- adding and committing --- */
 
 /* With the lock held. A buffer that has no room is as it was. */
-static int append(wr_applog *l, const unsigned char frame[FRAME], wr_str payload, wr_err *err) {
+static int append(wr_applog *l, const unsigned char frame[FRAME], wr_str payload, wr_err *err)
+{
     if (l->fill.n + FRAME + payload.n > PENDING_MAX) {
         wr_err_set(err, WEIR_EUNAVAILABLE, "the log '%s' has too much that is not committed", l->dir);
         return wr_err_hint(err, WEIR_EUNAVAILABLE, "try again shortly");
@@ -443,9 +478,11 @@ static int append(wr_applog *l, const unsigned char frame[FRAME], wr_str payload
     return 0;
 }
 
-int wr_applog_add(wr_applog *l, uint32_t type, wr_str payload, wr_err *err) {
+int wr_applog_add(wr_applog *l, uint32_t type, wr_str payload, wr_err *err)
+{
     if (payload.n > WR_LIMIT_RECORD) {
-        return wr_err_set(err, WEIR_ELIMIT, "a record of %zu bytes is more than the log takes (%d)", payload.n, WR_LIMIT_RECORD);
+        return wr_err_set(err, WEIR_ELIMIT, "a record of %zu bytes is more than the log takes (%d)", payload.n,
+                          WR_LIMIT_RECORD);
     }
     unsigned char frame[FRAME];
     put_frame(frame, type, payload);
@@ -456,12 +493,14 @@ int wr_applog_add(wr_applog *l, uint32_t type, wr_str payload, wr_err *err) {
 }
 
 /* Undo a write; the caller holds busy. */
-static void cut_back(wr_applog *l) {
+static void cut_back(wr_applog *l)
+{
     if (ftruncate(l->fd, (off_t)l->end) < 0 || lseek(l->fd, (off_t)l->end, SEEK_SET) < 0) l->give_up = true;
 }
 
 /* The I/O of one round; the caller holds busy. */
-static int write_round(wr_applog *l, bool sync, wr_err *err) {
+static int write_round(wr_applog *l, bool sync, wr_err *err)
+{
     size_t n = l->flight.n;
     if (!n && sync && l->unsynced && l->give_up) { /* a second fdatasync would say 0 about pages that are gone */
         return wr_err_set(err, WEIR_EIO, "'%s': records of an earlier commit may not be on disk", l->path);
@@ -491,14 +530,17 @@ static int write_round(wr_applog *l, bool sync, wr_err *err) {
 }
 
 /* With the lock held: the next one's turn. */
-static void release(wr_applog *l) {
+static void release(wr_applog *l)
+{
     l->busy = false;
     if (l->waiting) pthread_cond_signal(&l->waiting->turn);
     if (l->sealers) pthread_cond_signal(&l->idle);
 }
 
-/* With the lock held, at the end of a round. A round before it, led by somebody else, may have had records of a waiter and failed. */
-static void answer(wr_applog *l, waiter *w, int rc) {
+/* With the lock held, at the end of a round. A round before it, led by somebody else, may have had records of a waiter
+ * and failed. */
+static void answer(wr_applog *l, waiter *w, int rc)
+{
     for (waiter *next; w; w = next) {
         next = w->next;
         bool failed = rc < 0 || (w->first && l->failed_round >= w->first);
@@ -510,7 +552,8 @@ static void answer(wr_applog *l, waiter *w, int rc) {
 }
 
 /* With the lock held, which is given up during the I/O: take everything that waits and write it. */
-static void lead(wr_applog *l) {
+static void lead(wr_applog *l)
+{
     waiter *all = l->waiting;
     bool sync = false;
     for (const waiter *w = all; w; w = w->next) sync |= w->sync;
@@ -537,7 +580,8 @@ static void lead(wr_applog *l) {
     release(l);
 }
 
-int wr_applog_commit(wr_applog *l, bool sync, wr_err *err) {
+int wr_applog_commit(wr_applog *l, bool sync, wr_err *err)
+{
     waiter w = {.sync = sync, .first = (uintptr_t)pthread_getspecific(l->first_add)};
     pthread_cond_init(&w.turn, NULL);
     pthread_mutex_lock(&l->lock);
@@ -557,7 +601,8 @@ int wr_applog_commit(wr_applog *l, bool sync, wr_err *err) {
 /* --- sealing and dropping --- */
 
 /* The caller holds busy. */
-static int seal(wr_applog *l, uint64_t *sealed, wr_err *err) {
+static int seal(wr_applog *l, uint64_t *sealed, wr_err *err)
+{
     uint64_t number = atomic_load(&l->number);
     *sealed = 0;
     if (l->end == HEADER && !l->give_up) return 0;
@@ -574,7 +619,8 @@ static int seal(wr_applog *l, uint64_t *sealed, wr_err *err) {
     return 0;
 }
 
-int wr_applog_seal(wr_applog *l, uint64_t *sealed, wr_err *err) {
+int wr_applog_seal(wr_applog *l, uint64_t *sealed, wr_err *err)
+{
     pthread_mutex_lock(&l->lock);
     l->sealers++;
     while (l->busy) pthread_cond_wait(&l->idle, &l->lock);
@@ -588,7 +634,8 @@ int wr_applog_seal(wr_applog *l, uint64_t *sealed, wr_err *err) {
     return rc;
 }
 
-int wr_applog_drop(wr_applog *l, uint64_t up_to, wr_err *err) {
+int wr_applog_drop(wr_applog *l, uint64_t up_to, wr_err *err)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
     uint64_t *numbers, newest = atomic_load(&l->number);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* db.c - opening and migrating, the writer thread, the readers.
  *
- *   callers --push--> queue --take all--> writer thread: BEGIN IMMEDIATE; each job in a savepoint; COMMIT --post--> callers
+ *   callers --push--> queue --take all--> writer thread: BEGIN IMMEDIATE; each job in a savepoint; COMMIT --post-->
+ * callers
  *
- * Invariants: 1. a job is answered with 0 only after the COMMIT (fsync of the WAL) that holds it; 2. a job that fails is rolled back
- * alone; 3. when the COMMIT fails, or SQLite gives up the transaction in the middle of a job (disk full, no memory), every job of the
- * transaction is answered with that error and none of them is visible; jobs that had not run yet get a transaction of their own.
- * After a failed fsync a power cut may still bring the transaction back: an error means "not promised", not "certainly absent".
+ * Invariants: 1. a job is answered with 0 only after the COMMIT (fsync of the WAL) that holds it; 2. a job that fails
+ * is rolled back alone; 3. when the COMMIT fails, or SQLite gives up the transaction in the middle of a job (disk full,
+ * no memory), every job of the transaction is answered with that error and none of them is visible; jobs that had not
+ * run yet get a transaction of their own. After a failed fsync a power cut may still bring the transaction back: an
+ * error means "not promised", not "certainly absent".
  *
- * Readers are leased: a thread that has a statement open owns a connection, so that its nested statements see one snapshot; when
- * the last one is done the connection goes back to the db, which closes all of them at the end. There are as many connections as
- * threads that ever read at the same moment, and a thread may come and go without leaving one behind.
+ * Readers are leased: a thread that has a statement open owns a connection, so that its nested statements see one
+ * snapshot; when the last one is done the connection goes back to the db, which closes all of them at the end. There
+ * are as many connections as threads that ever read at the same moment, and a thread may come and go without leaving
+ * one behind.
  */
 #include "store/db.h"
 
@@ -28,9 +31,9 @@
 #include "store/db_conn.h"
 
 enum {
-    GROUP_MAX = 1024,               /* jobs in one transaction: bounds how long the first waits for the last */
-    QUEUE_MAX = 65536,              /* jobs not yet taken by the writer */
-    OPEN_RETRY_MS = 10000,          /* switching a new file to WAL does not wait for other processes by itself */
+    GROUP_MAX = 1024,      /* jobs in one transaction: bounds how long the first waits for the last */
+    QUEUE_MAX = 65536,     /* jobs not yet taken by the writer */
+    OPEN_RETRY_MS = 10000, /* switching a new file to WAL does not wait for other processes by itself */
 };
 
 typedef struct job {
@@ -47,17 +50,17 @@ struct wr_db {
     char *path;
     bool read_only;
     wr_conn_mode reader_mode;
-    wr_conn writer;                 /* the writer thread's */
+    wr_conn writer; /* the writer thread's */
     pthread_t thread;
     bool started;
 
-    pthread_mutex_t queue_lock;     /* rank 1; guards the four below; never held while SQL runs */
+    pthread_mutex_t queue_lock; /* rank 1; guards the four below; never held while SQL runs */
     pthread_cond_t queue_filled;
     job *head, **tail;
     size_t queued;
     bool closing;
 
-    pthread_mutex_t readers_lock;   /* rank 2; guards the list and each lease */
+    pthread_mutex_t readers_lock; /* rank 2; guards the list and each lease */
     WR_VEC(wr_conn *) readers;
 };
 
@@ -65,20 +68,24 @@ static _Thread_local wr_db *writer_of; /* the db whose writer thread this is */
 
 /* --- opening --- */
 
-static int refuse_newer(wr_db *db, int64_t version, int n, wr_err *err) {
+static int refuse_newer(wr_db *db, int64_t version, int n, wr_err *err)
+{
     wr_err_set(err, WEIR_EUNSUPPORTED, "database '%s' was written by a newer program", db->path);
-    wr_err_detail(err, WEIR_EUNSUPPORTED, "its schema is version %lld, this program knows up to %d", (long long)version, n);
+    wr_err_detail(err, WEIR_EUNSUPPORTED, "its schema is version %lld, this program knows up to %d", (long long)version,
+                  n);
     return wr_err_hint(err, WEIR_EUNSUPPORTED, "use the newer version of weir, or another project folder");
 }
 
-static int refuse_older(wr_db *db, int64_t version, int n, wr_err *err) {
+static int refuse_older(wr_db *db, int64_t version, int n, wr_err *err)
+{
     wr_err_set(err, WEIR_EUNAVAILABLE, "database '%s' must be upgraded before it can be read", db->path);
     wr_err_detail(err, WEIR_EUNAVAILABLE, "its schema is version %lld, this program needs %d", (long long)version, n);
     return wr_err_hint(err, WEIR_EUNAVAILABLE, "run a command that writes once, as a user who may write the file");
 }
 
 /* Foreign keys are off while migrations rebuild tables; what they leave behind is checked instead. */
-static int check_references(wr_conn *c, wr_err *err) {
+static int check_references(wr_conn *c, wr_err *err)
+{
     int64_t ignored;
     int rc = wr_conn_int(c, &ignored, "SELECT 1 FROM pragma_foreign_key_check LIMIT 1", err);
     if (rc == WEIR_ENOTFOUND) return 0;
@@ -86,7 +93,8 @@ static int check_references(wr_conn *c, wr_err *err) {
 }
 
 /* Another process may have applied it since: the version is read again under the write lock. */
-static int migrate_step(wr_db *db, const wr_db_opt *opt, bool *ended, wr_err *err) {
+static int migrate_step(wr_db *db, const wr_db_opt *opt, bool *ended, wr_err *err)
+{
     wr_conn *c = &db->writer;
     int64_t version;
     WR_TRY(wr_conn_int(c, &version, "PRAGMA user_version", err));
@@ -102,12 +110,14 @@ static int migrate_step(wr_db *db, const wr_db_opt *opt, bool *ended, wr_err *er
     return rc < 0 ? wr_err_wrap(err, rc, "database '%s': migration %lld", db->path, (long long)version + 1) : 0;
 }
 
-static void rollback(wr_conn *c) {
+static void rollback(wr_conn *c)
+{
     wr_conn_done_all(c);
     if (!sqlite3_get_autocommit(c->h)) sqlite3_exec(c->h, "ROLLBACK", NULL, NULL, NULL);
 }
 
-static int migrate(wr_db *db, const wr_db_opt *opt, wr_err *err) {
+static int migrate(wr_db *db, const wr_db_opt *opt, wr_err *err)
+{
     for (bool ended = false; !ended;) {
         WR_TRY(wr_conn_exec(&db->writer, "BEGIN IMMEDIATE", err));
         int rc = migrate_step(db, opt, &ended, err);
@@ -121,7 +131,8 @@ static int migrate(wr_db *db, const wr_db_opt *opt, wr_err *err) {
     return 0;
 }
 
-static int journal_is_wal(wr_conn *c, bool *out, wr_err *err) {
+static int journal_is_wal(wr_conn *c, bool *out, wr_err *err)
+{
     sqlite3_stmt *h = NULL;
     int rc = sqlite3_prepare_v2(c->h, "PRAGMA journal_mode=WAL", -1, &h, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_step(h);
@@ -133,7 +144,8 @@ static int journal_is_wal(wr_conn *c, bool *out, wr_err *err) {
 }
 
 /* Two processes that create the file together get in each other's way here, and SQLite answers "busy" at once. */
-static int switch_to_wal(wr_db *db, wr_err *err) {
+static int switch_to_wal(wr_db *db, wr_err *err)
+{
     int64_t until = wr_clock_mono_ns() + OPEN_RETRY_MS * 1000000LL;
     bool wal = false;
     int rc;
@@ -145,7 +157,8 @@ static int switch_to_wal(wr_db *db, wr_err *err) {
     return wr_err_hint(err, WEIR_EUNSUPPORTED, "put the project on a local file system that is writable");
 }
 
-static int open_writer(wr_db *db, const wr_db_opt *opt, wr_err *err) {
+static int open_writer(wr_db *db, const wr_db_opt *opt, wr_err *err)
+{
     WR_TRY(wr_conn_open(&db->writer, db, db->path, WR_CONN_WRITE, err));
     int64_t version; /* before anything is changed */
     WR_TRY(wr_conn_int(&db->writer, &version, "PRAGMA user_version", err));
@@ -158,7 +171,8 @@ static int open_writer(wr_db *db, const wr_db_opt *opt, wr_err *err) {
 
 static int reader_new(wr_db *db, wr_conn **out, wr_err *err);
 
-static int open_read_only(wr_db *db, const wr_db_opt *opt, wr_err *err) {
+static int open_read_only(wr_db *db, const wr_db_opt *opt, wr_err *err)
+{
     wr_conn *c;
     if (access(db->path, F_OK) < 0) return wr_err_sys(err, errno, "cannot open database '%s'", db->path);
     pthread_mutex_lock(&db->readers_lock);
@@ -168,7 +182,8 @@ static int open_read_only(wr_db *db, const wr_db_opt *opt, wr_err *err) {
     int64_t version;
     rc = wr_conn_int(c, &version, "PRAGMA user_version", err);
     if (rc == WEIR_EACCESS) {
-        return wr_err_hint(err, rc, "SQLite needs to create '%s-shm' to read it; make the folder writable, or copy it", db->path);
+        return wr_err_hint(err, rc, "SQLite needs to create '%s-shm' to read it; make the folder writable, or copy it",
+                           db->path);
     }
     if (rc < 0) return rc;
     if (version > opt->n) return refuse_newer(db, version, opt->n, err);
@@ -176,7 +191,8 @@ static int open_read_only(wr_db *db, const wr_db_opt *opt, wr_err *err) {
 }
 
 /* A relative path gets "./": SQLite takes "file:..." and ":memory:" for something else. */
-static char *sqlite_path(const char *path) {
+static char *sqlite_path(const char *path)
+{
     size_t n = strlen(path) + 1, skip = *path == '/' ? 0 : 2;
     char *p = wr_alloc(n + skip);
     if (!p) return NULL;
@@ -188,7 +204,8 @@ static char *sqlite_path(const char *path) {
 static void *writer_main(void *arg);
 
 /* The writer takes no signals: they are the main thread's. */
-static int start(wr_db *db, wr_err *err) {
+static int start(wr_db *db, wr_err *err)
+{
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -199,7 +216,8 @@ static int start(wr_db *db, wr_err *err) {
     return 0;
 }
 
-int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err) {
+int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err)
+{
     if (!*path) return wr_err_set(err, WEIR_EINVAL, "the database has no path");
     wr_db *db = wr_calloc(1, sizeof *db);
     if (!db) return wr_err_nomem(err);
@@ -221,7 +239,8 @@ int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err)
     return 0;
 }
 
-void wr_db_close(wr_db *db) {
+void wr_db_close(wr_db *db)
+{
     if (!db) return;
     if (db->started) {
         pthread_mutex_lock(&db->queue_lock);
@@ -245,7 +264,8 @@ void wr_db_close(wr_db *db) {
 
 /* --- the writer thread --- */
 
-static job *take_group(wr_db *db) {
+static job *take_group(wr_db *db)
+{
     pthread_mutex_lock(&db->queue_lock);
     while (!db->head && !db->closing) pthread_cond_wait(&db->queue_filled, &db->queue_lock);
     job *first = db->head, **end = &db->head;
@@ -259,12 +279,14 @@ static job *take_group(wr_db *db) {
     return n ? first : NULL;
 }
 
-static int lost(wr_db *db, wr_err *err) {
+static int lost(wr_db *db, wr_err *err)
+{
     return wr_err_set(err, WEIR_EIO, "database '%s': the transaction was given up", db->path);
 }
 
 /* A deferred foreign key that this job leaves open would fail everybody's COMMIT. */
-static int open_references(wr_db *db, wr_err *err) {
+static int open_references(wr_db *db, wr_err *err)
+{
     int open = 0, high;
     sqlite3_db_status(db->writer.h, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &high, 0);
     if (!open) return 0;
@@ -272,13 +294,15 @@ static int open_references(wr_db *db, wr_err *err) {
 }
 
 /* Run one job in a savepoint. False: SQLite has given up the whole transaction; job->err says why. */
-static bool run_job(wr_db *db, job *j) {
+static bool run_job(wr_db *db, job *j)
+{
     wr_conn *c = &db->writer;
     j->rc = wr_conn_exec(c, "SAVEPOINT job", &j->err);
     if (j->rc == 0) {
         j->rc = j->fn(db, j->arg, &j->err);
         if (j->rc > 0) j->rc = 0;
-        if (j->rc < 0 && j->err.code != j->rc) wr_err_set(&j->err, j->rc, "a write was refused: %s", wr_err_text(j->rc));
+        if (j->rc < 0 && j->err.code != j->rc)
+            wr_err_set(&j->err, j->rc, "a write was refused: %s", wr_err_text(j->rc));
         wr_conn_done_all(c);
         bool alive = !sqlite3_get_autocommit(c->h);
         if (alive && j->rc == 0) j->rc = open_references(db, &j->err);
@@ -291,7 +315,8 @@ static bool run_job(wr_db *db, job *j) {
 }
 
 /* Answer the jobs from `j` up to `end`. A job that somebody waits for is gone after sem_post. */
-static void answer(job *j, const job *end, int rc, const wr_err *err) {
+static void answer(job *j, const job *end, int rc, const wr_err *err)
+{
     for (job *next; j != end; j = next) {
         next = j->next;
         if (rc < 0 && j->rc == 0) {
@@ -308,7 +333,8 @@ static void answer(job *j, const job *end, int rc, const wr_err *err) {
 }
 
 /* One transaction. Returns the jobs that did not come to run because the transaction ended before them. */
-static job *run_transaction(wr_db *db, job *first) {
+static job *run_transaction(wr_db *db, job *first)
+{
     wr_conn *c = &db->writer;
     wr_err err = {0};
     int rc = wr_conn_exec(c, "BEGIN IMMEDIATE", &err);
@@ -332,7 +358,8 @@ static job *run_transaction(wr_db *db, job *first) {
     return j;
 }
 
-static void *writer_main(void *arg) {
+static void *writer_main(void *arg)
+{
     wr_db *db = arg;
     writer_of = db;
     for (job *group; (group = take_group(db));) {
@@ -343,12 +370,14 @@ static void *writer_main(void *arg) {
 
 /* --- callers --- */
 
-static int refuse_write(const wr_db *db, wr_err *err) {
+static int refuse_write(const wr_db *db, wr_err *err)
+{
     if (db->read_only) return wr_err_set(err, WEIR_EACCESS, "database '%s' is open for reading only", db->path);
     return wr_err_set(err, WEIR_EINTERNAL, "database '%s': a write inside a write would wait for ever", db->path);
 }
 
-static int push(wr_db *db, job *j, wr_err *err) {
+static int push(wr_db *db, job *j, wr_err *err)
+{
     pthread_mutex_lock(&db->queue_lock);
     bool closing = db->closing, full = db->queued >= QUEUE_MAX;
     if (!closing && !full) {
@@ -362,7 +391,8 @@ static int push(wr_db *db, job *j, wr_err *err) {
     return 0;
 }
 
-int wr_db_write(wr_db *db, wr_db_fn fn, void *arg, wr_err *err) {
+int wr_db_write(wr_db *db, wr_db_fn fn, void *arg, wr_err *err)
+{
     if (db->read_only || writer_of == db) return refuse_write(db, err);
     job j = {.fn = fn, .arg = arg};
     sem_init(&j.answered, 0, 0);
@@ -376,7 +406,9 @@ int wr_db_write(wr_db *db, wr_db_fn fn, void *arg, wr_err *err) {
     return rc;
 }
 
-int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg, int rc, const wr_err *err), wr_err *err) {
+int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg, int rc, const wr_err *err),
+                      wr_err *err)
+{
     if (db->read_only) return refuse_write(db, err);
     job *j = wr_calloc(1, sizeof *j);
     if (!j) return wr_err_nomem(err);
@@ -391,7 +423,8 @@ int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg,
 /* --- readers --- */
 
 /* With readers_lock held. */
-static int reader_new(wr_db *db, wr_conn **out, wr_err *err) {
+static int reader_new(wr_db *db, wr_conn **out, wr_err *err)
+{
     wr_conn *c = wr_calloc(1, sizeof *c);
     if (!c) return wr_err_nomem(err);
     int rc = wr_conn_open(c, db, db->path, db->reader_mode, err);
@@ -408,7 +441,8 @@ static int reader_new(wr_db *db, wr_conn **out, wr_err *err) {
 }
 
 /* The connection this thread has statements on, or a free one (the first: its cache is the warmest), or a new one. */
-static int lease(wr_db *db, wr_conn **out, wr_err *err) {
+static int lease(wr_db *db, wr_conn **out, wr_err *err)
+{
     if (writer_of == db) {
         *out = &db->writer;
         return 0;
@@ -433,7 +467,8 @@ static int lease(wr_db *db, wr_conn **out, wr_err *err) {
     return rc;
 }
 
-static void give_back(wr_conn *c) {
+static void give_back(wr_conn *c)
+{
     wr_db *db = c->db;
     if (c == &db->writer) return;
     pthread_mutex_lock(&db->readers_lock);
@@ -442,7 +477,8 @@ static void give_back(wr_conn *c) {
     pthread_mutex_unlock(&db->readers_lock);
 }
 
-int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err) {
+int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err)
+{
     wr_conn *c;
     WR_TRY(lease(db, &c, err));
     int rc = wr_conn_prepare(c, out, sql, err);
@@ -450,14 +486,16 @@ int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err) {
     return rc;
 }
 
-void wr_stmt_done(wr_stmt *s) {
+void wr_stmt_done(wr_stmt *s)
+{
     if (!s) return;
     wr_conn *c = wr_conn_of(s);
     wr_conn_done(s);
     give_back(c);
 }
 
-int wr_db_exec(wr_db *db, const char *sql, wr_err *err) {
+int wr_db_exec(wr_db *db, const char *sql, wr_err *err)
+{
     wr_conn *c;
     WR_TRY(lease(db, &c, err));
     int rc = wr_conn_exec(c, sql, err);

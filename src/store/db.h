@@ -18,26 +18,33 @@ typedef struct wr_stmt wr_stmt;
 
 typedef struct { const char *const *migrations; int n; bool read_only; } wr_db_opt;
 int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err);
-void wr_db_close(wr_db *db);                                   /* waits for queued writes */
+/* Waits for queued writes. No other thread may use the db any more; statements somebody forgot are closed. */
+void wr_db_close(wr_db *db);
 
 /* Run `fn` in the writer's transaction and wait until it is durable. fn returns 0 or a negative code (rolled back).
- * Called on the writer thread; must not call wr_db_write itself. */
+ * Called on the writer thread; must not call wr_db_write itself (WEIR_EINTERNAL). When the COMMIT fails, everybody in the transaction
+ * gets the error: nothing of it is visible, but after a failed fsync a power cut may still bring it back, so "error" means "not promised".
+ * Codes: a UNIQUE row is there WEIR_EEXIST, a reference to nothing WEIR_ECONFLICT, another constraint WEIR_EINVAL, disk full WEIR_ENOSPC,
+ * another process holds the file for 10 s WEIR_ETIMEOUT, damaged WEIR_ECORRUPT. */
 typedef int (*wr_db_fn)(wr_db *db, void *arg, wr_err *err);
 int wr_db_write(wr_db *db, wr_db_fn fn, void *arg, wr_err *err);
-/* The same without waiting; `done` is called on the writer thread after the commit (or failure). */
+/* The same without waiting; `done` is called on the writer thread after the commit (or failure).
+ * WEIR_EUNAVAILABLE when 65536 writes are waiting; then, and for every other error returned here, `done` is not called. */
 int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg, int rc, const wr_err *err), wr_err *err);
 
-/* Statements: cached per thread by SQL text. Inside a write fn they run on the writer's connection, elsewhere on a reader's.
+/* Statements: cached by SQL text; of one thread until wr_stmt_done. A bind after the last step starts the statement anew.
+ * A bind that fails is reported by the next step. A statement left open keeps a snapshot, and with it the WAL from being reused.
+ * Inside a write fn they run on the writer's connection, elsewhere on a reader's, which cannot write.
  *   wr_stmt *s; WR_TRY(wr_db_prepare(db, &s, "SELECT id FROM runs WHERE name = ?", err));
  *   wr_bind_cstr(s, 1, name); while ((rc = wr_step(s, err)) > 0) { ... wr_stmt_str(s, 0) ... } wr_stmt_done(s); */
 int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err);
 void wr_bind_i64(wr_stmt *s, int at, int64_t v);
-void wr_bind_f64(wr_stmt *s, int at, double v);
+void wr_bind_f64(wr_stmt *s, int at, double v);                /* NaN is kept as NULL (SQLite has none) */
 void wr_bind_str(wr_stmt *s, int at, wr_str v);                /* text is copied */
 void wr_bind_cstr(wr_stmt *s, int at, const char *v);          /* NULL binds NULL */
 int wr_step(wr_stmt *s, wr_err *err);                          /* 1 = a row, 0 = end, < 0 error */
 int64_t wr_stmt_i64(wr_stmt *s, int at);
-double wr_stmt_f64(wr_stmt *s, int at);
+double wr_stmt_f64(wr_stmt *s, int at);                        /* NaN for NULL */
 wr_str wr_stmt_str(wr_stmt *s, int at);                         /* valid until the next step */
 bool wr_stmt_null(wr_stmt *s, int at);
 void wr_stmt_done(wr_stmt *s);                                 /* reset and give back */

@@ -15,60 +15,88 @@ struct wr_stmt {
     sqlite3_stmt *h;
     wr_conn *conn;
     uint64_t hash, tick;
-    bool in_use, ended;             /* ended: stepped to the end or to an error; the next bind starts it anew */
-    int rc;                         /* first failed bind or read; the next step reports it */
+    bool in_use, ended; /* ended: stepped to the end or to an error; the next bind starts it anew */
+    int rc;             /* first failed bind or read; the next step reports it */
 };
 
 /* --- errors --- */
 
-static int code_of_constraint(int rc) {
+static int code_of_constraint(int rc)
+{
     switch (rc) {
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
-    case SQLITE_CONSTRAINT_ROWID: return WEIR_EEXIST;
-    case SQLITE_CONSTRAINT_FOREIGNKEY: return WEIR_ECONFLICT;
-    case SQLITE_CONSTRAINT_DATATYPE: return WEIR_ETYPE;
-    default: return WEIR_EINVAL;
+    case SQLITE_CONSTRAINT_ROWID:
+        return WEIR_EEXIST;
+    case SQLITE_CONSTRAINT_FOREIGNKEY:
+        return WEIR_ECONFLICT;
+    case SQLITE_CONSTRAINT_DATATYPE:
+        return WEIR_ETYPE;
+    default:
+        return WEIR_EINVAL;
     }
 }
 
-static int code_of(int rc, int sys) {
+static int code_of(int rc, int sys)
+{
     if (rc == SQLITE_IOERR_NOMEM) return WEIR_ENOMEM;
     switch (rc & 0xff) {
-    case SQLITE_NOMEM: return WEIR_ENOMEM;
-    case SQLITE_CONSTRAINT: return code_of_constraint(rc);
+    case SQLITE_NOMEM:
+        return WEIR_ENOMEM;
+    case SQLITE_CONSTRAINT:
+        return code_of_constraint(rc);
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return WEIR_ETIMEOUT;
-    case SQLITE_FULL: return WEIR_ENOSPC;
-    case SQLITE_IOERR: return sys == ENOSPC || sys == EDQUOT ? WEIR_ENOSPC : WEIR_EIO;
+    case SQLITE_LOCKED:
+        return WEIR_ETIMEOUT;
+    case SQLITE_FULL:
+        return WEIR_ENOSPC;
+    case SQLITE_IOERR:
+        return sys == ENOSPC || sys == EDQUOT ? WEIR_ENOSPC : WEIR_EIO;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return WEIR_ECORRUPT;
-    case SQLITE_CANTOPEN: return sys == ENOENT ? WEIR_ENOTFOUND : WEIR_EACCESS;
+    case SQLITE_NOTADB:
+        return WEIR_ECORRUPT;
+    case SQLITE_CANTOPEN:
+        return sys == ENOENT ? WEIR_ENOTFOUND : WEIR_EACCESS;
     case SQLITE_PERM:
     case SQLITE_AUTH:
-    case SQLITE_READONLY: return WEIR_EACCESS;
-    case SQLITE_INTERRUPT: return WEIR_ECANCELED;
-    case SQLITE_TOOBIG: return WEIR_ELIMIT;
-    case SQLITE_MISMATCH: return WEIR_ETYPE;
-    case SQLITE_RANGE: return WEIR_EINVAL;
-    default: return WEIR_EINTERNAL;
+    case SQLITE_READONLY:
+        return WEIR_EACCESS;
+    case SQLITE_INTERRUPT:
+        return WEIR_ECANCELED;
+    case SQLITE_TOOBIG:
+        return WEIR_ELIMIT;
+    case SQLITE_MISMATCH:
+        return WEIR_ETYPE;
+    case SQLITE_RANGE:
+        return WEIR_EINVAL;
+    default:
+        return WEIR_EINTERNAL;
     }
 }
 
-static const char *hint_of(int code) {
+static const char *hint_of(int code)
+{
     switch (code) {
-    case WEIR_ENOSPC: return "free some space on that file system and try again; nothing was changed";
-    case WEIR_ETIMEOUT: return "another process has been writing for more than 10 seconds; see `fuser` on the file";
-    case WEIR_ECORRUPT: return "move the file away and put a backup in its place";
-    case WEIR_EACCESS: return "the file and its folder must be writable by this user (see `namei -l`)";
-    case WEIR_ENOTFOUND: return "the folder or the file does not exist";
-    default: return "";
+    case WEIR_ENOSPC:
+        return "free some space on that file system and try again; nothing was changed";
+    case WEIR_ETIMEOUT:
+        return "another process has been writing for more than 10 seconds; see `fuser` on the file";
+    case WEIR_ECORRUPT:
+        return "move the file away and put a backup in its place";
+    case WEIR_EACCESS:
+        return "the file and its folder must be writable by this user (see `namei -l`)";
+    case WEIR_ENOTFOUND:
+        return "the folder or the file does not exist";
+    default:
+        return "";
     }
 }
 
-int wr_conn_fail(wr_conn *c, int rc, const char *what, wr_err *err) {
+int wr_conn_fail(wr_conn *c, int rc, const char *what, wr_err *err)
+{
     int sys = c->h ? sqlite3_system_errno(c->h) : 0;
-    /* the connection's text belongs to its last call; when that was another one the code's own text is the honest answer */
+    /* the connection's text belongs to its last call; when that was another one the code's own text is the honest
+     * answer */
     bool last = c->h && sqlite3_extended_errcode(c->h) == rc;
     int code = code_of(rc, sys);
     wr_err_set(err, code, "database '%s': cannot %s", c->path, what);
@@ -78,14 +106,16 @@ int wr_conn_fail(wr_conn *c, int rc, const char *what, wr_err *err) {
 
 /* --- connection --- */
 
-static int settings(wr_conn *c, wr_conn_mode mode, wr_err *err) {
+static int settings(wr_conn *c, wr_conn_mode mode, wr_err *err)
+{
     sqlite3_extended_result_codes(c->h, 1);
     sqlite3_busy_timeout(c->h, BUSY_MS);
     WR_TRY(wr_conn_exec(c, "PRAGMA mmap_size=268435456; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON", err));
     return mode == WR_CONN_READ ? wr_conn_exec(c, "PRAGMA query_only=ON", err) : 0;
 }
 
-int wr_conn_open(wr_conn *c, wr_db *db, const char *path, wr_conn_mode mode, wr_err *err) {
+int wr_conn_open(wr_conn *c, wr_db *db, const char *path, wr_conn_mode mode, wr_err *err)
+{
     *c = (wr_conn){.db = db, .path = path};
     /* NOMUTEX: one thread at a time is our rule */
     int flags = SQLITE_OPEN_NOMUTEX;
@@ -98,19 +128,22 @@ int wr_conn_open(wr_conn *c, wr_db *db, const char *path, wr_conn_mode mode, wr_
     return code;
 }
 
-static void stmt_free(wr_stmt *s) {
+static void stmt_free(wr_stmt *s)
+{
     sqlite3_finalize(s->h);
     wr_free(s);
 }
 
-void wr_conn_close(wr_conn *c) {
+void wr_conn_close(wr_conn *c)
+{
     for (size_t i = 0; i < c->cache.n; i++) stmt_free(c->cache.at[i]);
     wr_vec_fini(&c->cache);
     sqlite3_close(c->h);
     c->h = NULL;
 }
 
-int wr_conn_exec(wr_conn *c, const char *sql, wr_err *err) {
+int wr_conn_exec(wr_conn *c, const char *sql, wr_err *err)
+{
     int rc = sqlite3_exec(c->h, sql, NULL, NULL, NULL);
     if (rc == SQLITE_OK) return 0;
     char what[160]; /* long texts (migrations) are cut: the detail has SQLite's reason */
@@ -118,7 +151,8 @@ int wr_conn_exec(wr_conn *c, const char *sql, wr_err *err) {
     return wr_conn_fail(c, rc, what, err);
 }
 
-int wr_conn_int(wr_conn *c, int64_t *out, const char *sql, wr_err *err) {
+int wr_conn_int(wr_conn *c, int64_t *out, const char *sql, wr_err *err)
+{
     sqlite3_stmt *h = NULL;
     int rc = sqlite3_prepare_v2(c->h, sql, -1, &h, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_step(h);
@@ -132,7 +166,8 @@ int wr_conn_int(wr_conn *c, int64_t *out, const char *sql, wr_err *err) {
 
 /* --- statements --- */
 
-static wr_stmt *cached(wr_conn *c, uint64_t hash, const char *sql) {
+static wr_stmt *cached(wr_conn *c, uint64_t hash, const char *sql)
+{
     for (size_t i = 0; i < c->cache.n; i++) {
         wr_stmt *s = c->cache.at[i];
         if (s->hash == hash && !s->in_use && strcmp(sqlite3_sql(s->h), sql) == 0) return s;
@@ -141,7 +176,8 @@ static wr_stmt *cached(wr_conn *c, uint64_t hash, const char *sql) {
 }
 
 /* Drop the idle statement that was used longest ago, if there are too many. */
-static void evict(wr_conn *c) {
+static void evict(wr_conn *c)
+{
     if (c->cache.n < CACHE_MAX) return;
     size_t oldest = c->cache.n;
     for (size_t i = 0; i < c->cache.n; i++) {
@@ -153,7 +189,8 @@ static void evict(wr_conn *c) {
     c->cache.at[oldest] = c->cache.at[--c->cache.n];
 }
 
-static int compile(wr_conn *c, wr_stmt *s, const char *sql, wr_err *err) {
+static int compile(wr_conn *c, wr_stmt *s, const char *sql, wr_err *err)
+{
     const char *tail = "";
     int rc = sqlite3_prepare_v3(c->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->h, &tail);
     if (rc != SQLITE_OK) {
@@ -165,7 +202,8 @@ static int compile(wr_conn *c, wr_stmt *s, const char *sql, wr_err *err) {
     return wr_err_set(err, WEIR_EINVAL, "\"%.120s\" is not one SQL statement", sql);
 }
 
-static int stmt_new(wr_conn *c, wr_stmt **out, uint64_t hash, const char *sql, wr_err *err) {
+static int stmt_new(wr_conn *c, wr_stmt **out, uint64_t hash, const char *sql, wr_err *err)
+{
     wr_stmt *s = wr_calloc(1, sizeof *s);
     if (!s) return wr_err_nomem(err);
     *s = (wr_stmt){.conn = c, .hash = hash};
@@ -179,7 +217,8 @@ static int stmt_new(wr_conn *c, wr_stmt **out, uint64_t hash, const char *sql, w
     return 0;
 }
 
-int wr_conn_prepare(wr_conn *c, wr_stmt **out, const char *sql, wr_err *err) {
+int wr_conn_prepare(wr_conn *c, wr_stmt **out, const char *sql, wr_err *err)
+{
     uint64_t hash = wr_hash64(sql, strlen(sql), 0);
     wr_stmt *s = cached(c, hash, sql);
     if (!s) {
@@ -194,13 +233,15 @@ int wr_conn_prepare(wr_conn *c, wr_stmt **out, const char *sql, wr_err *err) {
     return 0;
 }
 
-void wr_conn_done(wr_stmt *s) {
+void wr_conn_done(wr_stmt *s)
+{
     sqlite3_reset(s->h);
     sqlite3_clear_bindings(s->h);
     s->in_use = false;
 }
 
-void wr_conn_done_all(wr_conn *c) {
+void wr_conn_done_all(wr_conn *c)
+{
     for (size_t i = 0; i < c->cache.n; i++) {
         if (c->cache.at[i]->in_use) wr_conn_done(c->cache.at[i]);
     }
@@ -208,37 +249,45 @@ void wr_conn_done_all(wr_conn *c) {
 
 wr_conn *wr_conn_of(wr_stmt *s) { return s->conn; }
 
-static void restart(wr_stmt *s) {
+static void restart(wr_stmt *s)
+{
     if (!s->ended) return;
     sqlite3_reset(s->h);
     s->ended = false;
 }
 
-static void note(wr_stmt *s, int rc) {
+static void note(wr_stmt *s, int rc)
+{
     if (rc != SQLITE_OK && s->rc == SQLITE_OK) s->rc = rc;
 }
 
-void wr_bind_i64(wr_stmt *s, int at, int64_t v) {
+void wr_bind_i64(wr_stmt *s, int at, int64_t v)
+{
     restart(s);
     note(s, sqlite3_bind_int64(s->h, at, v));
 }
 
-void wr_bind_f64(wr_stmt *s, int at, double v) {
+void wr_bind_f64(wr_stmt *s, int at, double v)
+{
     restart(s);
     note(s, sqlite3_bind_double(s->h, at, v)); /* NaN becomes NULL */
 }
 
-void wr_bind_str(wr_stmt *s, int at, wr_str v) {
+void wr_bind_str(wr_stmt *s, int at, wr_str v)
+{
     restart(s);
     note(s, sqlite3_bind_text64(s->h, at, v.p ? v.p : "", v.n, SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
-void wr_bind_cstr(wr_stmt *s, int at, const char *v) {
+void wr_bind_cstr(wr_stmt *s, int at, const char *v)
+{
     restart(s);
-    note(s, v ? sqlite3_bind_text64(s->h, at, v, strlen(v), SQLITE_TRANSIENT, SQLITE_UTF8) : sqlite3_bind_null(s->h, at));
+    note(s,
+         v ? sqlite3_bind_text64(s->h, at, v, strlen(v), SQLITE_TRANSIENT, SQLITE_UTF8) : sqlite3_bind_null(s->h, at));
 }
 
-static int step_failed(wr_stmt *s, int rc, wr_err *err) {
+static int step_failed(wr_stmt *s, int rc, wr_err *err)
+{
     char what[160];
     sqlite3_snprintf((int)sizeof what, what, "run \"%.120s\"", sqlite3_sql(s->h));
     s->ended = true;
@@ -246,7 +295,8 @@ static int step_failed(wr_stmt *s, int rc, wr_err *err) {
     return wr_conn_fail(s->conn, rc, what, err);
 }
 
-int wr_step(wr_stmt *s, wr_err *err) {
+int wr_step(wr_stmt *s, wr_err *err)
+{
     if (s->rc != SQLITE_OK) return step_failed(s, s->rc, err);
     if (s->ended) return 0; /* SQLite itself would start again */
     int rc = sqlite3_step(s->h);
@@ -260,7 +310,8 @@ int64_t wr_stmt_i64(wr_stmt *s, int at) { return sqlite3_column_int64(s->h, at);
 
 double wr_stmt_f64(wr_stmt *s, int at) { return wr_stmt_null(s, at) ? (double)NAN : sqlite3_column_double(s->h, at); }
 
-wr_str wr_stmt_str(wr_stmt *s, int at) {
+wr_str wr_stmt_str(wr_stmt *s, int at)
+{
     if (wr_stmt_null(s, at)) return (wr_str){"", 0};
     const unsigned char *p = sqlite3_column_text(s->h, at);
     if (!p) { /* no memory for the conversion */

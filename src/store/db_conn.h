@@ -1,43 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* db_conn.h - one SQLite connection with its statements; the inside of db.h.
  *
- * A connection is used by one thread at a time; whoever hands it to another thread does so under a mutex. Statements are kept by
- * their SQL text and reused; a text that is in use already gets a second statement. At most CACHE_MAX idle ones are kept.
+ * A connection is used by one thread at a time; whoever hands it to another thread does so under a mutex. Statements
+ * are kept by their SQL text and reused; a text that is in use already gets a second statement. At most CACHE_MAX idle
+ * ones are kept.
  */
 #pragma once
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
+
 #include "base/err.h"
 #include "base/vec.h"
 #include "store/db.h"
 
 typedef struct wr_conn {
     sqlite3 *h;
-    const char *path;               /* the db's, for messages */
+    const char *path; /* the db's, for messages */
     wr_db *db;
     WR_VEC(wr_stmt *) cache;
-    uint64_t tick;                  /* of the last prepare, for eviction */
+    uint64_t tick; /* of the last prepare, for eviction */
     /* a reader's lease, guarded by the db's readers_lock */
     pthread_t owner;
-    int open;                       /* statements the owner has; 0 = free */
+    int open; /* statements the owner has; 0 = free */
 } wr_conn;
 
-typedef enum { WR_CONN_WRITE, WR_CONN_READ, WR_CONN_READ_ONLY } wr_conn_mode; /* READ: may create -shm, never changes data */
+/* READ may create the -shm file, but never changes data. */
+typedef enum { WR_CONN_WRITE, WR_CONN_READ, WR_CONN_READ_ONLY } wr_conn_mode;
 
 /* `path` must outlive the connection. On failure nothing is left open. */
 int wr_conn_open(wr_conn *c, wr_db *db, const char *path, wr_conn_mode mode, wr_err *err);
 void wr_conn_close(wr_conn *c);
 int wr_conn_prepare(wr_conn *c, wr_stmt **out, const char *sql, wr_err *err);
 void wr_conn_done(wr_stmt *s);
-void wr_conn_done_all(wr_conn *c);                             /* statements somebody forgot */
+void wr_conn_done_all(wr_conn *c); /* statements somebody forgot */
 wr_conn *wr_conn_of(wr_stmt *s);
-int wr_conn_exec(wr_conn *c, const char *sql, wr_err *err);   /* any number of statements, rows are ignored */
+int wr_conn_exec(wr_conn *c, const char *sql, wr_err *err); /* any number of statements, rows are ignored */
 /* First column of the first row; WEIR_ENOTFOUND without one. */
 int wr_conn_int(wr_conn *c, int64_t *out, const char *sql, wr_err *err);
 /* Turn result code `rc` of the last call into an error: "database 'path': cannot WHAT". */
 int wr_conn_fail(wr_conn *c, int rc, const char *what, wr_err *err);
 
-/* Tests: from now on SQLite's allocations, writes and syncs pass through the fault points. Call it before the first wr_db_open. */
+/* Tests: from now on SQLite's allocations, writes and syncs pass through the fault points. Call it before the first
+ * wr_db_open. */
 int wr_db_fault_install(wr_err *err);

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include <fcntl.h>
@@ -29,7 +30,8 @@ static const wr_db_opt opt = {.migrations = schema, .n = 2};
 
 static char dir[256], file[300];
 
-static int setup(void **state) {
+static int setup(void **state)
+{
     (void)state;
     const char *tmp = getenv("TMPDIR");
     snprintf(dir, sizeof dir, "%s/weir-db-XXXXXX", tmp ? tmp : "/tmp");
@@ -38,20 +40,23 @@ static int setup(void **state) {
     return 0;
 }
 
-static int teardown(void **state) {
+static int teardown(void **state)
+{
     (void)state;
     for (int k = 0; k < WR_FAULT_KINDS; k++) wr_fault_arm((wr_fault_kind)k, 0, false);
     return wr_file_remove_tree(dir, NULL);
 }
 
-static wr_db *opened(void) {
+static wr_db *opened(void)
+{
     wr_db *db = NULL;
     wr_err err = {0};
     if (wr_db_open(&db, file, &opt, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
     return db;
 }
 
-static int insert_name(wr_db *db, const char *name, wr_err *err) {
+static int insert_name(wr_db *db, const char *name, wr_err *err)
+{
     wr_stmt *s;
     WR_TRY(wr_db_prepare(db, &s, "INSERT INTO t(name, x) VALUES (?, ?)", err));
     wr_bind_cstr(s, 1, name);
@@ -63,7 +68,8 @@ static int insert_name(wr_db *db, const char *name, wr_err *err) {
 
 static int insert(wr_db *db, void *arg, wr_err *err) { return insert_name(db, arg, err); }
 
-static int64_t number(wr_db *db, const char *sql) {
+static int64_t number(wr_db *db, const char *sql)
+{
     wr_stmt *s;
     wr_err err = {0};
     if (wr_db_prepare(db, &s, sql, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
@@ -77,7 +83,8 @@ static int64_t count(wr_db *db) { return number(db, "SELECT count(*) FROM t"); }
 
 /* --- values and statements --- */
 
-static int put_values(wr_db *db, void *arg, wr_err *err) {
+static int put_values(wr_db *db, void *arg, wr_err *err)
+{
     wr_stmt *s;
     WR_TRY(wr_db_prepare(db, &s, "INSERT INTO t(id, name, x) VALUES (?, ?, ?)", err));
     const double xs[] = {0.1, NAN, INFINITY, -0.0};
@@ -98,7 +105,8 @@ static int put_values(wr_db *db, void *arg, wr_err *err) {
     return rc;
 }
 
-static void values_come_back(void **state) {
+static void values_come_back(void **state)
+{
     (void)state;
     wr_db *db = opened();
     wr_err err;
@@ -128,7 +136,8 @@ static void values_come_back(void **state) {
     wr_db_close(db);
 }
 
-static void wrong_statements(void **state) {
+static void wrong_statements(void **state)
+{
     (void)state;
     wr_db *db = opened();
     wr_err err = {0};
@@ -146,7 +155,8 @@ static void wrong_statements(void **state) {
     wr_db_close(db);
 }
 
-static void nested_statements_share_a_snapshot(void **state) {
+static void nested_statements_share_a_snapshot(void **state)
+{
     (void)state;
     wr_db *db = opened();
     wr_err err;
@@ -155,10 +165,11 @@ static void nested_statements_share_a_snapshot(void **state) {
     wr_stmt *outer, *same;
     assert_int_equal(wr_db_prepare(db, &outer, "SELECT name FROM t ORDER BY id", &err), 0);
     assert_int_equal(wr_step(outer, &err), 1);
-    assert_int_equal(wr_db_prepare(db, &same, "SELECT name FROM t ORDER BY id", &err), 0); /* a second one of the same text */
+    assert_int_equal(wr_db_prepare(db, &same, "SELECT name FROM t ORDER BY id", &err),
+                     0); /* a second one of the same text */
     assert_ptr_not_equal(outer, same);
     assert_int_equal(wr_db_write(db, insert, "c", &err), 0); /* readers do not stop the writer */
-    assert_int_equal(count(db), 2);                        /* nor see what came later */
+    assert_int_equal(count(db), 2);                          /* nor see what came later */
     assert_int_equal(wr_step(same, &err), 1);
     assert_true(wr_str_is(wr_stmt_str(same, 0), "a"));
     wr_stmt_done(same);
@@ -174,7 +185,8 @@ static void nested_statements_share_a_snapshot(void **state) {
     wr_db_close(db);
 }
 
-static void forgotten_statement_is_closed(void **state) {
+static void forgotten_statement_is_closed(void **state)
+{
     (void)state;
     wr_db *db = opened();
     wr_stmt *s;
@@ -186,30 +198,35 @@ static void forgotten_statement_is_closed(void **state) {
 
 /* --- writes --- */
 
-static int insert_then_refuse(wr_db *db, void *arg, wr_err *err) {
+static int insert_then_refuse(wr_db *db, void *arg, wr_err *err)
+{
     WR_TRY(insert_name(db, arg, err));
     return wr_err_set(err, WEIR_ENO, "changed my mind");
 }
 
-static int refuse_silently(wr_db *db, void *arg, wr_err *err) {
+static int refuse_silently(wr_db *db, void *arg, wr_err *err)
+{
     (void)err;
     insert_name(db, arg, NULL);
     return WEIR_ECONFLICT;
 }
 
-static int leave_reference_open(wr_db *db, void *arg, wr_err *err) {
+static int leave_reference_open(wr_db *db, void *arg, wr_err *err)
+{
     (void)arg;
     return wr_db_exec(db, "INSERT INTO child(parent) VALUES (4711)", err);
 }
 
 static int write_inside(wr_db *db, void *arg, wr_err *err) { return wr_db_write(db, insert, arg, err); }
 
-static int end_transaction(wr_db *db, void *arg, wr_err *err) {
+static int end_transaction(wr_db *db, void *arg, wr_err *err)
+{
     WR_TRY(insert_name(db, arg, err));
     return wr_db_exec(db, "ROLLBACK", err);
 }
 
-static void failed_write_is_rolled_back_alone(void **state) {
+static void failed_write_is_rolled_back_alone(void **state)
+{
     (void)state;
     wr_db *db = opened();
     wr_err err = {0};
@@ -230,34 +247,40 @@ static void failed_write_is_rolled_back_alone(void **state) {
 
 static atomic_int answered, refused;
 
-static void done(void *arg, int rc, const wr_err *err) {
+static void done(void *arg, int rc, const wr_err *err)
+{
     assert_true((rc < 0) == (err != NULL));
     atomic_fetch_add(rc < 0 ? &refused : &answered, 1);
     free(arg);
 }
 
-static char *name_of(int i) {
+static char *name_of(int i)
+{
     char *name = malloc(32);
     assert_non_null(name);
     snprintf(name, 32, "n%d", i);
     return name;
 }
 
-static int hold(wr_db *db, void *arg, wr_err *err) {
+static int hold(wr_db *db, void *arg, wr_err *err)
+{
     (void)db;
     (void)err;
     while (!atomic_load((atomic_bool *)arg)) usleep(1000);
     return 0;
 }
 
-static void *hold_main(void *arg) {
+static void *hold_main(void *arg)
+{
     void **a = arg;
     assert_int_equal(wr_db_write(a[0], hold, a[1], NULL), 0);
     return NULL;
 }
 
-/* Everything that waits goes into one transaction; a job that loses the transaction takes with it those before, not those behind. */
-static void a_group_is_one_transaction(void **state) {
+/* Everything that waits goes into one transaction; a job that loses the transaction takes with it those before, not
+ * those behind. */
+static void a_group_is_one_transaction(void **state)
+{
     (void)state;
     wr_db *db = opened();
     wr_err err;
@@ -274,7 +297,7 @@ static void a_group_is_one_transaction(void **state) {
     }
     atomic_store(&go, true);
     pthread_join(t, NULL);
-    wr_db_close(db); /* waits for the queue */
+    wr_db_close(db);                             /* waits for the queue */
     assert_int_equal(atomic_load(&answered), 4); /* 5 6 8 9 */
     assert_int_equal(atomic_load(&refused), 6);
     db = opened();
@@ -284,7 +307,8 @@ static void a_group_is_one_transaction(void **state) {
 
 enum { THREADS = 8, EACH = 40 };
 
-static void *hammer(void *arg) {
+static void *hammer(void *arg)
+{
     void **a = arg;
     wr_db *db = a[0];
     for (int i = 0; i < EACH; i++) {
@@ -300,7 +324,8 @@ static void *hammer(void *arg) {
     return NULL;
 }
 
-static void many_threads(void **state) {
+static void many_threads(void **state)
+{
     (void)state;
     wr_db *db = opened();
     for (int round = 0; round < 2; round++) { /* the second set of threads takes over the readers of the first */
@@ -321,7 +346,8 @@ static void many_threads(void **state) {
 
 /* --- opening --- */
 
-static void in_child(int (*body)(void)) {
+static void in_child(int (*body)(void))
+{
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) _exit(body());
@@ -331,7 +357,8 @@ static void in_child(int (*body)(void)) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void migrations_in_order(void **state) {
+static void migrations_in_order(void **state)
+{
     (void)state;
     wr_err err = {0};
     wr_db *db;
@@ -359,7 +386,8 @@ static void migrations_in_order(void **state) {
     assert_true(err.hint[0] != 0);
 }
 
-static void settings_are_on(void **state) {
+static void settings_are_on(void **state)
+{
     (void)state;
     wr_db *db = opened();
     assert_int_equal(number(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
@@ -373,7 +401,8 @@ static void settings_are_on(void **state) {
     wr_conn_close(&c);
 }
 
-static void read_only(void **state) {
+static void read_only(void **state)
+{
     (void)state;
     wr_err err = {0};
     wr_db *db, *reader;
@@ -393,7 +422,8 @@ static void read_only(void **state) {
     assert_int_equal(wr_db_open(&reader, file, &ro, &err), WEIR_EUNAVAILABLE);
 }
 
-static void hostile_paths(void **state) {
+static void hostile_paths(void **state)
+{
     (void)state;
     wr_err err = {0};
     wr_db *db;
@@ -410,7 +440,8 @@ static void hostile_paths(void **state) {
     assert_int_equal(chdir("/"), 0);
 }
 
-static void corrupt_file(void **state) {
+static void corrupt_file(void **state)
+{
     (void)state;
     wr_err err = {0};
     wr_db *db;
@@ -427,7 +458,8 @@ static void corrupt_file(void **state) {
     wr_buf_fini(&kept);
 }
 
-static void corrupt_page(void **state) {
+static void corrupt_page(void **state)
+{
     (void)state;
     wr_err err = {0};
     wr_db *db = opened();
@@ -446,7 +478,8 @@ static void corrupt_page(void **state) {
     wr_db_close(db);
 }
 
-static int as_nobody(void) {
+static int as_nobody(void)
+{
     wr_err err = {0};
     wr_db *db;
     wr_db_opt ro = {.migrations = schema, .n = 2, .read_only = true};
@@ -456,7 +489,8 @@ static int as_nobody(void) {
     return 0;
 }
 
-static void read_only_folder(void **state) {
+static void read_only_folder(void **state)
+{
     (void)state;
     wr_db_close(opened());
     assert_int_equal(chmod(file, 0444), 0);
@@ -467,7 +501,8 @@ static void read_only_folder(void **state) {
 
 /* --- two processes --- */
 
-static int write_fifty(void) {
+static int write_fifty(void)
+{
     wr_db *db;
     if (wr_db_open(&db, file, &opt, NULL) < 0) return 1;
     for (int i = 0; i < 50; i++) {
@@ -479,7 +514,8 @@ static int write_fifty(void) {
     return 0;
 }
 
-static void processes_create_and_share_a_file(void **state) {
+static void processes_create_and_share_a_file(void **state)
+{
     (void)state;
     pid_t pids[4];
     for (int i = 0; i < 4; i++) {
@@ -500,7 +536,8 @@ static void processes_create_and_share_a_file(void **state) {
 /* --- faults --- */
 
 /* Whatever kind fails and whenever: the write is refused, nobody sees it, and the next one works. */
-static void a_failed_commit_is_not_visible(void **state) {
+static void a_failed_commit_is_not_visible(void **state)
+{
     (void)state;
     wr_db *db = opened();
     assert_int_equal(count(db), 0);
@@ -530,7 +567,8 @@ static void a_failed_commit_is_not_visible(void **state) {
     wr_db_close(db);
 }
 
-static void a_full_disk_refuses_the_whole_group(void **state) {
+static void a_full_disk_refuses_the_whole_group(void **state)
+{
     (void)state;
     wr_db *db = opened();
     wr_err err = {0};
@@ -555,7 +593,8 @@ static void a_full_disk_refuses_the_whole_group(void **state) {
     wr_db_close(db);
 }
 
-int main(void) {
+int main(void)
+{
     wr_err err;
     if (wr_db_fault_install(&err) < 0) return 1;
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* objects.c - blobs under the SHA-256 of their content, and trees of them.
  *
- * What is hashed is what is written: a file is hashed while it is copied into DIR/tmp, so one that changes meanwhile is stored
- * under the name of what was read. Two putters of the same object each publish their own copy; the later rename replaces a file
- * by an equal one. A file of the wrong size under an object's name (a damaged disk) counts as absent, so that putting it heals it.
+ * What is hashed is what is written: a file is hashed while it is copied into DIR/tmp, so one that changes meanwhile is
+ * stored under the name of what was read. Two putters of the same object each publish their own copy; the later rename
+ * replaces a file by an equal one. A file of the wrong size under an object's name (a damaged disk) counts as absent,
+ * so that putting it heals it.
  */
 #include "store/objects.h"
 
@@ -25,9 +26,9 @@
 
 enum {
     COPY_STEP = 256 << 10,
-    TREE_MAX = 256 << 20,           /* bytes of one tree's list */
-    PATH_LIMIT = 4096,              /* bytes of one path in a tree */
-    FRESH_S = 60,                   /* an object this young may not be durable yet: its putter may still be in fsync */
+    TREE_MAX = 256 << 20, /* bytes of one tree's list */
+    PATH_LIMIT = 4096,    /* bytes of one path in a tree */
+    FRESH_S = 60,         /* an object this young may not be durable yet: its putter may still be in fsync */
 };
 
 struct wr_objects {
@@ -36,17 +37,20 @@ struct wr_objects {
 
 /* --- names --- */
 
-static bool id_ok(const char *id) {
+static bool id_ok(const char *id)
+{
     size_t n = strspn(id, "0123456789abcdef");
     return n == WR_SHA256_HEX - 1 && id[n] == 0;
 }
 
-static int check_id(const char *id, wr_err *err) {
+static int check_id(const char *id, wr_err *err)
+{
     if (id_ok(id)) return 0;
     return wr_err_set(err, WEIR_EINVAL, "'%.80s' is not the name of an object (64 digits of SHA-256)", id);
 }
 
-static char *joined(const char *dir, const char *sep, const char *name) {
+static char *joined(const char *dir, const char *sep, const char *name)
+{
     size_t cap = strlen(dir) + strlen(sep) + strlen(name) + 1;
     char *p = wr_alloc(cap);
     if (p && snprintf(p, cap, "%s%s%s", dir, sep, name) < 0) *p = 0;
@@ -54,15 +58,20 @@ static char *joined(const char *dir, const char *sep, const char *name) {
 }
 
 /* DIR/ab, or with `whole` DIR/ab/cdef... Freed by the caller. */
-static char *object_path(const wr_objects *o, const char *id, bool whole) {
+static char *object_path(const wr_objects *o, const char *id, bool whole)
+{
     char name[WR_SHA256_HEX + 1];
     int n = whole ? snprintf(name, sizeof name, "%.2s/%s", id, id + 2) : snprintf(name, sizeof name, "%.2s", id);
     return n < 0 ? NULL : joined(o->dir, "/", name);
 }
 
-static int no_such(const char *id, wr_err *err) { return wr_err_set(err, WEIR_ENOTFOUND, "there is no object '%s'", id); }
+static int no_such(const char *id, wr_err *err)
+{
+    return wr_err_set(err, WEIR_ENOTFOUND, "there is no object '%s'", id);
+}
 
-static int damaged(const char *id, const char *path, wr_err *err) {
+static int damaged(const char *id, const char *path, wr_err *err)
+{
     wr_err_set(err, WEIR_ECORRUPT, "object '%s' is damaged", id);
     wr_err_detail(err, WEIR_ECORRUPT, "'%s' does not have the content its name says", path);
     return wr_err_hint(err, WEIR_ECORRUPT, "remove that file and produce or fetch the object again");
@@ -70,7 +79,8 @@ static int damaged(const char *id, const char *path, wr_err *err) {
 
 /* --- opening --- */
 
-static void sweep(const wr_objects *o) {
+static void sweep(const wr_objects *o)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     char **names;
     size_t n;
@@ -82,7 +92,8 @@ static void sweep(const wr_objects *o) {
     }
 }
 
-int wr_objects_open(wr_objects **out, const char *dir, wr_err *err) {
+int wr_objects_open(wr_objects **out, const char *dir, wr_err *err)
+{
     if (!*dir) return wr_err_set(err, WEIR_EINVAL, "the folder of the objects has no name");
     wr_objects *o = wr_calloc(1, sizeof *o);
     if (!o) return wr_err_nomem(err);
@@ -98,7 +109,8 @@ int wr_objects_open(wr_objects **out, const char *dir, wr_err *err) {
     return 0;
 }
 
-void wr_objects_close(wr_objects *o) {
+void wr_objects_close(wr_objects *o)
+{
     if (!o) return;
     wr_free(o->tmp);
     wr_free(o->dir);
@@ -108,7 +120,8 @@ void wr_objects_close(wr_objects *o) {
 /* --- putting --- */
 
 /* 1 = there and durable, 0 = not there. The fsync covers a putter that has renamed but not synced yet when we come. */
-static int present(const wr_objects *o, const char *id, uint64_t size, wr_err *err) {
+static int present(const wr_objects *o, const char *id, uint64_t size, wr_err *err)
+{
     struct stat st;
     WR_AUTOFREE char *path = object_path(o, id, true), *bucket = object_path(o, id, false);
     if (!path || !bucket) return wr_err_nomem(err);
@@ -126,13 +139,15 @@ typedef struct {
     uint64_t size;
 } draft;
 
-static void draft_drop(draft *d) {
+static void draft_drop(draft *d)
+{
     if (d->fd >= 0) close(d->fd);
     if (d->path) unlink(d->path);
     wr_free(d->path);
 }
 
-static int draft_open(draft *d, const wr_objects *o, wr_err *err) {
+static int draft_open(draft *d, const wr_objects *o, wr_err *err)
+{
     uint64_t random;
     char name[40];
     wr_os_random(&random, sizeof random);
@@ -149,14 +164,16 @@ static int draft_open(draft *d, const wr_objects *o, wr_err *err) {
     return rc;
 }
 
-static int draft_add(draft *d, const void *p, size_t n, wr_err *err) {
+static int draft_add(draft *d, const void *p, size_t n, wr_err *err)
+{
     WR_TRY(wr_file_write_all(d->fd, p, n, d->path, err));
     wr_sha256_add(&d->hash, p, n);
     d->size += n;
     return 0;
 }
 
-static int draft_publish(draft *d, const wr_objects *o, const char *id, wr_err *err) {
+static int draft_publish(draft *d, const wr_objects *o, const char *id, wr_err *err)
+{
     if (fchmod(d->fd, 0444) < 0) return wr_err_sys(err, errno, "cannot protect '%s'", d->path);
     int sys = close(d->fd) < 0 ? errno : 0;
     d->fd = -1;
@@ -168,7 +185,8 @@ static int draft_publish(draft *d, const wr_objects *o, const char *id, wr_err *
     return wr_file_publish(d->path, path, err);
 }
 
-static int put_bytes(const wr_objects *o, wr_str data, const char *id, wr_err *err) {
+static int put_bytes(const wr_objects *o, wr_str data, const char *id, wr_err *err)
+{
     draft d;
     int rc = draft_open(&d, o, err);
     if (rc == 0) rc = draft_add(&d, data.p, data.n, err);
@@ -177,13 +195,15 @@ static int put_bytes(const wr_objects *o, wr_str data, const char *id, wr_err *e
     return rc;
 }
 
-int wr_objects_put(wr_objects *o, wr_str data, char id[WR_SHA256_HEX], wr_err *err) {
+int wr_objects_put(wr_objects *o, wr_str data, char id[WR_SHA256_HEX], wr_err *err)
+{
     wr_sha256_of(data.p, data.n, id);
     int rc = present(o, id, data.n, err);
     return rc > 0 ? 0 : rc < 0 ? rc : put_bytes(o, data, id, err);
 }
 
-static int draft_fill(draft *d, int from, const char *path, wr_err *err) {
+static int draft_fill(draft *d, int from, const char *path, wr_err *err)
+{
     WR_AUTOFREE char *piece = wr_alloc(COPY_STEP);
     if (!piece) return wr_err_nomem(err);
     for (;;) {
@@ -195,7 +215,8 @@ static int draft_fill(draft *d, int from, const char *path, wr_err *err) {
     }
 }
 
-static int put_new_file(const wr_objects *o, const char *path, char id[WR_SHA256_HEX], uint64_t *size, wr_err *err) {
+static int put_new_file(const wr_objects *o, const char *path, char id[WR_SHA256_HEX], uint64_t *size, wr_err *err)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return wr_err_sys(err, errno, "cannot open '%s'", path);
     draft d;
@@ -214,7 +235,8 @@ static int put_new_file(const wr_objects *o, const char *path, char id[WR_SHA256
 }
 
 /* Reads first and copies only what is not there yet: putting the same file again is the common case. */
-static int put_file(const wr_objects *o, const char *path, char id[WR_SHA256_HEX], uint64_t *size, wr_err *err) {
+static int put_file(const wr_objects *o, const char *path, char id[WR_SHA256_HEX], uint64_t *size, wr_err *err)
+{
     struct stat st;
     if (stat(path, &st) < 0) return wr_err_sys(err, errno, "cannot read '%s'", path);
     if (!S_ISREG(st.st_mode)) return wr_err_set(err, WEIR_EINVAL, "'%s' is not a file", path);
@@ -224,7 +246,8 @@ static int put_file(const wr_objects *o, const char *path, char id[WR_SHA256_HEX
     return rc > 0 ? 0 : rc < 0 ? rc : put_new_file(o, path, id, size, err);
 }
 
-int wr_objects_put_file(wr_objects *o, const char *path, char id[WR_SHA256_HEX], wr_err *err) {
+int wr_objects_put_file(wr_objects *o, const char *path, char id[WR_SHA256_HEX], wr_err *err)
+{
     uint64_t size;
     return put_file(o, path, id, &size, err);
 }
@@ -232,7 +255,8 @@ int wr_objects_put_file(wr_objects *o, const char *path, char id[WR_SHA256_HEX],
 /* --- trees --- */
 
 /* What may stand in a tree: a relative path without "..", "." and empty parts, of bytes other than NUL and newline. */
-static bool path_ok(wr_str path) {
+static bool path_ok(wr_str path)
+{
     if (path.n == 0 || path.n >= PATH_LIMIT || memchr(path.p, 0, path.n) || memchr(path.p, '\n', path.n)) return false;
     wr_str rest = path;
     while (rest.p) {
@@ -251,20 +275,25 @@ typedef struct {
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Links to files count as files. Links to folders could lead out of the tree or round in circles: refused, as is every other thing. */
-static int walk_entry(walk *w, char *rel, wr_err *err) {
+/* Links to files count as files. Links to folders could lead out of the tree or round in circles: refused, as is every
+ * other thing. */
+static int walk_entry(walk *w, char *rel, wr_err *err)
+{
     struct stat link, st;
     const char *path = wr_path_join(w->a, w->top, rel);
     if (!path) return wr_err_nomem(err);
-    if (!path_ok(wr_str_of(rel))) return wr_err_set(err, WEIR_EINVAL, "'%s' cannot be kept: its name is too long or has a line break", path);
+    if (!path_ok(wr_str_of(rel)))
+        return wr_err_set(err, WEIR_EINVAL, "'%s' cannot be kept: its name is too long or has a line break", path);
     if (lstat(path, &link) < 0 || stat(path, &st) < 0) return wr_err_sys(err, errno, "cannot read '%s'", path);
     if (S_ISREG(st.st_mode)) return wr_vec_push(&w->files, rel) < 0 ? wr_err_nomem(err) : 0;
     if (S_ISDIR(link.st_mode)) return wr_vec_push(&w->dirs, rel) < 0 ? wr_err_nomem(err) : 0;
     wr_err_set(err, WEIR_EUNSUPPORTED, "'%s' cannot be kept", path);
-    return wr_err_detail(err, WEIR_EUNSUPPORTED, "it is %s", S_ISDIR(st.st_mode) ? "a link to a folder" : "neither a file nor a folder");
+    return wr_err_detail(err, WEIR_EUNSUPPORTED, "it is %s",
+                         S_ISDIR(st.st_mode) ? "a link to a folder" : "neither a file nor a folder");
 }
 
-static int walk_all(walk *w, wr_err *err) {
+static int walk_all(walk *w, wr_err *err)
+{
     char *root = wr_arena_strdup(w->a, "");
     if (!root || wr_vec_push(&w->dirs, root) < 0) return wr_err_nomem(err);
     while (w->dirs.n > 0) {
@@ -284,7 +313,8 @@ static int walk_all(walk *w, wr_err *err) {
     return 0;
 }
 
-static int put_walked(const wr_objects *o, walk *w, wr_buf *list, wr_err *err) {
+static int put_walked(const wr_objects *o, walk *w, wr_buf *list, wr_err *err)
+{
     for (size_t i = 0; i < w->files.n; i++) {
         char id[WR_SHA256_HEX];
         uint64_t size;
@@ -297,7 +327,8 @@ static int put_walked(const wr_objects *o, walk *w, wr_buf *list, wr_err *err) {
     return wr_err_set(err, WEIR_ELIMIT, "'%s' has too many files (%zu) for one tree", w->top, w->files.n);
 }
 
-int wr_objects_put_tree(wr_objects *o, const char *dir, char id[WR_SHA256_HEX], wr_err *err) {
+int wr_objects_put_tree(wr_objects *o, const char *dir, char id[WR_SHA256_HEX], wr_err *err)
+{
     walk w = {.a = wr_arena_new(0), .top = dir};
     if (!w.a) return wr_err_nomem(err);
     wr_buf list;
@@ -314,7 +345,8 @@ int wr_objects_put_tree(wr_objects *o, const char *dir, char id[WR_SHA256_HEX], 
 
 /* --- getting --- */
 
-int wr_objects_get(wr_objects *o, const char *id, wr_buf *out, size_t max, wr_err *err) {
+int wr_objects_get(wr_objects *o, const char *id, wr_buf *out, size_t max, wr_err *err)
+{
     WR_TRY(check_id(id, err));
     WR_AUTOFREE char *path = object_path(o, id, true);
     if (!path) return wr_err_nomem(err);
@@ -331,21 +363,24 @@ int wr_objects_get(wr_objects *o, const char *id, wr_buf *out, size_t max, wr_er
 }
 
 /* Is `path` a plain file with this content already? Whatever cannot be read is not. */
-static bool same_content(const char *path, const char *id, int64_t size) {
+static bool same_content(const char *path, const char *id, int64_t size)
+{
     struct stat st;
     char hex[WR_SHA256_HEX];
     if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != size) return false;
     return wr_file_sha256(hex, path, NULL) == 0 && strcmp(hex, id) == 0;
 }
 
-static int checkout_verified(const char *object, const char *id, const char *path, wr_err *err) {
+static int checkout_verified(const char *object, const char *id, const char *path, wr_err *err)
+{
     char hex[WR_SHA256_HEX];
     WR_TRY(wr_file_sha256(hex, object, err));
     if (strcmp(hex, id) != 0) return damaged(id, object, err);
     return wr_file_copy(object, path, err);
 }
 
-int wr_objects_checkout_file(wr_objects *o, const char *id, const char *path, wr_err *err) {
+int wr_objects_checkout_file(wr_objects *o, const char *id, const char *path, wr_err *err)
+{
     WR_TRY(check_id(id, err));
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     const char *object = a ? wr_objects_path(o, a, id) : NULL;
@@ -364,12 +399,14 @@ typedef struct {
     wr_str path;
 } entry;
 
-static int bad_tree(const char *id, size_t line, wr_err *err) {
+static int bad_tree(const char *id, size_t line, wr_err *err)
+{
     wr_err_set(err, WEIR_EPARSE, "object '%s' is not a tree", id);
     return wr_err_detail(err, WEIR_EPARSE, "line %zu is not \"sha256 size path\" in order of the paths", line);
 }
 
-static bool read_entry(entry *out, wr_str line) {
+static bool read_entry(entry *out, wr_str line)
+{
     wr_str id = wr_str_cut(&line, ' ');
     wr_str size = line.p ? wr_str_cut(&line, ' ') : (wr_str){0};
     if (!line.p || id.n != WR_SHA256_HEX - 1) return false;
@@ -379,12 +416,14 @@ static bool read_entry(entry *out, wr_str line) {
         if (size.p[i] < '0' || size.p[i] > '9') return false;
     }
     out->path = line;
-    if (size.n == 0 || (size.n > 1 && size.p[0] == '0')) return false; /* one way to write a number: one identity of a tree */
+    if (size.n == 0 || (size.n > 1 && size.p[0] == '0'))
+        return false; /* one way to write a number: one identity of a tree */
     return id_ok(out->id) && wr_num_i64(&out->size, size, NULL) == 0 && path_ok(line);
 }
 
 /* Everything is read and checked before the first file is written. */
-static int read_tree(entry **out, size_t *n, wr_arena *a, const char *id, wr_str text, wr_err *err) {
+static int read_tree(entry **out, size_t *n, wr_arena *a, const char *id, wr_str text, wr_err *err)
+{
     size_t lines = 0;
     for (size_t i = 0; i < text.n; i++) lines += text.p[i] == '\n';
     if (text.n && text.p[text.n - 1] != '\n') return bad_tree(id, lines + 1, err);
@@ -401,7 +440,8 @@ static int read_tree(entry **out, size_t *n, wr_arena *a, const char *id, wr_str
 }
 
 /* A link in the place of one of the tree's folders would take the files somewhere else. */
-static int refuse_links(wr_arena *a, const char *dir, wr_str path, wr_err *err) {
+static int refuse_links(wr_arena *a, const char *dir, wr_str path, wr_err *err)
+{
     for (size_t i = 0; i < path.n; i++) {
         if (path.p[i] != '/') continue;
         struct stat st;
@@ -414,7 +454,8 @@ static int refuse_links(wr_arena *a, const char *dir, wr_str path, wr_err *err) 
     return 0;
 }
 
-static int checkout_entries(wr_objects *o, const entry *list, size_t n, const char *dir, wr_err *err) {
+static int checkout_entries(wr_objects *o, const entry *list, size_t n, const char *dir, wr_err *err)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_file_mkdirs(dir, err));
@@ -428,7 +469,8 @@ static int checkout_entries(wr_objects *o, const entry *list, size_t n, const ch
     return 0;
 }
 
-int wr_objects_checkout_tree(wr_objects *o, const char *id, const char *dir, wr_err *err) {
+int wr_objects_checkout_tree(wr_objects *o, const char *id, const char *dir, wr_err *err)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
     wr_buf text;
@@ -442,13 +484,15 @@ int wr_objects_checkout_tree(wr_objects *o, const char *id, const char *dir, wr_
     return rc;
 }
 
-bool wr_objects_has(wr_objects *o, const char *id) {
+bool wr_objects_has(wr_objects *o, const char *id)
+{
     struct stat st;
     if (!id_ok(id)) return false;
     WR_AUTOFREE char *path = object_path(o, id, true);
     return path && stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-char *wr_objects_path(wr_objects *o, wr_arena *a, const char *id) {
+char *wr_objects_path(wr_objects *o, wr_arena *a, const char *id)
+{
     return id_ok(id) ? wr_arena_printf(a, "%s/%.2s/%s", o->dir, id, id + 2) : NULL;
 }

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include <fcntl.h>
@@ -23,7 +24,8 @@
 static char dir[256], store[300];
 static wr_objects *o;
 
-static int setup(void **state) {
+static int setup(void **state)
+{
     (void)state;
     const char *tmp = getenv("TMPDIR");
     snprintf(dir, sizeof dir, "%s/weir-objects-XXXXXX", tmp ? tmp : "/tmp");
@@ -32,14 +34,16 @@ static int setup(void **state) {
     return wr_objects_open(&o, store, NULL);
 }
 
-static int teardown(void **state) {
+static int teardown(void **state)
+{
     (void)state;
     for (int k = 0; k < WR_FAULT_KINDS; k++) wr_fault_arm((wr_fault_kind)k, 0, false);
     wr_objects_close(o);
     return wr_file_remove_tree(dir, NULL);
 }
 
-static char *in(const char *name) {
+static char *in(const char *name)
+{
     static char paths[8][600];
     static int next;
     char *p = paths[next++ % 8];
@@ -47,13 +51,15 @@ static char *in(const char *name) {
     return p;
 }
 
-static void write_file(const char *name, wr_str data) {
+static void write_file(const char *name, wr_str data)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     assert_int_equal(wr_file_mkdirs(wr_path_dir(a, in(name)), NULL), 0);
     assert_int_equal(wr_file_write(in(name), data, NULL), 0);
 }
 
-static void has_content(const char *name, wr_str data) {
+static void has_content(const char *name, wr_str data)
+{
     wr_buf b;
     wr_buf_init(&b, 0);
     assert_int_equal(wr_file_read(&b, in(name), 1 << 24, NULL), 0);
@@ -61,7 +67,8 @@ static void has_content(const char *name, wr_str data) {
     wr_buf_fini(&b);
 }
 
-static size_t drafts(void) {
+static size_t drafts(void)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     char **names;
     size_t n = 0;
@@ -70,7 +77,8 @@ static size_t drafts(void) {
 }
 
 /* Content of an object, compared. */
-static void holds(const char *id, wr_str data) {
+static void holds(const char *id, wr_str data)
+{
     wr_buf b;
     wr_err err = {0};
     wr_buf_init(&b, 0);
@@ -80,7 +88,8 @@ static void holds(const char *id, wr_str data) {
     wr_buf_fini(&b);
 }
 
-static void put_and_get(void **state) {
+static void put_and_get(void **state)
+{
     (void)state;
     char id[WR_SHA256_HEX];
     wr_err err;
@@ -105,9 +114,13 @@ static void put_and_get(void **state) {
     assert_null(wr_objects_path(o, a, "../../etc/passwd"));
 }
 
-static void wrong_names(void **state) {
+static void wrong_names(void **state)
+{
     (void)state;
-    static const char *const bad[] = {"", "abc", "../../../../../../etc/passwd", HELLO_ID "0",
+    static const char *const bad[] = {"",
+                                      "abc",
+                                      "../../../../../../etc/passwd",
+                                      HELLO_ID "0",
                                       "2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824",
                                       "/cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"};
     wr_err err = {0};
@@ -127,14 +140,16 @@ static void wrong_names(void **state) {
     assert_int_equal(wr_objects_open(&none, "", &err), WEIR_EINVAL);
 }
 
-static char *object_file(char id[WR_SHA256_HEX], wr_str data) {
+static char *object_file(char id[WR_SHA256_HEX], wr_str data)
+{
     assert_int_equal(wr_objects_put(o, data, id, NULL), 0);
     char name[100];
     snprintf(name, sizeof name, "objects/%.2s/%s", id, id + 2);
     return in(name);
 }
 
-static void damage_is_found(void **state) {
+static void damage_is_found(void **state)
+{
     (void)state;
     char id[WR_SHA256_HEX];
     wr_err err = {0};
@@ -149,12 +164,14 @@ static void damage_is_found(void **state) {
     assert_non_null(strstr(err.msg, id));
     assert_int_equal(wr_objects_checkout_file(o, id, in("out"), &err), WEIR_ECORRUPT);
     assert_false(wr_file_exists(in("out")));
-    assert_int_equal(wr_file_write(path, WR_STR("hell"), NULL), 0); /* a wrong size is seen by the next put, and healed */
+    assert_int_equal(wr_file_write(path, WR_STR("hell"), NULL),
+                     0); /* a wrong size is seen by the next put, and healed */
     assert_int_equal(wr_objects_put(o, WR_STR("hello"), id, &err), 0);
     holds(id, WR_STR("hello"));
 }
 
-static void get_has_a_limit(void **state) {
+static void get_has_a_limit(void **state)
+{
     (void)state;
     char id[WR_SHA256_HEX];
     wr_err err = {0};
@@ -166,7 +183,8 @@ static void get_has_a_limit(void **state) {
     assert_int_equal(wr_objects_get(o, id, &b, 5, &err), 0);
 }
 
-static void files(void **state) {
+static void files(void **state)
+{
     (void)state;
     char id[WR_SHA256_HEX], again[WR_SHA256_HEX];
     wr_err err = {0};
@@ -200,7 +218,8 @@ static void files(void **state) {
 }
 
 /* A link in the file's place is replaced, not followed. */
-static void checkout_does_not_write_through_links(void **state) {
+static void checkout_does_not_write_through_links(void **state)
+{
     (void)state;
     char id[WR_SHA256_HEX];
     wr_err err = {0};
@@ -220,7 +239,8 @@ static void checkout_does_not_write_through_links(void **state) {
     assert_false(wr_file_exists(in("elsewhere/f")));
 }
 
-static void trees(void **state) {
+static void trees(void **state)
+{
     (void)state;
     char id[WR_SHA256_HEX], again[WR_SHA256_HEX];
     wr_err err = {0};
@@ -233,8 +253,8 @@ static void trees(void **state) {
     assert_int_equal(mkdir(in("t/empty"), 0755), 0); /* empty folders are not kept */
     assert_int_equal(wr_objects_put_tree(o, in("t"), id, &err), 0);
     holds(id, WR_STR("d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35 1 .hidden\n"
-                     "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b 1 a-b\n" EMPTY_ID " 0 a/x y\n"
-                     HELLO_ID " 5 b\n" HELLO_ID " 5 link\n"));
+                     "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b 1 a-b\n" EMPTY_ID
+                     " 0 a/x y\n" HELLO_ID " 5 b\n" HELLO_ID " 5 link\n"));
     write_file("out/more", WR_STR("stays"));
     write_file("out/b", WR_STR("wrong"));
     assert_int_equal(wr_objects_checkout_tree(o, id, in("out"), &err), 0);
@@ -253,7 +273,8 @@ static void trees(void **state) {
     assert_true(wr_objects_put_tree(o, in("t/b"), id, &err) < 0);
 }
 
-static void what_a_tree_cannot_keep(void **state) {
+static void what_a_tree_cannot_keep(void **state)
+{
     (void)state;
     char id[WR_SHA256_HEX];
     wr_err err = {0};
@@ -270,7 +291,8 @@ static void what_a_tree_cannot_keep(void **state) {
     assert_int_equal(wr_objects_put_tree(o, in("t"), id, &err), WEIR_ENOTFOUND);
 }
 
-static void hostile_trees(void **state) {
+static void hostile_trees(void **state)
+{
     (void)state;
     static const wr_str bad[] = {
         WR_STR(HELLO_ID " 5 /etc/passwd\n"),
@@ -318,7 +340,8 @@ static void hostile_trees(void **state) {
     assert_int_equal(wr_objects_checkout_tree(o, id, in("deep/out"), &err), WEIR_EEXIST);
 }
 
-static void *put_same(void *arg) {
+static void *put_same(void *arg)
+{
     (void)arg;
     for (int i = 0; i < 20; i++) {
         char text[32], id[WR_SHA256_HEX];
@@ -329,7 +352,8 @@ static void *put_same(void *arg) {
     return NULL;
 }
 
-static void concurrent_putters(void **state) {
+static void concurrent_putters(void **state)
+{
     (void)state;
     pthread_t t[6];
     for (int i = 0; i < 6; i++) assert_int_equal(pthread_create(&t[i], NULL, put_same, NULL), 0);
@@ -337,7 +361,8 @@ static void concurrent_putters(void **state) {
     assert_int_equal(drafts(), 0);
 }
 
-static void old_drafts_are_removed(void **state) {
+static void old_drafts_are_removed(void **state)
+{
     (void)state;
     write_file("objects/tmp/old", WR_STR("x"));
     write_file("objects/tmp/young", WR_STR("x"));
@@ -350,7 +375,8 @@ static void old_drafts_are_removed(void **state) {
     assert_true(wr_file_exists(in("objects/tmp/young")));
 }
 
-int main(void) {
+int main(void)
+{
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(put_and_get),
