@@ -49,8 +49,8 @@ typedef struct job {
 struct wr_db {
     char *path;
     bool read_only;
-    wr_conn_mode reader_mode;
-    wr_conn writer; /* the writer thread's */
+    wr_db_conn_mode reader_mode;
+    wr_db_conn writer; /* the writer thread's */
     pthread_t thread;
     bool started;
 
@@ -61,7 +61,7 @@ struct wr_db {
     bool closing;
 
     pthread_mutex_t readers_lock; /* rank 2; guards the list and each lease */
-    WR_VEC(wr_conn *) readers;
+    WR_VEC(wr_db_conn *) readers;
 };
 
 static _Thread_local wr_db *writer_of; /* the db whose writer thread this is */
@@ -84,10 +84,10 @@ static int refuse_older(wr_db *db, int64_t version, int n, wr_err *err)
 }
 
 /* Foreign keys are off while migrations rebuild tables; what they leave behind is checked instead. */
-static int check_references(wr_conn *c, wr_err *err)
+static int check_references(wr_db_conn *c, wr_err *err)
 {
     int64_t ignored;
-    int rc = wr_conn_int(c, &ignored, "SELECT 1 FROM pragma_foreign_key_check LIMIT 1", err);
+    int rc = wr_db_conn_int(c, &ignored, "SELECT 1 FROM pragma_foreign_key_check LIMIT 1", err);
     if (rc == WEIR_ENOTFOUND) return 0;
     return rc < 0 ? rc : wr_err_set(err, WEIR_ECONFLICT, "rows refer to rows that are not there");
 }
@@ -95,33 +95,33 @@ static int check_references(wr_conn *c, wr_err *err)
 /* Another process may have applied it since: the version is read again under the write lock. */
 static int migrate_step(wr_db *db, const wr_db_opt *opt, bool *ended, wr_err *err)
 {
-    wr_conn *c = &db->writer;
+    wr_db_conn *c = &db->writer;
     int64_t version;
-    WR_TRY(wr_conn_int(c, &version, "PRAGMA user_version", err));
+    WR_TRY(wr_db_conn_int(c, &version, "PRAGMA user_version", err));
     *ended = version >= opt->n;
     if (version > opt->n) return refuse_newer(db, version, opt->n, err);
     if (*ended) return 0;
     char set[64];
     sqlite3_snprintf((int)sizeof set, set, "PRAGMA user_version=%lld", (long long)version + 1);
     int rc = version < 0 ? wr_err_set(err, WEIR_ECORRUPT, "its version is negative") : 0;
-    if (rc == 0) rc = wr_conn_exec(c, opt->migrations[version], err);
+    if (rc == 0) rc = wr_db_conn_exec(c, opt->migrations[version], err);
     if (rc == 0) rc = check_references(c, err);
-    if (rc == 0) rc = wr_conn_exec(c, set, err);
+    if (rc == 0) rc = wr_db_conn_exec(c, set, err);
     return rc < 0 ? wr_err_wrap(err, rc, "database '%s': migration %lld", db->path, (long long)version + 1) : 0;
 }
 
-static void rollback(wr_conn *c)
+static void rollback(wr_db_conn *c)
 {
-    wr_conn_done_all(c);
+    wr_db_conn_done_all(c);
     if (!sqlite3_get_autocommit(c->h)) sqlite3_exec(c->h, "ROLLBACK", NULL, NULL, NULL);
 }
 
 static int migrate(wr_db *db, const wr_db_opt *opt, wr_err *err)
 {
     for (bool ended = false; !ended;) {
-        WR_TRY(wr_conn_exec(&db->writer, "BEGIN IMMEDIATE", err));
+        WR_TRY(wr_db_conn_exec(&db->writer, "BEGIN IMMEDIATE", err));
         int rc = migrate_step(db, opt, &ended, err);
-        if (rc == 0) rc = wr_conn_exec(&db->writer, "COMMIT", err);
+        if (rc == 0) rc = wr_db_conn_exec(&db->writer, "COMMIT", err);
         if (rc < 0) {
             rollback(&db->writer);
             return rc;
@@ -131,14 +131,14 @@ static int migrate(wr_db *db, const wr_db_opt *opt, wr_err *err)
     return 0;
 }
 
-static int journal_is_wal(wr_conn *c, bool *out, wr_err *err)
+static int journal_is_wal(wr_db_conn *c, bool *out, wr_err *err)
 {
     sqlite3_stmt *h = NULL;
     int rc = sqlite3_prepare_v2(c->h, "PRAGMA journal_mode=WAL", -1, &h, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_step(h);
     const char *mode = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(h, 0) : NULL;
     *out = mode && strcmp(mode, "wal") == 0;
-    int code = rc == SQLITE_ROW ? 0 : wr_conn_fail(c, rc, "switch to write-ahead logging", err);
+    int code = rc == SQLITE_ROW ? 0 : wr_db_conn_fail(c, rc, "switch to write-ahead logging", err);
     sqlite3_finalize(h);
     return code;
 }
@@ -159,28 +159,28 @@ static int switch_to_wal(wr_db *db, wr_err *err)
 
 static int open_writer(wr_db *db, const wr_db_opt *opt, wr_err *err)
 {
-    WR_TRY(wr_conn_open(&db->writer, db, db->path, WR_CONN_WRITE, err));
+    WR_TRY(wr_db_conn_open(&db->writer, db, db->path, WR_DB_CONN_WRITE, err));
     int64_t version; /* before anything is changed */
-    WR_TRY(wr_conn_int(&db->writer, &version, "PRAGMA user_version", err));
+    WR_TRY(wr_db_conn_int(&db->writer, &version, "PRAGMA user_version", err));
     if (version > opt->n) return refuse_newer(db, version, opt->n, err);
     WR_TRY(switch_to_wal(db, err));
-    WR_TRY(wr_conn_exec(&db->writer, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864", err));
+    WR_TRY(wr_db_conn_exec(&db->writer, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864", err));
     WR_TRY(migrate(db, opt, err));
-    return wr_conn_exec(&db->writer, "PRAGMA foreign_keys=ON", err);
+    return wr_db_conn_exec(&db->writer, "PRAGMA foreign_keys=ON", err);
 }
 
-static int reader_new(wr_db *db, wr_conn **out, wr_err *err);
+static int reader_new(wr_db *db, wr_db_conn **out, wr_err *err);
 
 static int open_read_only(wr_db *db, const wr_db_opt *opt, wr_err *err)
 {
-    wr_conn *c;
+    wr_db_conn *c;
     if (access(db->path, F_OK) < 0) return wr_err_sys(err, errno, "cannot open database '%s'", db->path);
     pthread_mutex_lock(&db->readers_lock);
     int rc = reader_new(db, &c, err);
     pthread_mutex_unlock(&db->readers_lock);
     if (rc < 0) return rc;
     int64_t version;
-    rc = wr_conn_int(c, &version, "PRAGMA user_version", err);
+    rc = wr_db_conn_int(c, &version, "PRAGMA user_version", err);
     if (rc == WEIR_EACCESS) {
         return wr_err_hint(err, rc, "SQLite needs to create '%s-shm' to read it; make the folder writable, or copy it",
                            db->path);
@@ -226,7 +226,7 @@ int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err)
     pthread_cond_init(&db->queue_filled, NULL);
     db->tail = &db->head;
     db->read_only = opt->read_only;
-    db->reader_mode = opt->read_only ? WR_CONN_READ_ONLY : WR_CONN_READ;
+    db->reader_mode = opt->read_only ? WR_DB_CONN_READ_ONLY : WR_DB_CONN_READ;
     db->path = sqlite_path(path);
     int rc = db->path ? 0 : wr_err_nomem(err);
     if (rc == 0) rc = opt->read_only ? open_read_only(db, opt, err) : open_writer(db, opt, err);
@@ -250,11 +250,11 @@ void wr_db_close(wr_db *db)
         pthread_join(db->thread, NULL);
     }
     for (size_t i = 0; i < db->readers.n; i++) {
-        wr_conn_close(db->readers.at[i]);
+        wr_db_conn_close(db->readers.at[i]);
         wr_free(db->readers.at[i]);
     }
     wr_vec_fini(&db->readers);
-    wr_conn_close(&db->writer); /* last, because the last connection to close moves the WAL into the file */
+    wr_db_conn_close(&db->writer); /* last, because the last connection to close moves the WAL into the file */
     pthread_cond_destroy(&db->queue_filled);
     pthread_mutex_destroy(&db->readers_lock);
     pthread_mutex_destroy(&db->queue_lock);
@@ -296,18 +296,18 @@ static int open_references(wr_db *db, wr_err *err)
 /* Run one job in a savepoint. False: SQLite has given up the whole transaction; job->err says why. */
 static bool run_job(wr_db *db, job *j)
 {
-    wr_conn *c = &db->writer;
-    j->rc = wr_conn_exec(c, "SAVEPOINT job", &j->err);
+    wr_db_conn *c = &db->writer;
+    j->rc = wr_db_conn_exec(c, "SAVEPOINT job", &j->err);
     if (j->rc == 0) {
         j->rc = j->fn(db, j->arg, &j->err);
         if (j->rc > 0) j->rc = 0;
         if (j->rc < 0 && j->err.code != j->rc)
             wr_err_set(&j->err, j->rc, "a write was refused: %s", wr_err_text(j->rc));
-        wr_conn_done_all(c);
+        wr_db_conn_done_all(c);
         bool alive = !sqlite3_get_autocommit(c->h);
         if (alive && j->rc == 0) j->rc = open_references(db, &j->err);
-        if (alive && j->rc < 0) alive = wr_conn_exec(c, "ROLLBACK TO job", NULL) == 0;
-        if (alive) alive = wr_conn_exec(c, "RELEASE job", NULL) == 0;
+        if (alive && j->rc < 0) alive = wr_db_conn_exec(c, "ROLLBACK TO job", NULL) == 0;
+        if (alive) alive = wr_db_conn_exec(c, "RELEASE job", NULL) == 0;
         if (alive) return true;
     }
     if (j->rc == 0) j->rc = lost(db, &j->err);
@@ -335,9 +335,9 @@ static void answer(job *j, const job *end, int rc, const wr_err *err)
 /* One transaction. Returns the jobs that did not come to run because the transaction ended before them. */
 static job *run_transaction(wr_db *db, job *first)
 {
-    wr_conn *c = &db->writer;
+    wr_db_conn *c = &db->writer;
     wr_err err = {0};
-    int rc = wr_conn_exec(c, "BEGIN IMMEDIATE", &err);
+    int rc = wr_db_conn_exec(c, "BEGIN IMMEDIATE", &err);
     if (rc < 0) {
         rollback(c);
         answer(first, NULL, rc, &err);
@@ -351,7 +351,7 @@ static job *run_transaction(wr_db *db, job *first)
         err = j->err;
     }
     wr_fault_crash_point();
-    if (rc == 0) rc = wr_conn_exec(c, "COMMIT", &err);
+    if (rc == 0) rc = wr_db_conn_exec(c, "COMMIT", &err);
     if (rc < 0) rollback(c);
     wr_fault_crash_point();
     answer(first, j, rc, &err);
@@ -423,13 +423,13 @@ int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg,
 /* --- readers --- */
 
 /* With readers_lock held. */
-static int reader_new(wr_db *db, wr_conn **out, wr_err *err)
+static int reader_new(wr_db *db, wr_db_conn **out, wr_err *err)
 {
-    wr_conn *c = wr_calloc(1, sizeof *c);
+    wr_db_conn *c = wr_calloc(1, sizeof *c);
     if (!c) return wr_err_nomem(err);
-    int rc = wr_conn_open(c, db, db->path, db->reader_mode, err);
+    int rc = wr_db_conn_open(c, db, db->path, db->reader_mode, err);
     if (rc == 0 && wr_vec_push(&db->readers, c) < 0) {
-        wr_conn_close(c);
+        wr_db_conn_close(c);
         rc = wr_err_nomem(err);
     }
     if (rc < 0) {
@@ -441,18 +441,18 @@ static int reader_new(wr_db *db, wr_conn **out, wr_err *err)
 }
 
 /* The connection this thread has statements on, or a free one (the first: its cache is the warmest), or a new one. */
-static int lease(wr_db *db, wr_conn **out, wr_err *err)
+static int lease(wr_db *db, wr_db_conn **out, wr_err *err)
 {
     if (writer_of == db) {
         *out = &db->writer;
         return 0;
     }
     pthread_t me = pthread_self();
-    wr_conn *mine = NULL, *idle = NULL;
+    wr_db_conn *mine = NULL, *idle = NULL;
     int rc = 0;
     pthread_mutex_lock(&db->readers_lock);
     for (size_t i = 0; i < db->readers.n && !mine; i++) {
-        wr_conn *c = db->readers.at[i];
+        wr_db_conn *c = db->readers.at[i];
         if (c->open && pthread_equal(c->owner, me)) mine = c;
         if (!c->open && !idle) idle = c;
     }
@@ -467,7 +467,7 @@ static int lease(wr_db *db, wr_conn **out, wr_err *err)
     return rc;
 }
 
-static void give_back(wr_conn *c)
+static void give_back(wr_db_conn *c)
 {
     wr_db *db = c->db;
     if (c == &db->writer) return;
@@ -479,9 +479,9 @@ static void give_back(wr_conn *c)
 
 int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err)
 {
-    wr_conn *c;
+    wr_db_conn *c;
     WR_TRY(lease(db, &c, err));
-    int rc = wr_conn_prepare(c, out, sql, err);
+    int rc = wr_db_conn_prepare(c, out, sql, err);
     if (rc < 0) give_back(c);
     return rc;
 }
@@ -489,16 +489,16 @@ int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err)
 void wr_stmt_done(wr_stmt *s)
 {
     if (!s) return;
-    wr_conn *c = wr_conn_of(s);
-    wr_conn_done(s);
+    wr_db_conn *c = wr_db_conn_of(s);
+    wr_db_conn_done(s);
     give_back(c);
 }
 
 int wr_db_exec(wr_db *db, const char *sql, wr_err *err)
 {
-    wr_conn *c;
+    wr_db_conn *c;
     WR_TRY(lease(db, &c, err));
-    int rc = wr_conn_exec(c, sql, err);
+    int rc = wr_db_conn_exec(c, sql, err);
     give_back(c);
     return rc;
 }

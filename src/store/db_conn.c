@@ -13,7 +13,7 @@ enum { CACHE_MAX = 128, BUSY_MS = 10000 };
 
 struct wr_stmt {
     sqlite3_stmt *h;
-    wr_conn *conn;
+    wr_db_conn *conn;
     uint64_t hash, tick;
     bool in_use, ended; /* ended: stepped to the end or to an error; the next bind starts it anew */
     int rc;             /* first failed bind or read; the next step reports it */
@@ -92,7 +92,7 @@ static const char *hint_of(int code)
     }
 }
 
-int wr_conn_fail(wr_conn *c, int rc, const char *what, wr_err *err)
+int wr_db_conn_fail(wr_db_conn *c, int rc, const char *what, wr_err *err)
 {
     int sys = c->h ? sqlite3_system_errno(c->h) : 0;
     /* the connection's text belongs to its last call; when that was another one the code's own text is the honest
@@ -106,25 +106,25 @@ int wr_conn_fail(wr_conn *c, int rc, const char *what, wr_err *err)
 
 /* --- connection --- */
 
-static int settings(wr_conn *c, wr_conn_mode mode, wr_err *err)
+static int settings(wr_db_conn *c, wr_db_conn_mode mode, wr_err *err)
 {
     sqlite3_extended_result_codes(c->h, 1);
     sqlite3_busy_timeout(c->h, BUSY_MS);
-    WR_TRY(wr_conn_exec(c, "PRAGMA mmap_size=268435456; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON", err));
-    return mode == WR_CONN_READ ? wr_conn_exec(c, "PRAGMA query_only=ON", err) : 0;
+    WR_TRY(wr_db_conn_exec(c, "PRAGMA mmap_size=268435456; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON", err));
+    return mode == WR_DB_CONN_READ ? wr_db_conn_exec(c, "PRAGMA query_only=ON", err) : 0;
 }
 
-int wr_conn_open(wr_conn *c, wr_db *db, const char *path, wr_conn_mode mode, wr_err *err)
+int wr_db_conn_open(wr_db_conn *c, wr_db *db, const char *path, wr_db_conn_mode mode, wr_err *err)
 {
-    *c = (wr_conn){.db = db, .path = path};
+    *c = (wr_db_conn){.db = db, .path = path};
     /* NOMUTEX: one thread at a time is our rule */
     int flags = SQLITE_OPEN_NOMUTEX;
-    flags |= mode == WR_CONN_WRITE       ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-             : mode == WR_CONN_READ_ONLY ? SQLITE_OPEN_READONLY
-                                         : SQLITE_OPEN_READWRITE;
+    flags |= mode == WR_DB_CONN_WRITE       ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+             : mode == WR_DB_CONN_READ_ONLY ? SQLITE_OPEN_READONLY
+                                            : SQLITE_OPEN_READWRITE;
     int rc = sqlite3_open_v2(path, &c->h, flags, NULL);
-    int code = rc == SQLITE_OK ? settings(c, mode, err) : wr_conn_fail(c, rc, "open it", err);
-    if (code < 0) wr_conn_close(c);
+    int code = rc == SQLITE_OK ? settings(c, mode, err) : wr_db_conn_fail(c, rc, "open it", err);
+    if (code < 0) wr_db_conn_close(c);
     return code;
 }
 
@@ -134,7 +134,7 @@ static void stmt_free(wr_stmt *s)
     wr_free(s);
 }
 
-void wr_conn_close(wr_conn *c)
+void wr_db_conn_close(wr_db_conn *c)
 {
     for (size_t i = 0; i < c->cache.n; i++) stmt_free(c->cache.at[i]);
     wr_vec_fini(&c->cache);
@@ -142,16 +142,16 @@ void wr_conn_close(wr_conn *c)
     c->h = NULL;
 }
 
-int wr_conn_exec(wr_conn *c, const char *sql, wr_err *err)
+int wr_db_conn_exec(wr_db_conn *c, const char *sql, wr_err *err)
 {
     int rc = sqlite3_exec(c->h, sql, NULL, NULL, NULL);
     if (rc == SQLITE_OK) return 0;
     char what[160]; /* long texts (migrations) are cut: the detail has SQLite's reason */
     sqlite3_snprintf((int)sizeof what, what, "run \"%.120s\"", sql);
-    return wr_conn_fail(c, rc, what, err);
+    return wr_db_conn_fail(c, rc, what, err);
 }
 
-int wr_conn_int(wr_conn *c, int64_t *out, const char *sql, wr_err *err)
+int wr_db_conn_int(wr_db_conn *c, int64_t *out, const char *sql, wr_err *err)
 {
     sqlite3_stmt *h = NULL;
     int rc = sqlite3_prepare_v2(c->h, sql, -1, &h, NULL);
@@ -159,14 +159,14 @@ int wr_conn_int(wr_conn *c, int64_t *out, const char *sql, wr_err *err)
     if (rc == SQLITE_ROW) *out = sqlite3_column_int64(h, 0);
     int code = rc == SQLITE_ROW    ? 0
                : rc == SQLITE_DONE ? wr_err_set(err, WEIR_ENOTFOUND, "database '%s': no row for \"%s\"", c->path, sql)
-                                   : wr_conn_fail(c, rc, "read it", err);
+                                   : wr_db_conn_fail(c, rc, "read it", err);
     sqlite3_finalize(h);
     return code;
 }
 
 /* --- statements --- */
 
-static wr_stmt *cached(wr_conn *c, uint64_t hash, const char *sql)
+static wr_stmt *cached(wr_db_conn *c, uint64_t hash, const char *sql)
 {
     for (size_t i = 0; i < c->cache.n; i++) {
         wr_stmt *s = c->cache.at[i];
@@ -176,7 +176,7 @@ static wr_stmt *cached(wr_conn *c, uint64_t hash, const char *sql)
 }
 
 /* Drop the idle statement that was used longest ago, if there are too many. */
-static void evict(wr_conn *c)
+static void evict(wr_db_conn *c)
 {
     if (c->cache.n < CACHE_MAX) return;
     size_t oldest = c->cache.n;
@@ -189,20 +189,20 @@ static void evict(wr_conn *c)
     c->cache.at[oldest] = c->cache.at[--c->cache.n];
 }
 
-static int compile(wr_conn *c, wr_stmt *s, const char *sql, wr_err *err)
+static int compile(wr_db_conn *c, wr_stmt *s, const char *sql, wr_err *err)
 {
     const char *tail = "";
     int rc = sqlite3_prepare_v3(c->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->h, &tail);
     if (rc != SQLITE_OK) {
         char what[160];
         sqlite3_snprintf((int)sizeof what, what, "prepare \"%.120s\"", sql);
-        return wr_conn_fail(c, rc, what, err);
+        return wr_db_conn_fail(c, rc, what, err);
     }
     if (s->h && !*tail) return 0;
     return wr_err_set(err, WEIR_EINVAL, "\"%.120s\" is not one SQL statement", sql);
 }
 
-static int stmt_new(wr_conn *c, wr_stmt **out, uint64_t hash, const char *sql, wr_err *err)
+static int stmt_new(wr_db_conn *c, wr_stmt **out, uint64_t hash, const char *sql, wr_err *err)
 {
     wr_stmt *s = wr_calloc(1, sizeof *s);
     if (!s) return wr_err_nomem(err);
@@ -217,7 +217,7 @@ static int stmt_new(wr_conn *c, wr_stmt **out, uint64_t hash, const char *sql, w
     return 0;
 }
 
-int wr_conn_prepare(wr_conn *c, wr_stmt **out, const char *sql, wr_err *err)
+int wr_db_conn_prepare(wr_db_conn *c, wr_stmt **out, const char *sql, wr_err *err)
 {
     uint64_t hash = wr_hash64(sql, strlen(sql), 0);
     wr_stmt *s = cached(c, hash, sql);
@@ -233,21 +233,21 @@ int wr_conn_prepare(wr_conn *c, wr_stmt **out, const char *sql, wr_err *err)
     return 0;
 }
 
-void wr_conn_done(wr_stmt *s)
+void wr_db_conn_done(wr_stmt *s)
 {
     sqlite3_reset(s->h);
     sqlite3_clear_bindings(s->h);
     s->in_use = false;
 }
 
-void wr_conn_done_all(wr_conn *c)
+void wr_db_conn_done_all(wr_db_conn *c)
 {
     for (size_t i = 0; i < c->cache.n; i++) {
-        if (c->cache.at[i]->in_use) wr_conn_done(c->cache.at[i]);
+        if (c->cache.at[i]->in_use) wr_db_conn_done(c->cache.at[i]);
     }
 }
 
-wr_conn *wr_conn_of(wr_stmt *s) { return s->conn; }
+wr_db_conn *wr_db_conn_of(wr_stmt *s) { return s->conn; }
 
 static void restart(wr_stmt *s)
 {
@@ -292,7 +292,7 @@ static int step_failed(wr_stmt *s, int rc, wr_err *err)
     sqlite3_snprintf((int)sizeof what, what, "run \"%.120s\"", sqlite3_sql(s->h));
     s->ended = true;
     s->rc = SQLITE_OK;
-    return wr_conn_fail(s->conn, rc, what, err);
+    return wr_db_conn_fail(s->conn, rc, what, err);
 }
 
 int wr_step(wr_stmt *s, wr_err *err)

@@ -15,7 +15,7 @@
 #include "base/vec.h"
 #include "store/db.h"
 
-typedef struct wr_conn {
+typedef struct wr_db_conn {
     sqlite3 *h;
     const char *path; /* the db's, for messages */
     wr_db *db;
@@ -24,23 +24,23 @@ typedef struct wr_conn {
     /* a reader's lease, guarded by the db's readers_lock */
     pthread_t owner;
     int open; /* statements the owner has; 0 = free */
-} wr_conn;
+} wr_db_conn;
 
 /* READ may create the -shm file, but never changes data. */
-typedef enum { WR_CONN_WRITE, WR_CONN_READ, WR_CONN_READ_ONLY } wr_conn_mode;
+typedef enum { WR_DB_CONN_WRITE, WR_DB_CONN_READ, WR_DB_CONN_READ_ONLY } wr_db_conn_mode;
 
 /* `path` must outlive the connection. On failure nothing is left open. */
-int wr_conn_open(wr_conn *c, wr_db *db, const char *path, wr_conn_mode mode, wr_err *err);
-void wr_conn_close(wr_conn *c);
-int wr_conn_prepare(wr_conn *c, wr_stmt **out, const char *sql, wr_err *err);
-void wr_conn_done(wr_stmt *s);
-void wr_conn_done_all(wr_conn *c); /* statements somebody forgot */
-wr_conn *wr_conn_of(wr_stmt *s);
-int wr_conn_exec(wr_conn *c, const char *sql, wr_err *err); /* any number of statements, rows are ignored */
+int wr_db_conn_open(wr_db_conn *c, wr_db *db, const char *path, wr_db_conn_mode mode, wr_err *err);
+void wr_db_conn_close(wr_db_conn *c);
+int wr_db_conn_prepare(wr_db_conn *c, wr_stmt **out, const char *sql, wr_err *err);
+void wr_db_conn_done(wr_stmt *s);
+void wr_db_conn_done_all(wr_db_conn *c); /* statements somebody forgot */
+wr_db_conn *wr_db_conn_of(wr_stmt *s);
+int wr_db_conn_exec(wr_db_conn *c, const char *sql, wr_err *err); /* any number of statements, rows are ignored */
 /* First column of the first row; WEIR_ENOTFOUND without one. */
-int wr_conn_int(wr_conn *c, int64_t *out, const char *sql, wr_err *err);
+int wr_db_conn_int(wr_db_conn *c, int64_t *out, const char *sql, wr_err *err);
 /* Turn result code `rc` of the last call into an error: "database 'path': cannot WHAT". */
-int wr_conn_fail(wr_conn *c, int rc, const char *what, wr_err *err);
+int wr_db_conn_fail(wr_db_conn *c, int rc, const char *what, wr_err *err);
 
 /* Tests: from now on SQLite's allocations, writes and syncs pass through the fault points. Call it before the first
  * wr_db_open. */

@@ -393,12 +393,12 @@ static void settings_are_on(void **state)
     assert_int_equal(number(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
     assert_int_equal(number(db, "PRAGMA query_only"), 1);
     wr_db_close(db);
-    wr_conn c;
-    assert_int_equal(wr_conn_open(&c, NULL, file, WR_CONN_WRITE, NULL), 0);
+    wr_db_conn c;
+    assert_int_equal(wr_db_conn_open(&c, NULL, file, WR_DB_CONN_WRITE, NULL), 0);
     int64_t v = 0;
-    assert_int_equal(wr_conn_int(&c, &v, "PRAGMA busy_timeout", NULL), 0);
+    assert_int_equal(wr_db_conn_int(&c, &v, "PRAGMA busy_timeout", NULL), 0);
     assert_int_equal(v, 10000);
-    wr_conn_close(&c);
+    wr_db_conn_close(&c);
 }
 
 static void read_only(void **state)
