@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http.c - strict HTTP/1.1 syntax, see http.h.
  *
- * A head is read in two passes over bytes that are in the cache anyway: head_end() looks for the empty line (memchr, resumable,
- * so a dripped head costs no rescans) and refuses bare LF; the parsers then walk the lines once by a table of character classes.
- * Every byte of the head has passed one of the classes, so nothing a handler sees holds a control byte.
+ * A head is read in two passes over bytes that are in the cache anyway: head_end() looks for the empty line (memchr,
+ * resumable, so a dripped head costs no rescans) and refuses bare LF; the parsers then walk the lines once by a table
+ * of character classes. Every byte of the head has passed one of the classes, so nothing a handler sees holds a control
+ * byte.
  */
 #include "codec/http.h"
 
@@ -157,7 +158,8 @@ static void note(wr_http_head *h, meaning *m, wr_http_header f)
     }
 }
 
-/* One "name: value" line; returns the start of the next one or NULL. Space before the colon and folding are not in TOKEN. */
+/* One "name: value" line; returns the start of the next one or NULL. Space before the colon and folding are not in
+ * TOKEN. */
 static const char *header_line(wr_http_header *out, const char *p)
 {
     const char *colon = skip(p, TOKEN);
@@ -316,7 +318,7 @@ wr_str wr_http_get(const wr_http_head *h, const char *name)
 /* ---- chunked bodies ---- */
 
 /*   SIZE_FIRST -> SIZE -> [EXT] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE_FIRST
- *                                        \-> (size 0) LINE -> [NAME -> VALUE -> VALUE_LF -> LINE] -> END_LF -> done          */
+ *                                        \-> (size 0) LINE -> [NAME -> VALUE -> VALUE_LF -> LINE] -> END_LF -> done */
 enum { SIZE_FIRST, SIZE, EXT, SIZE_LF, DATA, DATA_CR, DATA_LF, LINE, NAME, VALUE, VALUE_LF, END_LF };
 
 static const uint64_t CHUNK_MAX = (uint64_t)1 << 60;

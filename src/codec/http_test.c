@@ -14,7 +14,8 @@
 #include "../../fuzz/http_fuzz.c" /* its corpus is replayed here */
 #include "codec/http.h"
 
-/* The result must not depend on how the bytes were cut; every prefix lives in a block of its own, so that ASan sees overreads. */
+/* The result must not depend on how the bytes were cut; every prefix lives in a block of its own, so that ASan sees
+ * overreads. */
 static int parse_request(wr_http_head *h, wr_str s)
 {
     size_t scanned = 0, step_scanned = 0;
@@ -191,7 +192,7 @@ static void line_ends(void **state)
     assert_int_equal(h.size, 29);
     assert_int_equal(parse_request(&h, WR_STR("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")), -400);
     assert_int_equal(parse_request(&h, WR_STR("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")), -400);
-    assert_int_equal(parse_request(&h, WR_STR("\x16\x03\x01\x02")), -400); /* a TLS greeting, refused at its first byte */
+    assert_int_equal(parse_request(&h, WR_STR("\x16\x03\x01\x02")), -400); /* a TLS greeting */
     assert_int_equal(parse_request(&h, WR_STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")), -505);
 }
 
@@ -312,7 +313,8 @@ static void reads_a_response(void **state)
     }
 }
 
-/* Decodes with the input cut into pieces of `step` bytes. Returns 1 done, 0 unfinished, or the error; payload in out. */
+/* Decodes with the input cut into pieces of `step` bytes. Returns 1 done, 0 unfinished, or the error; payload in out.
+ * */
 static int dechunk(wr_buf *out, wr_str s, size_t step, size_t *rest)
 {
     wr_http_chunks c;

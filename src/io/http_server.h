@@ -32,6 +32,7 @@ typedef struct wr_http_route {
     void (*handle)(wr_http_req *r);                            /* whole body is there (or it was streamed); must answer */
     size_t body_max;                                           /* buffered body cap; 413 beyond */
     int (*body)(wr_http_req *r, wr_str piece);                 /* not NULL: streaming; < 0 aborts with that HTTP status (-4xx) */
+    void (*abort)(wr_http_req *r);                             /* streaming: the body ends early, `handle` will not run */
     void *arg;
 } wr_http_route;
 

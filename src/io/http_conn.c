@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_conn.c - a socket of the server: bytes in, bytes out, closing. It knows nothing of HTTP; the protocol is c->ops.
+ *
+ * Bytes are read into the loop's one buffer and parsed there; what is not taken is copied to c->held, so an idle
+ * connection owns no buffer. Closing after an error lingers: the peer gets our answer and FIN first, and what it still
+ * sends is thrown away for a while, because closing over unread bytes would send a reset that may eat the answer.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "io/http_internal.h"
+
+static const int64_t MS = 1000000;
+
+const wr_conn_ops *wr_conn_ops_choose(wr_str first)
+{
+    /* The HTTP/2 preface "PRI * HTTP/2.0" would be told here; until then the HTTP/1.1 parser answers it with 505. */
+    (void)first;
+    return &wr_http_h1;
+}
+
+static void set_events(wr_http_conn *c, uint32_t events)
+{
+    if (c->events == events) return;
+    struct epoll_event ev = {.events = events, .data.ptr = c};
+    if (epoll_ctl(c->loop->ep, EPOLL_CTL_MOD, c->fd, &ev) < 0) c->broken = true;
+    c->events = events;
+}
+
+void wr_conn_open(wr_http_loop *l, int fd, const wr_http_addr *addr, const struct sockaddr_storage *sa)
+{
+    wr_http_conn *c = wr_calloc(1, sizeof *c);
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
+    if (!c || epoll_ctl(l->ep, EPOLL_CTL_ADD, fd, &ev) < 0) {
+        wr_free(c);
+        close(fd);
+        wr_http_peers_drop(&l->server->peers, addr);
+        atomic_fetch_sub(&l->server->nconns, 1);
+        return;
+    }
+    c->loop = l;
+    c->fd = fd;
+    c->events = EPOLLIN;
+    c->idle_since = l->now;
+    c->addr = *addr;
+    wr_buf_init(&c->held, 0);
+    wr_buf_init(&c->out, 0);
+    const void *ip = sa->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)sa)->sin_addr
+                                              : (const void *)&((const struct sockaddr_in6 *)sa)->sin6_addr;
+    inet_ntop(sa->ss_family, ip, c->peer, sizeof c->peer);
+    c->slot = l->nconns;
+    l->conns[l->nconns++] = c; /* room was made before accepting */
+    if (l->scan_at > l->now + l->server->shortest_ns) l->scan_at = l->now + l->server->shortest_ns;
+}
+
+void wr_conn_close(wr_http_conn *c)
+{
+    if (c->fd < 0) return;
+    wr_http_loop *l = c->loop;
+    close(c->fd);
+    c->fd = -1;
+    if (c->ops) c->ops->gone(c);
+    l->conns[c->slot] = l->conns[--l->nconns];
+    l->conns[c->slot]->slot = c->slot;
+    wr_http_peers_drop(&l->server->peers, &c->addr);
+    atomic_fetch_sub(&l->server->nconns, 1);
+    wr_buf_fini(&c->held);
+    wr_buf_fini(&c->out);
+    c->next_dead = l->dead; /* events of this round may still point to it */
+    l->dead = c;
+}
+
+void wr_conn_dirty(wr_http_conn *c)
+{
+    if (c->dirty) return;
+    c->dirty = true;
+    c->next_dirty = c->loop->dirty;
+    c->loop->dirty = c;
+}
+
+/* ---- in ---- */
+
+/* Offers bytes to the protocol and holds back what it does not take. `p` may be inside c->held only when `p` is all of
+ * it. */
+static void feed(wr_http_conn *c, char *p, size_t n)
+{
+    if (!c->ops) c->ops = wr_conn_ops_choose((wr_str){p, n});
+    size_t taken = c->ops->feed(c, p, n);
+    wr_buf_clear(&c->held);
+    if (taken < n) wr_buf_add(&c->held, p + taken, n - taken);
+    if (c->held.failed) c->broken = true;
+    if (taken == n && c->held.cap) wr_buf_fini(&c->held);
+    wr_conn_dirty(c);
+}
+
+static void at_eof(wr_http_conn *c)
+{
+    c->eof = true;
+    if (c->ops) c->ops->eof(c);
+    wr_conn_dirty(c);
+}
+
+/* One read: epoll is level-triggered and says so if there is more. */
+static void read_some(wr_http_conn *c)
+{
+    wr_http_loop *l = c->loop;
+    size_t held = c->held.n, room = WR_HTTP_RBUF - held;
+    char *place = c->ops && held == 0 ? c->ops->place(c, &room) : NULL;
+    if (room == 0) return;
+    ssize_t n = recv(c->fd, place ? place : l->rbuf + held, room, MSG_DONTWAIT);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) wr_conn_close(c);
+        return;
+    }
+    if (n == 0) {
+        at_eof(c);
+        return;
+    }
+    WR_COUNT(l->counts.bytes_in, (uint64_t)n);
+    if (c->lingering) return;
+    if (place) {
+        c->ops->placed(c, (size_t)n);
+        wr_conn_dirty(c);
+    } else {
+        if (held) memcpy(l->rbuf, c->held.p, held);
+        feed(c, l->rbuf, held + (size_t)n);
+    }
+}
+
+void wr_conn_again(wr_http_conn *c)
+{
+    c->again = false;
+    if (c->fd < 0 || c->held.n == 0) return;
+    size_t n = c->held.n;
+    memcpy(c->loop->rbuf, c->held.p, n);
+    feed(c, c->loop->rbuf, n);
+    if (c->eof && c->held.n == n) wr_buf_fini(&c->held); /* what is left is half a request */
+}
+
+void wr_conn_event(wr_http_conn *c, uint32_t events)
+{
+    if (c->fd < 0) return;
+    bool reading = (c->events & EPOLLIN) != 0;
+    if ((events & EPOLLERR) || ((events & EPOLLHUP) && !reading)) {
+        wr_conn_close(c);
+        return;
+    }
+    if (reading && (events & (EPOLLIN | EPOLLHUP))) read_some(c);
+    if (c->fd >= 0 && (events & EPOLLOUT)) wr_conn_dirty(c);
+}
+
+/* ---- out ---- */
+
+/* Sends what is due. False when the connection is gone. */
+static bool send_out(wr_http_conn *c)
+{
+    size_t left = wr_conn_unsent(c);
+    if (left == 0) return true;
+    ssize_t n = send(c->fd, c->out.p + c->out_off, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        wr_conn_close(c);
+        return false;
+    }
+    if (n > 0) {
+        c->out_off += (size_t)n;
+        WR_COUNT(c->loop->counts.bytes_out, (uint64_t)n);
+    }
+    if (n > 0 || !(c->events & EPOLLOUT)) c->blocked_since = c->loop->now;
+    if (wr_conn_unsent(c) == 0) {
+        c->out_off = 0;
+        if (c->out.cap > WR_HTTP_KEEP_BUF) wr_buf_fini(&c->out);
+        else wr_buf_clear(&c->out);
+    } else if (c->out_off > WR_HTTP_OUT_HIGH) {
+        wr_buf_consume(&c->out, c->out_off);
+        c->out_off = 0;
+    }
+    return true;
+}
+
+/* The last answer is out. */
+static void end(wr_http_conn *c)
+{
+    if (c->eof || !(c->unread || c->held.n) || c->loop->stopping || shutdown(c->fd, SHUT_WR) < 0) {
+        wr_conn_close(c);
+        return;
+    }
+    c->lingering = true;
+    c->linger_until = c->loop->now + WR_HTTP_LINGER_MS * MS;
+    wr_buf_fini(&c->held);
+    wr_buf_fini(&c->out);
+    set_events(c, EPOLLIN);
+}
+
+static void queue_again(wr_http_conn *c)
+{
+    if (c->again) return;
+    c->again = true;
+    c->next_again = c->loop->again;
+    c->loop->again = c;
+}
+
+/* Everything is sent: what is the connection waiting for now? False when it was closed. */
+static bool rest(wr_http_conn *c)
+{
+    bool busy = c->ops && c->ops->busy(c);
+    if (c->finishing) {
+        end(c);
+        return false;
+    }
+    if (!busy && (c->loop->stopping || (c->eof && c->held.n == 0))) {
+        wr_conn_close(c);
+        return false;
+    }
+    if (!busy) c->idle_since = c->loop->now;
+    return true;
+}
+
+void wr_conn_flush(wr_http_conn *c, bool commit_failed)
+{
+    c->dirty = false;
+    if (c->fd < 0) return;
+    if (c->lingering) {
+        if (c->eof) wr_conn_close(c);
+        return;
+    }
+    bool paused = c->held.n > 0 && c->ops && !c->ops->ready(c);
+    if (c->ops) c->ops->settle(c, commit_failed);
+    if (c->broken || c->out.failed) {
+        wr_conn_close(c);
+        return;
+    }
+    if (!send_out(c)) return;
+    if (wr_conn_unsent(c) == 0 && !rest(c)) return;
+    bool ready = !c->ops || c->ops->ready(c);
+    if (ready && c->held.n && (paused || c->eof) && !c->finishing) queue_again(c);
+    set_events(c, (!c->eof && ready && !c->finishing ? EPOLLIN : 0u) | (wr_conn_unsent(c) ? EPOLLOUT : 0u));
+    if (c->broken) wr_conn_close(c);
+}
+
+/* ---- time ---- */
+
+void wr_conn_stop(wr_http_conn *c)
+{
+    if (c->ops && !c->lingering) c->ops->stop(c);
+    if (c->lingering || (wr_conn_unsent(c) == 0 && !(c->ops && c->ops->busy(c)))) wr_conn_close(c);
+    else wr_conn_dirty(c);
+}
+
+int64_t wr_conn_deadline(const wr_http_conn *c)
+{
+    const wr_http_server *s = c->loop->server;
+    if (c->lingering) return c->linger_until;
+    int64_t at = c->ops ? c->ops->deadline(c) : INT64_MAX;
+    if (wr_conn_unsent(c)) {
+        int64_t out = c->blocked_since + s->write_ns;
+        return out < at ? out : at;
+    }
+    bool idle = at == INT64_MAX && !(c->ops && c->ops->busy(c));
+    return idle ? c->idle_since + s->idle_ns : at;
+}
+
+void wr_conn_expire(wr_http_conn *c)
+{
+    bool owes = c->ops && !c->lingering && c->ops->deadline(c) <= c->loop->now;
+    bool stuck = wr_conn_unsent(c) && c->blocked_since + c->loop->server->write_ns <= c->loop->now;
+    if (!owes || stuck) {
+        wr_conn_close(c);
+        return;
+    }
+    c->ops->expire(c);
+    wr_conn_dirty(c);
+}
