@@ -165,7 +165,9 @@ void wr_jsonw_u64(wr_jsonw *w, uint64_t v)
 void wr_jsonw_f64(wr_jsonw *w, double v)
 {
     if (!isfinite(v)) wr_jsonw_null(w);
-    else if (begin_value(w)) wr_buf_f64(w->out, v);
+    else if (!begin_value(w)) return;
+    else if (v == 0 && signbit(v)) wr_buf_add(w->out, "-0.0", 4); /* readers take "-0" for the integer 0 */
+    else wr_buf_f64(w->out, v);
 }
 
 void wr_jsonw_bool(wr_jsonw *w, bool v)

@@ -37,13 +37,15 @@ int wr_yaml_error(const wr_yaml *n, int code, wr_err *err, const char *fmt, ...)
  * `what` names the map: "unknown key \"dep\" in stage \"train\"". */
 int wr_yaml_known(const wr_yaml *map, const char *what, const char *const *known, wr_err *err);
 
-/* Checked scalars; error at the node if it has another type. */
+/* Checked scalars; WEIR_ETYPE at the node if it has another type (null is one), WEIR_EINVAL if `n` is NULL. Numbers and booleans in
+ * quotes are texts; durations may stand in quotes. "007" and "1_000" are texts (see yaml_get.c). */
 int wr_yaml_str(wr_str *out, const wr_yaml *n, const char *what, wr_err *err);
 int wr_yaml_i64(int64_t *out, const wr_yaml *n, const char *what, wr_err *err);
 int wr_yaml_f64(double *out, const wr_yaml *n, const char *what, wr_err *err);
 int wr_yaml_bool(bool *out, const wr_yaml *n, const char *what, wr_err *err); /* true/false/yes/no/on/off, any case */
 int wr_yaml_duration_us(int64_t *out, const wr_yaml *n, const char *what, wr_err *err);
-/* The same for a member of a map: default when missing. `map` may be NULL. */
+/* The same for a member of a map: default when missing or null (a NULL fallback text gives {NULL,0}). `map` may be NULL; WEIR_ETYPE
+ * if it is a scalar or a list. */
 int wr_yaml_get_str(wr_str *out, const wr_yaml *map, const char *key, const char *fallback, wr_err *err);
 int wr_yaml_get_i64(int64_t *out, const wr_yaml *map, const char *key, int64_t fallback, wr_err *err);
 int wr_yaml_get_f64(double *out, const wr_yaml *map, const char *key, double fallback, wr_err *err);
