@@ -77,7 +77,7 @@ static int claim(parser *p, const wr_yaml *at, const char *name)
     for (size_t i = 0; i < n; i++) lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
     if (wr_map_find(&p->names, (wr_str){lower, n}) >= 0) {
         int rc = wr_yaml_error(at, WEIR_EEXIST, p->err, "\"%s\" is there already", name);
-        return wr_err_hint(p->err, rc, "time, keep, label and features are columns of one dataset; upper and lower case are the same");
+        return wr_err_hint(p->err, rc, "time, keep, known_at, label and features are columns of one dataset; upper and lower case are the same");
     }
     return wr_map_put(&p->names, (wr_str){lower, n}, NULL) < 0 ? wr_err_nomem(p->err) : 0;
 }
@@ -385,6 +385,7 @@ static int parse_view(parser *p, const wr_yaml *y)
     WR_TRY(take_member(&v->time, p, y, "time", "the view", false));
     WR_TRY(claim(p, wr_yaml_get(y, "time"), v->time));
     WR_TRY(take_member(&v->known_at, p, y, "known_at", NULL, true));
+    if (v->known_at) WR_TRY(claim(p, wr_yaml_get(y, "known_at"), "known_at"));
     WR_TRY(parse_keep(p, wr_yaml_get(y, "keep")));
     WR_TRY(parse_label(p, wr_yaml_get(y, "label")));
     WR_TRY(parse_events(p, wr_yaml_get(y, "events")));
