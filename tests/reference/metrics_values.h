@@ -3,6 +3,7 @@
 #pragma once
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 static const struct {
     const char *name; size_t n; double ones, digits, ends;
     double auc, ap, log_loss, brier, threshold, accuracy, balanced, precision, recall, f1, rmse, mae, ece;

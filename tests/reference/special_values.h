@@ -3,6 +3,7 @@
 #pragma once
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 static const struct { double a, x, q; } gamma_q_values[] = {
     {0.5, 0.005, 0.920344325445942},
     {0.5, 0.25, 0.47950012218695337},

@@ -38,5 +38,5 @@ def c(x):
 def write(path, made_by, lines):
     with open(path, "w", encoding="ascii") as f:
         f.write("/* SPDX-License-Identifier: Apache-2.0 */\n")
-        f.write(f"/* Made by tests/reference/{made_by}; do not edit. */\n#pragma once\n#include <math.h>\n#include <stddef.h>\n")
+        f.write(f"/* Made by tests/reference/{made_by}; do not edit. */\n#pragma once\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n")
         f.write("\n".join(lines) + "\n")
