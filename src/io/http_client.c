@@ -64,7 +64,7 @@ static bool set_address(wr_http_client *c, wr_str at)
     bool six = at.n && at.p[0] == '[';
     wr_str rest = six ? wr_str_sub(at, 1, at.n) : at;
     wr_str ip = wr_str_cut(&rest, six ? ']' : ':');
-    if (six && rest.n && rest.p[0] != ':') return false;
+    if (six && (!rest.p || (rest.n && rest.p[0] != ':'))) return false;
     if (six && rest.n) rest = wr_str_sub(rest, 1, rest.n);
     int64_t port = 80;
     if (rest.n && (wr_num_i64(&port, rest, NULL) < 0 || port < 1 || port > 65535)) return false;

@@ -57,8 +57,8 @@ static int port_of(int fd)
                                    : ntohs(((struct sockaddr_in6 *)&sa)->sin6_port);
 }
 
-/* A bound socket. SO_REUSEADDR: a restart must not wait for the old connections to be forgotten. What it accepts inherits
- * TCP_NODELAY. */
+/* A bound socket. SO_REUSEADDR: a restart must not wait for the old connections to be forgotten. TCP_NODELAY is
+ * inherited by what it accepts. */
 static int bound(const char *host, int port, bool share, wr_err *err)
 {
     struct sockaddr_storage sa;

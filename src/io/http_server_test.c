@@ -382,7 +382,7 @@ static void slow_header_is_cut_off(void **state)
     start(&f, (wr_http_server_opt){.head_ms = 200});
     ear e;
     ear_open(&e, dial(f.port));
-    double ms = drip(&e, "GET /hello HTTP/1.1\r\n" HOST "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    double ms = drip(&e, "GET /hello HTTP/1.1\r\n" HOST "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     assert_true(ms > 150 && ms < 1500);
     assert_int_equal(answer(&e), 408);
     assert_true(is_over(&e));
@@ -401,7 +401,7 @@ static void slow_body_is_cut_off(void **state)
         ear e;
         ear_open(&e, dial(f.port));
         say(e.fd, heads[i]);
-        double ms = drip(&e, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+        double ms = drip(&e, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
         assert_true(ms > 150 && ms < 1500);
         assert_int_equal(answer(&e), 408);
         assert_true(is_over(&e));
@@ -634,13 +634,15 @@ static void bodies(void **state)
     start(&f, (wr_http_server_opt){0});
     ear e;
     ear_open(&e, dial(f.port));
-    say(e.fd, POST "Content-Length: 5\r\n\r\nhello" POST "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
+    say(e.fd, POST "Content-Length: 5\r\n\r\nhello"
+              POST "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
     for (int i = 0; i < 2; i++) {
         assert_int_equal(answer(&e), 200);
         body_is(&e, "hello");
     }
     /* every way to cut it gives the same */
-    const char *text = POST "Content-Length: 5\r\n\r\nhello" POST "Transfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n";
+    const char *text = POST "Content-Length: 5\r\n\r\nhello"
+                       POST "Transfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n";
     for (size_t cut = 1; cut < strlen(text); cut += 3) {
         say_n(e.fd, text, cut);
         usleep(300);
@@ -795,7 +797,7 @@ static void a_long_pipeline_of_quick_answers(void **state)
     wr_buf b;
     wr_buf_init(&b, 0);
     enum { N = 3000 };
-    for (int i = 0; i < N; i++) wr_buf_str(&b, i % 7 ? "GET /hello HTTP/1.1\r\n" HOST "\r\n" : "GET /durable HTTP/1.1\r\n" HOST "\r\n");
+    for (int i = 0; i < N; i++) wr_buf_printf(&b, "GET /%s HTTP/1.1\r\n" HOST "\r\n", i % 7 ? "hello" : "durable");
     say_n(e.fd, b.p, b.n);
     for (int i = 0; i < N; i++) {
         assert_int_equal(answer(&e), 200);
@@ -814,7 +816,8 @@ static void a_round_that_fails_stores_nothing(void **state)
     atomic_store(&f.round_rc, WEIR_ENOSPC);
     ear e;
     ear_open(&e, dial(f.port));
-    say(e.fd, "GET /durable HTTP/1.1\r\n" HOST "\r\nGET /hello HTTP/1.1\r\n" HOST "\r\nGET /durable HTTP/1.1\r\n" HOST "\r\n");
+    say(e.fd, "GET /durable HTTP/1.1\r\n" HOST "\r\nGET /hello HTTP/1.1\r\n" HOST "\r\n"
+              "GET /durable HTTP/1.1\r\n" HOST "\r\n");
     assert_int_equal(answer(&e), 503);
     assert_true(wr_str_is(wr_http_get(&e.head, "retry-after"), "1"));
     assert_int_equal(answer(&e), 200);
