@@ -151,7 +151,9 @@ static int get_feature(reader *r, wr_tfeature *f, size_t *maps, wr_err *err) {
 }
 
 static int get_node(reader *r, const wr_trees *t, wr_tnode *d, wr_err *err) {
-    *d = (wr_tnode){ .kind = (uint8_t)get(r, 1), .feature = (uint16_t)get(r, 2) };
+    *d = (wr_tnode){0};
+    d->kind = (uint8_t)get(r, 1);
+    d->feature = (uint16_t)get(r, 2);
     if (d->kind & WR_TN_CAT) d->set = (uint32_t)get(r, 4);
     else d->value = get_f32(r);
     d->gain = get_f32(r);

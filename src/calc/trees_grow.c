@@ -24,7 +24,8 @@ enum {
     INLINE_ROWS = 24576,             /* fewer rows than this: no threads */
     LEAST_HISTS = 4,
 };
-#define HIST_BYTES ((size_t)512 << 20) /* cap of all histograms kept for subtraction */
+
+size_t wr_trees_hist_bytes = (size_t)512 << 20;
 
 typedef struct {
     double gain;
@@ -539,7 +540,7 @@ int wr_tgrow_new(wr_tgrow **out, const wr_tdata *data, const wr_trees_opt *opt, 
     g->hist_cells = g->nf * HIST;
     g->threads = wr_pool_threads(pool);
     if (g->threads > 64) g->threads = 64;
-    size_t fit = HIST_BYTES / (g->hist_cells * sizeof *g->hists);
+    size_t fit = wr_trees_hist_bytes / (g->hist_cells * sizeof *g->hists);
     g->nhists = (int)(fit < LEAST_HISTS ? LEAST_HISTS : fit < leaves + 1 ? fit : leaves + 1);
     g->hists = wr_alloc(((size_t)g->nhists + (size_t)g->threads - 1) * g->hist_cells * sizeof *g->hists);
     g->owner = wr_alloc((size_t)g->nhists * sizeof *g->owner);

@@ -99,8 +99,11 @@ typedef struct {
     uint8_t *rows;                   /* NULL when not asked for */
 } wr_tdata;
 
-/* Test hook: never use AVX2. Results do not depend on it. */
+/* Test hooks. plain: never use AVX2; hist_bytes: cap of the histograms kept for subtraction; results depend on neither.
+ * margins: called with the training margins after the last round, before a validation set cuts the model back. */
 extern bool wr_trees_plain;
+extern size_t wr_trees_hist_bytes;
+extern void (*wr_trees_margins)(const double *margin, size_t n);
 bool wr_trees_avx2(void);
 
 /* trees_bins.c */

@@ -18,6 +18,8 @@ enum { CHUNK = 16384, TILE = WR_TREES_TILE };
 #define SUM_BITS 2147483648.0 /* 2^31 */
 #define MOST_LABEL 1e15f        /* of labels and weights: their products stay inside float */
 
+void (*wr_trees_margins)(const double *margin, size_t n);
+
 typedef union {
     struct { float g, h; } real;
     uint64_t packed;
@@ -305,9 +307,12 @@ static double quantum(double sum, size_t n) {
     return ldexp(1, exponent < -120 ? -120 : exponent);
 }
 
-static inline int32_t floor_of(float v) {
+/* floor(v + u); where v has no bits to spare for u, the nearest integer. */
+static inline uint32_t round_by(float v, float u) {
+    float size = v < 0 ? -v : v;
+    v += size < 32768.0f ? u : 0.5f;
     int32_t i = (int32_t)v;
-    return i - (v < (float)i);
+    return (uint32_t)(i - (v < (float)i));
 }
 
 static inline void quantise(cell *c, size_t from, size_t to, float per_g, float per_h, uint32_t k0, uint32_t k1) {
@@ -315,8 +320,8 @@ static inline void quantise(cell *c, size_t from, size_t to, float per_g, float 
         uint32_t x = ((uint32_t)i ^ k0) * 0x9e3779b1u;
         x = (x ^ x >> 15 ^ k1) * 0x85ebca77u;
         x ^= x >> 13;
-        float ug = (float)(int32_t)(x >> 16) * 0x1p-16f, uh = (float)(int32_t)(x & 0xffff) * 0x1p-16f;
-        uint32_t g = (uint32_t)floor_of(c[i].real.g * per_g + ug), h = (uint32_t)floor_of(c[i].real.h * per_h + uh);
+        float ug = (float)(int32_t)(x >> 23 | 1) * 0x1p-9f, uh = (float)(int32_t)((x >> 14 & 511) | 1) * 0x1p-9f;
+        uint32_t g = round_by(c[i].real.g * per_g, ug), h = round_by(c[i].real.h * per_h, uh);
         c[i].packed = ((uint64_t)g << 32) + h;
     }
 }
@@ -436,7 +441,7 @@ static int run_rounds(trainer *tr, wr_trees_progress progress, void *ctx, wr_err
         grow_tree(tr, round, &s);
         if (tr->tree.n == 1 && !sampled) break; /* nothing left to gain, now or later */
         WR_TRY(keep_tree(tr, err));
-        if (round < tr->opt.rounds || progress) s = run_round(tr, &tr->train);
+        if (round < tr->opt.rounds || progress || wr_trees_margins) s = run_round(tr, &tr->train);
         double loss = tr->has_valid ? run_round(tr, &tr->valid).loss : NAN;
         if (loss < best_loss) {
             best_loss = loss;
@@ -447,6 +452,7 @@ static int run_rounds(trainer *tr, wr_trees_progress progress, void *ctx, wr_err
         }
         if (tr->has_valid && tr->opt.early_stop && round - best >= tr->opt.early_stop) break;
     }
+    if (wr_trees_margins) wr_trees_margins(tr->train.margin, tr->train.data.n);
     if (tr->has_valid) keep_best(tr->t, best);
     return 0;
 }
