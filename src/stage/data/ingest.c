@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ingest.c - from paths to SQL to a Delta commit. */
+#include "stage/data/ingest.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "io/file.h"
+
+enum { MAX_FILES = 1000 };
+static const char *const formats[] = {"parquet", "csv", "json"};
+static const char *const extensions[][5] = {{".parquet", ".pq"}, {".csv", ".tsv", ".csv.gz"}, {".json", ".jsonl", ".ndjson", ".json.gz"}};
+
+typedef struct {
+    const wr_ingest_opt *opt;
+    wr_project *project;
+    wr_run *run;
+    wr_arena *arena;
+    char **path; /* as found, and absolute */
+    const char **absolute;
+    char (*hash)[WR_SHA256_HEX];
+    size_t n;
+    uint64_t bytes;
+    const char *format;
+} job;
+
+static int check_file(const char *path, uint64_t *bytes, wr_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) < 0) return wr_err_sys(err, errno, "cannot read \"%s\"", path);
+    if (S_ISDIR(st.st_mode)) {
+        wr_err_set(err, WEIR_EINVAL, "\"%s\" is a folder", path);
+        return wr_err_hint(err, WEIR_EINVAL, "name its files, for example --from '%s/*.parquet'", path);
+    }
+    if (access(path, R_OK) < 0) return wr_err_sys(err, errno, "cannot read \"%s\"", path);
+    if (st.st_size == 0) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is empty", path);
+    *bytes += (uint64_t)st.st_size;
+    return 0;
+}
+
+static int add_path(job *j, const char *path, wr_err *err)
+{
+    if (j->n == MAX_FILES) return wr_err_set(err, WEIR_ELIMIT, "more than %d files at once", MAX_FILES);
+    WR_TRY(check_file(path, &j->bytes, err));
+    j->path[j->n] = wr_arena_strdup(j->arena, path);
+    j->absolute[j->n] = wr_path_absolute(j->arena, path);
+    if (!j->path[j->n] || !j->absolute[j->n]) return wr_err_nomem(err);
+    j->n++;
+    return 0;
+}
+
+static int expand(job *j, const char *pattern, wr_err *err)
+{
+    glob_t g;
+    int rc = 0;
+    if (!strpbrk(pattern, "*?[")) return add_path(j, pattern, err);
+    if (glob(pattern, 0, NULL, &g) != 0) return wr_err_set(err, WEIR_ENOTFOUND, "no file matches \"%s\"", pattern);
+    for (size_t i = 0; rc == 0 && i < g.gl_pathc; i++) rc = add_path(j, g.gl_pathv[i], err);
+    globfree(&g);
+    return rc;
+}
+
+static const char *format_of(const char *path)
+{
+    for (size_t f = 0; f < 3; f++)
+        for (size_t e = 0; e < 5 && extensions[f][e]; e++)
+            if (wr_str_ends(wr_str_of(path), extensions[f][e])) return formats[f];
+    return NULL;
+}
+
+static int choose_format(job *j, wr_err *err)
+{
+    const char *named = j->opt->format;
+    for (size_t f = 0; named && f < 3; f++)
+        if (strcmp(named, formats[f]) == 0) j->format = formats[f];
+    if (named && !j->format) {
+        int near = wr_str_nearest(wr_str_of(named), formats, 3);
+        wr_err_set(err, WEIR_EINVAL, "unknown format \"%s\"", named);
+        return near >= 0 ? wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", formats[near]) : wr_err_hint(err, WEIR_EINVAL, "parquet, csv or json");
+    }
+    for (size_t i = 0; !named && i < j->n; i++) {
+        const char *f = format_of(j->path[i]);
+        if (!f || (j->format && f != j->format)) {
+            wr_err_set(err, WEIR_EINVAL, f ? "\"%s\" has another format than the files before it" : "the format of \"%s\" cannot be told from its name", j->path[i]);
+            return wr_err_hint(err, WEIR_EINVAL, "say it: --format parquet, csv or json");
+        }
+        j->format = f;
+    }
+    return 0;
+}
+
+static int make_sql(wr_buf *b, const job *j, wr_err *err)
+{
+    static const char *const reader[] = {"read_parquet", "read_csv", "read_json"};
+    static const char *const option[] = {"", ", header=true, sample_size=-1", ""};
+    size_t f = 0;
+    while (f < 2 && j->format != formats[f]) f++;
+    wr_buf_printf(b, "SELECT %s FROM %s([", j->opt->select ? j->opt->select : "*", reader[f]);
+    for (size_t i = 0; i < j->n; i++) {
+        if (i) wr_buf_char(b, ',');
+        wr_sql_text(b, wr_str_of(j->absolute[i]));
+    }
+    wr_buf_printf(b, "]%s)", option[f]);
+    if (j->opt->where) wr_buf_printf(b, " WHERE (%s)", j->opt->where);
+    return b->failed ? wr_err_nomem(err) : 0;
+}
+
+/* What was ingested, for the history and to see that nothing changed. */
+static const char *parameters(job *j)
+{
+    WR_AUTOBUF wr_buf b;
+    wr_jsonw w;
+    wr_buf_init(&b, 0);
+    wr_jsonw_init(&w, &b, 0);
+    wr_jsonw_obj(&w);
+    wr_jsonw_kstr(&w, "mode", j->opt->append ? "Append" : "Overwrite");
+    wr_jsonw_kstr(&w, "format", j->format);
+    wr_jsonw_kstr(&w, "select", j->opt->select);
+    wr_jsonw_kstr(&w, "where", j->opt->where);
+    wr_jsonw_key(&w, "sha256");
+    wr_jsonw_arr(&w);
+    for (size_t i = 0; i < j->n; i++) wr_jsonw_cstr(&w, j->hash[i]);
+    wr_jsonw_end(&w);
+    wr_jsonw_end(&w);
+    return b.failed ? NULL : wr_arena_strdup(j->arena, wr_buf_cstr(&b));
+}
+
+/* The newest version's parameters, kept beside its lineage node. */
+static int newest_parameters(const char **out, job *j, wr_err *err)
+{
+    wr_node node;
+    char hash[WR_SHA256_HEX];
+    int64_t version;
+    *out = NULL;
+    if (!wr_dataset_exists(j->project, j->opt->name)) return 0;
+    WR_TRY(wr_dataset_hash(hash, &version, j->project, j->opt->name, err));
+    int rc = wr_lineage_find(&node, j->arena, j->project, "dataset", j->opt->name, version, NULL, NULL);
+    if (rc == 0) *out = node.detail;
+    return 0;
+}
+
+static int record(job *j, const wr_dataset_written *w, const char *params, wr_err *err)
+{
+    for (size_t i = 0; i < j->n; i++) {
+        wr_node file = {.kind = "file", .name = j->path[i], .hash = j->hash[i], .version = -1};
+        file.detail = wr_arena_printf(j->arena, "{\"bytes\":%lld}", (long long)wr_file_size(j->path[i]));
+        if (!file.detail) return wr_err_nomem(err);
+        wr_run_input(j->run, &file);
+    }
+    wr_node node = {.kind = "dataset", .name = j->opt->name, .hash = w->hash, .version = w->version, .detail = params};
+    wr_run_output(j->run, &node);
+    wr_run_metric(j->run, "rows", (double)w->rows);
+    wr_run_units(j->run, (double)w->rows, "rows");
+    return 0;
+}
+
+static int write(wr_ingested *out, job *j, const char *params, wr_err *err)
+{
+    WR_AUTOBUF wr_buf sql;
+    wr_tables *t;
+    wr_dataset_write_opt opt = {.mode = j->opt->append ? WR_DELTA_APPEND : WR_DELTA_OVERWRITE, .parameters = params, .run_id = wr_run_id(j->run)};
+    const char **extra = wr_arena_calloc(j->arena, j->n + 1, sizeof *extra);
+    wr_buf_init(&sql, 0);
+    if (!extra) return wr_err_nomem(err);
+    memcpy(extra, j->absolute, j->n * sizeof *extra);
+    WR_TRY(make_sql(&sql, j, err));
+    WR_TRY(wr_project_tables(&t, j->project, j->n <= 15 ? extra : NULL, err));
+    int rc = wr_dataset_write(&out->written, t, j->project, j->opt->name, wr_buf_cstr(&sql), &opt, err);
+    wr_tables_close(t);
+    return rc < 0 ? rc : record(j, &out->written, params, err);
+}
+
+static int ingest(wr_ingested *out, job *j, wr_err *err)
+{
+    const char *before;
+    for (size_t i = 0; i < j->opt->nfrom; i++) WR_TRY(expand(j, j->opt->from[i], err));
+    WR_TRY(choose_format(j, err));
+    for (size_t i = 0; i < j->n; i++) WR_TRY(wr_file_sha256(j->hash[i], j->absolute[i], err));
+    const char *params = parameters(j);
+    if (!params) return wr_err_nomem(err);
+    out->files = j->n;
+    out->source_bytes = j->bytes;
+    WR_TRY(newest_parameters(&before, j, err));
+    out->unchanged = !j->opt->append && before && strcmp(before, params) == 0;
+    return out->unchanged ? 0 : write(out, j, params, err);
+}
+
+int wr_ingest(wr_ingested *out, wr_project *p, const wr_ingest_opt *opt, wr_run *run, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    job j = {.opt = opt, .project = p, .run = run, .arena = a};
+    memset(out, 0, sizeof *out);
+    if (!a) return wr_err_nomem(err);
+    if (!wr_name_ok(wr_str_of(opt->name))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", opt->name);
+    j.path = wr_arena_calloc(a, MAX_FILES, sizeof *j.path);
+    j.absolute = wr_arena_calloc(a, MAX_FILES, sizeof *j.absolute);
+    j.hash = wr_arena_calloc(a, MAX_FILES, sizeof *j.hash);
+    if (!j.path || !j.absolute || !j.hash) return wr_err_nomem(err);
+    return ingest(out, &j, err);
+}
