@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "codec/json.h"
 #include "io/file.h"
 
 enum { MAX_FILES = 1000 };
@@ -158,7 +159,7 @@ static int record(job *j, const wr_dataset_written *w, const char *params, wr_er
     return 0;
 }
 
-static int write(wr_ingested *out, job *j, const char *params, wr_err *err)
+static int write_version(wr_ingested *out, job *j, const char *params, wr_err *err)
 {
     WR_AUTOBUF wr_buf sql;
     wr_tables *t;
@@ -186,7 +187,7 @@ static int ingest(wr_ingested *out, job *j, wr_err *err)
     out->source_bytes = j->bytes;
     WR_TRY(newest_parameters(&before, j, err));
     out->unchanged = !j->opt->append && before && strcmp(before, params) == 0;
-    return out->unchanged ? 0 : write(out, j, params, err);
+    return out->unchanged ? 0 : write_version(out, j, params, err);
 }
 
 int wr_ingest(wr_ingested *out, wr_project *p, const wr_ingest_opt *opt, wr_run *run, wr_err *err)
