@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* profile.h - what a column looks like, in one pass and one sort.
  *
- * Numeric and time columns: count, missing, distinct (exact), min, max, mean, std (ddof 1), skewness and excess kurtosis (population,
- * as scipy.stats.skew/kurtosis), quantiles (linear interpolation, as numpy), histogram, zeros, negatives, non-finite.
- * Text: distinct, top values, length min/mean/max, empty. Results equal numpy/scipy to 1e-9, the same for any number of threads.
+ * Numeric and time columns: count, missing, distinct (exact), min, max, mean, std (ddof 1), skewness and excess
+ * kurtosis (population, as scipy.stats.skew/kurtosis: NaN when all values are equal), quantiles (linear
+ * interpolation, as numpy), histogram, zeros, negatives, infinite. NaN is missing; infinite values count in
+ * `distinct` and `infinite` only, so the rest describes the finite ones and is NaN when there are none (std: fewer
+ * than two). Text: distinct, top values, lengths in characters (UTF-8 code points), empty. Results equal numpy/scipy
+ * to 1e-9, the same for any number of threads. A task of the pool is a column and takes 16 bytes a row while it
+ * lasts.
  */
 #pragma once
 #include <stdbool.h>
@@ -21,17 +25,21 @@ typedef struct {
     const char *name;
     wr_type type;
     size_t rows, missing, distinct;
-    bool sorted;                                               /* non-decreasing in row order */
-    /* numeric, time (microseconds), boolean (0/1) */
+    bool sorted;                                               /* non-decreasing in row order, missing rows skipped */
+    /* numeric, time (microseconds), boolean (0/1); NaN for text */
     double min, max, mean, std, skew, kurtosis, sum;
     double quantile[WR_PROFILE_QUANTILES];
     size_t zeros, negatives, infinite;
-    double hist_lo, hist_hi; size_t hist[WR_PROFILE_BINS];     /* equal width over [q.001, q.999]; outside counted below */
+    /* Equal width over [q.001, q.999], the last bin closed; all in hist[0] when the two are equal. Outside: below,
+     * above. */
+    double hist_lo, hist_hi;
+    size_t hist[WR_PROFILE_BINS];
     size_t below, above;
-    /* text */
-    size_t empty, len_min, len_max; double len_mean;
+    /* text; len_mean is NaN when there is none */
+    size_t empty, len_min, len_max;
+    double len_mean;
     struct { wr_str value; size_t n; } top[WR_PROFILE_TOP]; size_t ntop; /* most frequent; ties by value */
 } wr_profile;
 
-/* One per column of the frame, in `a`. Slices of `top` point into the frame. */
+/* One per column of the frame, in `a`. Slices of `top` point into the frame. WEIR_ENOMEM. */
 int wr_profile_frame(wr_profile **out, wr_arena *a, const wr_frame *f, wr_pool *pool, wr_err *err);
