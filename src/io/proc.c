@@ -103,10 +103,17 @@ static char *program_in(wr_str dir, const char *name)
     return path;
 }
 
+static int add_program(plan *p, char *path, wr_err *err)
+{
+    if (push(&p->programs, path) == 0) return 0;
+    wr_free(path);
+    return wr_err_nomem(err);
+}
+
 /* The PATH that counts is the child's. An empty component means the working folder, as in the shell. */
 static int plan_programs(plan *p, const char *name, wr_err *err)
 {
-    if (strchr(name, '/')) return push(&p->programs, wr_strdup(name)) < 0 ? wr_err_nomem(err) : 0;
+    if (strchr(name, '/')) return add_program(p, wr_strdup(name), err);
     const char *path = "/usr/local/bin:/usr/bin:/bin";
     for (size_t i = 0; i + 1 < p->env.n; i++) {
         if (same_key(p->env.at[i], "PATH")) path = p->env.at[i] + 5;
@@ -114,7 +121,7 @@ static int plan_programs(plan *p, const char *name, wr_err *err)
     wr_str rest = wr_str_of(path);
     while (rest.p) {
         wr_str dir = wr_str_cut(&rest, ':');
-        if (push(&p->programs, program_in(dir.n ? dir : WR_STR("."), name)) < 0) return wr_err_nomem(err);
+        WR_TRY(add_program(p, program_in(dir.n ? dir : WR_STR("."), name), err));
     }
     return 0;
 }
