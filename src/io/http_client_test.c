@@ -30,7 +30,8 @@ static void echo(wr_http_req *r)
         wr_http_reply(r, NULL, body);
         return;
     }
-    int n = snprintf(text, sizeof text, "%.*s %.*s %.*s", WR_STR_FMT(h->method), WR_STR_FMT(h->target), WR_STR_FMT(body));
+    int n = snprintf(text, sizeof text, "%.*s %.*s %.*s", WR_STR_FMT(h->method), WR_STR_FMT(h->target),
+                     WR_STR_FMT(body));
     wr_http_reply(r, NULL, (wr_str){text, (size_t)n});
 }
 
@@ -264,7 +265,8 @@ static void what_servers_say(void **state)
     } rows[] = {
         {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true, 0, 200, "ok"},
         {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 C\r\nContent-Length: 0\r\n\r\n", true, 0, 201, ""},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n1\r\nc\r\n0\r\nT: 1\r\n\r\n", true, 0, 200, "abc"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n1\r\nc\r\n0\r\nT: 1\r\n\r\n", true,
+         0, 200, "abc"},
         {"HTTP/1.0 200 OK\r\n\r\nuntil the end", false, 0, 200, "until the end"},
         {"HTTP/1.1 204 No Content\r\n\r\n", true, 0, 204, ""},
         {"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", true, 0, 304, ""},
@@ -296,7 +298,8 @@ static void answers_that_will_not_come(void **state)
 {
     (void)state;
     script s;
-    wr_http_client *c = with_script(&s, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na", false, 3000);
+    const char *says = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na";
+    wr_http_client *c = with_script(&s, says, false, 3000);
     int status;
     wr_str body;
     for (int i = 0; i < 2; i++) assert_int_equal(wr_http_client_send(c, "GET", "/", NULL, (wr_str){0}, NULL), 0);

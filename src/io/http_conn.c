@@ -234,6 +234,7 @@ void wr_conn_flush(wr_http_conn *c, bool commit_failed)
         return;
     }
     if (!send_out(c)) return;
+    if (c->ops) c->ops->sent(c);
     if (wr_conn_unsent(c) == 0 && !rest(c)) return;
     bool ready = !c->ops || c->ops->ready(c);
     if (ready && c->held.n && (paused || c->eof) && !c->finishing) queue_again(c);

@@ -370,7 +370,8 @@ static bool settle_first(wr_http_conn *c, wr_http_req *r)
     return true;
 }
 
-static void note_unsent(wr_http_conn *c)
+/* A stream's writer is told how much of it is still here. */
+static void sent(wr_http_conn *c)
 {
     if (c->first && c->first->state == REQ_STREAMING) atomic_store(&c->first->stream->unsent, wr_conn_unsent(c));
 }
@@ -380,7 +381,6 @@ static void settle(wr_http_conn *c, bool commit_failed)
     if (c->ndurable) decide(c, commit_failed);
     while (c->first && !c->finishing && settle_first(c, c->first)) {}
     if (c->finishing) over(c);
-    note_unsent(c);
 }
 
 /* From here on the body came slower than the rate; or the head's absolute deadline. */
@@ -468,6 +468,7 @@ const wr_conn_ops wr_http_h1 = {
     .busy = busy,
     .finished = finished,
     .settle = settle,
+    .sent = sent,
     .deadline = deadline,
     .expire = expire,
     .eof = at_eof,

@@ -91,7 +91,7 @@ struct wr_http_req {
     int status;
     bool direct;         /* the answer is in conn->out already */
     bool close;          /* the connection ends after it */
-    bool durable, committed;
+    bool durable;        /* its round's commit is not decided yet */
     bool want_continue;  /* "100 Continue" is due when it reaches the front */
     wr_http_stream *stream;
     wr_http_msg msg;
@@ -140,6 +140,7 @@ typedef struct wr_conn_ops {
     bool (*busy)(const wr_http_conn *c);                       /* are answers outstanding? */
     void (*finished)(wr_http_conn *c, wr_http_req *r);         /* a deferred request has its answer */
     void (*settle)(wr_http_conn *c, bool commit_failed);       /* moves answers that are due to `out` */
+    void (*sent)(wr_http_conn *c);                             /* `out` has become shorter */
     int64_t (*deadline)(const wr_http_conn *c);                /* ns, INT64_MAX = none */
     void (*expire)(wr_http_conn *c);
     void (*eof)(wr_http_conn *c);                              /* the peer will send no more */

@@ -1030,6 +1030,32 @@ static void streams_end_with_their_reader(void **state)
     stop(&f, 0);
 }
 
+/* The backlog counts what is unsent, not what was sent: a reader that keeps up may get any amount. */
+static void streams_to_a_quick_reader_go_on(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, (wr_http_server_opt){0});
+    ear e;
+    ear_open(&e, dial(f.port));
+    say(e.fd, "GET /events HTTP/1.1\r\n" HOST "\r\n");
+    wr_http_stream *s = stream_of(&f);
+    size_t n = WR_LIMIT_SSE_BACKLOG + 1000;
+    char *block = calloc(1, n);
+    for (int i = 0; i < 4; i++) {
+        size_t want = e.in.n + n;
+        assert_int_equal(wr_http_stream_write(s, (wr_str){block, n}), 0);
+        while (e.in.n < want) assert_true(hear(&e));
+        usleep(5000); /* the loop notes that it is sent */
+    }
+    free(block);
+    wr_http_stream_close(s);
+    assert_int_equal(answer(&e), 200);
+    assert_true(e.body.n > 4 * n);
+    ear_close(&e);
+    stop(&f, 0);
+}
+
 static void streams_of_deferred_requests(void **state)
 {
     (void)state;
@@ -1200,6 +1226,7 @@ int main(void)
         cmocka_unit_test(server_sent_events),
         cmocka_unit_test(streams_of_old_clients),
         cmocka_unit_test(streams_end_with_their_reader),
+        cmocka_unit_test(streams_to_a_quick_reader_go_on),
         cmocka_unit_test(streams_of_deferred_requests),
         cmocka_unit_test(stop_waits_for_answers),
         cmocka_unit_test(stop_does_not_wait_for_ever),
