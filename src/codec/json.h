@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.h - JSON (RFC 8259): yyjson reads, with a depth limit and errors that name line and column; a small writer appends to a
- * wr_buf and always emits the same bytes for the same calls.
+/* json.h - JSON (RFC 8259): yyjson reads, with a depth limit and errors that name line and column; a small writer
+ * appends to a wr_buf and always emits the same bytes for the same calls.
  *
- * Reading: the document owns all values; keep it alive while values are used. Values are yyjson's own (yyjson_val), so its
- * accessors may be used; the wr_json_* getters add type errors that name the key.
+ * Reading: the document owns all values; keep it alive while values are used. Values are yyjson's own (yyjson_val), so
+ * its accessors may be used; the wr_json_* getters add type errors that name the key.
  */
 #pragma once
 #include <stdbool.h>
@@ -20,9 +20,10 @@ int wr_json_parse(wr_json *out, wr_str text, const char *what, wr_err *err);
 void wr_json_free(wr_json *j); /* also after failure */
 #define WR_AUTOJSON __attribute__((cleanup(wr_json_free)))
 
-/* Members of an object. Required forms: WEIR_EINVAL if missing, WEIR_ETYPE if of another type; `_or` forms take a default when
- * the member is missing or null, and still fail on another type. Slices point into the document (NUL-terminated); a NULL fallback
- * gives {NULL,0}. Whole numbers may be written 3.0 (up to 2^53); WEIR_EINVAL beyond 64 bits. */
+/* Members of an object. Required forms: WEIR_EINVAL if missing, WEIR_ETYPE if of another type; `_or` forms take a
+ * default when the member is missing or null, and still fail on another type. Slices point into the document
+ * (NUL-terminated); a NULL fallback gives {NULL,0}. Whole numbers may be written 3.0 (up to 2^53); WEIR_EINVAL beyond
+ * 64 bits. */
 int wr_json_str(wr_str *out, yyjson_val *obj, const char *key, wr_err *err);
 int wr_json_i64(int64_t *out, yyjson_val *obj, const char *key, wr_err *err);
 int wr_json_f64(double *out, yyjson_val *obj, const char *key, wr_err *err);   /* integers too */
@@ -37,8 +38,9 @@ int wr_json_bool_or(bool *out, yyjson_val *obj, const char *key, bool fallback, 
 /* The writer. Commas and, when `indent` > 0, line breaks are put in by itself. Nesting at most WR_LIMIT_JSON_DEPTH.
  *   wr_jsonw w; wr_jsonw_init(&w, &buf, 0);
  *   wr_jsonw_obj(&w); wr_jsonw_key(&w, "n"); wr_jsonw_i64(&w, 3); wr_jsonw_end(&w);
- * Non-finite doubles are written as null. Strings are escaped; invalid UTF-8 bytes become U+FFFD. Nesting too deep sets `failed`
- * of the buffer, as running out of memory does: check it once at the end. A value without a key, or an end too many, aborts. */
+ * Non-finite doubles are written as null. Strings are escaped; invalid UTF-8 bytes become U+FFFD. Nesting too deep
+ * sets `failed` of the buffer, as running out of memory does: check it once at the end. A value without a key, or an
+ * end too many, aborts. */
 typedef struct { wr_buf *out; int indent, depth; uint64_t is_array, has_item; bool after_key; } wr_jsonw;
 void wr_jsonw_init(wr_jsonw *w, wr_buf *out, int indent);
 void wr_jsonw_obj(wr_jsonw *w);

@@ -15,9 +15,11 @@
 
 /* Whole file into `out` (appended); WEIR_ELIMIT if larger than `max`. */
 int wr_file_read(wr_buf *out, const char *path, size_t max, wr_err *err);
-/* Replace atomically: temporary file beside it, write, fsync, rename, fsync of the folder. mode 0644. */
+/* Replace atomically: temporary file beside it, write, fsync, rename, fsync of the folder. mode 0644. A symbolic link
+ * at `path` is replaced, not followed. A crash can leave the temporary file ".weir-<16 hex>.tmp" behind. */
 int wr_file_write(const char *path, wr_str data, wr_err *err);
-/* Create if absent, atomically and durably (temporary file, fsync, link(2)): WEIR_EEXIST if the name is taken. */
+/* Create if absent, atomically and durably (temporary file, fsync, link(2)): WEIR_EEXIST if the name is taken.
+ * After another error the name may be ours nevertheless (the fsync of the folder failed): look before trying again. */
 int wr_file_create(const char *path, wr_str data, wr_err *err);
 /* Move a finished temporary file to its place: fsync file, rename, fsync folder. Same file system. */
 int wr_file_publish(const char *temporary, const char *path, wr_err *err);
@@ -34,7 +36,8 @@ int wr_file_remove(const char *path, wr_err *err);             /* absent is fine
 int wr_file_remove_tree(const char *path, wr_err *err);        /* refuses "/" and "" ; does not follow links */
 int wr_file_copy(const char *from, const char *to, wr_err *err); /* reflink or copy_file_range, atomic at `to` */
 int wr_file_sha256(char out[WR_SHA256_HEX], const char *path, wr_err *err);
-/* SHA-256 of a file or, for a folder, of the sorted list "sha256  relative/path\n" of its files (hidden ones included). */
+/* SHA-256 of a file or, for a folder, of the sorted list "sha256  relative/path\n" of its files (hidden ones
+ * included). */
 int wr_file_tree_sha256(char out[WR_SHA256_HEX], const char *path, wr_err *err);
 /* Sorted names (no "." and ".."), in the arena. */
 int wr_file_list(char ***out, size_t *n, wr_arena *a, const char *dir, wr_err *err);
@@ -48,4 +51,4 @@ void wr_lock_drop(wr_lock *l);
 char *wr_path_join(wr_arena *a, const char *dir, const char *name); /* an absolute `name` wins */
 const char *wr_path_base(const char *path);                    /* after the last '/' */
 char *wr_path_dir(wr_arena *a, const char *path);              /* "." when there is no '/' */
-char *wr_path_absolute(wr_arena *a, const char *path);         /* against the current folder, "." and ".." resolved textually */
+char *wr_path_absolute(wr_arena *a, const char *path);         /* "." and ".." resolved textually */

@@ -63,7 +63,7 @@ static const row rows[] = {
 
 static const double GENERIC_IDLE_W = 0.6, GENERIC_MAX_W = 3.0;
 static const double DRAM_W_PER_GB = 0.34;         /* between Boavizta's 0.284 and Crucial's 0.392 */
-static const double INCLUDED_GB_PER_THREAD = 1.1; /* memory of the servers measured */
+static const double INCLUDED_GB_PER_THREAD = 1.1; /* taken to be in the watts of the family */
 
 /* ---- who is it ---- */
 
