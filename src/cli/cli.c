@@ -69,11 +69,13 @@ static int unknown_command(const wr_cmd *const *cmds, size_t n, int argc, char *
     const char *names[MOST];
     char typed[128];
     size_t k = 0;
-    snprintf(typed, sizeof typed, "%s%s%s", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "", argc > 1 && argv[1][0] != '-' ? argv[1] : "");
+    snprintf(typed, sizeof typed, "%s%s%s", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "",
+             argc > 1 && argv[1][0] != '-' ? argv[1] : "");
     for (; k < n && k < MOST; k++) names[k] = cmds[k]->name;
     int near = wr_str_nearest(wr_str_of(typed), names, k);
     wr_err_set(err, WEIR_EUSAGE, "unknown command \"%s\"", typed);
-    return near >= 0 ? wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir %s\"?", names[near]) : wr_err_hint(err, WEIR_EUSAGE, "weir help lists the commands");
+    return near >= 0 ? wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir %s\"?", names[near])
+                     : wr_err_hint(err, WEIR_EUSAGE, "weir help lists the commands");
 }
 
 /* ---- options ---- */
@@ -125,7 +127,8 @@ static int add_value(wr_cli *c, const wr_cmd_arg *a, const char *text, wr_err *e
 
 static int missing_value(const wr_cmd *cmd, const wr_cmd_arg *a, wr_err *err)
 {
-    return wr_err_set(err, WEIR_EUSAGE, "weir %s: --%s needs a value (%s)", cmd->name, a->name, a->arg ? a->arg : "VALUE");
+    return wr_err_set(err, WEIR_EUSAGE, "weir %s: --%s needs a value (%s)", cmd->name, a->name,
+                      a->arg ? a->arg : "VALUE");
 }
 
 /* One "--name[=value]" or "-x[value]"; may take the next word. */
@@ -159,7 +162,8 @@ static int parse(wr_cli *c, int argc, char **argv, wr_err *err)
     if (wr_cli_flag(c, "help")) return 0;
     int n = (int)c->args.n;
     if (n >= c->cmd->min_args && (c->cmd->max_args < 0 || n <= c->cmd->max_args)) return 0;
-    wr_err_set(err, WEIR_EUSAGE, "weir %s: %s", c->cmd->name, n < c->cmd->min_args ? "something is missing" : "too many arguments");
+    wr_err_set(err, WEIR_EUSAGE, "weir %s: %s", c->cmd->name,
+               n < c->cmd->min_args ? "something is missing" : "too many arguments");
     return wr_err_hint(err, WEIR_EUSAGE, "usage: weir %s %s", c->cmd->name, c->cmd->usage ? c->cmd->usage : "");
 }
 
@@ -272,7 +276,8 @@ static int run(wr_cli *c, wr_err *err)
 static char *command_line(wr_arena *a, int argc, char **argv)
 {
     char *line = wr_arena_strdup(a, "weir");
-    for (int i = 1; line && i < argc; i++) line = wr_arena_printf(a, strchr(argv[i], ' ') ? "%s '%s'" : "%s %s", line, argv[i]);
+    for (int i = 1; line && i < argc; i++)
+        line = wr_arena_printf(a, strchr(argv[i], ' ') ? "%s '%s'" : "%s %s", line, argv[i]);
     return line;
 }
 
@@ -317,7 +322,8 @@ static int start(wr_cli *c, int argc, char **argv, wr_err *err)
     WR_TRY(parse(c, argc - lead - nwords, argv + lead + nwords, err));
     int positional = (int)c->args.n;
     if (lead > 1) WR_TRY(parse(c, lead - 1, argv + 1, err));
-    if ((int)c->args.n != positional) return wr_err_set(err, WEIR_EUSAGE, "options come before or after the command, not around it");
+    if ((int)c->args.n != positional)
+        return wr_err_set(err, WEIR_EUSAGE, "options come before or after the command, not around it");
     c->json = wr_cli_flag(c, "json");
     if (wr_cli_flag(c, "verbose")) wr_log_set_level(WR_LOG_INFO);
     return 0;

@@ -29,8 +29,9 @@ static void print(wr_cli *c, const char *name, const wr_ingested *g)
     wr_jsonw_end(w);
     if (g->unchanged) wr_say(c, "%s: these files are its newest version already", name);
     else
-        wr_say(c, "%s version %lld: %s rows, %s (from %s in %zu file%s)", name, (long long)g->written.version, wr_fmt_count(rows, (double)g->written.rows),
-               wr_fmt_bytes(bytes, (double)g->written.bytes), wr_fmt_bytes(source, (double)g->source_bytes), g->files, g->files == 1 ? "" : "s");
+        wr_say(c, "%s version %lld: %s rows, %s (from %s in %zu file%s)", name, (long long)g->written.version,
+               wr_fmt_count(rows, (double)g->written.rows), wr_fmt_bytes(bytes, (double)g->written.bytes),
+               wr_fmt_bytes(source, (double)g->source_bytes), g->files, g->files == 1 ? "" : "s");
 }
 
 static int run(wr_cli *c, wr_err *err)
@@ -40,8 +41,12 @@ static int run(wr_cli *c, wr_err *err)
     wr_ingested g;
     wr_err end = {0};
     const char **from;
-    wr_ingest_opt opt = {.name = wr_cli_arg(c, 0), .nfrom = wr_cli_list(c, "from", &from), .format = wr_cli_text(c, "format"),
-                         .append = wr_cli_flag(c, "append"), .select = wr_cli_text(c, "select"), .where = wr_cli_text(c, "where")};
+    wr_ingest_opt opt = {.name = wr_cli_arg(c, 0),
+                         .nfrom = wr_cli_list(c, "from", &from),
+                         .format = wr_cli_text(c, "format"),
+                         .append = wr_cli_flag(c, "append"),
+                         .select = wr_cli_text(c, "select"),
+                         .where = wr_cli_text(c, "where")};
     opt.from = from;
     if (!opt.nfrom) {
         wr_err_set(err, WEIR_EUSAGE, "weir data ingest: no file to read");
@@ -60,9 +65,16 @@ static int run(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_data_ingest = {
-    "data ingest", "make a dataset, or its next version, from files", "NAME --from FILE...", 1, 1, args, sizeof args / sizeof *args,
+    "data ingest",
+    "make a dataset, or its next version, from files",
+    "NAME --from FILE...",
+    1,
+    1,
+    args,
+    sizeof args / sizeof *args,
     "Reads Parquet, CSV or JSON and writes one version of a Delta Lake table under\n"
     ".weir/lake/NAME. Older versions stay readable as NAME@VERSION. Nothing changes on error,\n"
     "and files that are the newest version already are not written again.",
     "  # a new dataset\n  weir data ingest flights --from data/flights.parquet\n"
-    "  # another month\n  weir data ingest flights --append --from 'data/2001-07-*.csv'", run};
+    "  # another month\n  weir data ingest flights --append --from 'data/2001-07-*.csv'",
+    run};

@@ -10,7 +10,10 @@
 #include "stage/model/feature.h"
 
 /* The view named on the command line: a file, relative to the current folder. */
-static int load_view(wr_view **v, wr_cli *c, wr_err *err) { return wr_view_load(v, wr_cli_arena(c), wr_cli_arg(c, 0), err); }
+static int load_view(wr_view **v, wr_cli *c, wr_err *err)
+{
+    return wr_view_load(v, wr_cli_arena(c), wr_cli_arg(c, 0), err);
+}
 
 static int print_built(wr_cli *c, const wr_view *v, const wr_feature_built *b)
 {
@@ -25,8 +28,8 @@ static int print_built(wr_cli *c, const wr_view *v, const wr_feature_built *b)
     wr_jsonw_kf64(w, "label_share", b->label_share);
     wr_jsonw_kstr(w, "view", v->hash);
     wr_jsonw_end(w);
-    wr_say(c, "%s version %lld: %s rows, %zu features, %s", v->name, (long long)b->written.version, wr_fmt_count(rows, (double)b->rows), b->features,
-           wr_fmt_bytes(bytes, (double)b->written.bytes));
+    wr_say(c, "%s version %lld: %s rows, %zu features, %s", v->name, (long long)b->written.version,
+           wr_fmt_count(rows, (double)b->rows), b->features, wr_fmt_bytes(bytes, (double)b->written.bytes));
     if (!isnan(b->label_share)) wr_say(c, "label \"%s\": %.2f %% of rows", v->label, 100 * b->label_share);
     return 0;
 }
@@ -53,15 +56,24 @@ static int run_build(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_feature_build = {
-    "feature build", "compute the features of a view for every row, as of the row's time", "VIEW.yaml", 1, 1, NULL, 0,
+    "feature build",
+    "compute the features of a view for every row, as of the row's time",
+    "VIEW.yaml",
+    1,
+    1,
+    NULL,
+    0,
     "Reads the view's source and events, computes each feature from what was known at the\n"
     "row's own time (point-in-time correct: an aggregate sees an event only from the moment\n"
     "it became known), and writes the dataset named by the view as a new version. The same\n"
     "code computes the features when the model is served.",
-    "  # features.yaml says `view: flights_features`: a dataset of that name is written\n  weir feature build features.yaml\n"
-    "  # look at it\n  weir data show flights_features --head 5", run_build};
+    "  # features.yaml says `view: flights_features`: a dataset of that name is written\n  weir feature build "
+    "features.yaml\n"
+    "  # look at it\n  weir data show flights_features --head 5",
+    run_build};
 
-static const wr_cmd_arg materialize_args[] = {{"until", 'u', WR_ARG_TIME, "TIME", "state as of this moment (default: now)", NULL}};
+static const wr_cmd_arg materialize_args[] = {
+    {"until", 'u', WR_ARG_TIME, "TIME", "state as of this moment (default: now)", NULL}};
 
 static int run_materialize(wr_cli *c, wr_err *err)
 {
@@ -96,8 +108,14 @@ static int run_materialize(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_feature_materialize = {
-    "feature materialize", "write the online state of a view, from which the server starts", "VIEW.yaml", 1, 1, materialize_args,
+    "feature materialize",
+    "write the online state of a view, from which the server starts",
+    "VIEW.yaml",
+    1,
+    1,
+    materialize_args,
     sizeof materialize_args / sizeof *materialize_args,
     "The server keeps the sliding windows of a view in memory. This command makes their state\n"
     "as of a moment from the lake, so that the first request already finds its features.",
-    "  # start serving as if it were June 1st\n  weir feature materialize features.yaml --until 2001-06-01", run_materialize};
+    "  # start serving as if it were June 1st\n  weir feature materialize features.yaml --until 2001-06-01",
+    run_materialize};

@@ -19,7 +19,8 @@ static const wr_cmd *named(wr_cli *c)
 
 static int unknown(wr_cli *c, wr_err *err)
 {
-    wr_err_set(err, WEIR_EUSAGE, "there is no command \"%s%s%s\"", wr_cli_arg(c, 0), wr_cli_arg(c, 1) ? " " : "", wr_cli_arg(c, 1) ? wr_cli_arg(c, 1) : "");
+    wr_err_set(err, WEIR_EUSAGE, "there is no command \"%s%s%s\"", wr_cli_arg(c, 0), wr_cli_arg(c, 1) ? " " : "",
+               wr_cli_arg(c, 1) ? wr_cli_arg(c, 1) : "");
     return wr_err_hint(err, WEIR_EUSAGE, "weir help lists them");
 }
 
@@ -38,15 +39,24 @@ static int run_help(wr_cli *c, wr_err *err)
     }
     size_t len = strlen(wr_cli_arg(c, 0));
     for (size_t i = 0; i < n; i++) {
-        if (wr_cli_arg(c, 1) || strncmp(cmds[i]->name, wr_cli_arg(c, 0), len) != 0 || cmds[i]->name[len] != ' ') continue;
+        if (wr_cli_arg(c, 1) || strncmp(cmds[i]->name, wr_cli_arg(c, 0), len) != 0 || cmds[i]->name[len] != ' ')
+            continue;
         wr_help_group(stdout, cmds, n, wr_cli_arg(c, 0));
         return 0;
     }
     return unknown(c, err);
 }
 
-const wr_cmd wr_cmd_help = {"help", "explain a command", "[COMMAND]", 0, 2, NULL, 0, NULL,
-                            "  # what data ingest does\n  weir help data ingest", run_help};
+const wr_cmd wr_cmd_help = {"help",
+                            "explain a command",
+                            "[COMMAND]",
+                            0,
+                            2,
+                            NULL,
+                            0,
+                            NULL,
+                            "  # what data ingest does\n  weir help data ingest",
+                            run_help};
 
 static int run_man(wr_cli *c, wr_err *err)
 {
@@ -56,8 +66,8 @@ static int run_man(wr_cli *c, wr_err *err)
     return 0;
 }
 
-const wr_cmd wr_cmd_man = {"man", "print the man page of a command (roff)", "COMMAND", 1, 2, NULL, 0, NULL,
-                           "  # read it\n  weir man data ingest | man -l -", run_man};
+const wr_cmd wr_cmd_man = {"man", "print the man page of a command (roff)",         "COMMAND", 1, 2, NULL, 0,
+                           NULL,  "  # read it\n  weir man data ingest | man -l -", run_man};
 
 static int run_completions(wr_cli *c, wr_err *err)
 {
@@ -66,5 +76,13 @@ static int run_completions(wr_cli *c, wr_err *err)
     return wr_help_completion(stdout, cmds, n, wr_cli_arg(c, 0), err);
 }
 
-const wr_cmd wr_cmd_completions = {"completions", "print shell completions", "bash|zsh|fish", 1, 1, NULL, 0, NULL,
-                                   "  # for this shell\n  source <(weir completions bash)", run_completions};
+const wr_cmd wr_cmd_completions = {"completions",
+                                   "print shell completions",
+                                   "bash|zsh|fish",
+                                   1,
+                                   1,
+                                   NULL,
+                                   0,
+                                   NULL,
+                                   "  # for this shell\n  source <(weir completions bash)",
+                                   run_completions};

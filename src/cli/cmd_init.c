@@ -15,6 +15,13 @@ static int run(wr_cli *c, wr_err *err)
     return 0;
 }
 
-const wr_cmd wr_cmd_init = {"init", "make a project in a folder", "[DIR]", 0, 1, NULL, 0,
+const wr_cmd wr_cmd_init = {"init",
+                            "make a project in a folder",
+                            "[DIR]",
+                            0,
+                            1,
+                            NULL,
+                            0,
                             "Writes weir.yaml (a commented start) and .weir/. Nothing is overwritten.",
-                            "  # here\n  weir init\n  # in a new folder\n  weir init flights", run};
+                            "  # here\n  weir init\n  # in a new folder\n  weir init flights",
+                            run};

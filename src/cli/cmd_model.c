@@ -34,7 +34,8 @@ static int check_report(const char *path, const char *package, wr_err *err)
     WR_TRY(wr_json_str(&judged, model, "package", err));
     WR_TRY(wr_json_bool(&passed, gate, "passed", err));
     if (!wr_str_is(judged, package)) {
-        wr_err_set(err, WEIR_ECONFLICT, "\"%s\" judged package %.12s, not the candidate %.12s", path, judged.p, package);
+        wr_err_set(err, WEIR_ECONFLICT, "\"%s\" judged package %.12s, not the candidate %.12s", path, judged.p,
+                   package);
         return wr_err_hint(err, WEIR_ECONFLICT, "evaluate the candidate again");
     }
     return passed ? 0 : wr_err_set(err, WEIR_ENO, "\"%s\" says the gate failed: not registered", path);
@@ -43,8 +44,9 @@ static int check_report(const char *path, const char *package, wr_err *err)
 static int announce(wr_project *p, wr_cli *c, const char *name, int64_t version, const char *package, wr_err *err)
 {
     char *subject = wr_arena_printf(wr_cli_arena(c), "model:%s", name);
-    char *payload = wr_arena_printf(wr_cli_arena(c), "{\"model\":\"%s\",\"version\":%lld,\"alias\":\"%s\",\"package\":\"%s\"}", name,
-                                    (long long)version, wr_cli_text(c, "alias"), package);
+    char *payload =
+        wr_arena_printf(wr_cli_arena(c), "{\"model\":\"%s\",\"version\":%lld,\"alias\":\"%s\",\"package\":\"%s\"}",
+                        name, (long long)version, wr_cli_text(c, "alias"), package);
     return subject && payload ? wr_event_add(p, "promoted", subject, payload, NULL, err) : wr_err_nomem(err);
 }
 
@@ -68,7 +70,8 @@ static int do_register(wr_cli *c, wr_project *p, wr_run *r, int64_t *version, wr
     wr_jsonw_kstr(w, "package", v.package);
     wr_jsonw_kstr(w, "alias", alias);
     wr_jsonw_end(w);
-    wr_say(c, "%s version %lld is package %.12s%s%s", name, (long long)*version, v.package, alias ? ", alias " : "", alias ? alias : "");
+    wr_say(c, "%s version %lld is package %.12s%s%s", name, (long long)*version, v.package, alias ? ", alias " : "",
+           alias ? alias : "");
     return 0;
 }
 
@@ -88,10 +91,17 @@ static int run_register(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_model_register = {
-    "model register", "give the newest candidate a version, and an alias", "MODEL", 1, 1, register_args, sizeof register_args / sizeof *register_args,
+    "model register",
+    "give the newest candidate a version, and an alias",
+    "MODEL",
+    1,
+    1,
+    register_args,
+    sizeof register_args / sizeof *register_args,
     "A package that is registered already keeps its version. With --report, the evaluation must\n"
     "be of this very package and its gate must have passed; otherwise the exit code is 1.",
-    "  weir model register delay --alias champion --report reports/evaluate.json", run_register};
+    "  weir model register delay --alias champion --report reports/evaluate.json",
+    run_register};
 
 static const wr_cmd_arg promote_args[] = {{"alias", 'a', WR_ARG_TEXT, "ALIAS", "the alias to move", "champion"}};
 
@@ -104,7 +114,8 @@ static int run_promote(wr_cli *c, wr_err *err)
     WR_TRY(wr_num_i64(&version, wr_str_of(wr_cli_arg(c, 1)), err));
     WR_TRY(wr_cli_project(c, &p, err));
     WR_TRY(wr_model_alias(p, name, wr_cli_text(c, "alias"), version, err));
-    WR_TRY(wr_model_find(&v, wr_cli_arena(c), p, wr_arena_printf(wr_cli_arena(c), "%s@%lld", name, (long long)version), err));
+    WR_TRY(wr_model_find(&v, wr_cli_arena(c), p, wr_arena_printf(wr_cli_arena(c), "%s@%lld", name, (long long)version),
+                         err));
     WR_TRY(announce(p, c, name, version, v.package, err));
     wr_say(c, "%s@%s is version %lld now", name, wr_cli_text(c, "alias"), (long long)version);
     wr_jsonw *w = wr_cli_jsonw(c);
@@ -116,10 +127,16 @@ static int run_promote(wr_cli *c, wr_err *err)
     return 0;
 }
 
-const wr_cmd wr_cmd_model_promote = {
-    "model promote", "let an alias point at a version", "MODEL VERSION", 2, 2, promote_args, sizeof promote_args / sizeof *promote_args,
-    "A running server follows the alias within a second, without failing a request.",
-    "  # back to the first version\n  weir model promote delay 1", run_promote};
+const wr_cmd wr_cmd_model_promote = {"model promote",
+                                     "let an alias point at a version",
+                                     "MODEL VERSION",
+                                     2,
+                                     2,
+                                     promote_args,
+                                     sizeof promote_args / sizeof *promote_args,
+                                     "A running server follows the alias within a second, without failing a request.",
+                                     "  # back to the first version\n  weir model promote delay 1",
+                                     run_promote};
 
 static int run_list(wr_cli *c, wr_err *err)
 {
@@ -155,7 +172,8 @@ static int run_list(wr_cli *c, wr_err *err)
     return 0;
 }
 
-const wr_cmd wr_cmd_model_list = {"model list", "list registered versions", "[MODEL]", 0, 1, NULL, 0, NULL, "  weir model list", run_list};
+const wr_cmd wr_cmd_model_list = {"model list", "list registered versions", "[MODEL]", 0, 1, NULL, 0,
+                                  NULL,         "  weir model list",        run_list};
 
 static int run_show(wr_cli *c, wr_err *err)
 {
@@ -166,7 +184,8 @@ static int run_show(wr_cli *c, wr_err *err)
     WR_TRY(wr_model_find(&v, wr_cli_arena(c), p, wr_cli_arg(c, 0), err));
     WR_TRY(wr_package_load(&k, p, v.package, err));
     const wr_package_parts *parts = wr_package_get(k);
-    wr_say(c, "model     %s%s%s", v.name, v.version ? " version " : " (candidate)", v.version ? wr_arena_printf(wr_cli_arena(c), "%lld", (long long)v.version) : "");
+    wr_say(c, "model     %s%s%s", v.name, v.version ? " version " : " (candidate)",
+           v.version ? wr_arena_printf(wr_cli_arena(c), "%lld", (long long)v.version) : "");
     wr_say(c, "package   %s", v.package);
     wr_say(c, "created   %s by run %s", parts->created, parts->run_id);
     wr_say(c, "view      %s (%zu of %zu features)", parts->view->name, parts->nuse, parts->view->nfeatures);
@@ -192,5 +211,13 @@ static int run_show(wr_cli *c, wr_err *err)
     return 0;
 }
 
-const wr_cmd wr_cmd_model_show = {"model show", "what is in a package", "MODEL", 1, 1, NULL, 0,
-                                  "MODEL is NAME (the newest candidate), NAME@ALIAS or NAME@VERSION.", "  weir model show delay@champion", run_show};
+const wr_cmd wr_cmd_model_show = {"model show",
+                                  "what is in a package",
+                                  "MODEL",
+                                  1,
+                                  1,
+                                  NULL,
+                                  0,
+                                  "MODEL is NAME (the newest candidate), NAME@ALIAS or NAME@VERSION.",
+                                  "  weir model show delay@champion",
+                                  run_show};

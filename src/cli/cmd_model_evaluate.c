@@ -27,7 +27,8 @@ static void print_metrics(wr_cli *c, const wr_evaluation *e)
 {
     size_t n;
     const wr_metric *m = wr_metrics(&n);
-    wr_table *t = e->has_against ? wr_table_new(c, "METRIC", ">MODEL", ">AGAINST", ">BASELINE", NULL) : wr_table_new(c, "METRIC", ">MODEL", ">BASELINE", NULL);
+    wr_table *t = e->has_against ? wr_table_new(c, "METRIC", ">MODEL", ">AGAINST", ">BASELINE", NULL)
+                                 : wr_table_new(c, "METRIC", ">MODEL", ">BASELINE", NULL);
     for (size_t k = 0; k < n && k < WR_EVALUATE_METRICS; k++) {
         wr_table_cell(t, "%s", m[k].name);
         wr_table_cell(t, "%.5f", e->own.metric[k]);
@@ -65,12 +66,16 @@ static void print_text(wr_cli *c, const wr_evaluation *e, const wr_evaluate_opt 
     char rows[WR_NUM_TEXT], from[WR_TIME_TEXT], until[WR_TIME_TEXT];
     wr_time_format(from, e->from_us);
     wr_time_format(until, e->until_us);
-    wr_say(c, "%s on %s rows, %.10s to %.10s, %.1f %% positive", opt->model, wr_fmt_count(rows, (double)e->rows), from, until,
-           100 * (double)e->positives / (double)e->rows);
-    if (opt->against && !e->has_against) wr_say(c, "\"%s\" does not exist yet: compared with the baseline only", opt->against);
+    wr_say(c, "%s on %s rows, %.10s to %.10s, %.1f %% positive", opt->model, wr_fmt_count(rows, (double)e->rows), from,
+           until, 100 * (double)e->positives / (double)e->rows);
+    if (opt->against && !e->has_against)
+        wr_say(c, "\"%s\" does not exist yet: compared with the baseline only", opt->against);
     print_metrics(c, e);
-    wr_say(c, "at %.2f: %.0f true and %.0f false positives, %.0f true and %.0f false negatives; precision %.3f, recall %.3f", opt->threshold,
-           e->confusion.tp, e->confusion.fp, e->confusion.tn, e->confusion.fn, wr_confusion_precision(&e->confusion), wr_confusion_recall(&e->confusion));
+    wr_say(
+        c,
+        "at %.2f: %.0f true and %.0f false positives, %.0f true and %.0f false negatives; precision %.3f, recall %.3f",
+        opt->threshold, e->confusion.tp, e->confusion.fp, e->confusion.tn, e->confusion.fn,
+        wr_confusion_precision(&e->confusion), wr_confusion_recall(&e->confusion));
     for (size_t i = 0; i < e->nby; i++) print_slices(c, &e->by[i]);
     print_gate(c, e);
 }
@@ -91,8 +96,13 @@ static int write_report(const char *path, const wr_evaluation *e, const wr_evalu
 static int fill(wr_evaluate_opt *o, wr_cli *c, wr_gate *gate, wr_err *err)
 {
     const char **by;
-    *o = (wr_evaluate_opt){.model = wr_cli_arg(c, 0), .rows = wr_cli_text(c, "rows"), .from_us = INT64_MIN, .until_us = INT64_MAX,
-                           .against = wr_cli_text(c, "against"), .baseline = wr_cli_text(c, "baseline"), .threshold = wr_cli_num(c, "threshold")};
+    *o = (wr_evaluate_opt){.model = wr_cli_arg(c, 0),
+                           .rows = wr_cli_text(c, "rows"),
+                           .from_us = INT64_MIN,
+                           .until_us = INT64_MAX,
+                           .against = wr_cli_text(c, "against"),
+                           .baseline = wr_cli_text(c, "baseline"),
+                           .threshold = wr_cli_num(c, "threshold")};
     o->nby = wr_cli_list(c, "by", &by);
     o->by = by;
     if (wr_cli_has(c, "from")) o->from_us = wr_cli_int(c, "from");
@@ -134,8 +144,16 @@ static int run(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_model_evaluate = {
-    "model evaluate", "judge a model on labelled rows, against others, with a gate", "MODEL", 1, 1, args, sizeof args / sizeof *args,
+    "model evaluate",
+    "judge a model on labelled rows, against others, with a gate",
+    "MODEL",
+    1,
+    1,
+    args,
+    sizeof args / sizeof *args,
     "MODEL is NAME (the newest candidate), NAME@ALIAS or NAME@VERSION. All models named are\n"
     "judged on the same rows. A gate is a file of rules; when one fails the exit code is 1.",
     "  # on June, by airport and week, with a gate\n"
-    "  weir model evaluate delay --from 2001-06-01 --until 2001-07-01 --against delay@champion --by origin --by week --gate gate.yaml", run};
+    "  weir model evaluate delay --from 2001-06-01 --until 2001-07-01 --against delay@champion --by origin --by week "
+    "--gate gate.yaml",
+    run};

@@ -15,13 +15,17 @@ static const wr_cmd_arg args[] = {
     {"rounds", 0, WR_ARG_INT, "N", "at most N trees (instead of learner.rounds)", "0"},
 };
 
-typedef struct { wr_cli *cli; int rounds; } ticker;
+typedef struct {
+    wr_cli *cli;
+    int rounds;
+} ticker;
 
 static int tick(void *ctx, int round, double train_loss, double valid_loss)
 {
     ticker *t = ctx;
     char what[96];
-    snprintf(what, sizeof what, isnan(valid_loss) ? "training, loss %.4f" : "training, loss %.4f, validation %.4f", train_loss, valid_loss);
+    snprintf(what, sizeof what, isnan(valid_loss) ? "training, loss %.4f" : "training, loss %.4f, validation %.4f",
+             train_loss, valid_loss);
     wr_progress(t->cli, what, (double)round / t->rounds);
     return 0;
 }
@@ -29,8 +33,8 @@ static int tick(void *ctx, int round, double train_loss, double valid_loss)
 static void print_text(wr_cli *c, const wr_train_spec *s, const wr_trained *t)
 {
     char train[WR_NUM_TEXT], valid[WR_NUM_TEXT];
-    wr_say(c, "model %s: %d trees from %s rows, validated on %s rows", s->model, t->trees, wr_fmt_count(train, (double)t->train_rows),
-           wr_fmt_count(valid, (double)t->valid_rows));
+    wr_say(c, "model %s: %d trees from %s rows, validated on %s rows", s->model, t->trees,
+           wr_fmt_count(train, (double)t->train_rows), wr_fmt_count(valid, (double)t->valid_rows));
     wr_table *m = wr_table_new(c, "METRIC", ">TRAIN", ">VALID", NULL);
     for (size_t i = 0; i < t->nmetrics; i++) {
         wr_table_cell(m, "%s", t->metrics[i].name);
@@ -61,7 +65,8 @@ static void print_json(wr_cli *c, const wr_train_spec *s, const wr_trained *t)
     for (int side = 0; side < 2; side++) {
         wr_jsonw_key(w, side ? "valid" : "train");
         wr_jsonw_obj(w);
-        for (size_t i = 0; i < t->nmetrics; i++) wr_jsonw_kf64(w, t->metrics[i].name, side ? t->metrics[i].valid : t->metrics[i].train);
+        for (size_t i = 0; i < t->nmetrics; i++)
+            wr_jsonw_kf64(w, t->metrics[i].name, side ? t->metrics[i].valid : t->metrics[i].train);
         wr_jsonw_end(w);
     }
     wr_jsonw_key(w, "gain");
@@ -106,11 +111,18 @@ static int run(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_model_train = {
-    "model train", "train a model and package it as a candidate", "SPEC.yaml", 1, 1, args, sizeof args / sizeof *args,
+    "model train",
+    "train a model and package it as a candidate",
+    "SPEC.yaml",
+    1,
+    1,
+    args,
+    sizeof args / sizeof *args,
     "The specification names the model, the feature view, the rows (SQL over datasets), the\n"
     "time ranges of training and validation, and the learner with its options. Only rows whose\n"
     "label was known by the end of the training range are used. The result is a package: the\n"
     "transform, the learner, its metrics, golden rows and a model card, kept by content hash.",
     "  # train and look at the candidate\n  weir model train train.yaml\n"
     "  # retrain on what was known on June 16th, keeping the last three days to judge it on\n"
-    "  weir model train retrain.yaml --until 2001-06-16 --holdout 3d", run};
+    "  weir model train retrain.yaml --until 2001-06-16 --holdout 3d",
+    run};

@@ -8,8 +8,8 @@ static void print_args(FILE *f, const wr_cmd_arg *a, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         char left[64];
-        snprintf(left, sizeof left, "%s%c%s--%s%s%s", a[i].letter ? "-" : " ", a[i].letter ? a[i].letter : ' ', a[i].letter ? ", " : "  ", a[i].name,
-                 a[i].arg ? " " : "", a[i].arg ? a[i].arg : "");
+        snprintf(left, sizeof left, "%s%c%s--%s%s%s", a[i].letter ? "-" : " ", a[i].letter ? a[i].letter : ' ',
+                 a[i].letter ? ", " : "  ", a[i].name, a[i].arg ? " " : "", a[i].arg ? a[i].arg : "");
         fprintf(f, "  %-28s %s", left, a[i].help);
         if (a[i].fallback && strcmp(a[i].fallback, "0") != 0) fprintf(f, " (default: %s)", a[i].fallback);
         if (a[i].kind == WR_ARG_LIST) fputs("; may be repeated", f);
@@ -21,7 +21,8 @@ void wr_help_one(FILE *f, const wr_cmd *cmd)
 {
     size_t n;
     const wr_cmd_arg *global = wr_cli_global_args(&n);
-    fprintf(f, "weir %s - %s\n\nusage: weir %s %s%s[options]\n", cmd->name, cmd->summary, cmd->name, cmd->usage ? cmd->usage : "", cmd->usage && *cmd->usage ? " " : "");
+    fprintf(f, "weir %s - %s\n\nusage: weir %s %s%s[options]\n", cmd->name, cmd->summary, cmd->name,
+            cmd->usage ? cmd->usage : "", cmd->usage && *cmd->usage ? " " : "");
     if (cmd->help) fprintf(f, "\n%s\n", cmd->help);
     if (cmd->nargs) {
         fputs("\noptions:\n", f);
@@ -38,13 +39,15 @@ void wr_help_group(FILE *f, const wr_cmd *const *cmds, size_t n, const char *gro
     size_t len = strlen(group);
     fprintf(f, "usage: weir %s COMMAND ...\n\n", group);
     for (size_t i = 0; i < n; i++)
-        if (strncmp(cmds[i]->name, group, len) == 0 && cmds[i]->name[len] == ' ') fprintf(f, "  %-22s %s\n", cmds[i]->name, cmds[i]->summary);
+        if (strncmp(cmds[i]->name, group, len) == 0 && cmds[i]->name[len] == ' ')
+            fprintf(f, "  %-22s %s\n", cmds[i]->name, cmds[i]->summary);
     fprintf(f, "\nweir help COMMAND explains one.\n");
 }
 
 void wr_help_all(FILE *f, const wr_cmd *const *cmds, size_t n)
 {
-    fputs("weir - the whole lifecycle of machine learning in production, in one program\n\nusage: weir COMMAND ...\n\n", f);
+    fputs("weir - the whole lifecycle of machine learning in production, in one program\n\nusage: weir COMMAND ...\n\n",
+          f);
     for (size_t i = 0; i < n; i++) fprintf(f, "  %-22s %s\n", cmds[i]->name, cmds[i]->summary);
     fputs("\nweir help COMMAND explains one; start with: weir init\n", f);
 }
@@ -80,7 +83,8 @@ void wr_help_man(FILE *f, const wr_cmd *cmd)
     }
     fputs(".SH OPTIONS\n", f);
     for (size_t i = 0; i < cmd->nargs; i++) {
-        fprintf(f, ".TP\n\\fB\\-\\-%s\\fR%s%s\n", cmd->args[i].name, cmd->args[i].arg ? " " : "", cmd->args[i].arg ? cmd->args[i].arg : "");
+        fprintf(f, ".TP\n\\fB\\-\\-%s\\fR%s%s\n", cmd->args[i].name, cmd->args[i].arg ? " " : "",
+                cmd->args[i].arg ? cmd->args[i].arg : "");
         roff(f, cmd->args[i].help);
         fputc('\n', f);
     }
@@ -94,7 +98,9 @@ void wr_help_man(FILE *f, const wr_cmd *cmd)
 
 static void bash(FILE *f, const wr_cmd *const *cmds, size_t n)
 {
-    fputs("_weir() {\n  local line=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\" cur=\"${COMP_WORDS[COMP_CWORD]}\"\n  case \"$line\" in\n", f);
+    fputs("_weir() {\n  local line=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\" cur=\"${COMP_WORDS[COMP_CWORD]}\"\n  case "
+          "\"$line\" in\n",
+          f);
     for (size_t i = 0; i < n; i++) {
         fprintf(f, "    \"%s\"*) COMPREPLY=($(compgen -f -W \"", cmds[i]->name);
         for (size_t j = 0; j < cmds[i]->nargs; j++) fprintf(f, "--%s ", cmds[i]->args[j].name);
@@ -111,9 +117,12 @@ static void fish(FILE *f, const wr_cmd *const *cmds, size_t n)
         const char *space = strchr(cmds[i]->name, ' ');
         int first = space ? (int)(space - cmds[i]->name) : (int)strlen(cmds[i]->name);
         fprintf(f, "complete -c weir -n __fish_use_subcommand -a '%.*s'\n", first, cmds[i]->name);
-        if (space) fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %.*s' -a '%s' -d '%s'\n", first, cmds[i]->name, space + 1, cmds[i]->summary);
+        if (space)
+            fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %.*s' -a '%s' -d '%s'\n", first, cmds[i]->name,
+                    space + 1, cmds[i]->summary);
         for (size_t j = 0; j < cmds[i]->nargs; j++)
-            fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s -d '%s'\n", space ? space + 1 : cmds[i]->name, cmds[i]->args[j].name, cmds[i]->args[j].help);
+            fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s -d '%s'\n",
+                    space ? space + 1 : cmds[i]->name, cmds[i]->args[j].name, cmds[i]->args[j].help);
     }
 }
 

@@ -168,7 +168,8 @@ const char *wr_spark(wr_cli *c, const double *v, size_t n)
         hi = !any || v[i] > hi ? v[i] : hi;
         any = true;
     }
-    for (size_t i = 0; i < n; i++) wr_buf_str(&b, v[i] != v[i] ? " " : level[hi > lo ? (int)((v[i] - lo) / (hi - lo) * 7.999) : 3]);
+    for (size_t i = 0; i < n; i++)
+        wr_buf_str(&b, v[i] != v[i] ? " " : level[hi > lo ? (int)((v[i] - lo) / (hi - lo) * 7.999) : 3]);
     const char *s = wr_arena_strdup(c->arena, wr_buf_cstr(&b));
     return s ? s : "";
 }

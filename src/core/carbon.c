@@ -7,7 +7,8 @@
 #include "base/num.h"
 
 /* The CSV file becomes bytes of the program; the assembler does it without a compile-time copy. */
-__asm__(".pushsection .rodata\n.global wr_carbon_csv\n.hidden wr_carbon_csv\nwr_carbon_csv:\n.incbin \"" WEIR_CARBON_CSV "\"\n.byte 0\n.popsection");
+__asm__(".pushsection .rodata\n.global wr_carbon_csv\n.hidden wr_carbon_csv\nwr_carbon_csv:\n.incbin \"" WEIR_CARBON_CSV
+        "\"\n.byte 0\n.popsection");
 extern const char wr_carbon_csv[] __attribute__((visibility("hidden")));
 
 static int fill(wr_carbon *out, wr_str region, wr_str line, wr_err *err)
@@ -43,8 +44,10 @@ int wr_carbon_region(wr_carbon *out, wr_str region, wr_err *err)
     }
     int near = wr_str_nearest(region, list, n);
     wr_err_set(err, WEIR_EINVAL, "unknown carbon region \"%.*s\"", WR_STR_FMT(region));
-    return near < 0 ? wr_err_hint(err, WEIR_EINVAL, "use WORLD, an ISO-3 country (DEU), aws:, azure: or gcp: region, or `intensity: NUMBER`")
-                    : wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", list[near]);
+    return near < 0
+               ? wr_err_hint(err, WEIR_EINVAL,
+                             "use WORLD, an ISO-3 country (DEU), aws:, azure: or gcp: region, or `intensity: NUMBER`")
+               : wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", list[near]);
 }
 
 int wr_carbon_of(wr_carbon *out, wr_project *p, wr_err *err)

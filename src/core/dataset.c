@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dataset.c - datasets are Delta tables under .weir/lake; this file joins the log (store/delta) with the engine (store/tables). */
+/* dataset.c - datasets are Delta tables under .weir/lake; this file joins the log (store/delta) with the engine
+ * (store/tables). */
 #include "core/dataset.h"
 
 #include <ctype.h>
@@ -47,7 +48,8 @@ static int unknown_dataset(wr_project *p, wr_str name, wr_err *err)
     int near = wr_str_nearest(name, (const char *const *)names, n);
     wr_err_set(err, WEIR_ENOTFOUND, "no dataset \"%.*s\"", WR_STR_FMT(name));
     if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
-    return wr_err_hint(err, WEIR_ENOTFOUND, n ? "weir data list shows what there is" : "weir data ingest NAME --from FILE makes one");
+    return wr_err_hint(err, WEIR_ENOTFOUND,
+                       n ? "weir data list shows what there is" : "weir data ingest NAME --from FILE makes one");
 }
 
 /* NAME[@VERSION|@TIME] -> name and version (-1 = newest). */
@@ -64,7 +66,8 @@ static int resolve(char **name, int64_t *version, wr_arena *a, wr_project *p, co
     }
     if (!wr_dataset_exists(p, *name)) return unknown_dataset(p, n, err);
     if (!rest.p) return 0;
-    if (wr_num_i64(version, rest, NULL) == 0) return *version < 0 ? wr_err_set(err, WEIR_EINVAL, "version %.*s is negative", WR_STR_FMT(rest)) : 0;
+    if (wr_num_i64(version, rest, NULL) == 0)
+        return *version < 0 ? wr_err_set(err, WEIR_EINVAL, "version %.*s is negative", WR_STR_FMT(rest)) : 0;
     if (wr_time_parse(&at_us, rest, NULL) < 0) {
         wr_err_set(err, WEIR_EINVAL, "\"%s\": \"%.*s\" is neither a version nor a time", ref, WR_STR_FMT(rest));
         return wr_err_hint(err, WEIR_EINVAL, "for example %s@3 or %s@2026-11-01", *name, *name);
@@ -86,8 +89,10 @@ int wr_dataset_read(wr_delta_snapshot *out, wr_project *p, const char *ref, wr_e
 int wr_dataset_node(wr_node *out, wr_arena *a, const char *name, const wr_delta_snapshot *s)
 {
     const char *at = strchr(name, '@');
-    *out = (wr_node){.kind = "dataset", .name = at ? wr_arena_strndup(a, name, (size_t)(at - name)) : wr_arena_strdup(a, name),
-                     .hash = wr_arena_strdup(a, s->hash), .version = s->version,
+    *out = (wr_node){.kind = "dataset",
+                     .name = at ? wr_arena_strndup(a, name, (size_t)(at - name)) : wr_arena_strdup(a, name),
+                     .hash = wr_arena_strdup(a, s->hash),
+                     .version = s->version,
                      .detail = wr_arena_printf(a, "{\"rows\":%lld,\"files\":%zu}", (long long)s->rows, s->nfiles)};
     return out->name && out->hash && out->detail ? 0 : WEIR_ENOMEM;
 }
@@ -95,14 +100,18 @@ int wr_dataset_node(wr_node *out, wr_arena *a, const char *name, const wr_delta_
 /* An empty table with the columns of the schema: what a dataset without files looks like to a query. */
 static int empty_select(wr_buf *b, const wr_delta_snapshot *s)
 {
-    static const struct { const char *delta, *sql; } types[] = {{"long", "BIGINT"}, {"integer", "INTEGER"}, {"short", "SMALLINT"}, {"byte", "TINYINT"},
-        {"double", "DOUBLE"}, {"float", "FLOAT"}, {"boolean", "BOOLEAN"}, {"timestamp", "TIMESTAMPTZ"}, {"date", "DATE"}, {"binary", "BLOB"}};
+    static const struct {
+        const char *delta, *sql;
+    } types[] = {{"long", "BIGINT"},   {"integer", "INTEGER"}, {"short", "SMALLINT"},  {"byte", "TINYINT"},
+                 {"double", "DOUBLE"}, {"float", "FLOAT"},     {"boolean", "BOOLEAN"}, {"timestamp", "TIMESTAMPTZ"},
+                 {"date", "DATE"},     {"binary", "BLOB"}};
     wr_buf_str(b, "SELECT ");
     for (size_t i = 0; i < s->nfields; i++) {
         const char *sql = "VARCHAR";
         for (size_t t = 0; t < sizeof types / sizeof *types; t++)
             if (strcmp(types[t].delta, s->fields[i].type) == 0) sql = types[t].sql;
-        wr_buf_printf(b, "%sCAST(NULL AS %s) AS ", i ? ", " : "", strncmp(s->fields[i].type, "decimal", 7) == 0 ? s->fields[i].type : sql);
+        wr_buf_printf(b, "%sCAST(NULL AS %s) AS ", i ? ", " : "",
+                      strncmp(s->fields[i].type, "decimal", 7) == 0 ? s->fields[i].type : sql);
         wr_sql_ident(b, wr_str_of(s->fields[i].name));
     }
     wr_buf_str(b, " WHERE false");
@@ -123,7 +132,8 @@ static int source_sql(wr_buf *b, wr_arena *a, const char *dir, const wr_delta_sn
     return b->failed ? wr_err_nomem(err) : 0;
 }
 
-static int view_of(wr_tables *t, wr_project *p, const char *ref, const char *as, const wr_delta_snapshot *s, wr_err *err)
+static int view_of(wr_tables *t, wr_project *p, const char *ref, const char *as, const wr_delta_snapshot *s,
+                   wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     WR_AUTOBUF wr_buf sql;
@@ -162,7 +172,8 @@ static bool mentions(const char *sql, const char *name)
     return false;
 }
 
-int wr_dataset_views_for(wr_tables *t, wr_project *p, const char *sql, wr_node **used, size_t *nused, wr_arena *a, wr_err *err)
+int wr_dataset_views_for(wr_tables *t, wr_project *p, const char *sql, wr_node **used, size_t *nused, wr_arena *a,
+                         wr_err *err)
 {
     char **names;
     size_t n, found = 0;
@@ -185,7 +196,10 @@ int wr_dataset_views_for(wr_tables *t, wr_project *p, const char *sql, wr_node *
 
 /* ---- writing ---- */
 
-static bool quoted_stat(const char *type) { return strcmp(type, "string") == 0 || strcmp(type, "timestamp") == 0 || strcmp(type, "date") == 0; }
+static bool quoted_stat(const char *type)
+{
+    return strcmp(type, "string") == 0 || strcmp(type, "timestamp") == 0 || strcmp(type, "date") == 0;
+}
 
 static const char *type_of(const wr_delta_field *fields, size_t n, const char *name)
 {
@@ -202,12 +216,14 @@ static bool stat_value(wr_buf *b, const char *type, const char *text)
     if (strcmp(type, "timestamp") == 0) {
         char iso[WR_TIME_TEXT];
         if (wr_time_parse(&us, wr_str_of(text), NULL) < 0) return false;
-        wr_time_format(iso, us - (us % 1000 + 1000) % 1000); /* floored to milliseconds; the maximum is raised by the caller */
+        wr_time_format(iso, us - (us % 1000 + 1000) %
+                                     1000); /* floored to milliseconds; the maximum is raised by the caller */
         wr_buf_printf(b, "\"%s\"", iso);
         return true;
     }
     if (quoted_stat(type)) {
-        if (strlen(text) > 32) return false; /* a prefix would have to be raised for the maximum: leave long texts out */
+        if (strlen(text) > 32)
+            return false; /* a prefix would have to be raised for the maximum: leave long texts out */
         for (const char *c = text; *c; c++)
             if ((unsigned char)*c < 0x20 || *c == '"' || *c == '\\') return false;
         wr_buf_printf(b, "\"%s\"", text);
@@ -266,9 +282,13 @@ static int check_columns(const wr_table_column *c, size_t n, wr_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         for (const char *s = c[i].name; *s; s++)
-            if ((unsigned char)*s < 0x20 || *s == '"' || *s == '\\') return wr_err_set(err, WEIR_EINVAL, "column \"%s\" has a quote or control character in its name", c[i].name);
+            if ((unsigned char)*s < 0x20 || *s == '"' || *s == '\\')
+                return wr_err_set(err, WEIR_EINVAL, "column \"%s\" has a quote or control character in its name",
+                                  c[i].name);
         for (size_t j = 0; j < i; j++)
-            if (strcasecmp(c[i].name, c[j].name) == 0) return wr_err_set(err, WEIR_EINVAL, "columns \"%s\" and \"%s\" differ by case at most", c[j].name, c[i].name);
+            if (strcasecmp(c[i].name, c[j].name) == 0)
+                return wr_err_set(err, WEIR_EINVAL, "columns \"%s\" and \"%s\" differ by case at most", c[j].name,
+                                  c[i].name);
     }
     return 0;
 }
@@ -298,13 +318,14 @@ static int newest(int64_t *version, wr_project *p, const char *name, const char 
 }
 
 /* The data file: written under a hidden name, synced, renamed to its final one. */
-static int write_file(wr_delta_file *out, wr_arena *a, wr_tables *t, const char *dir, const char *sql, const wr_delta_field *fields,
-                      size_t nfields, wr_err *err)
+static int write_file(wr_delta_file *out, wr_arena *a, wr_tables *t, const char *dir, const char *sql,
+                      const wr_delta_field *fields, size_t nfields, wr_err *err)
 {
     char uuid[37], hash[WR_SHA256_HEX];
     wr_parquet_info info;
     wr_os_uuid(uuid);
-    const char *name = wr_arena_printf(a, "part-00000-%s.zstd.parquet", uuid), *hidden = wr_arena_printf(a, "%s/.%s", dir, uuid);
+    const char *name = wr_arena_printf(a, "part-00000-%s.zstd.parquet", uuid),
+               *hidden = wr_arena_printf(a, "%s/.%s", dir, uuid);
     const char *path = name ? wr_path_join(a, dir, name) : NULL;
     if (!path || !hidden) return wr_err_nomem(err);
     int rc = wr_tables_copy_parquet(t, &info, a, sql, hidden, err);
@@ -314,8 +335,8 @@ static int write_file(wr_delta_file *out, wr_arena *a, wr_tables *t, const char 
         wr_file_remove(hidden, NULL);
         return rc;
     }
-    *out = (wr_delta_file){(char *)name, wr_file_size(path), wr_file_mtime_us(path) / 1000, info.rows, wr_arena_strdup(a, hash),
-                           stats_json(a, &info, fields, nfields)};
+    *out = (wr_delta_file){(char *)name, wr_file_size(path),       wr_file_mtime_us(path) / 1000,
+                           info.rows,    wr_arena_strdup(a, hash), stats_json(a, &info, fields, nfields)};
     return out->sha256 && out->stats ? 0 : wr_err_nomem(err);
 }
 
@@ -341,8 +362,11 @@ int wr_dataset_write(wr_dataset_written *out, wr_tables *t, wr_project *p, const
     wr_delta_file file;
     if (!dir) return wr_err_nomem(err);
     if (!wr_name_ok(wr_str_of(name))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", name);
-    wr_delta_commit c = {.mode = opt->mode, .operation = opt->operation ? opt->operation : "WRITE", .parameters = opt->parameters,
-                         .txn_app = opt->txn_app, .txn_version = opt->txn_version};
+    wr_delta_commit c = {.mode = opt->mode,
+                         .operation = opt->operation ? opt->operation : "WRITE",
+                         .parameters = opt->parameters,
+                         .txn_app = opt->txn_app,
+                         .txn_version = opt->txn_version};
     WR_TRY(newest(&c.based_on, p, name, dir, err));
     wr_delta_field *fields = NULL;
     WR_TRY(schema_of(&fields, &c.nfields, a, t, sql, err));
@@ -366,7 +390,11 @@ int wr_dataset_restore(wr_dataset_written *out, wr_project *p, const char *name,
     wr_delta_snapshot now, then;
     if (!dir) return wr_err_nomem(err);
     WR_TRY(wr_dataset_read(&now, p, name, err));
-    wr_delta_commit c = {.mode = WR_DELTA_OVERWRITE, .operation = "RESTORE", .based_on = now.version, .fields = now.fields, .nfields = now.nfields};
+    wr_delta_commit c = {.mode = WR_DELTA_OVERWRITE,
+                         .operation = "RESTORE",
+                         .based_on = now.version,
+                         .fields = now.fields,
+                         .nfields = now.nfields};
     c.parameters = wr_arena_printf(a, "{\"version\":%lld}", (long long)version);
     int rc = version < 0 ? 0 : wr_delta_read(&then, dir, version, err);
     if (rc == 0) {

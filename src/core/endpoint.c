@@ -7,7 +7,8 @@ static const char *const keys[] = {"model", "threshold", NULL};
 static int read_endpoint(wr_endpoint *out, const wr_yaml *name, const wr_yaml *e, wr_err *err)
 {
     wr_str model;
-    if (!wr_name_ok(name->text)) return wr_yaml_error(name, WEIR_EINVAL, err, "\"%s\" is not an endpoint name", name->text.p);
+    if (!wr_name_ok(name->text))
+        return wr_yaml_error(name, WEIR_EINVAL, err, "\"%s\" is not an endpoint name", name->text.p);
     WR_TRY(wr_yaml_known(e, "endpoint", keys, err));
     WR_TRY(wr_yaml_get_str(&model, e, "model", "", err));
     WR_TRY(wr_yaml_get_f64(&out->threshold, e, "threshold", 0.5, err));

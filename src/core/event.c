@@ -5,7 +5,10 @@
 #include "base/clock.h"
 #include "base/vec.h"
 
-typedef struct { const char *kind, *subject, *payload; int64_t id; } add_arg;
+typedef struct {
+    const char *kind, *subject, *payload;
+    int64_t id;
+} add_arg;
 
 static int add_fn(wr_db *db, void *arg, wr_err *err)
 {
@@ -32,20 +35,24 @@ int wr_event_add(wr_project *p, const char *kind, const char *subject, const cha
     return 0;
 }
 
-int wr_event_list(wr_event **out, size_t *n, wr_arena *a, wr_project *p, int64_t after, const char *kind, size_t limit, wr_err *err)
+int wr_event_list(wr_event **out, size_t *n, wr_arena *a, wr_project *p, int64_t after, const char *kind, size_t limit,
+                  wr_err *err)
 {
     wr_db *db;
     wr_stmt *s;
     int rc;
     WR_VEC(wr_event) rows = {0};
     WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s, "SELECT id, time_us, kind, subject, payload FROM events WHERE id > ? AND (?2 IS NULL OR kind = ?2) ORDER BY id LIMIT ?3", err));
+    WR_TRY(wr_db_prepare(db, &s,
+                         "SELECT id, time_us, kind, subject, payload FROM events WHERE id > ? AND (?2 IS NULL OR kind "
+                         "= ?2) ORDER BY id LIMIT ?3",
+                         err));
     wr_bind_i64(s, 1, after);
     wr_bind_cstr(s, 2, kind);
     wr_bind_i64(s, 3, limit ? (int64_t)limit : -1);
     while ((rc = wr_step(s, err)) > 0) {
-        wr_event e = {wr_stmt_i64(s, 0), wr_stmt_i64(s, 1), wr_arena_str(a, wr_stmt_str(s, 2)).p, wr_arena_str(a, wr_stmt_str(s, 3)).p,
-                      wr_arena_str(a, wr_stmt_str(s, 4)).p};
+        wr_event e = {wr_stmt_i64(s, 0), wr_stmt_i64(s, 1), wr_arena_str(a, wr_stmt_str(s, 2)).p,
+                      wr_arena_str(a, wr_stmt_str(s, 3)).p, wr_arena_str(a, wr_stmt_str(s, 4)).p};
         if (wr_vec_push(&rows, e) < 0) rc = wr_err_nomem(err);
         if (rc < 0) break;
     }
@@ -70,13 +77,19 @@ int wr_event_acked(int64_t *out, wr_project *p, const char *consumer, wr_err *er
     return rc < 0 ? rc : 0;
 }
 
-typedef struct { const char *consumer; int64_t id; } ack_arg;
+typedef struct {
+    const char *consumer;
+    int64_t id;
+} ack_arg;
 
 static int ack_fn(wr_db *db, void *arg, wr_err *err)
 {
     ack_arg *a = arg;
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO event_acks (consumer, id) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET id = max(id, excluded.id)", err));
+    WR_TRY(wr_db_prepare(db, &s,
+                         "INSERT INTO event_acks (consumer, id) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET id "
+                         "= max(id, excluded.id)",
+                         err));
     wr_bind_cstr(s, 1, a->consumer);
     wr_bind_i64(s, 2, a->id);
     int rc = wr_step(s, err);

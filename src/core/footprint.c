@@ -6,22 +6,49 @@
 
 #include "base/vec.h"
 
-#define COLUMNS \
-    "t0_us, t1_us, stage, activity, run, subject, wall_s, cpu_s, max_rss, read_bytes, write_bytes, units, unit, energy_j, active_j, idle_j, " \
-    "gpu_j, rel_uncertainty, tier, source, intensity, intensity_year, region, intensity_source, gco2e, gco2e_lo, gco2e_hi"
+#define COLUMNS                                                                                                        \
+    "t0_us, t1_us, stage, activity, run, subject, wall_s, cpu_s, max_rss, read_bytes, write_bytes, units, unit, "      \
+    "energy_j, active_j, idle_j, "                                                                                     \
+    "gpu_j, rel_uncertainty, tier, source, intensity, intensity_year, region, intensity_source, gco2e, gco2e_lo, "     \
+    "gco2e_hi"
 enum { NCOLUMNS = 27 };
 
 /* One list of places for both directions: a row is read as it was written. */
-typedef struct { int64_t *i; double *d; const char **s; } place;
+typedef struct {
+    int64_t *i;
+    double *d;
+    const char **s;
+} place;
 
 static void places(place out[NCOLUMNS], wr_footprint *f, int64_t *year, const char **tier, const char **source)
 {
-    const place all[NCOLUMNS] = {
-        {.i = &f->t0_us}, {.i = &f->t1_us}, {.s = &f->stage}, {.s = &f->activity}, {.s = &f->run_id}, {.s = &f->subject},
-        {.d = &f->wall_s}, {.d = &f->cpu_s}, {.d = &f->max_rss}, {.d = &f->read_bytes}, {.d = &f->write_bytes}, {.d = &f->units},
-        {.s = &f->unit}, {.d = &f->energy.energy_j}, {.d = &f->energy.active_j}, {.d = &f->energy.idle_j}, {.d = &f->energy.gpu_j},
-        {.d = &f->energy.rel_uncertainty}, {.s = tier}, {.s = source}, {.d = &f->intensity}, {.i = year}, {.s = &f->region},
-        {.s = &f->intensity_source}, {.d = &f->gco2e}, {.d = &f->gco2e_lo}, {.d = &f->gco2e_hi}};
+    const place all[NCOLUMNS] = {{.i = &f->t0_us},
+                                 {.i = &f->t1_us},
+                                 {.s = &f->stage},
+                                 {.s = &f->activity},
+                                 {.s = &f->run_id},
+                                 {.s = &f->subject},
+                                 {.d = &f->wall_s},
+                                 {.d = &f->cpu_s},
+                                 {.d = &f->max_rss},
+                                 {.d = &f->read_bytes},
+                                 {.d = &f->write_bytes},
+                                 {.d = &f->units},
+                                 {.s = &f->unit},
+                                 {.d = &f->energy.energy_j},
+                                 {.d = &f->energy.active_j},
+                                 {.d = &f->energy.idle_j},
+                                 {.d = &f->energy.gpu_j},
+                                 {.d = &f->energy.rel_uncertainty},
+                                 {.s = tier},
+                                 {.s = source},
+                                 {.d = &f->intensity},
+                                 {.i = year},
+                                 {.s = &f->region},
+                                 {.s = &f->intensity_source},
+                                 {.d = &f->gco2e},
+                                 {.d = &f->gco2e_lo},
+                                 {.d = &f->gco2e_hi}};
     memcpy(out, all, sizeof all);
 }
 
@@ -34,7 +61,9 @@ static int add_fn(wr_db *db, void *arg, wr_err *err)
     const char *tier = tier_text, *source = f->energy.source;
     wr_stmt *s;
     places(at, f, &year, &tier, &source);
-    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO footprints (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", err));
+    WR_TRY(wr_db_prepare(
+        db, &s, "INSERT INTO footprints (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        err));
     for (int i = 0; i < NCOLUMNS; i++) {
         if (at[i].i) wr_bind_i64(s, i + 1, *at[i].i);
         else if (at[i].d) wr_bind_f64(s, i + 1, *at[i].d);

@@ -25,10 +25,11 @@ static int64_t find_id(wr_db *db, const wr_node *n, wr_err *err)
 static int64_t store_node(wr_db *db, const wr_node *n, wr_err *err)
 {
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s,
-                         "INSERT INTO nodes (kind, name, hash, version, detail, created_us) VALUES (?, ?, ?, ?, ?, ?)"
-                         " ON CONFLICT (kind, name, hash, version) DO UPDATE SET detail = coalesce(excluded.detail, detail)",
-                         err));
+    WR_TRY(wr_db_prepare(
+        db, &s,
+        "INSERT INTO nodes (kind, name, hash, version, detail, created_us) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (kind, name, hash, version) DO UPDATE SET detail = coalesce(excluded.detail, detail)",
+        err));
     wr_bind_cstr(s, 1, n->kind);
     wr_bind_cstr(s, 2, n->name);
     wr_bind_cstr(s, 3, n->hash ? n->hash : "");
@@ -40,7 +41,10 @@ static int64_t store_node(wr_db *db, const wr_node *n, wr_err *err)
     return rc < 0 ? rc : find_id(db, n, err);
 }
 
-typedef struct { const wr_node *child, *parent; const char *run; } add_arg;
+typedef struct {
+    const wr_node *child, *parent;
+    const char *run;
+} add_arg;
 
 static int add_fn(wr_db *db, void *arg, wr_err *err)
 {
@@ -82,17 +86,19 @@ static wr_node read_node(wr_arena *a, wr_stmt *s)
                      .created_us = wr_stmt_i64(s, 6)};
 }
 
-int wr_lineage_find(wr_node *out, wr_arena *a, wr_project *p, const char *kind, const char *name, int64_t version, const char *hash,
-                    wr_err *err)
+int wr_lineage_find(wr_node *out, wr_arena *a, wr_project *p, const char *kind, const char *name, int64_t version,
+                    const char *hash, wr_err *err)
 {
     wr_db *db;
     wr_stmt *s;
-    if (!name && (!hash || strlen(hash) < 6)) return wr_err_set(err, WEIR_EINVAL, "a hash prefix needs at least 6 digits");
+    if (!name && (!hash || strlen(hash) < 6))
+        return wr_err_set(err, WEIR_EINVAL, "a hash prefix needs at least 6 digits");
     WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s,
-                         "SELECT " NODE_COLUMNS " FROM nodes WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR name = ?2)"
-                         " AND (?3 < 0 OR version = ?3) AND (?4 IS NULL OR substr(hash, 1, length(?4)) = ?4) ORDER BY id DESC LIMIT 1",
-                         err));
+    WR_TRY(wr_db_prepare(
+        db, &s,
+        "SELECT " NODE_COLUMNS " FROM nodes WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR name = ?2)"
+        " AND (?3 < 0 OR version = ?3) AND (?4 IS NULL OR substr(hash, 1, length(?4)) = ?4) ORDER BY id DESC LIMIT 1",
+        err));
     wr_bind_cstr(s, 1, kind);
     wr_bind_cstr(s, 2, name);
     wr_bind_i64(s, 3, version);
@@ -100,7 +106,9 @@ int wr_lineage_find(wr_node *out, wr_arena *a, wr_project *p, const char *kind, 
     int rc = wr_step(s, err);
     if (rc > 0) *out = read_node(a, s);
     wr_stmt_done(s);
-    if (rc == 0) return wr_err_set(err, WEIR_ENOTFOUND, "nothing is known of %s \"%s\"", kind ? kind : "object", name ? name : hash);
+    if (rc == 0)
+        return wr_err_set(err, WEIR_ENOTFOUND, "nothing is known of %s \"%s\"", kind ? kind : "object",
+                          name ? name : hash);
     return rc < 0 ? rc : 0;
 }
 
@@ -118,14 +126,17 @@ static int expand(step_vec *v, size_t i, wr_arena *a, wr_db *db, wr_lineage_dir 
 {
     wr_stmt *s;
     const char *sql = dir == WR_LINEAGE_PARENTS
-                          ? "SELECT " NODE_COLUMNS ", run FROM edges JOIN nodes ON nodes.id = parent WHERE child = ? ORDER BY nodes.id"
-                          : "SELECT " NODE_COLUMNS ", run FROM edges JOIN nodes ON nodes.id = child WHERE parent = ? ORDER BY nodes.id";
+                          ? "SELECT " NODE_COLUMNS
+                            ", run FROM edges JOIN nodes ON nodes.id = parent WHERE child = ? ORDER BY nodes.id"
+                          : "SELECT " NODE_COLUMNS
+                            ", run FROM edges JOIN nodes ON nodes.id = child WHERE parent = ? ORDER BY nodes.id";
     WR_TRY(wr_db_prepare(db, &s, sql, err));
     wr_bind_i64(s, 1, v->at[i].node.id);
     int rc;
     while ((rc = wr_step(s, err)) > 0) {
         if (seen(v, wr_stmt_i64(s, 0))) continue;
-        wr_lineage_step step = {read_node(a, s), v->at[i].depth + 1, v->at[i].node.id, wr_arena_str(a, wr_stmt_str(s, 7)).p};
+        wr_lineage_step step = {read_node(a, s), v->at[i].depth + 1, v->at[i].node.id,
+                                wr_arena_str(a, wr_stmt_str(s, 7)).p};
         if (v->n >= MAX_STEPS) rc = wr_err_set(err, WEIR_ELIMIT, "the lineage has more than %d nodes", MAX_STEPS);
         else if (wr_vec_push(v, step) < 0) rc = wr_err_nomem(err);
         if (rc < 0) break;
@@ -148,7 +159,8 @@ static int start_step(step_vec *v, wr_arena *a, wr_db *db, int64_t id, wr_err *e
     return rc == 0 ? wr_err_set(err, WEIR_ENOTFOUND, "no lineage node %lld", (long long)id) : rc;
 }
 
-int wr_lineage_walk(wr_lineage_step **out, size_t *n, wr_arena *a, wr_project *p, int64_t id, wr_lineage_dir dir, wr_err *err)
+int wr_lineage_walk(wr_lineage_step **out, size_t *n, wr_arena *a, wr_project *p, int64_t id, wr_lineage_dir dir,
+                    wr_err *err)
 {
     wr_db *db;
     step_vec v = {0};

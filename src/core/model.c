@@ -3,10 +3,13 @@
 #include "core/model.h"
 
 #include "base/clock.h"
-#include "base/vec.h"
 #include "base/num.h"
+#include "base/vec.h"
 
-typedef struct { const char *name, *package, *run, *alias; int64_t version; } change;
+typedef struct {
+    const char *name, *package, *run, *alias;
+    int64_t version;
+} change;
 
 static int propose_fn(wr_db *db, void *arg, wr_err *err)
 {
@@ -47,10 +50,11 @@ static int scalar(int64_t *out, wr_db *db, const char *sql, const char *one, con
 static int alias_row(wr_db *db, const change *c, wr_err *err)
 {
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s,
-                         "INSERT INTO model_aliases (model, alias, version, moved_us) VALUES (?, ?, ?, ?)"
-                         " ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version, moved_us = excluded.moved_us",
-                         err));
+    WR_TRY(wr_db_prepare(
+        db, &s,
+        "INSERT INTO model_aliases (model, alias, version, moved_us) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version, moved_us = excluded.moved_us",
+        err));
     wr_bind_cstr(s, 1, c->name);
     wr_bind_cstr(s, 2, c->alias);
     wr_bind_i64(s, 3, c->version);
@@ -63,11 +67,15 @@ static int alias_row(wr_db *db, const change *c, wr_err *err)
 static int register_fn(wr_db *db, void *arg, wr_err *err)
 {
     change *c = arg;
-    WR_TRY(scalar(&c->version, db, "SELECT version FROM model_versions WHERE model = ? AND package = ?", c->name, c->package, 0, err));
+    WR_TRY(scalar(&c->version, db, "SELECT version FROM model_versions WHERE model = ? AND package = ?", c->name,
+                  c->package, 0, err));
     if (!c->version) {
         wr_stmt *s;
-        WR_TRY(scalar(&c->version, db, "SELECT coalesce(max(version), 0) + 1 FROM model_versions WHERE model = ?", c->name, NULL, 1, err));
-        WR_TRY(wr_db_prepare(db, &s, "INSERT INTO model_versions (model, version, package, run, created_us) VALUES (?, ?, ?, ?, ?)", err));
+        WR_TRY(scalar(&c->version, db, "SELECT coalesce(max(version), 0) + 1 FROM model_versions WHERE model = ?",
+                      c->name, NULL, 1, err));
+        WR_TRY(wr_db_prepare(
+            db, &s, "INSERT INTO model_versions (model, version, package, run, created_us) VALUES (?, ?, ?, ?, ?)",
+            err));
         wr_bind_cstr(s, 1, c->name);
         wr_bind_i64(s, 2, c->version);
         wr_bind_cstr(s, 3, c->package);
@@ -80,8 +88,8 @@ static int register_fn(wr_db *db, void *arg, wr_err *err)
     return c->alias ? alias_row(db, c, err) : 0;
 }
 
-int wr_model_register(int64_t *version, wr_project *p, const char *name, const char *package, const char *run_id, const char *alias,
-                      wr_err *err)
+int wr_model_register(int64_t *version, wr_project *p, const char *name, const char *package, const char *run_id,
+                      const char *alias, wr_err *err)
 {
     wr_db *db;
     change c = {name, package, run_id, alias, 0};
@@ -92,8 +100,8 @@ int wr_model_register(int64_t *version, wr_project *p, const char *name, const c
     return 0;
 }
 
-#define VERSION_COLUMNS \
-    "v.model, v.version, v.package, v.run, (SELECT group_concat(alias) FROM (SELECT alias FROM model_aliases a " \
+#define VERSION_COLUMNS                                                                                                \
+    "v.model, v.version, v.package, v.run, (SELECT group_concat(alias) FROM (SELECT alias FROM model_aliases a "       \
     "WHERE a.model = v.model AND a.version = v.version ORDER BY alias)), v.created_us FROM model_versions v "
 
 static wr_model_version read_version(wr_arena *a, wr_stmt *s)
@@ -113,7 +121,8 @@ int wr_model_versions(wr_model_version **out, size_t *n, wr_arena *a, wr_project
     int rc;
     WR_VEC(wr_model_version) rows = {0};
     WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s, "SELECT " VERSION_COLUMNS "WHERE ?1 IS NULL OR v.model = ?1 ORDER BY v.model, v.version", err));
+    WR_TRY(wr_db_prepare(
+        db, &s, "SELECT " VERSION_COLUMNS "WHERE ?1 IS NULL OR v.model = ?1 ORDER BY v.model, v.version", err));
     wr_bind_cstr(s, 1, name);
     while ((rc = wr_step(s, err)) > 0)
         if (wr_vec_push(&rows, read_version(a, s)) < 0) {
@@ -141,13 +150,17 @@ static int not_found(wr_project *p, wr_str name, wr_str what, wr_err *err)
     char *mine = wr_arena_printf(a, "%s", "");
     for (size_t i = 0; names && mine && i < n; i++) {
         names[i] = v[i].name;
-        if (wr_str_is(name, v[i].name)) mine = wr_arena_printf(a, "%s %lld%s%s", mine, (long long)v[i].version, v[i].aliases[0] ? "=" : "", v[i].aliases);
+        if (wr_str_is(name, v[i].name))
+            mine = wr_arena_printf(a, "%s %lld%s%s", mine, (long long)v[i].version, v[i].aliases[0] ? "=" : "",
+                                   v[i].aliases);
     }
     if (!names || !mine) return wr_err_nomem(err);
     if (mine[0]) return wr_err_hint(err, WEIR_ENOTFOUND, "registered versions:%s", mine);
     int near = wr_str_nearest(name, names, n);
     if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
-    return wr_err_hint(err, WEIR_ENOTFOUND, "weir model train makes one, weir model register gives it a version, weir model list shows them");
+    return wr_err_hint(
+        err, WEIR_ENOTFOUND,
+        "weir model train makes one, weir model register gives it a version, weir model list shows them");
 }
 
 /* The statement that resolves a reference: candidate, number or alias. */
@@ -155,12 +168,19 @@ static int prepare_find(wr_stmt **s, wr_db *db, wr_str name, wr_str what, wr_err
 {
     int64_t version;
     if (!what.p) {
-        WR_TRY(wr_db_prepare(db, s, "SELECT model, 0, package, run, '', created_us FROM packages WHERE model = ? ORDER BY id DESC LIMIT 1", err));
+        WR_TRY(wr_db_prepare(
+            db, s,
+            "SELECT model, 0, package, run, '', created_us FROM packages WHERE model = ? ORDER BY id DESC LIMIT 1",
+            err));
     } else if (wr_num_i64(&version, what, NULL) == 0) {
         WR_TRY(wr_db_prepare(db, s, "SELECT " VERSION_COLUMNS "WHERE v.model = ? AND v.version = ?", err));
         wr_bind_i64(*s, 2, version);
     } else {
-        WR_TRY(wr_db_prepare(db, s, "SELECT " VERSION_COLUMNS "JOIN model_aliases x ON x.model = v.model AND x.version = v.version WHERE v.model = ? AND x.alias = ?", err));
+        WR_TRY(wr_db_prepare(
+            db, s,
+            "SELECT " VERSION_COLUMNS
+            "JOIN model_aliases x ON x.model = v.model AND x.version = v.version WHERE v.model = ? AND x.alias = ?",
+            err));
         wr_bind_str(*s, 2, what);
     }
     wr_bind_str(*s, 1, name);
@@ -201,7 +221,9 @@ int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t v
 
 int wr_model_node(wr_node *out, wr_arena *a, const wr_model_version *v)
 {
-    *out = (wr_node){.kind = v->version ? "model" : "package", .name = wr_arena_strdup(a, v->name), .hash = wr_arena_strdup(a, v->package),
+    *out = (wr_node){.kind = v->version ? "model" : "package",
+                     .name = wr_arena_strdup(a, v->name),
+                     .hash = wr_arena_strdup(a, v->package),
                      .version = v->version ? v->version : -1};
     return out->name && out->hash ? 0 : WEIR_ENOMEM;
 }

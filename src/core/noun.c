@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* noun.c - identity and return of what stages read and write. Kept files are found again through .weir/kept/<identity>. */
+/* noun.c - identity and return of what stages read and write. Kept files are found again through .weir/kept/<identity>.
+ */
 #include "core/noun.h"
 
 #include <stdio.h>
@@ -73,11 +74,16 @@ int wr_noun_hash(char out[WR_SHA256_HEX], int64_t *version, wr_project *p, const
     if (version) *version = -1;
     WR_TRY(wr_noun_parse(&kind, &name, ref, err));
     switch (kind) {
-    case WR_NOUN_DATA: return wr_dataset_hash(out, version, p, name, err);
-    case WR_NOUN_MODEL: return candidate(out, a, p, name, err);
-    case WR_NOUN_FEATURE: WR_TRY(wr_noun_online_path(&path, p, name, err)); break;
+    case WR_NOUN_DATA:
+        return wr_dataset_hash(out, version, p, name, err);
+    case WR_NOUN_MODEL:
+        return candidate(out, a, p, name, err);
+    case WR_NOUN_FEATURE:
+        WR_TRY(wr_noun_online_path(&path, p, name, err));
+        break;
     case WR_NOUN_PATH:
-    default: path = wr_path_join(a, wr_project_root(p), name);
+    default:
+        path = wr_path_join(a, wr_project_root(p), name);
     }
     return path ? path_hash(out, path, err) : wr_err_nomem(err);
 }
@@ -105,7 +111,8 @@ static int restore_file(wr_project *p, const char *path, const char *hash, wr_ar
     WR_AUTOBUF wr_buf id;
     wr_buf_init(&id, 256);
     WR_TRY(kept_path(&kept, a, p, hash, err));
-    if (!wr_file_exists(kept)) return wr_err_set(err, WEIR_ENOTFOUND, "\"%s\" with content %.12s was not kept", path, hash);
+    if (!wr_file_exists(kept))
+        return wr_err_set(err, WEIR_ENOTFOUND, "\"%s\" with content %.12s was not kept", path, hash);
     WR_TRY(wr_file_read(&id, kept, 256, err));
     WR_TRY(wr_project_objects(&o, p, err));
     if (!wr_str_starts(wr_buf_view(&id), "tree ")) return wr_objects_checkout_file(o, wr_buf_cstr(&id), path, err);

@@ -18,7 +18,8 @@ struct wr_project {
     wr_objects *objects;
 };
 
-static const char *const config_keys[] = {"stages", "vars", "params", "metrics", "plots", "triggers", "endpoints", "monitors", "carbon", NULL};
+static const char *const config_keys[] = {"stages",   "vars",      "params",   "metrics", "plots",
+                                          "triggers", "endpoints", "monitors", "carbon",  NULL};
 
 static const char config_template[] =
     "# A Weir project. Stages are commands with declared inputs and outputs; `weir run` runs what is out of date.\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run.c - a run is collected in memory and written in one transaction at its end; only its start is written at once, so that a
- * run that was killed stays visible as "running". */
+/* run.c - a run is collected in memory and written in one transaction at its end; only its start is written at once, so
+ * that a run that was killed stays visible as "running". */
 #include "core/run.h"
 
 #include <stdio.h>
@@ -8,12 +8,15 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
-#include "base/vec.h"
 #include "base/os.h"
+#include "base/vec.h"
 #include "io/file.h"
 #include "io/proc.h"
 
-typedef struct { const char *key, *text; double number; } item;
+typedef struct {
+    const char *key, *text;
+    double number;
+} item;
 
 struct wr_run {
     wr_arena *arena;
@@ -80,13 +83,19 @@ const char *wr_run_code_version(wr_project *p)
 
 /* ---- start ---- */
 
-typedef struct { const char *id, *kind, *name, *command, *code; int64_t at_us; } start_arg;
+typedef struct {
+    const char *id, *kind, *name, *command, *code;
+    int64_t at_us;
+} start_arg;
 
 static int start_fn(wr_db *db, void *arg, wr_err *err)
 {
     start_arg *a = arg;
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO runs (id, kind, name, command, status, code, host, started_us) VALUES (?, ?, ?, ?, 'running', ?, ?, ?)", err));
+    WR_TRY(wr_db_prepare(db, &s,
+                         "INSERT INTO runs (id, kind, name, command, status, code, host, started_us) VALUES (?, ?, ?, "
+                         "?, 'running', ?, ?, ?)",
+                         err));
     wr_bind_cstr(s, 1, a->id);
     wr_bind_cstr(s, 2, a->kind);
     wr_bind_cstr(s, 3, a->name);
@@ -111,7 +120,8 @@ static void new_id(char out[33])
     out[32] = 0;
 }
 
-static int write_start(wr_project *p, const char *id, const char *kind, const char *name, const char *command, wr_err *err)
+static int write_start(wr_project *p, const char *id, const char *kind, const char *name, const char *command,
+                       wr_err *err)
 {
     wr_db *db;
     start_arg a = {id, kind, name ? name : "", command ? command : "", wr_run_code_version(p), wr_clock_wall_us()};
@@ -231,8 +241,14 @@ static int write_status(wr_db *db, const char *id, const char *status, const cha
 static int end_fn(wr_db *db, void *arg, wr_err *err)
 {
     wr_run *r = arg;
-    WR_TRY(write_items(db, r, r->params.at, r->params.n, "INSERT INTO run_params (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", err));
-    WR_TRY(write_items(db, r, r->metrics.at, r->metrics.n, "INSERT INTO run_metrics (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", err));
+    WR_TRY(write_items(
+        db, r, r->params.at, r->params.n,
+        "INSERT INTO run_params (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        err));
+    WR_TRY(write_items(
+        db, r, r->metrics.at, r->metrics.n,
+        "INSERT INTO run_metrics (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        err));
     if (r->joined) return 0; /* the runner writes the status */
     return write_status(db, r->id, r->rc == 0 ? "finished" : r->rc == WEIR_ENO ? "refused" : "failed", r->error, err);
 }
@@ -255,8 +271,14 @@ static int write_footprint(wr_run *r, wr_err *err)
 {
     struct rusage use;
     wr_meter_mark now;
-    wr_footprint f = {.t0_us = r->t0_us, .t1_us = wr_clock_wall_us(), .stage = r->kind, .activity = r->activity, .run_id = r->id,
-                      .subject = r->name, .units = r->units, .unit = r->unit ? r->unit : ""};
+    wr_footprint f = {.t0_us = r->t0_us,
+                      .t1_us = wr_clock_wall_us(),
+                      .stage = r->kind,
+                      .activity = r->activity,
+                      .run_id = r->id,
+                      .subject = r->name,
+                      .units = r->units,
+                      .unit = r->unit ? r->unit : ""};
     getrusage(RUSAGE_SELF, &use);
     wr_meter_read(r->meter, &now);
     f.wall_s = (double)(wr_clock_mono_ns() - r->t0_ns) / 1e9;
@@ -300,7 +322,10 @@ int wr_run_open_stage(char id[33], wr_project *p, const char *stage, const char 
     return write_start(p, id, "stage", stage, command, err);
 }
 
-typedef struct { const char *id; const wr_run_usage *use; } close_arg;
+typedef struct {
+    const char *id;
+    const wr_run_usage *use;
+} close_arg;
 
 static int close_fn(wr_db *db, void *arg, wr_err *err)
 {
@@ -315,9 +340,20 @@ int wr_run_close_stage(wr_project *p, const char *id, const char *stage, const w
 {
     wr_db *db;
     close_arg a = {id, use};
-    wr_footprint f = {.t0_us = use->t0_us, .t1_us = use->t1_us, .stage = stage, .activity = "other", .run_id = id, .subject = "", .unit = "run",
-                      .units = 1, .wall_s = use->wall_s, .cpu_s = use->cpu_s, .max_rss = use->max_rss, .read_bytes = use->read_bytes,
-                      .write_bytes = use->write_bytes, .energy = use->energy};
+    wr_footprint f = {.t0_us = use->t0_us,
+                      .t1_us = use->t1_us,
+                      .stage = stage,
+                      .activity = "other",
+                      .run_id = id,
+                      .subject = "",
+                      .unit = "run",
+                      .units = 1,
+                      .wall_s = use->wall_s,
+                      .cpu_s = use->cpu_s,
+                      .max_rss = use->max_rss,
+                      .read_bytes = use->read_bytes,
+                      .write_bytes = use->write_bytes,
+                      .energy = use->energy};
     WR_TRY(wr_project_db(&db, p, err));
     WR_TRY(wr_db_write(db, close_fn, &a, err));
     return wr_footprint_add(p, &f, err);
@@ -375,7 +411,8 @@ int wr_run_get(wr_run_row *out, wr_arena *a, wr_project *p, const char *id, wr_e
     return rc < 0 ? rc : 0;
 }
 
-static int read_items(wr_run_item **out, size_t *n, wr_arena *a, wr_project *p, const char *id, const char *sql, wr_err *err)
+static int read_items(wr_run_item **out, size_t *n, wr_arena *a, wr_project *p, const char *id, const char *sql,
+                      wr_err *err)
 {
     wr_db *db;
     wr_stmt *s;
@@ -385,7 +422,8 @@ static int read_items(wr_run_item **out, size_t *n, wr_arena *a, wr_project *p, 
     WR_TRY(wr_db_prepare(db, &s, sql, err));
     wr_bind_cstr(s, 1, id);
     while ((rc = wr_step(s, err)) > 0) {
-        wr_run_item i = {(char *)wr_arena_str(a, wr_stmt_str(s, 0)).p, (char *)wr_arena_str(a, wr_stmt_str(s, 1)).p, wr_stmt_f64(s, 1)};
+        wr_run_item i = {(char *)wr_arena_str(a, wr_stmt_str(s, 0)).p, (char *)wr_arena_str(a, wr_stmt_str(s, 1)).p,
+                         wr_stmt_f64(s, 1)};
         if (wr_vec_push(&rows, i) < 0) {
             rc = wr_err_nomem(err);
             break;

@@ -42,7 +42,8 @@ static void from(wr_buf *b, const char *source, const char *where, const char *o
     wr_buf_printf(b, " ORDER BY %s", order);
 }
 
-int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, const wr_view_rows_opt *opt, wr_run *run, wr_err *err)
+int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, const wr_view_rows_opt *opt,
+                 wr_run *run, wr_err *err)
 {
     WR_AUTOBUF wr_buf b, time;
     wr_buf_init(&b, 0);
@@ -72,7 +73,8 @@ int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, 
     return rc < 0 ? wr_err_wrap(err, rc, "rows of view \"%s\"", v->name) : 0;
 }
 
-int wr_view_events(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, const char *where, wr_run *run, wr_err *err)
+int wr_view_events(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, const char *where, wr_run *run,
+                   wr_err *err)
 {
     WR_AUTOBUF wr_buf b;
     wr_buf_init(&b, 0);
@@ -88,4 +90,7 @@ int wr_view_events(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t
     return rc < 0 ? wr_err_wrap(err, rc, "events of view \"%s\"", v->name) : 0;
 }
 
-wr_node wr_view_node(const wr_view *v) { return (wr_node){.kind = "view", .name = v->name, .hash = v->hash, .version = -1}; }
+wr_node wr_view_node(const wr_view *v)
+{
+    return (wr_node){.kind = "view", .name = v->name, .hash = v->hash, .version = -1};
+}

@@ -4,18 +4,9 @@
 #include "main/lists.h"
 
 const wr_cmd *const wr_commands[] = {
-    &wr_cmd_init,
-    &wr_cmd_data_ingest,
-    &wr_cmd_feature_build,
-    &wr_cmd_feature_materialize,
-    &wr_cmd_model_train,
-    &wr_cmd_model_evaluate,
-    &wr_cmd_model_register,
-    &wr_cmd_model_promote,
-    &wr_cmd_model_list,
-    &wr_cmd_model_show,
-    &wr_cmd_help,
-    &wr_cmd_man,
+    &wr_cmd_init,        &wr_cmd_data_ingest,    &wr_cmd_feature_build,  &wr_cmd_feature_materialize,
+    &wr_cmd_model_train, &wr_cmd_model_evaluate, &wr_cmd_model_register, &wr_cmd_model_promote,
+    &wr_cmd_model_list,  &wr_cmd_model_show,     &wr_cmd_help,           &wr_cmd_man,
     &wr_cmd_completions,
 };
 const size_t wr_commands_count = sizeof wr_commands / sizeof *wr_commands;

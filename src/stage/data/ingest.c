@@ -14,7 +14,8 @@
 
 enum { MAX_FILES = 1000 };
 static const char *const formats[] = {"parquet", "csv", "json"};
-static const char *const extensions[][5] = {{".parquet", ".pq"}, {".csv", ".tsv", ".csv.gz"}, {".json", ".jsonl", ".ndjson", ".json.gz"}};
+static const char *const extensions[][5] = {
+    {".parquet", ".pq"}, {".csv", ".tsv", ".csv.gz"}, {".json", ".jsonl", ".ndjson", ".json.gz"}};
 
 typedef struct {
     const wr_ingest_opt *opt;
@@ -81,12 +82,16 @@ static int choose_format(job *j, wr_err *err)
     if (named && !j->format) {
         int near = wr_str_nearest(wr_str_of(named), formats, 3);
         wr_err_set(err, WEIR_EINVAL, "unknown format \"%s\"", named);
-        return near >= 0 ? wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", formats[near]) : wr_err_hint(err, WEIR_EINVAL, "parquet, csv or json");
+        return near >= 0 ? wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", formats[near])
+                         : wr_err_hint(err, WEIR_EINVAL, "parquet, csv or json");
     }
     for (size_t i = 0; !named && i < j->n; i++) {
         const char *f = format_of(j->path[i]);
         if (!f || (j->format && f != j->format)) {
-            wr_err_set(err, WEIR_EINVAL, f ? "\"%s\" has another format than the files before it" : "the format of \"%s\" cannot be told from its name", j->path[i]);
+            wr_err_set(err, WEIR_EINVAL,
+                       f ? "\"%s\" has another format than the files before it"
+                         : "the format of \"%s\" cannot be told from its name",
+                       j->path[i]);
             return wr_err_hint(err, WEIR_EINVAL, "say it: --format parquet, csv or json");
         }
         j->format = f;
@@ -163,7 +168,9 @@ static int write_version(wr_ingested *out, job *j, const char *params, wr_err *e
 {
     WR_AUTOBUF wr_buf sql;
     wr_tables *t;
-    wr_dataset_write_opt opt = {.mode = j->opt->append ? WR_DELTA_APPEND : WR_DELTA_OVERWRITE, .parameters = params, .run_id = wr_run_id(j->run)};
+    wr_dataset_write_opt opt = {.mode = j->opt->append ? WR_DELTA_APPEND : WR_DELTA_OVERWRITE,
+                                .parameters = params,
+                                .run_id = wr_run_id(j->run)};
     const char **extra = wr_arena_calloc(j->arena, j->n + 1, sizeof *extra);
     wr_buf_init(&sql, 0);
     if (!extra) return wr_err_nomem(err);
@@ -196,7 +203,8 @@ int wr_ingest(wr_ingested *out, wr_project *p, const wr_ingest_opt *opt, wr_run 
     job j = {.opt = opt, .project = p, .run = run, .arena = a};
     memset(out, 0, sizeof *out);
     if (!a) return wr_err_nomem(err);
-    if (!wr_name_ok(wr_str_of(opt->name))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", opt->name);
+    if (!wr_name_ok(wr_str_of(opt->name)))
+        return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", opt->name);
     j.path = wr_arena_calloc(a, MAX_FILES, sizeof *j.path);
     j.absolute = wr_arena_calloc(a, MAX_FILES, sizeof *j.absolute);
     j.hash = wr_arena_calloc(a, MAX_FILES, sizeof *j.hash);

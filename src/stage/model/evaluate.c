@@ -57,7 +57,10 @@ static int read_table(job *b, wr_evaluation *e, wr_err *err)
 {
     const wr_view *v = wr_package_get(b->own)->view;
     char *whole = wr_arena_printf(b->arena, "SELECT * FROM \"%s\"", v->name);
-    wr_model_table_opt opt = {.rows = b->opt->rows ? b->opt->rows : whole, .from_us = b->opt->from_us, .until_us = b->opt->until_us, .extra = extra_columns(b)};
+    wr_model_table_opt opt = {.rows = b->opt->rows ? b->opt->rows : whole,
+                              .from_us = b->opt->from_us,
+                              .until_us = b->opt->until_us,
+                              .extra = extra_columns(b)};
     wr_model_table all;
     if (!whole || !opt.extra) return wr_err_nomem(err);
     WR_TRY(wr_model_table_read(&all, b->project, v, &opt, b->run, err));
@@ -87,7 +90,8 @@ static int metrics(double *out, job *b, const double *p, wr_err *err)
 {
     size_t n;
     const wr_metric *m = wr_metrics(&n);
-    for (size_t k = 0; k < n && k < WR_EVALUATE_METRICS; k++) WR_TRY(m[k].compute(&out[k], b->y, p, b->n, b->opt->threshold, err));
+    for (size_t k = 0; k < n && k < WR_EVALUATE_METRICS; k++)
+        WR_TRY(m[k].compute(&out[k], b->y, p, b->n, b->opt->threshold, err));
     return 0;
 }
 
@@ -124,7 +128,10 @@ static int64_t slice_start(const char *unit, int64_t us)
     return wr_time_from_civil(c.year, c.month, 1);
 }
 
-typedef struct { int64_t key; uint32_t row; } keyed;
+typedef struct {
+    int64_t key;
+    uint32_t row;
+} keyed;
 
 static int by_key(const void *a, const void *b)
 {
@@ -178,13 +185,16 @@ static int slice(wr_slices *out, job *b, const char *by, wr_err *err)
     WR_AUTOFREE keyed *k = wr_alloc(b->n * sizeof *k);
     if (!k) return wr_err_nomem(err);
     for (size_t i = 0; i < b->n; i++) {
-        int64_t key = unit ? slice_start(by, b->table.time_us[i]) : c->type == WR_TEXT ? (int64_t)c->code[i] : (int64_t)wr_col_num(c, i);
+        int64_t key = unit                 ? slice_start(by, b->table.time_us[i])
+                      : c->type == WR_TEXT ? (int64_t)c->code[i]
+                                           : (int64_t)wr_col_num(c, i);
         k[i] = (keyed){!unit && wr_col_missing(c, i) ? -1 : key, (uint32_t)i};
     }
     qsort(k, b->n, sizeof *k, by_key);
     size_t groups = 1;
     for (size_t i = 1; i < b->n; i++) groups += k[i].key != k[i - 1].key;
-    if (groups > 10000) return wr_err_set(err, WEIR_ELIMIT, "column \"%s\" has %zu values, too many to slice by", by, groups);
+    if (groups > 10000)
+        return wr_err_set(err, WEIR_ELIMIT, "column \"%s\" has %zu values, too many to slice by", by, groups);
     *out = (wr_slices){by, wr_arena_calloc(b->arena, groups, sizeof *out->slices), 0};
     if (!out->slices) return wr_err_nomem(err);
     for (size_t i = 0, end; i < b->n; i = end) {
@@ -223,7 +233,8 @@ static int judge_gate(wr_evaluation *e, job *b, wr_err *err)
     e->gate = wr_arena_calloc(b->arena, g->n, sizeof *e->gate);
     if (!e->gate) return wr_err_nomem(err);
     for (; e->ngate < g->n; e->ngate++) {
-        wr_gate_judge(&e->gate[e->ngate], &g->rules[e->ngate], e->own.metric, e->has_against ? e->against.metric : NULL, e->baseline.metric);
+        wr_gate_judge(&e->gate[e->ngate], &g->rules[e->ngate], e->own.metric, e->has_against ? e->against.metric : NULL,
+                      e->baseline.metric);
         if (e->gate[e->ngate].state == WR_GATE_FAILED) e->passed = false;
     }
     return 0;
@@ -253,7 +264,8 @@ static int evaluate(wr_evaluation *e, job *b, wr_err *err)
     return judge_gate(e, b, err);
 }
 
-int wr_evaluate(wr_evaluation *out, wr_arena *a, wr_project *p, const wr_evaluate_opt *opt, wr_pool *pool, wr_run *run, wr_err *err)
+int wr_evaluate(wr_evaluation *out, wr_arena *a, wr_project *p, const wr_evaluate_opt *opt, wr_pool *pool, wr_run *run,
+                wr_err *err)
 {
     job b = {.opt = opt, .project = p, .arena = a, .pool = pool, .run = run};
     memset(out, 0, sizeof *out);

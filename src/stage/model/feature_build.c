@@ -65,7 +65,8 @@ static int add_row_columns(wr_frame *out, const wr_view *v, const wr_frame *rows
     return 0;
 }
 
-static int compute(wr_frame **out, wr_feature_built *b, wr_project *p, wr_tables *t, const wr_view *v, wr_pool *pool, wr_run *run, wr_err *err)
+static int compute(wr_frame **out, wr_feature_built *b, wr_project *p, wr_tables *t, const wr_view *v, wr_pool *pool,
+                   wr_run *run, wr_err *err)
 {
     WR_AUTOFRAME wr_frame *rows = NULL, *events = NULL;
     wr_view_rows_opt opt = {0};
@@ -81,7 +82,8 @@ static int compute(wr_frame **out, wr_feature_built *b, wr_project *p, wr_tables
     return 0;
 }
 
-static int write(wr_feature_built *b, wr_project *p, wr_tables *t, const wr_view *v, const wr_frame *f, wr_run *run, wr_err *err)
+static int write(wr_feature_built *b, wr_project *p, wr_tables *t, const wr_view *v, const wr_frame *f, wr_run *run,
+                 wr_err *err)
 {
     wr_dataset_write_opt opt = {.mode = WR_DELTA_OVERWRITE, .operation = "WRITE", .run_id = wr_run_id(run)};
     wr_delta_snapshot s;

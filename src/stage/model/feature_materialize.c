@@ -20,9 +20,11 @@ static int feed(wr_online *o, const wr_view *v, const wr_frame *events, wr_err *
 {
     wr_cell cells[64];
     wr_col *time, *cols[64];
-    if (v->nevent_columns > 64) return wr_err_set(err, WEIR_ELIMIT, "view \"%s\" has more than 64 event columns", v->name);
+    if (v->nevent_columns > 64)
+        return wr_err_set(err, WEIR_ELIMIT, "view \"%s\" has more than 64 event columns", v->name);
     WR_TRY(wr_frame_need(&time, events, "_time", WR_TS, err));
-    for (size_t j = 0; j < v->nevent_columns; j++) WR_TRY(wr_frame_need(&cols[j], events, v->event_columns[j], -1, err));
+    for (size_t j = 0; j < v->nevent_columns; j++)
+        WR_TRY(wr_frame_need(&cols[j], events, v->event_columns[j], -1, err));
     for (size_t i = 0; i < events->nrows; i++) {
         if (wr_col_missing(time, i)) continue;
         for (size_t j = 0; j < v->nevent_columns; j++) cells[j] = cell(cols[j], i);
@@ -47,7 +49,9 @@ static int read_events(wr_frame **out, wr_project *p, const wr_view *v, int64_t 
     wr_buf_init(&where, 0);
     wr_time_format(lo, until_us - longest_window(v) - 3600 * WR_US);
     wr_time_format(hi, until_us);
-    wr_buf_printf(&where, "CAST((%s) AS TIMESTAMP) > TIMESTAMP '%.19s' AND CAST((%s) AS TIMESTAMP) <= TIMESTAMP '%.19s'", v->event_time, lo, v->event_time, hi);
+    wr_buf_printf(&where,
+                  "CAST((%s) AS TIMESTAMP) > TIMESTAMP '%.19s' AND CAST((%s) AS TIMESTAMP) <= TIMESTAMP '%.19s'",
+                  v->event_time, lo, v->event_time, hi);
     if (where.failed) return wr_err_nomem(err);
     WR_TRY(wr_project_tables(&t, p, NULL, err));
     int rc = wr_view_events(out, v, p, t, wr_buf_cstr(&where), run, err);
@@ -55,7 +59,8 @@ static int read_events(wr_frame **out, wr_project *p, const wr_view *v, int64_t 
     return rc;
 }
 
-int wr_feature_materialize(wr_feature_snapshot *out, wr_project *p, const wr_view *v, int64_t until_us, wr_run *run, wr_err *err)
+int wr_feature_materialize(wr_feature_snapshot *out, wr_project *p, const wr_view *v, int64_t until_us, wr_run *run,
+                           wr_err *err)
 {
     WR_AUTOFRAME wr_frame *events = NULL;
     WR_AUTOBUF wr_buf bytes;

@@ -25,24 +25,28 @@ static int find_metric(wr_gate_rule *out, const wr_yaml *y, wr_err *err)
     }
     if (out->metric) return 0;
     const wr_yaml *at = wr_yaml_get(y, "metric");
-    wr_yaml_error(at ? at : y, WEIR_EINVAL, err, name.n ? "unknown metric \"%.*s\"" : "the rule names no metric%.*s", WR_STR_FMT(name));
+    wr_yaml_error(at ? at : y, WEIR_EINVAL, err, name.n ? "unknown metric \"%.*s\"" : "the rule names no metric%.*s",
+                  WR_STR_FMT(name));
     int near = wr_str_nearest(name, names, n < 64 ? n : 64);
     return near >= 0 ? wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", names[near]) : WEIR_EINVAL;
 }
 
 static int read_rule(wr_gate_rule *out, const wr_yaml *y, wr_err *err)
 {
-    const wr_yaml *least = wr_yaml_get(y, "at_least"), *most = wr_yaml_get(y, "at_most"), *better = wr_yaml_get(y, "better_than");
+    const wr_yaml *least = wr_yaml_get(y, "at_least"), *most = wr_yaml_get(y, "at_most"),
+                  *better = wr_yaml_get(y, "better_than");
     wr_str than;
     WR_TRY(wr_yaml_known(y, "rule", rule_keys, err));
     WR_TRY(find_metric(out, y, err));
     out->line = y->line;
-    if (!!least + !!most + !!better != 1) return wr_yaml_error(y, WEIR_EINVAL, err, "a rule has one of at_least, at_most, better_than");
+    if (!!least + !!most + !!better != 1)
+        return wr_yaml_error(y, WEIR_EINVAL, err, "a rule has one of at_least, at_most, better_than");
     out->kind = least ? WR_GATE_AT_LEAST : most ? WR_GATE_AT_MOST : WR_GATE_BETTER;
     if (!better) return wr_yaml_f64(&out->value, least ? least : most, least ? "at_least" : "at_most", err);
     WR_TRY(wr_yaml_str(&than, better, "better_than", err));
     out->baseline = wr_str_is(than, "baseline");
-    if (!out->baseline && !wr_str_is(than, "against")) return wr_yaml_error(better, WEIR_EINVAL, err, "better_than is baseline or against");
+    if (!out->baseline && !wr_str_is(than, "against"))
+        return wr_yaml_error(better, WEIR_EINVAL, err, "better_than is baseline or against");
     return wr_yaml_get_f64(&out->value, y, "by", 0, err);
 }
 
@@ -56,7 +60,8 @@ int wr_gate_load(wr_gate *out, wr_arena *a, const char *path, const char *dir, w
     WR_TRY(wr_yaml_parse(&y, a, wr_arena_str(a, wr_buf_view(&text)), path, err));
     WR_TRY(wr_yaml_known(y, "gate", file_keys, err));
     const wr_yaml *rules = wr_yaml_get(y, "rules");
-    if (!rules || rules->kind != WR_YAML_SEQ || !rules->n) return wr_yaml_error(y, WEIR_EINVAL, err, "a gate has a list of rules");
+    if (!rules || rules->kind != WR_YAML_SEQ || !rules->n)
+        return wr_yaml_error(y, WEIR_EINVAL, err, "a gate has a list of rules");
     out->rules = wr_arena_calloc(a, rules->n, sizeof *out->rules);
     out->path = wr_arena_strdup(a, path);
     if (!out->rules || !out->path) return wr_err_nomem(err);
@@ -68,10 +73,12 @@ static void judge_bound(wr_gate_result *out, const wr_gate_rule *r, double own)
 {
     bool least = r->kind == WR_GATE_AT_LEAST;
     out->state = (least ? own >= r->value : own <= r->value) ? WR_GATE_PASSED : WR_GATE_FAILED;
-    snprintf(out->text, sizeof out->text, "%s %.5g %s %.5g", r->metric->name, own, least ? "at least" : "at most", r->value);
+    snprintf(out->text, sizeof out->text, "%s %.5g %s %.5g", r->metric->name, own, least ? "at least" : "at most",
+             r->value);
 }
 
-void wr_gate_judge(wr_gate_result *out, const wr_gate_rule *r, const double *own, const double *against, const double *baseline)
+void wr_gate_judge(wr_gate_result *out, const wr_gate_rule *r, const double *own, const double *against,
+                   const double *baseline)
 {
     size_t n;
     size_t at = (size_t)(r->metric - wr_metrics(&n));
@@ -88,5 +95,6 @@ void wr_gate_judge(wr_gate_result *out, const wr_gate_rule *r, const double *own
     }
     double gain = r->metric->bigger_is_better ? own[at] - other[at] : other[at] - own[at];
     out->state = gain >= r->value && gain > 0 ? WR_GATE_PASSED : WR_GATE_FAILED;
-    snprintf(out->text, sizeof out->text, "%s %.5g better than %s %.5g by %.5g (needs %.5g)", r->metric->name, own[at], who, other[at], gain, r->value);
+    snprintf(out->text, sizeof out->text, "%s %.5g better than %s %.5g by %.5g (needs %.5g)", r->metric->name, own[at],
+             who, other[at], gain, r->value);
 }

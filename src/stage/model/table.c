@@ -9,7 +9,10 @@
 #include "core/view_source.h"
 
 /* Columns the user's SQL gives, to know whether known_at is there and to name what is missing. */
-typedef struct { wr_table_column *at; size_t n; } columns;
+typedef struct {
+    wr_table_column *at;
+    size_t n;
+} columns;
 
 static bool has(const columns *c, const char *name)
 {
@@ -25,8 +28,11 @@ static int missing_column(const columns *c, const char *name, wr_arena *a, wr_er
     for (size_t i = 0; i < c->n; i++) names[i] = c->at[i].name;
     int near = wr_str_nearest(wr_str_of(name), names, c->n);
     wr_err_set(err, WEIR_ENOTFOUND, "the rows have no column \"%s\"", name);
-    return near >= 0 ? wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near])
-                     : wr_err_hint(err, WEIR_ENOTFOUND, "rows must give the view's time, label and features; weir feature build writes such a dataset");
+    return near >= 0
+               ? wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near])
+               : wr_err_hint(
+                     err, WEIR_ENOTFOUND,
+                     "rows must give the view's time, label and features; weir feature build writes such a dataset");
 }
 
 static int add(wr_buf *b, const columns *c, const char *name, const char *type, wr_arena *a, wr_err *err)
@@ -40,7 +46,8 @@ static int add(wr_buf *b, const columns *c, const char *name, const char *type, 
     return 0;
 }
 
-static int add_features(wr_buf *b, const columns *c, const wr_view *v, const wr_model_table_opt *opt, wr_arena *a, wr_err *err)
+static int add_features(wr_buf *b, const columns *c, const wr_view *v, const wr_model_table_opt *opt, wr_arena *a,
+                        wr_err *err)
 {
     for (size_t i = 0; i < (opt->use ? opt->nuse : v->nfeatures); i++) {
         const wr_view_feature *f = &v->features[opt->use ? opt->use[i] : i];
@@ -88,7 +95,8 @@ static int make_sql(wr_buf *b, wr_arena *a, wr_tables *t, const wr_view *v, cons
     return b->failed ? wr_err_nomem(err) : 0;
 }
 
-static int read_frame(wr_frame **out, wr_project *p, wr_tables *t, const wr_view *v, const wr_model_table_opt *opt, wr_run *run, wr_err *err)
+static int read_frame(wr_frame **out, wr_project *p, wr_tables *t, const wr_view *v, const wr_model_table_opt *opt,
+                      wr_run *run, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     WR_AUTOBUF wr_buf sql;
@@ -102,7 +110,8 @@ static int read_frame(wr_frame **out, wr_project *p, wr_tables *t, const wr_view
     return wr_tables_query(t, out, wr_buf_cstr(&sql), NULL, 0, err);
 }
 
-int wr_model_table_read(wr_model_table *out, wr_project *p, const wr_view *v, const wr_model_table_opt *opt, wr_run *run, wr_err *err)
+int wr_model_table_read(wr_model_table *out, wr_project *p, const wr_view *v, const wr_model_table_opt *opt,
+                        wr_run *run, wr_err *err)
 {
     wr_tables *t;
     wr_col *c;

@@ -11,7 +11,12 @@ typedef struct {
     int64_t *known_us;              /* NULL when the rows have no known_at */
 } wr_model_table;
 
-typedef struct { const char *rows; int64_t from_us, until_us; const size_t *use; size_t nuse; /* features; use NULL = all */ const char *const *extra; } wr_model_table_opt;
+typedef struct {
+    const char *rows;               /* SQL */
+    int64_t from_us, until_us;      /* INT64_MIN, INT64_MAX: open */
+    const size_t *use; size_t nuse; /* features; use NULL = all */
+    const char *const *extra;       /* more columns, NULL-terminated; may be NULL */
+} wr_model_table_opt;
 /* Run the SQL; a missing column is named, with the columns there are. Datasets become inputs of `run` (may be NULL). */
 int wr_model_table_read(wr_model_table *out, wr_project *p, const wr_view *v, const wr_model_table_opt *opt, wr_run *run, wr_err *err);
 void wr_model_table_free(wr_model_table *t);

@@ -127,8 +127,10 @@ static int prepare(job *j, wr_err *err)
     if (rc == 0 && validate) rc = pick(&j->valid.frame, &table, s->valid_from_us, s->valid_until_us, err);
     wr_model_table_free(&table);
     WR_TRY(rc);
-    if (j->train.frame->nrows == 0) return wr_err_set(err, WEIR_EINVAL, "no labelled row between train.from and train.until");
-    if (validate && j->valid.frame->nrows == 0) return wr_err_set(err, WEIR_EINVAL, "no labelled row between valid.from and valid.until");
+    if (j->train.frame->nrows == 0)
+        return wr_err_set(err, WEIR_EINVAL, "no labelled row between train.from and train.until");
+    if (validate && j->valid.frame->nrows == 0)
+        return wr_err_set(err, WEIR_EINVAL, "no labelled row between valid.from and valid.until");
     WR_TRY(fit_dictionaries(j, err));
     WR_TRY(encode(j, &j->train, err));
     return validate ? encode(j, &j->valid, err) : 0;
@@ -226,7 +228,8 @@ static int store(wr_trained *out, job *j, wr_err *err)
     k->run_id = wr_arena_strdup(j->arena, wr_run_id(j->run));
     k->metrics_json = (char *)metrics_json(j, out);
     k->options_json = (char *)j->spec->options_json;
-    k->parents_json = wr_arena_printf(j->arena, "{\"run\":\"%s\",\"view\":\"%s\",\"code\":\"%s\"}", wr_run_id(j->run), j->spec->view->hash, wr_run_code_version(j->project));
+    k->parents_json = wr_arena_printf(j->arena, "{\"run\":\"%s\",\"view\":\"%s\",\"code\":\"%s\"}", wr_run_id(j->run),
+                                      j->spec->view->hash, wr_run_code_version(j->project));
     if (!k->created || !k->run_id || !k->metrics_json || !k->parents_json) return wr_err_nomem(err);
     WR_TRY(wr_package_save(out->package, j->project, k, golden, err));
     WR_TRY(wr_model_propose(j->project, j->spec->model, out->package, wr_run_id(j->run), err));
@@ -238,11 +241,13 @@ static int store(wr_trained *out, job *j, wr_err *err)
 static int fit(wr_trained *out, job *j, wr_trees_progress progress, void *ctx, wr_err *err)
 {
     const wr_train_spec *s = j->spec;
-    wr_trees_feature *tf = wr_arena_alloc(j->arena, s->nuse * sizeof *tf), *vf = wr_arena_alloc(j->arena, s->nuse * sizeof *vf);
+    wr_trees_feature *tf = wr_arena_alloc(j->arena, s->nuse * sizeof *tf),
+                     *vf = wr_arena_alloc(j->arena, s->nuse * sizeof *vf);
     if (!tf || !vf) return wr_err_nomem(err);
     wr_trees_set train = set_of(j, &j->train, tf), valid = {0};
     if (j->valid.n) valid = set_of(j, &j->valid, vf);
-    WR_TRY(wr_trees_train(&j->parts.trees, &train, j->valid.n ? &valid : NULL, &s->learner, j->pool, progress, ctx, err));
+    WR_TRY(
+        wr_trees_train(&j->parts.trees, &train, j->valid.n ? &valid : NULL, &s->learner, j->pool, progress, ctx, err));
     out->train_rows = j->train.n;
     out->valid_rows = j->valid.n;
     out->trees = wr_trees_count(j->parts.trees);

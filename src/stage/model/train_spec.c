@@ -5,10 +5,13 @@
 #include "io/file.h"
 #include "stage/model/train.h"
 
-static const char *const spec_keys[] = {"model", "view", "rows", "train", "valid", "features", "exclude", "half_life", "learner", NULL};
+static const char *const spec_keys[] = {"model",    "view",    "rows",      "train",   "valid",
+                                        "features", "exclude", "half_life", "learner", NULL};
 static const char *const range_keys[] = {"from", "until", NULL};
-static const char *const learner_keys[] = {"name", "rounds", "leaves", "depth", "bins", "learning_rate", "l2", "min_child_weight", "min_child_rows",
-                                           "min_gain", "cat_smooth", "row_share", "feature_share", "early_stop", "seed", NULL};
+static const char *const learner_keys[] = {"name",           "rounds",        "leaves",     "depth",
+                                           "bins",           "learning_rate", "l2",         "min_child_weight",
+                                           "min_child_rows", "min_gain",      "cat_smooth", "row_share",
+                                           "feature_share",  "early_stop",    "seed",       NULL};
 
 static int read_time(int64_t *out, const wr_yaml *range, const char *key, int64_t fallback, wr_err *err)
 {
@@ -22,7 +25,8 @@ static int read_time(int64_t *out, const wr_yaml *range, const char *key, int64_
 
 static int read_range(int64_t *from, int64_t *until, const wr_yaml *range, const char *what, wr_err *err)
 {
-    if (range && range->kind != WR_YAML_MAP) return wr_yaml_error(range, WEIR_ETYPE, err, "%s is a map with from and until", what);
+    if (range && range->kind != WR_YAML_MAP)
+        return wr_yaml_error(range, WEIR_ETYPE, err, "%s is a map with from and until", what);
     if (range) WR_TRY(wr_yaml_known(range, what, range_keys, err));
     WR_TRY(read_time(from, range, "from", INT64_MIN, err));
     WR_TRY(read_time(until, range, "until", INT64_MAX, err));
@@ -55,7 +59,8 @@ static int read_use(wr_train_spec *s, const wr_yaml *y, wr_arena *a, wr_err *err
     s->use = wr_arena_alloc(a, (s->view->nfeatures + 1) * sizeof *s->use);
     bool *named = wr_arena_calloc(a, s->view->nfeatures + 1, sizeof *named);
     if (!s->use || !named) return wr_err_nomem(err);
-    if (list && list->kind != WR_YAML_SEQ) return wr_yaml_error(list, WEIR_ETYPE, err, "a list of feature names is needed");
+    if (list && list->kind != WR_YAML_SEQ)
+        return wr_yaml_error(list, WEIR_ETYPE, err, "a list of feature names is needed");
     for (size_t i = 0; list && i < list->n; i++) {
         size_t at = 0;
         WR_TRY(find_feature(&at, s->view, list->items[i], a, err));
@@ -84,7 +89,9 @@ static int read_learner(wr_train_spec *s, const wr_yaml *l, wr_arena *a, wr_err 
     wr_buf_init(&json, 0);
     if (l) WR_TRY(wr_yaml_known(l, "learner", learner_keys, err));
     WR_TRY(wr_yaml_get_str(&name, l, "name", "trees", err));
-    if (!wr_str_is(name, "trees")) return wr_yaml_error(wr_yaml_get(l, "name"), WEIR_EINVAL, err, "unknown learner \"%.*s\" (there is: trees)", WR_STR_FMT(name));
+    if (!wr_str_is(name, "trees"))
+        return wr_yaml_error(wr_yaml_get(l, "name"), WEIR_EINVAL, err, "unknown learner \"%.*s\" (there is: trees)",
+                             WR_STR_FMT(name));
     WR_TRY(read_int(&o->rounds, l, "rounds", 0, err));
     WR_TRY(read_int(&o->max_leaves, l, "leaves", 0, err));
     WR_TRY(read_int(&o->max_depth, l, "depth", 0, err));
@@ -129,7 +136,9 @@ int wr_train_spec_load(wr_train_spec *out, wr_arena *a, const char *path, const 
     WR_TRY(required(&out->view_path, y, "view", err));
     WR_TRY(required(&out->rows, y, "rows", err));
     WR_TRY(wr_view_load(&out->view, a, wr_path_join(a, dir, out->view_path), err));
-    if (!out->view->label) return wr_yaml_error(wr_yaml_get(y, "view"), WEIR_EINVAL, err, "view \"%s\" has no label to learn", out->view->name);
+    if (!out->view->label)
+        return wr_yaml_error(wr_yaml_get(y, "view"), WEIR_EINVAL, err, "view \"%s\" has no label to learn",
+                             out->view->name);
     WR_TRY(read_range(&out->train_from_us, &out->train_until_us, wr_yaml_get(y, "train"), "train", err));
     valid = wr_yaml_get(y, "valid");
     if (!wr_yaml_null(valid)) WR_TRY(read_range(&out->valid_from_us, &out->valid_until_us, valid, "valid", err));
