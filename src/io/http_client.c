@@ -344,7 +344,7 @@ int wr_http_client_recv(wr_http_client *c, int *status, wr_str *body, wr_err *er
     if (c->last) return closed_by_peer(c, err);
     wr_http_head h;
     int64_t deadline = deadline_of(c);
-    if (c->in_off > READ) {
+    if (c->in_off > READ && c->in_off > c->in.n / 2) { /* not at every answer of a long backlog */
         wr_buf_consume(&c->in, c->in_off);
         c->in_off = 0;
     }

@@ -171,6 +171,28 @@ static void pipelines(void **state)
     stop(&f);
 }
 
+/* Both directions fill up: the server stops reading because we do not read, and we must not wait for it. */
+static void pipelines_that_fill_both_directions(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, 0, 0);
+    wr_http_client *c = client(f.url, 5000);
+    enum { N = 12000, SIZE = 2000 };
+    char body[SIZE];
+    memset(body, 'b', sizeof body);
+    wr_str b = {body, SIZE};
+    for (int i = 0; i < N; i++) assert_int_equal(wr_http_client_send(c, "PUT", "/", NULL, b, NULL), 0);
+    for (int i = 0; i < N; i++) {
+        int status;
+        wr_str reply;
+        assert_int_equal(wr_http_client_recv(c, &status, &reply, NULL), 0);
+        assert_int_equal(reply.n, SIZE);
+    }
+    wr_http_client_close(c);
+    stop(&f);
+}
+
 static void reopens_what_the_server_closed(void **state)
 {
     (void)state;
@@ -336,6 +358,7 @@ int main(void)
         cmocka_unit_test(calls),
         cmocka_unit_test(large_bodies),
         cmocka_unit_test(pipelines),
+        cmocka_unit_test(pipelines_that_fill_both_directions),
         cmocka_unit_test(reopens_what_the_server_closed),
         cmocka_unit_test(addresses),
         cmocka_unit_test(what_servers_say),

@@ -185,6 +185,7 @@ static double now_ms(void) { return (double)wr_clock_mono_ns() / 1e6; }
 
 typedef struct {
     int fd;
+    bool reset; /* it did not end cleanly: the answer might have been lost */
     wr_buf in;
     size_t off;
     wr_http_head head;
@@ -212,6 +213,7 @@ static bool hear(ear *e)
     assert_true(wr_buf_reserve(&e->in, 65536));
     ssize_t n = recv(e->fd, e->in.p + e->in.n, 65536, 0);
     if (n > 0) e->in.n += (size_t)n;
+    if (n < 0) e->reset = true;
     return n > 0;
 }
 
@@ -269,7 +271,7 @@ static int status_of(fixture *f, const char *text, bool closed)
     ear_open(&e, dial(f->port));
     say(e.fd, text);
     int status = answer(&e);
-    if (closed) assert_true(is_over(&e));
+    if (closed) assert_true(is_over(&e) && !e.reset);
     else assert_false(readable(e.fd, 20));
     ear_close(&e);
     return status;
@@ -750,7 +752,9 @@ static void answers_stay_in_order(void **state)
               "GET /hello HTTP/1.1\r\n" HOST "\r\nGET /later?2 HTTP/1.1\r\n" HOST "X-Tag: t\r\n\r\n"
               "GET /empty HTTP/1.1\r\n" HOST "\r\n");
     wr_http_req *one = deferred(&f, 0), *two = deferred(&f, 1);
+    assert_int_equal(big_status(&f, "GET /", 'u', 9 << 10, " HTTP/1.1\r\n" HOST "\r\n"), 414);
     assert_true(wr_str_is(wr_http_req_body(one), "one")); /* kept, though the read buffer was used again */
+    assert_true(wr_str_is(wr_http_req_head(one)->method, "POST") && wr_str_is(wr_http_req_head(one)->path, "/later"));
     assert_true(wr_str_is(wr_http_req_head(two)->query, "2"));
     assert_true(wr_str_is(wr_http_get(wr_http_req_head(two), "x-tag"), "t"));
     assert_string_equal(wr_http_req_peer(two), "127.0.0.1");
@@ -1022,8 +1026,16 @@ static void streams_end_with_their_reader(void **state)
     wait_for_connections(&f, 0);
     fd = dial(f.port);
     say(fd, "GET /events HTTP/1.1\r\n" HOST "\r\n");
+    s = stream_of(&f);
+    shutdown(fd, SHUT_WR); /* says goodbye while nothing is written */
+    wait_for_connections(&f, 0);
+    assert_int_equal(wr_http_stream_write(s, WR_STR("x")), WEIR_ECANCELED);
+    wr_http_stream_close(s);
+    close(fd);
+    fd = dial(f.port);
+    say(fd, "GET /events HTTP/1.1\r\n" HOST "\r\n");
     char *block = calloc(1, 60000);
-    write_until_cancelled(stream_of(&f), (wr_str){block, 60000}, 0); /* reads nothing */
+    write_until_cancelled(stream_of(&f), (wr_str){block, 60000}, 2000); /* reads nothing */
     free(block);
     wait_for_connections(&f, 0);
     close(fd);
