@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* view.c - a feature view from YAML or JSON, and its canonical JSON.
  *
- * There is one parser. JSON (from a package, perhaps a hostile one) is first turned into the nodes that YAML gives, so both are
- * checked by the same lines. Canonical JSON has the keys of the YAML form in a fixed order, lists as lists, durations in their
- * largest whole unit: parsing it again gives the same view and the same bytes.
+ * There is one parser. JSON (from a package, perhaps a hostile one) is first turned into the nodes that YAML gives, so
+ * both are checked by the same lines. Canonical JSON has the keys of the YAML form in a fixed order, lists as lists,
+ * durations in their largest whole unit: parsing it again gives the same view and the same bytes.
  */
 #include "core/view.h"
 
@@ -21,8 +21,8 @@ static const int64_t OVER_MAX_US = (int64_t)36600 * 86400 * 1000000; /* a hundre
 typedef struct {
     wr_arena *a;
     wr_view *v;
-    wr_map names;    /* columns of the dataset to be, in lower case: the table engine does not tell cases apart */
-    bool json;       /* scalars have types: a number is no text */
+    wr_map names; /* columns of the dataset to be, in lower case: the table engine does not tell cases apart */
+    bool json;    /* scalars have types: a number is no text */
     wr_err *err;
 } parser;
 
@@ -77,7 +77,9 @@ static int claim(parser *p, const wr_yaml *at, const char *name)
     for (size_t i = 0; i < n; i++) lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
     if (wr_map_find(&p->names, (wr_str){lower, n}) >= 0) {
         int rc = wr_yaml_error(at, WEIR_EEXIST, p->err, "\"%s\" is there already", name);
-        return wr_err_hint(p->err, rc, "time, keep, known_at, label and features are columns of one dataset; upper and lower case are the same");
+        return wr_err_hint(
+            p->err, rc,
+            "time, keep, known_at, label and features are columns of one dataset; upper and lower case are the same");
     }
     return wr_map_put(&p->names, (wr_str){lower, n}, NULL) < 0 ? wr_err_nomem(p->err) : 0;
 }
@@ -102,8 +104,8 @@ static int need_column(char **names, wr_type *types, size_t *n, parser *p, const
         return 0;
     }
     if (types[i] == type) return 0;
-    return wr_yaml_error(at, WEIR_ETYPE, p->err, "column \"%s\" cannot be %s here and %s elsewhere", name, type_text(type),
-                         type_text(types[i]));
+    return wr_yaml_error(at, WEIR_ETYPE, p->err, "column \"%s\" cannot be %s here and %s elsewhere", name,
+                         type_text(type), type_text(types[i]));
 }
 
 static int need_of_row(parser *p, const wr_yaml *at, char *name, wr_type type)
@@ -115,7 +117,8 @@ static int need_of_row(parser *p, const wr_yaml *at, char *name, wr_type type)
 static int need_of_event(parser *p, const wr_yaml *at, char *name, wr_type type)
 {
     wr_view *v = p->v;
-    if (strcmp(name, "_time") == 0) return wr_yaml_error(at, WEIR_EINVAL, p->err, "\"_time\" is the time of the event itself");
+    if (strcmp(name, "_time") == 0)
+        return wr_yaml_error(at, WEIR_EINVAL, p->err, "\"_time\" is the time of the event itself");
     return need_column(v->event_columns, v->event_type, &v->nevent_columns, p, at, name, type);
 }
 
@@ -127,7 +130,8 @@ static int take_value(wr_view_value *out, parser *p, const wr_yaml *map, const c
     WR_TRY(take_member(&out->of, p, map, "of", what, false));
     out->has_above = !wr_yaml_null(above);
     out->has_clip = !wr_yaml_null(clip);
-    if (out->has_above && out->has_clip) return wr_yaml_error(clip, WEIR_EINVAL, p->err, "%s has both above and clip", what);
+    if (out->has_above && out->has_clip)
+        return wr_yaml_error(clip, WEIR_EINVAL, p->err, "%s has both above and clip", what);
     if (out->has_above) WR_TRY(finite_number(&out->above, p, above, "above"));
     if (!out->has_clip) return 0;
     if (clip->kind != WR_YAML_SEQ || clip->n != 2)
@@ -155,7 +159,8 @@ static int parse_value(parser *p, const wr_yaml *key, const wr_yaml *n)
     static const char *const known[] = {"of", "above", "clip", NULL};
     wr_view_value *value = &p->v->values[p->v->nvalues];
     char what[64];
-    if (!wr_name_ok(key->text)) return wr_yaml_error(key, WEIR_EINVAL, p->err, "a value needs a name of letters, digits, _ . and -");
+    if (!wr_name_ok(key->text))
+        return wr_yaml_error(key, WEIR_EINVAL, p->err, "a value needs a name of letters, digits, _ . and -");
     if (snprintf(what, sizeof what, "value \"%.40s\"", key->text.p) < 0) what[0] = 0;
     if (wr_yaml_null(n)) return wr_yaml_error(key, WEIR_EINVAL, p->err, "%s has no \"of\"", what);
     WR_TRY(wr_yaml_known(n, what, known, p->err));
@@ -170,7 +175,8 @@ static int parse_values(parser *p, const wr_yaml *n)
 {
     if (wr_yaml_null(n)) return 0;
     if (n->kind != WR_YAML_MAP) return wr_yaml_error(n, WEIR_ETYPE, p->err, "\"values\" must be a map of names");
-    if (n->n > WR_VIEW_VALUES) return wr_yaml_error(n, WEIR_ELIMIT, p->err, "more than %d event values", WR_VIEW_VALUES);
+    if (n->n > WR_VIEW_VALUES)
+        return wr_yaml_error(n, WEIR_ELIMIT, p->err, "more than %d event values", WR_VIEW_VALUES);
     p->v->values = wr_arena_calloc(p->a, n->n, sizeof *p->v->values);
     if (!p->v->values) return wr_err_nomem(p->err);
     for (size_t i = 0; i < n->n; i++) WR_TRY(parse_value(p, n->keys[i], n->items[i]));
@@ -235,7 +241,8 @@ static int parse_keys(char **key, int *nkey, parser *p, const wr_yaml *n, const 
     bool list = !wr_yaml_null(n) && n->kind == WR_YAML_SEQ;
     size_t count = list ? n->n : !wr_yaml_null(n);
     if (list && count == 0) return wr_yaml_error(n, WEIR_EINVAL, p->err, "\"%s\" is an empty list", what);
-    if (count > WR_VIEW_KEYS) return wr_yaml_error(n, WEIR_ELIMIT, p->err, "\"%s\" has more than %d columns", what, WR_VIEW_KEYS);
+    if (count > WR_VIEW_KEYS)
+        return wr_yaml_error(n, WEIR_ELIMIT, p->err, "\"%s\" has more than %d columns", what, WR_VIEW_KEYS);
     for (size_t i = 0; i < count; i++) WR_TRY(take_text(&key[i], p, list ? n->items[i] : n, what, false));
     *nkey = (int)count;
     return 0;
@@ -257,7 +264,8 @@ static int join_group(wr_view_feature *f, parser *p, const wr_yaml *at, char **k
     size_t g = 0;
     while (g < v->ngroups && !same_keys(&v->groups[g], key, nkey)) g++;
     wr_view_group *group = &v->groups[g];
-    if (g == WR_VIEW_GROUPS) return wr_yaml_error(at, WEIR_ELIMIT, p->err, "more than %d different event keys", WR_VIEW_GROUPS);
+    if (g == WR_VIEW_GROUPS)
+        return wr_yaml_error(at, WEIR_ELIMIT, p->err, "more than %d different event keys", WR_VIEW_GROUPS);
     if (g == v->ngroups) {
         for (int i = 0; i < nkey; i++) {
             group->key[i] = key[i];
@@ -294,7 +302,8 @@ static int parse_of_value(wr_view_feature *f, parser *p, const wr_yaml *map, con
         return not_one_of(p, of, "event value", names, v->nvalues);
     }
     if (!f->op->flag || v->values[f->value].has_above) return 0;
-    int rc = wr_yaml_error(of, WEIR_EINVAL, p->err, "%s takes a value with \"above\", which \"%s\" has not", f->op->name, f->of);
+    int rc = wr_yaml_error(of, WEIR_EINVAL, p->err, "%s takes a value with \"above\", which \"%s\" has not",
+                           f->op->name, f->of);
     return wr_err_hint(p->err, rc, "mean takes any value");
 }
 
@@ -303,7 +312,8 @@ static int parse_aggregate(wr_view_feature *f, parser *p, const wr_yaml *map, co
     static const char *const known[] = {"name", "op", "of", "key", "event_key", "over", NULL};
     char *event_key[WR_VIEW_KEYS];
     int nevent_key;
-    const wr_yaml *over = wr_yaml_get(map, "over"), *other = wr_yaml_get(map, "event_key"), *op = wr_yaml_get(map, "op");
+    const wr_yaml *over = wr_yaml_get(map, "over"), *other = wr_yaml_get(map, "event_key"),
+                  *op = wr_yaml_get(map, "op");
     WR_TRY(wr_yaml_known(map, what, known, p->err));
     if (!p->v->event_source) {
         int rc = wr_yaml_error(op, WEIR_EINVAL, p->err, "%s is an aggregate, and the view has no events", what);
@@ -311,14 +321,16 @@ static int parse_aggregate(wr_view_feature *f, parser *p, const wr_yaml *map, co
     }
     WR_TRY(parse_of_value(f, p, map, what));
     WR_TRY(parse_keys(f->key, &f->nkey, p, wr_yaml_get(map, "key"), "key"));
-    if (wr_yaml_null(over)) return wr_yaml_error(map, WEIR_EINVAL, p->err, "%s has no \"over\" (a duration such as 3h)", what);
+    if (wr_yaml_null(over))
+        return wr_yaml_error(map, WEIR_EINVAL, p->err, "%s has no \"over\" (a duration such as 3h)", what);
     if (p->json && over->plain) return wr_yaml_error(over, WEIR_ETYPE, p->err, "\"over\" must be a text");
     WR_TRY(wr_yaml_duration_us(&f->over_us, over, "over", p->err));
     if (f->over_us <= 0 || f->over_us > OVER_MAX_US)
         return wr_yaml_error(over, WEIR_EINVAL, p->err, "\"over\" must be above 0 and at most a hundred years");
     WR_TRY(parse_keys(event_key, &nevent_key, p, other, "event_key"));
     if (nevent_key && nevent_key != f->nkey)
-        return wr_yaml_error(other, WEIR_EINVAL, p->err, "\"event_key\" has %d columns and \"key\" %d", nevent_key, f->nkey);
+        return wr_yaml_error(other, WEIR_EINVAL, p->err, "\"event_key\" has %d columns and \"key\" %d", nevent_key,
+                             f->nkey);
     for (int i = 0; i < f->nkey; i++) WR_TRY(need_of_row(p, wr_yaml_get(map, "key"), f->key[i], WR_TEXT));
     return join_group(f, p, nevent_key ? other : op, nevent_key ? event_key : f->key, f->nkey);
 }
@@ -330,7 +342,9 @@ static int parse_row_op(wr_view_feature *f, parser *p, const wr_yaml *map, const
     static const wr_type types[] = {[WR_VIEW_NUMBER] = WR_F64, [WR_VIEW_TIME] = WR_TS, [WR_VIEW_TEXT] = WR_TEXT};
     for (const char *const *key = of_aggregates; *key; key++) {
         const wr_yaml *n = wr_yaml_get(map, *key);
-        if (n) return wr_yaml_error(n, WEIR_EINVAL, p->err, "\"%s\" is for aggregates; %s needs the row alone", *key, f->op->name);
+        if (n)
+            return wr_yaml_error(n, WEIR_EINVAL, p->err, "\"%s\" is for aggregates; %s needs the row alone", *key,
+                                 f->op->name);
     }
     WR_TRY(wr_yaml_known(map, what, known, p->err));
     WR_TRY(take_member(&f->of, p, map, "of", what, false));
@@ -343,7 +357,8 @@ static int parse_feature(parser *p, const wr_yaml *map)
 {
     wr_view_feature *f = &p->v->features[p->v->nfeatures];
     char what[64];
-    if (map->kind != WR_YAML_MAP) return wr_yaml_error(map, WEIR_ETYPE, p->err, "a feature must be a map: {name: ..., op: ..., of: ...}");
+    if (map->kind != WR_YAML_MAP)
+        return wr_yaml_error(map, WEIR_ETYPE, p->err, "a feature must be a map: {name: ..., op: ..., of: ...}");
     WR_TRY(take_name(&f->name, p, map, "a feature"));
     WR_TRY(claim(p, wr_yaml_get(map, "name"), f->name));
     if (snprintf(what, sizeof what, "feature \"%.40s\"", f->name) < 0) what[0] = 0;
@@ -358,7 +373,8 @@ static int parse_features(parser *p, const wr_yaml *root, const wr_yaml *n)
     if (wr_yaml_null(n)) return wr_yaml_error(root, WEIR_EINVAL, p->err, "the view has no \"features\"");
     if (n->kind != WR_YAML_SEQ) return wr_yaml_error(n, WEIR_ETYPE, p->err, "\"features\" must be a list");
     if (n->n == 0) return wr_yaml_error(n, WEIR_EINVAL, p->err, "\"features\" is an empty list");
-    if (n->n > WR_VIEW_FEATURES) return wr_yaml_error(n, WEIR_ELIMIT, p->err, "more than %d features", WR_VIEW_FEATURES);
+    if (n->n > WR_VIEW_FEATURES)
+        return wr_yaml_error(n, WEIR_ELIMIT, p->err, "more than %d features", WR_VIEW_FEATURES);
     size_t columns = 1 + n->n * (1 + WR_VIEW_KEYS), event_columns = WR_VIEW_GROUPS * WR_VIEW_KEYS + v->nvalues;
     v->features = wr_arena_calloc(p->a, n->n, sizeof *v->features);
     v->groups = wr_arena_calloc(p->a, WR_VIEW_GROUPS, sizeof *v->groups);
@@ -370,13 +386,15 @@ static int parse_features(parser *p, const wr_yaml *root, const wr_yaml *n)
     WR_TRY(need_of_row(p, root, v->time, WR_TS));
     for (size_t i = 0; i < n->n; i++) WR_TRY(parse_feature(p, n->items[i]));
     const wr_yaml *values = wr_yaml_get(wr_yaml_get(root, "events"), "values");
-    for (size_t i = 0; i < v->nvalues; i++) WR_TRY(need_of_event(p, wr_yaml_get(values->items[i], "of"), v->values[i].of, WR_F64));
+    for (size_t i = 0; i < v->nvalues; i++)
+        WR_TRY(need_of_event(p, wr_yaml_get(values->items[i], "of"), v->values[i].of, WR_F64));
     return 0;
 }
 
 static int parse_view(parser *p, const wr_yaml *y)
 {
-    static const char *const known[] = {"name", "source", "time", "keep", "label", "known_at", "events", "features", NULL};
+    static const char *const known[] = {"name",     "source", "time",     "keep", "label",
+                                        "known_at", "events", "features", NULL};
     wr_view *v = p->v;
     if (y->kind != WR_YAML_MAP) return wr_yaml_error(y, WEIR_ETYPE, p->err, "a feature view must be a map");
     WR_TRY(wr_yaml_known(y, "a feature view", known, p->err));
@@ -518,7 +536,10 @@ int wr_view_from_json(wr_view **out, wr_arena *a, yyjson_val *j, wr_err *err)
 
 static void write_duration(wr_jsonw *w, const char *key, int64_t us)
 {
-    static const struct { int64_t us; const char *name; } units[] = {
+    static const struct {
+        int64_t us;
+        const char *name;
+    } units[] = {
         {86400000000, "d"}, {3600000000, "h"}, {60000000, "m"}, {1000000, "s"}, {1000, "ms"}, {1, "us"},
     };
     char text[48];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* view_compute.c - the features of many rows at once.
  *
- * Aggregates go group by group: one point-in-time index (calc/pit.h) is made, asked by every feature of the group and freed, so
- * memory stays at a few arrays of rows and events. Texts are compared once per distinct value: events keep the codes of their
- * dictionary, a row's code is translated through the strings, and several key columns are folded into one code pair by pair:
+ * Aggregates go group by group: one point-in-time index (calc/pit.h) is made, asked by every feature of the group and
+ * freed, so memory stays at a few arrays of rows and events. Texts are compared once per distinct value: events keep
+ * the codes of their dictionary, a row's code is translated through the strings, and several key columns are folded
+ * into one code pair by pair:
  *
  *   (code of key 1, code of key 2) -> pair code;  (pair code, code of key 3) -> pair code; ...
  */
@@ -24,7 +25,7 @@ typedef struct {
     wr_pool *pool;
     wr_err *err;
     const int64_t *row_time, *event_time;
-    bool *done;   /* by feature */
+    bool *done;    /* by feature */
     uint32_t *key; /* of the rows, then three more arrays of rows */
     uint8_t *missing;
     double *sum;
@@ -57,7 +58,8 @@ static int add_columns(job *j)
     j->first = j->out->ncols;
     for (size_t i = 0; i < j->v->nfeatures; i++) {
         const wr_view_feature *f = &j->v->features[i];
-        if (wr_frame_col(j->out, f->name)) return wr_err_set(j->err, WEIR_EEXIST, "there is a column \"%s\" already", f->name);
+        if (wr_frame_col(j->out, f->name))
+            return wr_err_set(j->err, WEIR_EEXIST, "there is a column \"%s\" already", f->name);
         if (!wr_frame_add(j->out, f->name, f->category ? WR_TEXT : WR_F32)) return wr_err_nomem(j->err);
     }
     return 0;
@@ -294,7 +296,9 @@ static int finish_windows(job *j, const wr_pit *pit, size_t first)
     wr_pit_window(pit, (size_t)f->slot, j->key, j->row_time, n, f->over_us, j->sum, j->count, j->pool);
     for (size_t i = first; i < v->nfeatures; i++) {
         const wr_view_feature *g = &v->features[i];
-        if (j->done[i] || g->op->input != WR_VIEW_WINDOW || g->slot != f->slot || g->over_us != f->over_us || !same_row_key(f, g)) continue;
+        if (j->done[i] || g->op->input != WR_VIEW_WINDOW || g->slot != f->slot || g->over_us != f->over_us ||
+            !same_row_key(f, g))
+            continue;
         wr_col *to = column_of(j, i);
         g->op->window(to->f32, j->sum, j->count, n);
         for (size_t r = 0; r < n; r++) {
@@ -315,7 +319,8 @@ static int ask_group(job *j, const wr_pit *pit, const event_keys *k, size_t g)
         WR_TRY(code_rows(j, k, f));
         for (size_t m = i; m < v->nfeatures; m++) {
             const wr_view_feature *other = &v->features[m];
-            if (!j->done[m] && other->op->input == WR_VIEW_WINDOW && same_row_key(f, other)) WR_TRY(finish_windows(j, pit, m));
+            if (!j->done[m] && other->op->input == WR_VIEW_WINDOW && same_row_key(f, other))
+                WR_TRY(finish_windows(j, pit, m));
         }
     }
     return 0;
@@ -340,7 +345,8 @@ static int index_group(wr_pit **out, event_keys *k, const job *j, const wr_view_
     int rc = code ? code_events(code, k, g, j) : wr_err_nomem(j->err);
     for (int s = 0; s < g->nvalue && rc == 0; s++) rc = value_array(&values[s], j, g->value[s]);
     if (rc == 0)
-        rc = wr_pit_new(out, code, j->event_time, n, k->nkeys, (const double *const *)values, (size_t)g->nvalue, j->err);
+        rc =
+            wr_pit_new(out, code, j->event_time, n, k->nkeys, (const double *const *)values, (size_t)g->nvalue, j->err);
     for (int s = 0; s < g->nvalue; s++) wr_free(values[s]);
     return rc;
 }
@@ -349,7 +355,8 @@ static int compute_groups(job *j)
 {
     const wr_view *v = j->v;
     wr_col *time, *event_time;
-    if (!j->events) return wr_err_set(j->err, WEIR_EINVAL, "view \"%s\" has aggregates and there are no events", v->name);
+    if (!j->events)
+        return wr_err_set(j->err, WEIR_EINVAL, "view \"%s\" has aggregates and there are no events", v->name);
     WR_TRY(need(&time, j->rows, v->time, WR_TS, j, j->err));
     WR_TRY(need(&event_time, j->events, "_time", WR_TS, j, j->err));
     j->row_time = time->i64;
@@ -370,7 +377,8 @@ static int compute(job *j)
 {
     const wr_view *v = j->v;
     if (j->out->ncols && j->out->nrows != j->rows->nrows)
-        return wr_err_set(j->err, WEIR_EINVAL, "features of %zu rows cannot stand beside columns of %zu", j->rows->nrows, j->out->nrows);
+        return wr_err_set(j->err, WEIR_EINVAL, "features of %zu rows cannot stand beside columns of %zu",
+                          j->rows->nrows, j->out->nrows);
     if (wr_frame_resize(j->out, j->rows->nrows) < 0) return wr_err_nomem(j->err);
     WR_TRY(add_columns(j));
     for (size_t i = 0; i < v->nfeatures; i++) {
@@ -379,7 +387,8 @@ static int compute(job *j)
     return v->ngroups ? compute_groups(j) : 0;
 }
 
-int wr_view_compute(wr_frame *out, const wr_view *v, const wr_frame *rows, const wr_frame *events, wr_pool *pool, wr_err *err)
+int wr_view_compute(wr_frame *out, const wr_view *v, const wr_frame *rows, const wr_frame *events, wr_pool *pool,
+                    wr_err *err)
 {
     size_t n = v->ngroups ? rows->nrows : 0;
     WR_AUTOFREE bool *done = wr_calloc(v->nfeatures, sizeof *done);
@@ -388,7 +397,16 @@ int wr_view_compute(wr_frame *out, const wr_view *v, const wr_frame *rows, const
     WR_AUTOFREE double *sum = wr_alloc(n * sizeof *sum);
     WR_AUTOFREE uint32_t *count = wr_alloc(n * sizeof *count);
     if (!done || !key || !missing || !sum || !count) return wr_err_nomem(err);
-    job j = {.v = v, .rows = rows, .events = events, .out = out, .pool = pool, .err = err, .done = done,
-             .key = key, .missing = missing, .sum = sum, .count = count};
+    job j = {.v = v,
+             .rows = rows,
+             .events = events,
+             .out = out,
+             .pool = pool,
+             .err = err,
+             .done = done,
+             .key = key,
+             .missing = missing,
+             .sum = sum,
+             .count = count};
     return compute(&j);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* view_online.c - the features of one row, from sliding windows that events feed.
  *
- * A group's key is one string for its window: for each key column 4 bytes of length and the text. Where that would be longer than
- * LONG_KEY, it is 4 bytes of ones and the SHA-256 of the same bytes. Names of columns are resolved to positions once, in `plan`.
+ * A group's key is one string for its window: for each key column 4 bytes of length and the text. Where that would be
+ * longer than LONG_KEY, it is 4 bytes of ones and the SHA-256 of the same bytes. Names of columns are resolved to
+ * positions once, in `plan`.
  *
- * The file: "WEIRONLN", u32 version, u32 groups, 64 hex digits of the view's hash, i64 newest, for each group u64 bytes and the
- * window's snapshot, u64 XXH3 of all before. Little-endian.
+ * The file: "WEIRONLN", u32 version, u32 groups, 64 hex digits of the view's hash, i64 newest, for each group u64 bytes
+ * and the window's snapshot, u64 XXH3 of all before. Little-endian.
  */
 #include <math.h>
 
@@ -16,14 +17,16 @@
 enum { LONG_KEY = WR_WINDOW_KEY, DIGEST_KEY = 4 + 64, VERSION = 1 };
 static const int64_t SLACK_US = (int64_t)3600 * 1000000;
 
-typedef struct { uint32_t of, key[WR_VIEW_KEYS]; } place; /* positions in the request */
+typedef struct {
+    uint32_t of, key[WR_VIEW_KEYS];
+} place; /* positions in the request */
 
 struct wr_online {
     const wr_view *v;
-    wr_window **window;  /* by group */
-    place *row;          /* by feature */
+    wr_window **window;              /* by group */
+    place *row;                      /* by feature */
     uint32_t (*event)[WR_VIEW_KEYS]; /* by group: positions of the key columns in an event */
-    uint32_t *value;     /* by value: position of its column in an event */
+    uint32_t *value;                 /* by value: position of its column in an event */
     int64_t newest;
 };
 
@@ -90,7 +93,8 @@ static void plan(wr_online *o)
         for (int k = 0; k < v->groups[g].nkey; k++)
             o->event[g][k] = position(v->event_columns, v->nevent_columns, v->groups[g].key[k]);
     }
-    for (size_t i = 0; i < v->nvalues; i++) o->value[i] = position(v->event_columns, v->nevent_columns, v->values[i].of);
+    for (size_t i = 0; i < v->nvalues; i++)
+        o->value[i] = position(v->event_columns, v->nevent_columns, v->values[i].of);
 }
 
 /* Without windows. */
@@ -198,7 +202,8 @@ void wr_online_row(const wr_online *o, const wr_cell *request, float *num, wr_st
         const wr_view_op *op = o->v->features[i].op;
         const wr_cell *c = &request[o->row[i].of];
         text[i] = (wr_str){NULL, 0};
-        if (op->input == WR_VIEW_TEXT && !c->missing) text[i] = c->text.n ? c->text : WR_STR(""); /* {NULL, 0} is missing */
+        if (op->input == WR_VIEW_TEXT && !c->missing)
+            text[i] = c->text.n ? c->text : WR_STR(""); /* {NULL, 0} is missing */
         num[i] = op->input == WR_VIEW_WINDOW ? window_value(o, i, request) : row_value(op, c);
     }
 }
@@ -248,8 +253,9 @@ static int corrupt(wr_err *err, const char *what)
     return wr_err_detail(err, WEIR_ECORRUPT, "%s", what);
 }
 
-/* Is the snapshot of a window made with this group's options? A window does not tell its options, and one with fewer values must
- * not be asked for more; but its snapshot begins with them, as that of an empty window with the right ones does. */
+/* Is the snapshot of a window made with this group's options? A window does not tell its options, and one with fewer
+ * values must not be asked for more; but its snapshot begins with them, as that of an empty window with the right ones
+ * does. */
 static int check_options(wr_str bytes, const wr_view_group *g, wr_err *err)
 {
     enum { OPTIONS = 8 + 4 + 4 + 3 * 8 }; /* magic, version, values, horizon, most events, most keys */

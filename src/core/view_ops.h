@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* view_ops.h - what the view_*.c files share: the operations of a feature view.
  *
- * An operation is a plain function over arrays of n rows; training calls it with all rows, serving with n = 1. It never sees a
- * missing row as such: the caller blanks those afterwards. Adding one: one function and one line in view_ops.c.
+ * An operation is a plain function over arrays of n rows; training calls it with all rows, serving with n = 1. It never
+ * sees a missing row as such: the caller blanks those afterwards. Adding one: one function and one line in view_ops.c.
  */
 #pragma once
 #include "core/view.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* view_test.c - feature views: the parser and its errors, canonical JSON, and training against serving on random events. */
+/* view_test.c - feature views: the parser and its errors, canonical JSON, and training against serving on random
+ * events. */
 #include "core/view.h"
 
 #include <math.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 #include "base/clock.h"
@@ -18,33 +20,32 @@
 #include "core/view_ops.h"
 #include "io/file.h"
 
-static const char example[] =
-    "name: flights_features\n"
-    "source: flights_clean\n"
-    "time: date\n"
-    "keep: [delay]\n"
-    "label: {name: late, of: delay, above: 15}\n"
-    "known_at: \"date + to_minutes(delay)\"\n"
-    "events:\n"
-    "  source: flights_clean\n"
-    "  time: \"date + to_minutes(delay)\"\n"
-    "  values: {delay: {of: delay, clip: [-60, 240]}, late: {of: delay, above: 15}}\n"
-    "features:\n"
-    "  - {name: minute, op: minute_of_day, of: date}\n"
-    "  - {name: weekday, op: weekday, of: date}\n"
-    "  - {name: distance, op: number, of: distance}\n"
-    "  - {name: origin, op: category, of: origin}\n"
-    "  - {name: destination, op: category, of: destination}\n"
-    "  - {name: oo_late, op: mean, of: late, key: origin, over: 3h}\n"
-    "  - {name: oo_n, op: count, of: late, key: origin, over: 3h}\n"
-    "  - {name: od_late, op: mean, of: late, key: origin, event_key: destination, over: 3h}\n"
-    "  - {name: od_n, op: count, of: late, key: origin, event_key: destination, over: 3h}\n"
-    "  - {name: do_late, op: mean, of: late, key: destination, event_key: origin, over: 3h}\n"
-    "  - {name: do_n, op: count, of: late, key: destination, event_key: origin, over: 3h}\n"
-    "  - {name: dd_late, op: mean, of: late, key: destination, over: 3h}\n"
-    "  - {name: dd_n, op: count, of: late, key: destination, over: 3h}\n"
-    "  - {name: all_delay, op: mean, of: delay, over: 3h}\n"
-    "  - {name: all_late, op: mean, of: late, over: 3h}\n";
+static const char example[] = "name: flights_features\n"
+                              "source: flights_clean\n"
+                              "time: date\n"
+                              "keep: [delay]\n"
+                              "label: {name: late, of: delay, above: 15}\n"
+                              "known_at: \"date + to_minutes(delay)\"\n"
+                              "events:\n"
+                              "  source: flights_clean\n"
+                              "  time: \"date + to_minutes(delay)\"\n"
+                              "  values: {delay: {of: delay, clip: [-60, 240]}, late: {of: delay, above: 15}}\n"
+                              "features:\n"
+                              "  - {name: minute, op: minute_of_day, of: date}\n"
+                              "  - {name: weekday, op: weekday, of: date}\n"
+                              "  - {name: distance, op: number, of: distance}\n"
+                              "  - {name: origin, op: category, of: origin}\n"
+                              "  - {name: destination, op: category, of: destination}\n"
+                              "  - {name: oo_late, op: mean, of: late, key: origin, over: 3h}\n"
+                              "  - {name: oo_n, op: count, of: late, key: origin, over: 3h}\n"
+                              "  - {name: od_late, op: mean, of: late, key: origin, event_key: destination, over: 3h}\n"
+                              "  - {name: od_n, op: count, of: late, key: origin, event_key: destination, over: 3h}\n"
+                              "  - {name: do_late, op: mean, of: late, key: destination, event_key: origin, over: 3h}\n"
+                              "  - {name: do_n, op: count, of: late, key: destination, event_key: origin, over: 3h}\n"
+                              "  - {name: dd_late, op: mean, of: late, key: destination, over: 3h}\n"
+                              "  - {name: dd_n, op: count, of: late, key: destination, over: 3h}\n"
+                              "  - {name: all_delay, op: mean, of: delay, over: 3h}\n"
+                              "  - {name: all_late, op: mean, of: late, over: 3h}\n";
 
 static int parse(wr_view **out, wr_arena *a, const char *text, wr_err *err)
 {
@@ -105,15 +106,22 @@ static void test_smallest(void **state)
     assert_null(v->known_at);
     assert_null(v->event_source);
     assert_int_equal(v->ngroups + v->nvalues + v->nevent_columns + v->nkeep, 0);
-    v = must_parse(a, "name: v\nsource: s\ntime: t\nevents: {source: e, time: t}\nfeatures: [{name: n, op: count, over: 90m}]\n");
+    v = must_parse(
+        a, "name: v\nsource: s\ntime: t\nevents: {source: e, time: t}\nfeatures: [{name: n, op: count, over: 90m}]\n");
     assert_int_equal(v->features[0].value, -1);
     assert_int_equal(v->groups[0].nvalue, 1);
     assert_int_equal(v->nevent_columns, 0);
 }
 
-#define HEAD "name: v\nsource: s\ntime: t\nevents: {source: e, time: t, values: {delay: {of: d}, late: {of: d, above: 1}}}\nfeatures:\n"
+#define HEAD                                                                                                           \
+    "name: v\nsource: s\ntime: t\nevents: {source: e, time: t, values: {delay: {of: d}, late: {of: d, above: "         \
+    "1}}}\nfeatures:\n"
 
-static const struct { const char *text; int code; const char *msg, *hint; } wrong[] = {
+static const struct {
+    const char *text;
+    int code;
+    const char *msg, *hint;
+} wrong[] = {
     {"", WEIR_EINVAL, "f.yaml:1:1: the view has no \"name\"", ""},
     {"[1]", WEIR_ETYPE, "f.yaml:1:1: a feature view must be a map", ""},
     {"name: v\nsorce: s\n", WEIR_EINVAL, "f.yaml:2:1: unknown key \"sorce\"", "\"source\""},
@@ -127,17 +135,21 @@ static const struct { const char *text; int code; const char *msg, *hint; } wron
     {"name: v\nsource: s\ntime: t\nfeatures: [x]\n", WEIR_ETYPE, "a feature must be a map", ""},
     {"name: v\nsource: s\ntime: t\n", WEIR_EINVAL, "no \"features\"", ""},
     {"name: v\nsource: s\ntime: t\nkeep: x\nfeatures: []\n", WEIR_ETYPE, "\"keep\" must be a list", ""},
-    {"name: v\nsource: s\ntime: t\nkeep: [a, A]\nfeatures: []\n", WEIR_EEXIST, "f.yaml:4:11: \"A\" is there already", "lower case"},
+    {"name: v\nsource: s\ntime: t\nkeep: [a, A]\nfeatures: []\n", WEIR_EEXIST, "f.yaml:4:11: \"A\" is there already",
+     "lower case"},
     {"name: v\nsource: s\ntime: t\nlabel: {name: l}\n", WEIR_EINVAL, "the label has no \"of\"", ""},
     {"name: v\nsource: s\ntime: t\nlabel: {name: l, of: x, abov: 3}\n", WEIR_EINVAL, "\"abov\"", "above"},
     {"name: v\nsource: s\ntime: t\nlabel: {name: l, of: x, above: .nan}\n", WEIR_EINVAL, "must be finite", ""},
     {"name: v\nsource: s\ntime: t\nlabel: {name: l, of: x, above: big}\n", WEIR_ETYPE, "f.yaml:4:32", ""},
     {"name: v\nsource: s\ntime: t\nlabel: {name: l, of: x, clip: [1]}\n", WEIR_ETYPE, "two numbers", ""},
     {"name: v\nsource: s\ntime: t\nlabel: {name: l, of: x, clip: [2, 1]}\n", WEIR_EINVAL, "smaller number first", ""},
-    {"name: v\nsource: s\ntime: t\nlabel: {name: l, of: x, clip: [1, 2], above: 1}\n", WEIR_EINVAL, "both above and clip", ""},
+    {"name: v\nsource: s\ntime: t\nlabel: {name: l, of: x, clip: [1, 2], above: 1}\n", WEIR_EINVAL,
+     "both above and clip", ""},
     {"name: v\nsource: s\ntime: t\nevents: {source: e}\n", WEIR_EINVAL, "events has no \"time\"", ""},
-    {"name: v\nsource: s\ntime: t\nevents: {source: e, time: t, values: {a b: {of: x}}}\n", WEIR_EINVAL, "needs a name", ""},
-    {"name: v\nsource: s\ntime: t\nevents: {source: e, time: t, values: {a: }}\n", WEIR_EINVAL, "value \"a\" has no \"of\"", ""},
+    {"name: v\nsource: s\ntime: t\nevents: {source: e, time: t, values: {a b: {of: x}}}\n", WEIR_EINVAL, "needs a name",
+     ""},
+    {"name: v\nsource: s\ntime: t\nevents: {source: e, time: t, values: {a: }}\n", WEIR_EINVAL,
+     "value \"a\" has no \"of\"", ""},
     {"name: v\nsource: s\ntime: t\nevents: {source: e, time: t, values: [a]}\n", WEIR_ETYPE, "must be a map", ""},
     {HEAD "  - {op: number, of: x}\n", WEIR_EINVAL, "f.yaml:6:5: a feature has no \"name\"", ""},
     {HEAD "  - {name: x, of: x}\n", WEIR_EINVAL, "feature \"x\" has no \"op\"", ""},
@@ -146,7 +158,8 @@ static const struct { const char *text; int code; const char *msg, *hint; } wron
     {HEAD "  - {name: x, op: number}\n", WEIR_EINVAL, "feature \"x\" has no \"of\"", ""},
     {HEAD "  - {name: x, op: number, of: x, over: 3h}\n", WEIR_EINVAL, "\"over\" is for aggregates", ""},
     {HEAD "  - {name: x, op: number, off: x}\n", WEIR_EINVAL, "\"off\"", "\"of\""},
-    {HEAD "  - {name: x, op: mean, of: dely, over: 3h}\n", WEIR_EINVAL, "f.yaml:6:29: unknown event value \"dely\"", "\"delay\""},
+    {HEAD "  - {name: x, op: mean, of: dely, over: 3h}\n", WEIR_EINVAL, "f.yaml:6:29: unknown event value \"dely\"",
+     "\"delay\""},
     {HEAD "  - {name: x, op: mean, over: 3h}\n", WEIR_EINVAL, "no \"of\"", ""},
     {HEAD "  - {name: x, op: share, of: delay, over: 3h}\n", WEIR_EINVAL, "share takes a value with \"above\"", "mean"},
     {HEAD "  - {name: x, op: mean, of: delay}\n", WEIR_EINVAL, "no \"over\"", ""},
@@ -154,18 +167,25 @@ static const struct { const char *text; int code; const char *msg, *hint; } wron
     {HEAD "  - {name: x, op: mean, of: delay, over: -3h}\n", WEIR_ETYPE, "duration", ""},
     {HEAD "  - {name: x, op: mean, of: delay, over: 9000w}\n", WEIR_EINVAL, "hundred years", ""},
     {HEAD "  - {name: x, op: mean, of: delay, over: 3 hours}\n", WEIR_ETYPE, "duration", "3h"},
-    {HEAD "  - {name: x, op: mean, of: delay, over: 3h, key: [a, b, c, d, e]}\n", WEIR_ELIMIT, "more than 4 columns", ""},
+    {HEAD "  - {name: x, op: mean, of: delay, over: 3h, key: [a, b, c, d, e]}\n", WEIR_ELIMIT, "more than 4 columns",
+     ""},
     {HEAD "  - {name: x, op: mean, of: delay, over: 3h, key: []}\n", WEIR_EINVAL, "empty list", ""},
-    {HEAD "  - {name: x, op: mean, of: delay, over: 3h, event_key: a}\n", WEIR_EINVAL, "\"event_key\" has 1 columns and \"key\" 0", ""},
+    {HEAD "  - {name: x, op: mean, of: delay, over: 3h, event_key: a}\n", WEIR_EINVAL,
+     "\"event_key\" has 1 columns and \"key\" 0", ""},
     {HEAD "  - {name: x, op: mean, of: delay, over: 3h, key: d}\n", WEIR_ETYPE, "column \"d\" cannot be", ""},
-    {HEAD "  - {name: x, op: mean, of: delay, over: 3h, key: a, event_key: _time}\n", WEIR_EINVAL, "time of the event itself", ""},
+    {HEAD "  - {name: x, op: mean, of: delay, over: 3h, key: a, event_key: _time}\n", WEIR_EINVAL,
+     "time of the event itself", ""},
     {HEAD "  - {name: x, op: number, of: a}\n  - {name: y, op: category, of: a}\n", WEIR_ETYPE,
      "f.yaml:7:33: column \"a\" cannot be a text here and a number elsewhere", ""},
-    {HEAD "  - {name: x, op: number, of: t}\n", WEIR_ETYPE, "column \"t\" cannot be a number here and a time elsewhere", ""},
-    {HEAD "  - {name: x, op: number, of: a}\n  - {name: X, op: number, of: a}\n", WEIR_EEXIST, "f.yaml:7:12: \"X\" is there already", ""},
+    {HEAD "  - {name: x, op: number, of: t}\n", WEIR_ETYPE, "column \"t\" cannot be a number here and a time elsewhere",
+     ""},
+    {HEAD "  - {name: x, op: number, of: a}\n  - {name: X, op: number, of: a}\n", WEIR_EEXIST,
+     "f.yaml:7:12: \"X\" is there already", ""},
     {HEAD "  - {name: T, op: number, of: a}\n", WEIR_EEXIST, "there already", ""},
-    {"name: v\nsource: s\ntime: t\nfeatures: [{name: n, op: count, over: 90m}]\n", WEIR_EINVAL, "has no events", "events:"},
-    {"name: v\nsource: s\ntime: t\nknown_at: t\nfeatures: [{name: known_at, op: number, of: x}]\n", WEIR_EEXIST, "known_at", ""},
+    {"name: v\nsource: s\ntime: t\nfeatures: [{name: n, op: count, over: 90m}]\n", WEIR_EINVAL, "has no events",
+     "events:"},
+    {"name: v\nsource: s\ntime: t\nknown_at: t\nfeatures: [{name: known_at, op: number, of: x}]\n", WEIR_EEXIST,
+     "known_at", ""},
 };
 
 static void test_errors(void **state)
@@ -198,17 +218,20 @@ static void test_limits(void **state)
         WR_AUTOBUF wr_buf b;
         wr_buf_init(&b, 0);
         wr_buf_str(&b, HEAD);
-        for (int i = 0; i < WR_VIEW_FEATURES + over; i++) wr_buf_printf(&b, "  - {name: f%d, op: number, of: c%d}\n", i, i);
+        for (int i = 0; i < WR_VIEW_FEATURES + over; i++)
+            wr_buf_printf(&b, "  - {name: f%d, op: number, of: c%d}\n", i, i);
         assert_int_equal(parse_buf(&b, &err), over ? WEIR_ELIMIT : 0);
         wr_buf_clear(&b);
         wr_buf_str(&b, HEAD);
-        for (int i = 0; i < WR_VIEW_GROUPS + over; i++) wr_buf_printf(&b, "  - {name: f%d, op: count, key: k%d, over: 1h}\n", i, i);
+        for (int i = 0; i < WR_VIEW_GROUPS + over; i++)
+            wr_buf_printf(&b, "  - {name: f%d, op: count, key: k%d, over: 1h}\n", i, i);
         assert_int_equal(parse_buf(&b, &err), over ? WEIR_ELIMIT : 0);
         wr_buf_clear(&b);
         wr_buf_str(&b, "name: v\nsource: s\ntime: t\nevents: {source: e, time: t, values: {");
         for (int i = 0; i < WR_VIEW_VALUES + over; i++) wr_buf_printf(&b, "v%d: {of: c%d},", i, i);
         wr_buf_str(&b, "}}\nfeatures:\n  - {name: n, op: count, over: 1h}\n");
-        for (int i = 0; i < WR_VIEW_VALUES; i++) wr_buf_printf(&b, "  - {name: f%d, op: sum, of: v%d, over: 1h}\n", i, i);
+        for (int i = 0; i < WR_VIEW_VALUES; i++)
+            wr_buf_printf(&b, "  - {name: f%d, op: sum, of: v%d, over: 1h}\n", i, i);
         assert_int_equal(parse_buf(&b, &err), over ? WEIR_ELIMIT : 0);
         wr_buf_clear(&b);
         wr_buf_str(&b, "name: v\ntime: t\nsource: ");
@@ -281,10 +304,11 @@ static void test_canonical(void **state)
         assert_string_equal(v->hash, must_parse(a, same[0])->hash);
     }
     check_round_trip(must_parse(a, example));
-    wr_view *v = must_parse(a, "name: v\nsource: \"s \\\" é\"\ntime: t\nlabel: {name: l, of: \"0\", above: -0.0}\nkeep: [a b]\n"
-                               "events: {source: e, time: \"a\\n+ b\", values: {x: {of: x, clip: [1e-300, 1.5e22]}}}\n"
-                               "features: [{name: x, op: sum, of: x, key: [a, b, c, d], event_key: [e, f, g, h], over: 1us},"
-                               " {name: y, op: count, key: c, over: 90ms}]\n");
+    wr_view *v =
+        must_parse(a, "name: v\nsource: \"s \\\" é\"\ntime: t\nlabel: {name: l, of: \"0\", above: -0.0}\nkeep: [a b]\n"
+                      "events: {source: e, time: \"a\\n+ b\", values: {x: {of: x, clip: [1e-300, 1.5e22]}}}\n"
+                      "features: [{name: x, op: sum, of: x, key: [a, b, c, d], event_key: [e, f, g, h], over: 1us},"
+                      " {name: y, op: count, key: c, over: 90ms}]\n");
     check_round_trip(v);
     assert_true(strcmp(v->hash, must_parse(a, example)->hash) != 0);
 }
@@ -292,7 +316,9 @@ static void test_canonical(void **state)
 static void test_json_strict(void **state)
 {
     (void)state;
-    static const struct { const char *text, *msg; } cases[] = {
+    static const struct {
+        const char *text, *msg;
+    } cases[] = {
         {"[]", "a feature view must be a map"},
         {"null", "a feature view must be a map"},
         {"{\"name\":5}", "\"name\" must be a text"},
@@ -301,9 +327,11 @@ static void test_json_strict(void **state)
         {"{\"name\":\"v\",\"extra\":1}", "unknown key \"extra\""},
         {"{\"name\":\"v\",\"source\":\"s\",\"time\":true}", "\"time\" must be a text"},
         {"{\"name\":\"v\",\"source\":\"s\",\"time\":\"t\",\"keep\":[1]}", "\"keep\" must be a text"},
-        {"{\"name\":\"v\",\"source\":\"s\",\"time\":\"t\",\"label\":{\"name\":\"l\",\"of\":\"x\",\"above\":\"3\"}}", "must be a number"},
+        {"{\"name\":\"v\",\"source\":\"s\",\"time\":\"t\",\"label\":{\"name\":\"l\",\"of\":\"x\",\"above\":\"3\"}}",
+         "must be a number"},
         {"{\"name\":\"v\",\"source\":\"s\",\"time\":\"t\",\"events\":{\"source\":\"e\",\"time\":\"t\"},"
-         "\"features\":[{\"name\":\"n\",\"op\":\"count\",\"over\":3}]}", "\"over\" must be a text"},
+         "\"features\":[{\"name\":\"n\",\"op\":\"count\",\"over\":3}]}",
+         "\"over\" must be a text"},
         {"{\"name\":[[[[[[[[[[1]]]]]]]]]]}", "not as deep"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -368,7 +396,8 @@ static void test_parse_nomem(void **state)
 static void test_row_ops(void **state)
 {
     (void)state;
-    static const int64_t edges[] = {0, -1, 1, WR_DAY_US, -WR_DAY_US, -WR_DAY_US - 1, 951782400000000, INT64_MAX, INT64_MIN};
+    static const int64_t edges[] = {0,         -1,       1, WR_DAY_US, -WR_DAY_US, -WR_DAY_US - 1, 951782400000000,
+                                    INT64_MAX, INT64_MIN};
     wr_rng r;
     wr_rng_init(&r, 3);
     for (size_t i = 0; i < 3000; i++) {
@@ -376,7 +405,8 @@ static void test_row_ops(void **state)
         wr_civil c;
         float x;
         wr_time_civil(&c, t);
-        const float expected[] = {(float)(c.hour * 60 + c.minute), (float)c.hour, (float)c.weekday, (float)(c.yearday + 1), (float)c.month};
+        const float expected[] = {(float)(c.hour * 60 + c.minute), (float)c.hour, (float)c.weekday,
+                                  (float)(c.yearday + 1), (float)c.month};
         static const char *const names[] = {"minute_of_day", "hour", "weekday", "day_of_year", "month"};
         for (size_t k = 0; k < 5; k++) {
             wr_view_op_find(wr_str_of(names[k]))->time(&x, &t, 1);
@@ -401,34 +431,37 @@ static void test_value_of(void **state)
     wr_view_value clip = {.of = "x", .has_clip = true, .clip_lo = -60, .clip_hi = 240};
     assert_true(wr_view_value_of(&plain, 3.5) == 3.5);
     assert_true(isnan(wr_view_value_of(&plain, INFINITY)) && isnan(wr_view_value_of(&plain, -1e300)));
-    assert_true(wr_view_value_of(&above, 15) == 0 && wr_view_value_of(&above, 15.5) == 1 && wr_view_value_of(&above, INFINITY) == 1);
-    assert_true(wr_view_value_of(&clip, -1e300) == -60 && wr_view_value_of(&clip, INFINITY) == 240 && wr_view_value_of(&clip, 7) == 7);
-    assert_true(isnan(wr_view_value_of(&plain, NAN)) && isnan(wr_view_value_of(&above, NAN)) && isnan(wr_view_value_of(&clip, NAN)));
+    assert_true(wr_view_value_of(&above, 15) == 0 && wr_view_value_of(&above, 15.5) == 1 &&
+                wr_view_value_of(&above, INFINITY) == 1);
+    assert_true(wr_view_value_of(&clip, -1e300) == -60 && wr_view_value_of(&clip, INFINITY) == 240 &&
+                wr_view_value_of(&clip, 7) == 7);
+    assert_true(isnan(wr_view_value_of(&plain, NAN)) && isnan(wr_view_value_of(&above, NAN)) &&
+                isnan(wr_view_value_of(&clip, NAN)));
 }
 
 /* ---- training against serving ---- */
 
-static const char zoo[] =
-    "name: zoo\nsource: s\ntime: t\n"
-    "events: {source: e, time: t, values: {raw: {of: d}, clip: {of: d, clip: [-60, 240]}, late: {of: d, above: 15}, other: {of: x}}}\n"
-    "features:\n"
-    "  - {name: minute, op: minute_of_day, of: t}\n"
-    "  - {name: seen_hour, op: hour, of: seen}\n"
-    "  - {name: n, op: number, of: n}\n"
-    "  - {name: a, op: category, of: a}\n"
-    "  - {name: a_mean, op: mean, of: raw, key: a, over: 3h}\n"
-    "  - {name: a_clip, op: sum, of: clip, key: a, over: 1h}\n"
-    "  - {name: a_late, op: share, of: late, key: a, over: 3h}\n"
-    "  - {name: a_count, op: count, of: raw, key: a, over: 3h}\n"
-    "  - {name: a_all, op: count, key: a, over: 2h}\n"
-    "  - {name: b_on_a, op: mean, of: late, key: b, event_key: a, over: 3h}\n"
-    "  - {name: ab, op: mean, of: raw, key: [a, b], over: 3h}\n"
-    "  - {name: ba, op: count, of: other, key: [b, a], event_key: [a, b], over: 3h}\n"
-    "  - {name: abc, op: sum, of: raw, key: [a, b, c], over: 3h}\n"
-    "  - {name: abca, op: count, key: [a, b, c, a], over: 3h}\n"
-    "  - {name: all_mean, op: mean, of: raw, over: 3h}\n"
-    "  - {name: all_other, op: sum, of: other, over: 10m}\n"
-    "  - {name: all_count, op: count, over: 3h}\n";
+static const char zoo[] = "name: zoo\nsource: s\ntime: t\n"
+                          "events: {source: e, time: t, values: {raw: {of: d}, clip: {of: d, clip: [-60, 240]}, late: "
+                          "{of: d, above: 15}, other: {of: x}}}\n"
+                          "features:\n"
+                          "  - {name: minute, op: minute_of_day, of: t}\n"
+                          "  - {name: seen_hour, op: hour, of: seen}\n"
+                          "  - {name: n, op: number, of: n}\n"
+                          "  - {name: a, op: category, of: a}\n"
+                          "  - {name: a_mean, op: mean, of: raw, key: a, over: 3h}\n"
+                          "  - {name: a_clip, op: sum, of: clip, key: a, over: 1h}\n"
+                          "  - {name: a_late, op: share, of: late, key: a, over: 3h}\n"
+                          "  - {name: a_count, op: count, of: raw, key: a, over: 3h}\n"
+                          "  - {name: a_all, op: count, key: a, over: 2h}\n"
+                          "  - {name: b_on_a, op: mean, of: late, key: b, event_key: a, over: 3h}\n"
+                          "  - {name: ab, op: mean, of: raw, key: [a, b], over: 3h}\n"
+                          "  - {name: ba, op: count, of: other, key: [b, a], event_key: [a, b], over: 3h}\n"
+                          "  - {name: abc, op: sum, of: raw, key: [a, b, c], over: 3h}\n"
+                          "  - {name: abca, op: count, key: [a, b, c, a], over: 3h}\n"
+                          "  - {name: all_mean, op: mean, of: raw, over: 3h}\n"
+                          "  - {name: all_other, op: sum, of: other, over: 10m}\n"
+                          "  - {name: all_count, op: count, over: 3h}\n";
 
 enum { EVENTS = 260, ROWS = 120, MINUTE = 60 * 1000000 };
 
@@ -483,7 +516,9 @@ static void fill_numbers(wr_frame *f, const char *name, wr_rng *r, wr_type type)
     }
 }
 
-typedef struct { wr_frame *rows, *events, *out; } world;
+typedef struct {
+    wr_frame *rows, *events, *out;
+} world;
 
 static void make_world(world *w, const wr_view *v, wr_rng *r, size_t nrows, size_t nevents)
 {
@@ -542,9 +577,12 @@ static float twin_window(const wr_view *v, const wr_view_feature *f, const world
         bool in = !wr_col_missing(event_time, e) && age >= 0 && age < f->over_us;
         for (int k = 0; k < f->nkey; k++) {
             const wr_col *key = wr_frame_col(w->events, g->key[k]);
-            in = in && !wr_col_missing(key, e) && wr_str_eq(wr_col_text(key, e), wr_col_text(wr_frame_col(w->rows, f->key[k]), row));
+            in = in && !wr_col_missing(key, e) &&
+                 wr_str_eq(wr_col_text(key, e), wr_col_text(wr_frame_col(w->rows, f->key[k]), row));
         }
-        double x = f->value < 0 ? 0 : wr_view_value_of(&v->values[f->value], wr_col_num(wr_frame_col(w->events, v->values[f->value].of), e));
+        double x = f->value < 0 ? 0
+                                : wr_view_value_of(&v->values[f->value],
+                                                   wr_col_num(wr_frame_col(w->events, v->values[f->value].of), e));
         if (!in || isnan(x)) continue;
         sum += x;
         count++;
@@ -575,11 +613,15 @@ static void check_row(const wr_view *v, const world *w, const wr_online *o, size
         if (!same_float(c->f32[row], num[i]))
             fail_msg("row %zu, %s: training %.9g, serving %.9g", row, f->name, (double)c->f32[row], (double)num[i]);
         if (f->op->input == WR_VIEW_WINDOW && !same_float(c->f32[row], twin_window(v, f, w, row)))
-            fail_msg("row %zu, %s: %.9g, twin %.9g", row, f->name, (double)c->f32[row], (double)twin_window(v, f, w, row));
+            fail_msg("row %zu, %s: %.9g, twin %.9g", row, f->name, (double)c->f32[row],
+                     (double)twin_window(v, f, w, row));
     }
 }
 
-typedef struct { int64_t at; uint32_t index; } stop;
+typedef struct {
+    int64_t at;
+    uint32_t index;
+} stop;
 
 static int by_time(const void *a, const void *b)
 {
@@ -852,13 +894,15 @@ static void test_saved_hostile(void **state)
     wr_online_free(o);
 }
 
-/* A right file of a view with fewer values in its window, under the hash of one with more: answering would read past the sums. */
+/* A right file of a view with fewer values in its window, under the hash of one with more: answering would read past
+ * the sums. */
 static void test_saved_of_narrow_window(void **state)
 {
     (void)state;
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_view *narrow = must_parse(a, HEAD "  - {name: n, op: mean, of: late, over: 1h}\n");
-    wr_view *wide = must_parse(a, HEAD "  - {name: n, op: mean, of: late, over: 1h}\n  - {name: m, op: mean, of: delay, over: 1h}\n");
+    wr_view *wide = must_parse(
+        a, HEAD "  - {name: n, op: mean, of: late, over: 1h}\n  - {name: m, op: mean, of: delay, over: 1h}\n");
     wr_view *longer = must_parse(a, HEAD "  - {name: n, op: mean, of: late, over: 2h}\n");
     wr_online *o = some_state(narrow, 2);
     WR_AUTOBUF wr_buf b;
