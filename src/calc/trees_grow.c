@@ -48,7 +48,12 @@ typedef struct {
 
 struct wr_tgrow {
     const wr_tgrow_in *in;
-    size_t nf, most_leaves, hist_cells;
+    size_t most_leaves;
+    uint16_t *active;                /* features of this tree, ascending; histograms are by position in this list */
+    size_t nactive, hist_cells;
+    const uint8_t *bins;             /* rows of the active features: the data's own, or `picked` */
+    size_t stride;
+    uint8_t *picked;                 /* NULL when every tree has all features */
     uint32_t *rows[2], *right;
     int64_t *hists;                  /* nhists slots, then one per further thread */
     int *owner;                      /* leaf of each slot, -1 = free */
@@ -95,22 +100,22 @@ static inline void add_row(int64_t *restrict hist, const uint8_t *row, size_t nf
 }
 
 static void add_rows(const wr_tgrow *g, int64_t *hist, const uint32_t *idx, size_t from, size_t to) {
-    const wr_tdata *d = g->in->data;
+    const uint8_t *bins = g->bins;
     const uint64_t *gh = g->in->gh;
-    const size_t nf = d->nfeatures, stride = d->stride, ahead = 12;
+    const size_t nf = g->nactive, stride = g->stride, ahead = 12;
     if (!idx) {
-        for (size_t i = from; i < to; i++) add_row(hist, d->rows + i * stride, nf, (int64_t)gh[i]);
+        for (size_t i = from; i < to; i++) add_row(hist, bins + i * stride, nf, (int64_t)gh[i]);
         return;
     }
     size_t i = from;
     for (; i + ahead < to; i++) {
         size_t next = idx[i + ahead], r = idx[i];
-        __builtin_prefetch(d->rows + next * stride);
-        __builtin_prefetch(d->rows + next * stride + stride - 1);
+        __builtin_prefetch(bins + next * stride);
+        __builtin_prefetch(bins + next * stride + stride - 1);
         __builtin_prefetch(gh + next);
-        add_row(hist, d->rows + r * stride, nf, (int64_t)gh[r]);
+        add_row(hist, bins + r * stride, nf, (int64_t)gh[r]);
     }
-    for (; i < to; i++) add_row(hist, d->rows + idx[i] * stride, nf, (int64_t)gh[idx[i]]);
+    for (; i < to; i++) add_row(hist, bins + idx[i] * stride, nf, (int64_t)gh[idx[i]]);
 }
 
 typedef struct {
@@ -178,7 +183,7 @@ static void drop_hist(wr_tgrow *g, leaf *l) {
 /* ---- search ---- */
 
 typedef struct {
-    const wr_tgrow *g;
+    wr_tgrow *g;
     const leaf *l;
     const uint64_t *hist;            /* of the feature */
     const uint32_t *counts;          /* of the feature, or NULL: not counted */
@@ -269,11 +274,14 @@ static void search_categorical(const scan *s, double smooth, split *best) {
     if (missing && gone_left) best->set.bits[31] |= 128;
 }
 
-static void search_feature(scan *s, size_t f, const uint32_t *counts, split *best) {
+/* at: position of the feature among the active ones. */
+static void search_feature(scan *s, size_t at, const uint32_t *counts) {
     const wr_trees_opt *o = s->g->in->opt;
+    size_t f = s->g->active[at];
+    split *best = &s->g->best[at];
     const wr_tfeature *t = &s->g->in->features[f];
     *best = (split){ .gain = o->min_gain, .feature = (uint16_t)f };
-    s->hist = (const uint64_t *)hist_at(s->g, s->l->hist) + f * HIST;
+    s->hist = (const uint64_t *)hist_at(s->g, s->l->hist) + at * HIST;
     s->counts = counts;
     if (t->categorical) search_categorical(s, o->cat_smooth, best);
     else search_numeric(s, t->ncuts, best);
@@ -286,7 +294,7 @@ static void count_rows(const wr_tgrow *g, const leaf *l, size_t f, uint32_t coun
     for (size_t i = l->from; i < l->to; i++) counts[col[idx ? idx[i] : i]]++;
 }
 
-static scan scan_of(const wr_tgrow *g, const leaf *l) {
+static scan scan_of(wr_tgrow *g, const leaf *l) {
     const wr_tgrow_in *in = g->in;
     const wr_trees_opt *o = in->opt;
     scan s = { .g = g, .l = l, .total = l->sum, .unit_g = in->unit_g, .unit_h = in->unit_h, .l2 = o->l2,
@@ -297,26 +305,22 @@ static scan scan_of(const wr_tgrow *g, const leaf *l) {
     return s;
 }
 
-/* Best split of a leaf with a histogram, over all drawn features; ties go to the lower feature, then the lower bin. */
+/* Best split of a leaf with a histogram, over all active features; ties go to the lower feature, then the lower bin. */
 static void search_leaf(wr_tgrow *g, leaf *l) {
     scan s = scan_of(g, l);
-    for (size_t f = 0; f < g->nf; f++) {
-        g->best[f].found = false;
-        if (g->in->drawn[f]) search_feature(&s, f, NULL, &g->best[f]);
-    }
+    for (size_t at = 0; at < g->nactive; at++) search_feature(&s, at, NULL);
     for (;;) {
         const split *top = NULL;
-        for (size_t f = 0; f < g->nf; f++) {
-            if (g->best[f].found && (!top || g->best[f].gain > top->gain)) top = &g->best[f];
+        for (size_t at = 0; at < g->nactive; at++) {
+            if (g->best[at].found && (!top || g->best[at].gain > top->gain)) top = &g->best[at];
         }
         if (!top || top->sure) {
             l->best = top ? *top : (split){ .found = false };
             return;
         }
         uint32_t counts[WR_TREES_BINS];
-        size_t f = top->feature;
-        count_rows(g, l, f, counts);
-        search_feature(&s, f, counts, &g->best[f]);
+        count_rows(g, l, top->feature, counts);
+        search_feature(&s, (size_t)(top - g->best), counts);
     }
 }
 
@@ -502,8 +506,35 @@ static uint64_t sum_hist(const int64_t *hist) {
     return sum;
 }
 
+static void pick_task(void *p, size_t k) {
+    const wr_tgrow *g = p;
+    const wr_tdata *d = g->in->data;
+    size_t from = k * CHUNK, to = d->n - from < CHUNK ? d->n : from + CHUNK;
+    for (size_t at = 0; at < g->nactive; at++) {
+        const uint8_t *col = d->cols + g->active[at] * d->column;
+        for (size_t i = from; i < to; i++) g->picked[i * g->stride + at] = col[i];
+    }
+}
+
+/* The features drawn for this tree, and rows that hold just these. */
+static void pick_features(wr_tgrow *g) {
+    const wr_tdata *d = g->in->data;
+    g->nactive = 0;
+    for (size_t f = 0; f < d->nfeatures; f++) {
+        if (g->in->drawn[f]) g->active[g->nactive++] = (uint16_t)f;
+    }
+    g->hist_cells = g->nactive * HIST;
+    g->bins = d->rows;
+    g->stride = d->stride;
+    if (g->nactive == d->nfeatures) return;
+    g->bins = g->picked;
+    g->stride = (g->nactive + 7) / 8 * 8;
+    wr_pool_for(g->in->pool, (d->n + CHUNK - 1) / CHUNK, pick_task, g);
+}
+
 void wr_tgrow_tree(wr_tgrow *g, const wr_tgrow_in *in, size_t nrows, bool all, wr_tgrown *out) {
     g->in = in;
+    pick_features(g);
     g->identity = all;
     g->nnodes = 0;
     g->nsets = 0;
@@ -534,10 +565,9 @@ uint32_t *wr_tgrow_rows(wr_tgrow *g) { return g->rows[0]; }
 int wr_tgrow_new(wr_tgrow **out, const wr_tdata *data, const wr_trees_opt *opt, wr_pool *pool, wr_err *err) {
     wr_tgrow *g = wr_calloc(1, sizeof *g);
     if (!g) return wr_err_nomem(err);
-    size_t n = data->n, leaves = (size_t)opt->max_leaves;
-    g->nf = data->nfeatures;
+    size_t n = data->n, nf = data->nfeatures, leaves = (size_t)opt->max_leaves;
     g->most_leaves = leaves;
-    g->hist_cells = g->nf * HIST;
+    g->hist_cells = nf * HIST; /* at most */
     g->threads = wr_pool_threads(pool);
     if (g->threads > 64) g->threads = 64;
     size_t fit = wr_trees_hist_bytes / (g->hist_cells * sizeof *g->hists);
@@ -552,10 +582,12 @@ int wr_tgrow_new(wr_tgrow **out, const wr_tdata *data, const wr_trees_opt *opt, 
     g->ordered = wr_calloc(2 * leaves + 1, sizeof *g->ordered);
     g->queue = wr_alloc((2 * leaves + 1) * sizeof *g->queue);
     g->sets = wr_alloc(leaves * sizeof *g->sets);
-    g->best = wr_calloc(g->nf, sizeof *g->best);
+    g->best = wr_calloc(nf, sizeof *g->best);
+    g->active = wr_alloc(nf * sizeof *g->active);
+    if (opt->feature_share < 1) g->picked = wr_alloc(n * data->stride);
     g->chunk_left = wr_alloc((n / CHUNK + 2) * sizeof *g->chunk_left);
     if (!g->hists || !g->owner || !g->rows[0] || !g->rows[1] || !g->right || !g->leaves || !g->nodes || !g->ordered ||
-        !g->queue || !g->sets || !g->best || !g->chunk_left) {
+        !g->queue || !g->sets || !g->best || !g->active || (opt->feature_share < 1 && !g->picked) || !g->chunk_left) {
         wr_tgrow_free(g);
         return wr_err_nomem(err);
     }
@@ -566,7 +598,7 @@ int wr_tgrow_new(wr_tgrow **out, const wr_tdata *data, const wr_trees_opt *opt, 
 void wr_tgrow_free(wr_tgrow *g) {
     if (!g) return;
     void *owned[] = { g->hists, g->owner, g->rows[0], g->rows[1], g->right, g->leaves, g->nodes, g->ordered,
-                      g->queue, g->sets, g->best, g->chunk_left };
+                      g->queue, g->sets, g->best, g->active, g->picked, g->chunk_left };
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wr_free(owned[i]);
     wr_free(g);
 }

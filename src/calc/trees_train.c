@@ -167,13 +167,16 @@ static inline float exp_negative(float a) {
 
 typedef struct { float y[TILE], w[TILE], g[TILE], h[TILE], e[TILE]; double m[TILE]; } tile;
 
+/* Loops so small that the compiler finds no branch to make of them, and vectorises. */
 static inline void logistic_tile(tile *t) {
     for (int i = 0; i < TILE; i++) {
-        float x = (float)t->m[i], a = x < 0 ? x : -x;
-        a = a < -87.0f ? -87.0f : a;
-        float e = exp_negative(a), q = 1.0f / (1.0f + e), p = x < 0 ? e * q : q;
-        t->e[i] = e;
-        t->g[i] = (p - t->y[i]) * t->w[i];
+        float a = -fabsf((float)t->m[i]);
+        t->e[i] = a < -87.0f ? -87.0f : a;
+    }
+    for (int i = 0; i < TILE; i++) t->e[i] = exp_negative(t->e[i]);
+    for (int i = 0; i < TILE; i++) {
+        float e = t->e[i], q = 1.0f / (1.0f + e), up = t->m[i] < 0 ? e : 1.0f;
+        t->g[i] = (up * q - t->y[i]) * t->w[i];
         t->h[i] = e * q * q * t->w[i];
     }
 }
