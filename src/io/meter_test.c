@@ -112,6 +112,33 @@ static void test_rapl(void **state)
     wr_meter_close(m);
 }
 
+/* Six packages listed twice, in whatever order the folder gives them. */
+static void test_mmio_wins(void **state)
+{
+    (void)state;
+    const char *root = tree("none");
+    char line[1000];
+    wr_proc_result r;
+    snprintf(line, sizeof line,
+             "mkdir -p '%s/sys/class/powercap' && cd '%s/sys/class/powercap' && for i in 0 1 2 3 4 5; do "
+             "a=intel-rapl:$i b=intel-rapl-mmio:$i; [ $((i %% 2)) = 0 ] || { a=$b; b=intel-rapl:$i; }; "
+             "for z in $a $b; do mkdir $z; echo package-$i >$z/name; echo 5000000 >$z/energy_uj; done; done",
+             root, root);
+    assert_int_equal(wr_proc_run(&r, &(wr_proc_opt){.shell = line}, NULL), 0);
+    assert_int_equal(r.exit_code, 0);
+    wr_meter *m = meter_on(root, WR_METER_RAPL);
+    for (int i = 0; i < 6; i++) {
+        char name[100];
+        snprintf(name, sizeof name, POWERCAP "intel-rapl:%d/energy_uj", i);
+        set(root, name, "9000000\n");
+        near(joules(m), i);
+        snprintf(name, sizeof name, POWERCAP "intel-rapl-mmio:%d/energy_uj", i);
+        set(root, name, "6000000\n");
+        near(joules(m), i + 1);
+    }
+    wr_meter_close(m);
+}
+
 static void test_rapl_wraps(void **state)
 {
     (void)state;
@@ -503,6 +530,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rapl),
+        cmocka_unit_test(test_mmio_wins),
         cmocka_unit_test(test_rapl_wraps),
         cmocka_unit_test(test_psys),
         cmocka_unit_test(test_unreadable_rapl),
