@@ -67,7 +67,7 @@ const wr_cmd wr_cmd_feature_build = {
     "row's own time (point-in-time correct: an aggregate sees an event only from the moment\n"
     "it became known), and writes the dataset named by the view as a new version. The same\n"
     "code computes the features when the model is served.",
-    "  # features.yaml says `view: flights_features`: a dataset of that name is written\n  weir feature build "
+    "  # features.yaml says `name: flights_features`: a dataset of that name is written\n  weir feature build "
     "features.yaml\n"
     "  # look at it\n  weir data show flights_features --head 5",
     run_build};

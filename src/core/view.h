@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* view.h - a feature view: how each feature is computed from a row, the same code in training, evaluation and serving.
  *
- *   view: flights_features            # name; the dataset that `weir feature build` writes
+ *   name: flights_features            # the dataset that `weir feature build` writes
  *   source: flights_clean             # dataset of entity rows
  *   time: date                        # column: when the prediction is made
  *   keep: [delay]                     # more columns to carry along, not features
