@@ -69,15 +69,19 @@ static int group(wr_pit *p, const uint32_t *key, const int64_t *time_us, size_t 
     uint32_t *at = wr_calloc((size_t)p->nkeys + 1, sizeof *at);
     if (!at) return WEIR_ENOMEM;
     memcpy(at, p->start, ((size_t)p->nkeys + 1) * sizeof *at);
+    int64_t before = INT64_MIN;
+    bool rising = true;             /* as a stream of events comes: then every key's times rise too */
     for (size_t i = 0; i < n; i++) {
         if (key[i] == UINT32_MAX) continue;
+        rising &= before <= time_us[i];
+        before = time_us[i];
         uint32_t to = at[key[i]]++;
         p->time[to] = time_us[i];
         p->row[to] = (uint32_t)i;
     }
     wr_free(at);
     *sorted = true;
-    for (uint32_t k = 0; k < p->nkeys && *sorted; k++) {
+    for (uint32_t k = 0; k < p->nkeys && *sorted && !rising; k++) {
         for (uint32_t i = p->start[k] + 1; i < p->start[k + 1]; i++) *sorted &= p->time[i - 1] <= p->time[i];
     }
     return 0;
@@ -236,7 +240,7 @@ static void window_batch(const question *q, size_t i, size_t n)
     const double *sum = p->sum[q->v];
     const uint32_t *present = p->present[q->v];
     uint32_t first[BATCH], last[BATCH], end[BATCH], begin[BATCH];
-    int64_t after[BATCH];
+    int64_t after[BATCH] = {0};
     ranges(p, q->key + i, n, first, last);
     upper(p, n, first, last, q->time_us + i, end);
     for (size_t j = 0; j < n; j++) {

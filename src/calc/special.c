@@ -140,6 +140,7 @@ static int multiply(matrix *c, const matrix *a, const matrix *b, int m)
 
 static void durbin_matrix(matrix *a, int m, double h)
 {
+    memset(a, 0, sizeof *a);
     for (int i = 0; i < m; i++) {
         for (int j = 0; j < m; j++) a->at[i][j] = i - j + 1 >= 0;
     }

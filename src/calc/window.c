@@ -322,7 +322,8 @@ size_t wr_window_events(const wr_window *w) { return w->nevents; }
  *   key: u32 bytes, u32 n, the bytes, i64 time[n], f64 sum[n + 1][nvalues], u32 count[n + 1][nvalues]
  *   u64 XXH3 of all before
  *
- * Slot 0 of sum and count is what was before the first event. Events past the horizon and keys without events are left out.
+ * Slot 0 of sum and count is what was before the first event. Events past the horizon and keys without events are
+ * left out.
  */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the snapshot is written as the machine keeps it");
 
@@ -469,7 +470,7 @@ int wr_window_load(wr_window **out, wr_str bytes, wr_err *err)
 {
     head h;
     wr_window_opt opt;
-    wr_window *w;
+    wr_window *w = NULL;
     WR_TRY(load_head(&h, &opt, &bytes, err));
     WR_TRY(wr_window_new(&w, &opt, err));
     w->newest = h.newest;
