@@ -44,7 +44,7 @@ typedef struct {
     int head_ms, idle_ms, write_ms, body_grace_ms;             /* 0 = limits.h */
     /* Chooses the route of a request; must fill `out`. A NULL out->handle is answered 404. */
     void (*route)(void *ctx, wr_http_req *r, wr_http_route *out);
-    /* End of a loop's round, only called when a handler ran. NULL = none. */
+    /* End of a loop's round, only called when a handler ran or a durable answer was finished. NULL = none. */
     int (*round_end)(void *ctx, int loop);
     /* About once a second on loop 0. NULL = none. */
     void (*tick)(void *ctx);
@@ -58,6 +58,8 @@ int wr_http_server_port(const wr_http_server *s);
  * after drain_ms. */
 int wr_http_server_run(wr_http_server *s, wr_err *err);
 void wr_http_server_stop(wr_http_server *s, int drain_ms);     /* async-signal-safe, any thread */
+/* After run() returned, or instead of it. Deferred requests and open streams may still be finished afterwards, from any thread:
+ * nobody hears them, and the last one frees the rest of the server. */
 void wr_http_server_close(wr_http_server *s);
 
 /* The request, valid until it is answered. */
@@ -79,7 +81,7 @@ typedef struct {
     bool close;                                                /* end the connection after it */
 } wr_http_reply_opt;
 
-/* Answer now; body is copied. HEAD requests get the length only. */
+/* Answer now; body is copied. HEAD requests get the length only. `headers` is sent as it is: no CR or LF of the user's in there. */
 void wr_http_reply(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body);
 /* {"error": "..."} with the status of the error code; hint in the body as "hint". */
 void wr_http_reply_err(wr_http_req *r, const wr_err *e);
@@ -87,12 +89,14 @@ void wr_http_reply_err(wr_http_req *r, const wr_err *e);
 void wr_http_defer(wr_http_req *r);
 void wr_http_finish(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body); /* frees r */
 
-/* Streaming response. `write` returns 0, or WEIR_ECANCELED when the peer went away or is too slow (WR_LIMIT_SSE_BACKLOG). */
+/* Streaming response, opened in the handler or, after wr_http_defer(), by the thread that has the request (instead of finish; r
+ * is not touched afterwards). NULL when out of memory: answer otherwise. At a stop of the server streams are ended cleanly and
+ * their writers told. close() must be called whatever write() said. `write` returns 0, or WEIR_ECANCELED when the peer went away or is too slow (WR_LIMIT_SSE_BACKLOG). */
 typedef struct wr_http_stream wr_http_stream;
 wr_http_stream *wr_http_stream_open(wr_http_req *r, const wr_http_reply_opt *opt);
 int wr_http_stream_write(wr_http_stream *s, wr_str piece);
 void wr_http_stream_close(wr_http_stream *s);
-/* One server-sent event: "id", "event", "data" (data lines are split). */
+/* One server-sent event: "id" (left out when negative), "event" (when not NULL), "data" (lines are split). */
 int wr_http_sse(wr_http_stream *s, int64_t id, const char *event, wr_str data);
 
 typedef struct { uint64_t connections, accepted, requests, errors_4xx, errors_5xx, bytes_in, bytes_out, rounds; } wr_http_stats;
