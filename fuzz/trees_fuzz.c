@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trees_fuzz.c - model files of hostile origin: load never trusts them, and what loads predicts without leaving its memory and
- * the same by every path.
+/* trees_fuzz.c - model files of hostile origin: load never trusts them, and what loads predicts without leaving its
+ * memory and the same by every path.
  *
  * Checksums stop a fuzzer, so the input is also tried with the right one put in place.
  */
@@ -18,7 +18,8 @@ enum { ROWS = 70, FEATURES = 600 };
 
 static void predict(const wr_trees *t)
 {
-    static const float values[] = {0, -0.0f, -1, 3, 29, 1e9f, __builtin_nanf(""), __builtin_inff(), -__builtin_inff(), 254, 255, 0.5f};
+    static const float values[] = {
+        0, -0.0f, -1, 3, 29, 1e9f, __builtin_nanf(""), __builtin_inff(), -__builtin_inff(), 254, 255, 0.5f};
     size_t nf = wr_trees_nfeatures(t);
     if (nf > FEATURES) return;
     float *rows = malloc(ROWS * nf * sizeof *rows);

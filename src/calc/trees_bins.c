@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* trees_bins.c - from floats and category codes to bytes: choice of cuts, and binning of columns.
  *
- * Cuts come from the distinct values of a sample of at most 2^18 rows: every value its own bin while they fit, else bins of
- * about equal row counts in which a value with many rows stays alone. A cut lies halfway between two neighbours.
+ * Cuts come from the distinct values of a sample of at most 2^18 rows: every value its own bin while they fit, else
+ * bins of about equal row counts in which a value with many rows stays alone. A cut lies halfway between two
+ * neighbours.
  */
 #include <float.h>
 #include <math.h>
@@ -17,28 +18,32 @@
 
 enum { SAMPLE = 1 << 18, CHUNK = 4096 };
 
-static uint64_t mix(uint64_t z) {
+static uint64_t mix(uint64_t z)
+{
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
 
 /* Order-preserving key of a float that is not NaN; -0 counts as 0. */
-static uint32_t key_of(float x) {
+static uint32_t key_of(float x)
+{
     uint32_t u;
     x += 0.0f;
     memcpy(&u, &x, 4);
     return u & 0x80000000u ? ~u : u | 0x80000000u;
 }
 
-static float value_of(uint32_t k) {
+static float value_of(uint32_t k)
+{
     uint32_t u = k & 0x80000000u ? k & 0x7fffffffu : ~k;
     float x;
     memcpy(&x, &u, 4);
     return x;
 }
 
-static void sort_keys(uint32_t *a, uint32_t *tmp, size_t n) {
+static void sort_keys(uint32_t *a, uint32_t *tmp, size_t n)
+{
     for (int pass = 0; pass < 3; pass++) {
         int shift = pass * 11;
         size_t count[2049] = {0};
@@ -52,7 +57,8 @@ static void sort_keys(uint32_t *a, uint32_t *tmp, size_t n) {
     memcpy(tmp, a, n * sizeof *a); /* after an odd number of passes and swaps `tmp` is what came as `a` */
 }
 
-static size_t sample(uint32_t *keys, const float *x, size_t n, uint64_t seed) {
+static size_t sample(uint32_t *keys, const float *x, size_t n, uint64_t seed)
+{
     size_t m = n < SAMPLE ? n : SAMPLE, k = 0;
     for (size_t i = 0; i < m; i++) {
         size_t from = (size_t)((__uint128_t)i * n / m), to = (size_t)((__uint128_t)(i + 1) * n / m);
@@ -63,14 +69,17 @@ static size_t sample(uint32_t *keys, const float *x, size_t n, uint64_t seed) {
 }
 
 /* lo <= result < hi */
-static float between(float lo, float hi) {
+static float between(float lo, float hi)
+{
     float mid = lo * 0.5f + hi * 0.5f;
     if (!isfinite(mid)) mid = isfinite(lo) ? lo : -FLT_MAX;
     return mid >= lo && mid < hi ? mid : lo;
 }
 
 /* keys sorted; count[i] rows have the distinct key[i]. Returns the number of cuts written. */
-static uint32_t choose_cuts(float *cuts, const uint32_t *key, const uint32_t *count, size_t distinct, size_t rows, uint32_t bins) {
+static uint32_t choose_cuts(float *cuts, const uint32_t *key, const uint32_t *count, size_t distinct, size_t rows,
+                            uint32_t bins)
+{
     uint32_t ncuts = 0;
     size_t left_rows = rows, in_bin = 0;
     for (size_t i = 0; i + 1 < distinct && ncuts + 1 < bins; i++) {
@@ -87,7 +96,8 @@ static uint32_t choose_cuts(float *cuts, const uint32_t *key, const uint32_t *co
     return ncuts;
 }
 
-static int numeric_cuts(wr_tfeature *f, const float *x, size_t n, int max_bins, uint64_t seed, wr_err *err) {
+static int numeric_cuts(wr_tfeature *f, const float *x, size_t n, int max_bins, uint64_t seed, wr_err *err)
+{
     size_t m = n < SAMPLE ? n : SAMPLE;
     WR_AUTOFREE uint32_t *keys = wr_alloc(m * sizeof *keys);
     WR_AUTOFREE uint32_t *tmp = wr_alloc(m * sizeof *tmp);
@@ -110,7 +120,8 @@ static int numeric_cuts(wr_tfeature *f, const float *x, size_t n, int max_bins, 
 }
 
 /* The 254 most frequent codes get a bin each, in order of code. */
-static int category_map(wr_tfeature *f, const wr_trees_feature *src, size_t n, int max_bins, wr_err *err) {
+static int category_map(wr_tfeature *f, const wr_trees_feature *src, size_t n, int max_bins, wr_err *err)
+{
     WR_AUTOFREE uint32_t *count = wr_calloc(src->ncats ? src->ncats : 1, sizeof *count);
     if (!count) return wr_err_nomem(err);
     uint32_t seen = 0, nmap = 0;
@@ -140,32 +151,37 @@ static int category_map(wr_tfeature *f, const wr_trees_feature *src, size_t n, i
     return 0;
 }
 
-int wr_tfeature_cuts(wr_tfeature *f, const wr_trees_feature *src, size_t n, int max_bins, uint64_t seed, wr_err *err) {
+int wr_tfeature_cuts(wr_tfeature *f, const wr_trees_feature *src, size_t n, int max_bins, uint64_t seed, wr_err *err)
+{
     f->categorical = src->categorical;
     return src->categorical ? category_map(f, src, n, max_bins, err) : numeric_cuts(f, src->x, n, max_bins, seed, err);
 }
 
 /* ---- values to bins ---- */
 
-static inline uint8_t category_bin(const wr_tfeature *f, float x) {
+static inline uint8_t category_bin(const wr_tfeature *f, float x)
+{
     if (!(x >= 0)) return WR_TREES_MISSING;
     return x < (float)f->nmap ? f->map[(uint32_t)x] : WR_TREES_OTHER;
 }
 
 /* First halving step for a search among `ncuts` cuts: the smallest power of two with 2 * step > ncuts. */
-static uint32_t first_step(uint32_t ncuts) {
+static uint32_t first_step(uint32_t ncuts)
+{
     uint32_t s = 1;
     while (2 * s <= ncuts) s *= 2;
     return s;
 }
 
-static inline uint8_t numeric_bin(const float *cuts, uint32_t step, float x) {
+static inline uint8_t numeric_bin(const float *cuts, uint32_t step, float x)
+{
     uint32_t at = 0;
     for (uint32_t s = step; s; s >>= 1) at += x > cuts[at + s - 1] ? s : 0;
     return x == x ? (uint8_t)at : WR_TREES_MISSING;
 }
 
-uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x) {
+uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x)
+{
     if (f->categorical) return category_bin(f, x);
     if (!f->ncuts) return x == x ? 0 : WR_TREES_MISSING;
     return numeric_bin(f->cuts, first_step(f->ncuts), x);
@@ -173,8 +189,9 @@ uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x) {
 
 #if defined(__x86_64__)
 /* Sixteen searches at a time; the same comparisons as numeric_bin. Returns how many were done. */
-__attribute__((target("avx2"))) static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n,
-                                                       uint8_t *out) {
+__attribute__((target("avx2"))) static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist,
+                                                       size_t n, uint8_t *out)
+{
     if (dist > INT32_MAX / 8) return 0;
     const __m256i lane = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)dist));
     size_t i = 0;
@@ -204,13 +221,15 @@ __attribute__((target("avx2"))) static size_t bin_avx2(const float *cuts, uint32
     return i;
 }
 #else
-static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n, uint8_t *out) {
+static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n, uint8_t *out)
+{
     (void)cuts, (void)step, (void)x, (void)dist, (void)n, (void)out;
     return 0;
 }
 #endif
 
-void wr_tfeature_bin(const wr_tfeature *f, const float *x, size_t step, size_t n, uint8_t *out) {
+void wr_tfeature_bin(const wr_tfeature *f, const float *x, size_t step, size_t n, uint8_t *out)
+{
     if (f->categorical) {
         for (size_t i = 0; i < n; i++) out[i] = category_bin(f, x[i * step]);
     } else if (!f->ncuts) {
@@ -224,9 +243,14 @@ void wr_tfeature_bin(const wr_tfeature *f, const float *x, size_t step, size_t n
 
 /* ---- a whole set ---- */
 
-typedef struct { wr_tdata *d; const wr_tfeature *features; const wr_trees_set *set; } bin_ctx;
+typedef struct {
+    wr_tdata *d;
+    const wr_tfeature *features;
+    const wr_trees_set *set;
+} bin_ctx;
 
-static void bin_chunk(void *p, size_t index) {
+static void bin_chunk(void *p, size_t index)
+{
     bin_ctx *c = p;
     wr_tdata *d = c->d;
     size_t from = index * CHUNK, n = d->n - from < CHUNK ? d->n - from : CHUNK;
@@ -239,23 +263,28 @@ static void bin_chunk(void *p, size_t index) {
     }
 }
 
-int wr_tdata_make(wr_tdata *out, const wr_tfeature *features, const wr_trees_set *set, bool rows, wr_pool *pool, wr_err *err) {
+int wr_tdata_make(wr_tdata *out, const wr_tfeature *features, const wr_trees_set *set, bool rows, wr_pool *pool,
+                  wr_err *err)
+{
     size_t n = set->n, nf = set->nfeatures;
-    wr_tdata d = { .n = n, .nfeatures = nf, .column = (n + WR_TREES_TILE - 1) / WR_TREES_TILE * WR_TREES_TILE,
-                   .stride = (nf + 7) / 8 * 8 };
+    wr_tdata d = {.n = n,
+                  .nfeatures = nf,
+                  .column = (n + WR_TREES_TILE - 1) / WR_TREES_TILE * WR_TREES_TILE,
+                  .stride = (nf + 7) / 8 * 8};
     d.cols = wr_calloc(nf, d.column);
     d.rows = rows && d.cols ? wr_calloc(n, d.stride) : NULL;
     if (!d.cols || (rows && !d.rows)) {
         wr_tdata_fini(&d);
         return wr_err_nomem(err);
     }
-    bin_ctx c = { &d, features, set };
+    bin_ctx c = {&d, features, set};
     wr_pool_for(pool, (n + CHUNK - 1) / CHUNK, bin_chunk, &c);
     *out = d;
     return 0;
 }
 
-void wr_tdata_fini(wr_tdata *d) {
+void wr_tdata_fini(wr_tdata *d)
+{
     wr_free(d->cols);
     wr_free(d->rows);
     *d = (wr_tdata){0};

@@ -4,11 +4,10 @@
  *   "WEIRTREE"  u32 version = 1  u32 objective (0 logistic, 1 squared)  f64 base margin
  *   u32 features  u32 trees  u32 category sets  u32 nodes
  *   feature:  u16 length, name   u8 categorical   if categorical: u16 k, then u32 code of bin 0..k-1, ascending
- *   tree:     u32 nodes, then the nodes in breadth-first order: the children of its k-th inner node are nodes 1 + 2k, 2 + 2k
- *   node:     u8 kind (1 leaf, 2 categorical, 4 missing goes left)  u16 feature  f32 threshold or leaf value, or u32 set
- *             f32 gain  f32 cover
- *   set:      32 bytes, bit b of byte b / 8: bin b goes left (bin 254 other categories, 255 missing)
- *   u64 XXH3 of all before
+ *   tree:     u32 nodes, then the nodes in breadth-first order: the children of its k-th inner node are nodes 1 + 2k, 2
+ * + 2k node:     u8 kind (1 leaf, 2 categorical, 4 missing goes left)  u16 feature  f32 threshold or leaf value, or u32
+ * set f32 gain  f32 cover set:      32 bytes, bit b of byte b / 8: bin b goes left (bin 254 other categories, 255
+ * missing) u64 XXH3 of all before
  *
  * A node's children always come later, so no file can make a walk go round; everything else is checked here, once.
  */
@@ -20,29 +19,33 @@
 #include "calc/trees_internal.h"
 
 enum { VERSION = 1, NODE_BYTES = 15, CHECKSUM = 8, MOST_CODES = 254 };
-static const char magic[8] = { 'W', 'E', 'I', 'R', 'T', 'R', 'E', 'E' };
+static const char magic[8] = {'W', 'E', 'I', 'R', 'T', 'R', 'E', 'E'};
 
 /* ---- writing ---- */
 
-static void put(wr_buf *b, uint64_t v, size_t bytes) {
+static void put(wr_buf *b, uint64_t v, size_t bytes)
+{
     unsigned char c[8];
     for (size_t i = 0; i < bytes; i++) c[i] = (unsigned char)(v >> (8 * i));
     wr_buf_add(b, c, bytes);
 }
 
-static void put_f32(wr_buf *b, float v) {
+static void put_f32(wr_buf *b, float v)
+{
     uint32_t u;
     memcpy(&u, &v, 4);
     put(b, u, 4);
 }
 
-static void put_f64(wr_buf *b, double v) {
+static void put_f64(wr_buf *b, double v)
+{
     uint64_t u;
     memcpy(&u, &v, 8);
     put(b, u, 8);
 }
 
-static void put_feature(wr_buf *b, const wr_tfeature *f) {
+static void put_feature(wr_buf *b, const wr_tfeature *f)
+{
     size_t n = strlen(f->name), codes = 0;
     put(b, n, 2);
     wr_buf_add(b, f->name, n);
@@ -55,7 +58,8 @@ static void put_feature(wr_buf *b, const wr_tfeature *f) {
     }
 }
 
-static void put_node(wr_buf *b, const wr_tnode *d) {
+static void put_node(wr_buf *b, const wr_tnode *d)
+{
     put(b, d->kind, 1);
     put(b, d->kind & WR_TN_LEAF ? 0 : d->feature, 2);
     if (d->kind & WR_TN_CAT) put(b, d->set, 4);
@@ -64,7 +68,8 @@ static void put_node(wr_buf *b, const wr_tnode *d) {
     put_f32(b, d->cover);
 }
 
-int wr_trees_save(const wr_trees *t, wr_buf *out, wr_err *err) {
+int wr_trees_save(const wr_trees *t, wr_buf *out, wr_err *err)
+{
     size_t start = out->n, nnodes = t->first[t->ntrees];
     wr_buf_add(out, magic, sizeof magic);
     put(out, VERSION, 4);
@@ -86,9 +91,14 @@ int wr_trees_save(const wr_trees *t, wr_buf *out, wr_err *err) {
 
 /* ---- reading ---- */
 
-typedef struct { const unsigned char *p; size_t n; bool failed; } reader;
+typedef struct {
+    const unsigned char *p;
+    size_t n;
+    bool failed;
+} reader;
 
-static uint64_t get(reader *r, size_t bytes) {
+static uint64_t get(reader *r, size_t bytes)
+{
     uint64_t v = 0;
     if (r->n < bytes) {
         r->failed = true;
@@ -101,14 +111,16 @@ static uint64_t get(reader *r, size_t bytes) {
     return v;
 }
 
-static float get_f32(reader *r) {
+static float get_f32(reader *r)
+{
     uint32_t u = (uint32_t)get(r, 4);
     float v;
     memcpy(&v, &u, 4);
     return v;
 }
 
-static double get_f64(reader *r) {
+static double get_f64(reader *r)
+{
     uint64_t u = get(r, 8);
     double v;
     memcpy(&v, &u, 8);
@@ -117,7 +129,8 @@ static double get_f64(reader *r) {
 
 static int corrupt(wr_err *err, const char *what) { return wr_err_set(err, WEIR_ECORRUPT, "tree model: %s", what); }
 
-static int get_codes(reader *r, wr_tfeature *f, size_t *maps, wr_err *err) {
+static int get_codes(reader *r, wr_tfeature *f, size_t *maps, wr_err *err)
+{
     size_t codes = get(r, 2);
     uint32_t code[MOST_CODES];
     if (codes > MOST_CODES || r->n < codes * 4) return corrupt(err, "bad number of categories");
@@ -135,7 +148,8 @@ static int get_codes(reader *r, wr_tfeature *f, size_t *maps, wr_err *err) {
     return 0;
 }
 
-static int get_feature(reader *r, wr_tfeature *f, size_t *maps, wr_err *err) {
+static int get_feature(reader *r, wr_tfeature *f, size_t *maps, wr_err *err)
+{
     size_t n = get(r, 2);
     if (r->n < n || memchr(r->p, 0, n)) return corrupt(err, "bad feature name");
     f->name = wr_alloc(n + 1);
@@ -150,7 +164,8 @@ static int get_feature(reader *r, wr_tfeature *f, size_t *maps, wr_err *err) {
     return f->categorical ? get_codes(r, f, maps, err) : 0;
 }
 
-static int get_node(reader *r, const wr_trees *t, wr_tnode *d, wr_err *err) {
+static int get_node(reader *r, const wr_trees *t, wr_tnode *d, wr_err *err)
+{
     *d = (wr_tnode){0};
     d->kind = (uint8_t)get(r, 1);
     d->feature = (uint16_t)get(r, 2);
@@ -176,7 +191,8 @@ static int get_node(reader *r, const wr_trees *t, wr_tnode *d, wr_err *err) {
     return corrupt(err, "bad node");
 }
 
-static int get_tree(reader *r, wr_trees *t, int k, size_t nnodes, wr_err *err) {
+static int get_tree(reader *r, wr_trees *t, int k, size_t nnodes, wr_err *err)
+{
     size_t at = t->first[k], n = get(r, 4);
     if (n % 2 == 0 || n > nnodes - at || n >= 2 * WR_TREES_MAX_LEAVES) return corrupt(err, "bad size of a tree");
     uint32_t next = 1;
@@ -193,13 +209,14 @@ static int get_tree(reader *r, wr_trees *t, int k, size_t nnodes, wr_err *err) {
     return 0;
 }
 
-static int get_model(reader *r, wr_trees *t, wr_err *err) {
+static int get_model(reader *r, wr_trees *t, wr_err *err)
+{
     uint64_t objective = get(r, 4);
     t->base = get_f64(r);
     size_t nf = get(r, 4), ntrees = get(r, 4), nsets = get(r, 4), nnodes = get(r, 4), maps = 0;
     if (r->failed || objective > 1 || !isfinite(t->base)) return corrupt(err, "bad header");
-    if (!nf || nf > WR_TREES_MAX_FEATURES || ntrees > WR_TREES_MAX_ROUNDS || nf * 3 > r->n || nnodes > r->n / NODE_BYTES ||
-        nsets > r->n / sizeof(wr_tset) || ntrees > nnodes) {
+    if (!nf || nf > WR_TREES_MAX_FEATURES || ntrees > WR_TREES_MAX_ROUNDS || nf * 3 > r->n ||
+        nnodes > r->n / NODE_BYTES || nsets > r->n / sizeof(wr_tset) || ntrees > nnodes) {
         return corrupt(err, "bad counts");
     }
     t->objective = objective ? WR_TREES_SQUARED : WR_TREES_LOGISTIC;
@@ -220,11 +237,12 @@ static int get_model(reader *r, wr_trees *t, wr_err *err) {
     return wr_trees_finish(t, err);
 }
 
-int wr_trees_load(wr_trees **out, wr_str bytes, wr_err *err) {
+int wr_trees_load(wr_trees **out, wr_str bytes, wr_err *err)
+{
     if (bytes.n < sizeof magic + 4 + CHECKSUM || memcmp(bytes.p, magic, sizeof magic) != 0) {
         return corrupt(err, "not a tree model, or cut short");
     }
-    reader r = { (const unsigned char *)bytes.p, bytes.n - CHECKSUM, false }, tail = { r.p + r.n, CHECKSUM, false };
+    reader r = {(const unsigned char *)bytes.p, bytes.n - CHECKSUM, false}, tail = {r.p + r.n, CHECKSUM, false};
     if (get(&tail, CHECKSUM) != wr_hash64(bytes.p, r.n, 0)) return corrupt(err, "checksum does not match");
     get(&r, sizeof magic);
     uint64_t version = get(&r, 4);

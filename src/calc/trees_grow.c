@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* trees_grow.c - grows one tree leaf by leaf from quantised gradients.
  *
- * A leaf owns a range of a row index array, ascending. Splitting partitions the range, builds the histogram of the smaller
- * child from its rows and takes that of the larger one as parent minus smaller. A histogram cell is one 64-bit integer: sum of
- * gradients (signed) in the high half, sum of hessians in the low half. Both are exact, so threads may add rows in any order,
- * and subtraction is exact too. trees_train.c chooses the quanta so that neither half can overflow.
+ * A leaf owns a range of a row index array, ascending. Splitting partitions the range, builds the histogram of the
+ * smaller child from its rows and takes that of the larger one as parent minus smaller. A histogram cell is one 64-bit
+ * integer: sum of gradients (signed) in the high half, sum of hessians in the low half. Both are exact, so threads may
+ * add rows in any order, and subtraction is exact too. trees_train.c chooses the quanta so that neither half can
+ * overflow.
  *
- * min_child_rows without counting rows in the histograms: a child with hessian sum H holds at least H / (largest hessian of a
- * row) rows. Only when the best split of a leaf is not proven that way are the rows of its feature counted, and that feature
- * searched again with exact counts.
+ * min_child_rows without counting rows in the histograms: a child with hessian sum H holds at least H / (largest
+ * hessian of a row) rows. Only when the best split of a leaf is not proven that way are the rows of its feature
+ * counted, and that feature searched again with exact counts.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -19,9 +20,9 @@
 #include "calc/trees_internal.h"
 
 enum {
-    HIST = 264,                      /* cells from one feature to the next: 256 and a skew, against cache set conflicts */
-    CHUNK = 16384,                   /* rows of one task */
-    INLINE_ROWS = 24576,             /* fewer rows than this: no threads */
+    HIST = 264,          /* cells from one feature to the next: 256 and a skew, against cache set conflicts */
+    CHUNK = 16384,       /* rows of one task */
+    INLINE_ROWS = 24576, /* fewer rows than this: no threads */
     LEAST_HISTS = 4,
 };
 
@@ -29,17 +30,17 @@ size_t wr_trees_hist_bytes = (size_t)512 << 20;
 
 typedef struct {
     double gain;
-    uint64_t left;                   /* packed sums of the left side */
+    uint64_t left; /* packed sums of the left side */
     wr_tset set;
     uint16_t feature;
     uint8_t kind, bin;
-    bool found, sure;                /* sure: both sides proven to have min_child_rows */
+    bool found, sure; /* sure: both sides proven to have min_child_rows */
 } split;
 
 typedef struct {
-    size_t from, to;                 /* rows[from..to) */
-    int buffer;                      /* which of the two index arrays */
-    int hist;                        /* slot or -1 */
+    size_t from, to; /* rows[from..to) */
+    int buffer;      /* which of the two index arrays */
+    int hist;        /* slot or -1 */
     uint32_t node;
     int depth;
     uint64_t sum;
@@ -49,14 +50,14 @@ typedef struct {
 struct wr_tgrow {
     const wr_tgrow_in *in;
     size_t most_leaves;
-    uint16_t *active;                /* features of this tree, ascending; histograms are by position in this list */
+    uint16_t *active; /* features of this tree, ascending; histograms are by position in this list */
     size_t nactive, hist_cells;
-    const uint8_t *bins;             /* rows of the active features: the data's own, or `picked` */
+    const uint8_t *bins; /* rows of the active features: the data's own, or `picked` */
     size_t stride;
-    uint8_t *picked;                 /* NULL when every tree has all features */
+    uint8_t *picked; /* NULL when every tree has all features */
     uint32_t *rows[2], *right;
-    int64_t *hists;                  /* nhists slots, then one per further thread */
-    int *owner;                      /* leaf of each slot, -1 = free */
+    int64_t *hists; /* nhists slots, then one per further thread */
+    int *owner;     /* leaf of each slot, -1 = free */
     int nhists, threads;
     leaf *leaves;
     int nleaves;
@@ -65,9 +66,9 @@ struct wr_tgrow {
     wr_tset *sets;
     size_t nsets;
     uint32_t *queue;
-    split *best;                     /* per feature */
-    size_t *chunk_left;              /* rows going left, per chunk */
-    bool identity;                   /* the root is all rows: rows[0] is not filled */
+    split *best;        /* per feature */
+    size_t *chunk_left; /* rows going left, per chunk */
+    bool identity;      /* the root is all rows: rows[0] is not filled */
 };
 
 /* ---- packed sums ---- */
@@ -77,9 +78,10 @@ static inline uint32_t hess_of(uint64_t s) { return (uint32_t)s; }
 
 /* ---- histograms ---- */
 
-#define ADD(k) h[(k) * HIST + (bits >> (8 * (k)) & 255)] += v
+#define ADD(k) h[(k)*HIST + (bits >> (8 * (k)) & 255)] += v
 
-static inline void add_row(int64_t *restrict hist, const uint8_t *row, size_t nf, int64_t v) {
+static inline void add_row(int64_t *restrict hist, const uint8_t *row, size_t nf, int64_t v)
+{
     int64_t *h = hist;
     uint64_t bits;
     for (; nf >= 8; nf -= 8, row += 8, h += 8 * HIST) {
@@ -89,17 +91,25 @@ static inline void add_row(int64_t *restrict hist, const uint8_t *row, size_t nf
     if (!nf) return;
     memcpy(&bits, row, 8); /* rows are padded */
     switch (nf) {
-    case 7: ADD(6); /* fall through */
-    case 6: ADD(5); /* fall through */
-    case 5: ADD(4); /* fall through */
-    case 4: ADD(3); /* fall through */
-    case 3: ADD(2); /* fall through */
-    case 2: ADD(1); /* fall through */
-    default: ADD(0);
+    case 7:
+        ADD(6); /* fall through */
+    case 6:
+        ADD(5); /* fall through */
+    case 5:
+        ADD(4); /* fall through */
+    case 4:
+        ADD(3); /* fall through */
+    case 3:
+        ADD(2); /* fall through */
+    case 2:
+        ADD(1); /* fall through */
+    default:
+        ADD(0);
     }
 }
 
-static void add_rows(const wr_tgrow *g, int64_t *hist, const uint32_t *idx, size_t from, size_t to) {
+static void add_rows(const wr_tgrow *g, int64_t *hist, const uint32_t *idx, size_t from, size_t to)
+{
     const uint8_t *bins = g->bins;
     const uint64_t *gh = g->in->gh;
     const size_t nf = g->nactive, stride = g->stride, ahead = 12;
@@ -123,14 +133,15 @@ typedef struct {
     int64_t *target;
     const uint32_t *idx;
     size_t from, to;
-    atomic_size_t next;              /* chunk to take */
-    atomic_bool used[64];            /* by buffer */
+    atomic_size_t next;   /* chunk to take */
+    atomic_bool used[64]; /* by buffer */
 } hist_ctx;
 
 static int64_t *hist_at(const wr_tgrow *g, int slot) { return g->hists + (size_t)slot * g->hist_cells; }
 
 /* Task k adds to its own buffer whatever chunks it gets; integer sums make the division of work invisible. */
-static void hist_task(void *p, size_t k) {
+static void hist_task(void *p, size_t k)
+{
     hist_ctx *c = p;
     int64_t *hist = k ? hist_at(c->g, c->g->nhists + (int)k - 1) : c->target;
     bool cleared = false;
@@ -144,12 +155,14 @@ static void hist_task(void *p, size_t k) {
     atomic_store(&c->used[k], cleared);
 }
 
-static const uint32_t *rows_of(const wr_tgrow *g, const leaf *l) {
+static const uint32_t *rows_of(const wr_tgrow *g, const leaf *l)
+{
     return g->identity && l->node == 0 ? NULL : g->rows[l->buffer];
 }
 
-static void build_hist(wr_tgrow *g, const leaf *l, int64_t *hist) {
-    hist_ctx c = { .g = g, .target = hist, .idx = rows_of(g, l), .from = l->from, .to = l->to };
+static void build_hist(wr_tgrow *g, const leaf *l, int64_t *hist)
+{
+    hist_ctx c = {.g = g, .target = hist, .idx = rows_of(g, l), .from = l->from, .to = l->to};
     size_t tasks = l->to - l->from < INLINE_ROWS ? 1 : (size_t)g->threads;
     wr_pool_for(tasks > 1 ? g->in->pool : NULL, tasks, hist_task, &c);
     if (!atomic_load(&c.used[0])) memset(hist, 0, g->hist_cells * sizeof *hist);
@@ -161,7 +174,8 @@ static void build_hist(wr_tgrow *g, const leaf *l, int64_t *hist) {
 }
 
 /* A slot for leaf `who`: free, or taken from the other leaf that promises least. */
-static int take_hist(wr_tgrow *g, int who, int keep) {
+static int take_hist(wr_tgrow *g, int who, int keep)
+{
     int slot = -1;
     for (int s = 0; s < g->nhists && slot < 0; s++) {
         if (g->owner[s] < 0) slot = s;
@@ -175,7 +189,8 @@ static int take_hist(wr_tgrow *g, int who, int keep) {
     return slot;
 }
 
-static void drop_hist(wr_tgrow *g, leaf *l) {
+static void drop_hist(wr_tgrow *g, leaf *l)
+{
     if (l->hist >= 0) g->owner[l->hist] = -1;
     l->hist = -1;
 }
@@ -185,21 +200,23 @@ static void drop_hist(wr_tgrow *g, leaf *l) {
 typedef struct {
     wr_tgrow *g;
     const leaf *l;
-    const uint64_t *hist;            /* of the feature */
-    const uint32_t *counts;          /* of the feature, or NULL: not counted */
+    const uint64_t *hist;   /* of the feature */
+    const uint32_t *counts; /* of the feature, or NULL: not counted */
     uint64_t total;
     double unit_g, unit_h, l2, least_h, parent;
-    uint64_t sure_h;                 /* quanta of hessian that prove min_child_rows */
+    uint64_t sure_h; /* quanta of hessian that prove min_child_rows */
     uint32_t rows, least_rows;
 } scan;
 
-static double score(const scan *s, uint64_t sum) {
+static double score(const scan *s, uint64_t sum)
+{
     double g = grad_of(sum) * s->unit_g, h = hess_of(sum) * s->unit_h;
     return g * g / (h + s->l2);
 }
 
 /* Offers "left | rest" to `best`; true when it is the best so far. `count` is meant only when rows were counted. */
-static inline bool offer(const scan *s, uint64_t left, uint32_t count, split *best) {
+static inline bool offer(const scan *s, uint64_t left, uint32_t count, split *best)
+{
     uint64_t right = s->total - left;
     double hl = hess_of(left) * s->unit_h, hr = hess_of(right) * s->unit_h;
     if (hl < s->least_h || hr < s->least_h) return false;
@@ -220,7 +237,8 @@ static uint32_t count_of(const scan *s, int b) { return s->counts ? s->counts[b]
 /* Where what the leaf has not seen goes: to the heavier side. */
 static bool left_heavier(const scan *s, const split *b) { return hess_of(b->left) >= hess_of(s->total - b->left); }
 
-static void search_numeric(const scan *s, uint32_t ncuts, split *best) {
+static void search_numeric(const scan *s, uint32_t ncuts, split *best)
+{
     bool missing = !empty_bin(s, WR_TREES_MISSING);
     uint64_t sum = 0, gone = s->hist[WR_TREES_MISSING];
     uint32_t count = 0, count_gone = count_of(s, WR_TREES_MISSING);
@@ -229,27 +247,33 @@ static void search_numeric(const scan *s, uint32_t ncuts, split *best) {
         sum += s->hist[b];
         count += count_of(s, b);
         if (offer(s, sum, count, best)) best->bin = (uint8_t)b, best->kind = 0;
-        if (missing && offer(s, sum + gone, count + count_gone, best)) best->bin = (uint8_t)b, best->kind = WR_TN_MISSING_LEFT;
+        if (missing && offer(s, sum + gone, count + count_gone, best))
+            best->bin = (uint8_t)b, best->kind = WR_TN_MISSING_LEFT;
     }
     if (best->found && !missing && left_heavier(s, best)) best->kind = WR_TN_MISSING_LEFT;
 }
 
-typedef struct { double key; int bin; } category;
+typedef struct {
+    double key;
+    int bin;
+} category;
 
-static int by_key(const void *pa, const void *pb) {
+static int by_key(const void *pa, const void *pb)
+{
     const category *a = pa, *b = pb;
     if (a->key != b->key) return a->key < b->key ? -1 : 1;
     return a->bin - b->bin;
 }
 
-static void search_categorical(const scan *s, double smooth, split *best) {
+static void search_categorical(const scan *s, double smooth, split *best)
+{
     category order[WR_TREES_BINS];
     int n = 0, take = 0;
     double extra = smooth * hess_of(s->total) * s->unit_h / s->rows;
     for (int b = 0; b < WR_TREES_MISSING; b++) {
         if (empty_bin(s, b)) continue;
         double h = hess_of(s->hist[b]) * s->unit_h + extra;
-        order[n++] = (category){ h > 0 ? grad_of(s->hist[b]) * s->unit_g / h : 0, b };
+        order[n++] = (category){h > 0 ? grad_of(s->hist[b]) * s->unit_g / h : 0, b};
     }
     qsort(order, (size_t)n, sizeof *order, by_key);
     bool missing = !empty_bin(s, WR_TREES_MISSING), gone_left = false;
@@ -268,45 +292,55 @@ static void search_categorical(const scan *s, double smooth, split *best) {
     for (int i = 0; i < n; i++) {
         uint8_t b = (uint8_t)order[i].bin;
         if (i < take) wr_tset_add(&best->set, b);
-        else best->set.bits[b >> 3] &= (uint8_t)~(1u << (b & 7));
+        else best->set.bits[b >> 3] &= (uint8_t) ~(1u << (b & 7));
     }
     if (missing && !gone_left) best->set.bits[31] &= 127;
     if (missing && gone_left) best->set.bits[31] |= 128;
 }
 
 /* at: position of the feature among the active ones. */
-static void search_feature(scan *s, size_t at, const uint32_t *counts) {
+static void search_feature(scan *s, size_t at, const uint32_t *counts)
+{
     const wr_trees_opt *o = s->g->in->opt;
     size_t f = s->g->active[at];
     split *best = &s->g->best[at];
     const wr_tfeature *t = &s->g->in->features[f];
-    *best = (split){ .gain = o->min_gain, .feature = (uint16_t)f };
+    *best = (split){.gain = o->min_gain, .feature = (uint16_t)f};
     s->hist = (const uint64_t *)hist_at(s->g, s->l->hist) + at * HIST;
     s->counts = counts;
     if (t->categorical) search_categorical(s, o->cat_smooth, best);
     else search_numeric(s, t->ncuts, best);
 }
 
-static void count_rows(const wr_tgrow *g, const leaf *l, size_t f, uint32_t counts[WR_TREES_BINS]) {
+static void count_rows(const wr_tgrow *g, const leaf *l, size_t f, uint32_t counts[WR_TREES_BINS])
+{
     const uint8_t *col = g->in->data->cols + f * g->in->data->column;
     const uint32_t *idx = rows_of(g, l);
     memset(counts, 0, WR_TREES_BINS * sizeof *counts);
     for (size_t i = l->from; i < l->to; i++) counts[col[idx ? idx[i] : i]]++;
 }
 
-static scan scan_of(wr_tgrow *g, const leaf *l) {
+static scan scan_of(wr_tgrow *g, const leaf *l)
+{
     const wr_tgrow_in *in = g->in;
     const wr_trees_opt *o = in->opt;
-    scan s = { .g = g, .l = l, .total = l->sum, .unit_g = in->unit_g, .unit_h = in->unit_h, .l2 = o->l2,
-               .rows = (uint32_t)(l->to - l->from), .least_rows = (uint32_t)o->min_child_rows,
-               .sure_h = (uint64_t)o->min_child_rows * in->most_h };
+    scan s = {.g = g,
+              .l = l,
+              .total = l->sum,
+              .unit_g = in->unit_g,
+              .unit_h = in->unit_h,
+              .l2 = o->l2,
+              .rows = (uint32_t)(l->to - l->from),
+              .least_rows = (uint32_t)o->min_child_rows,
+              .sure_h = (uint64_t)o->min_child_rows * in->most_h};
     s.least_h = fmax(o->min_child_weight, 1e-12); /* a side without hessian has no Newton step */
     s.parent = score(&s, l->sum);
     return s;
 }
 
 /* Best split of a leaf with a histogram, over all active features; ties go to the lower feature, then the lower bin. */
-static void search_leaf(wr_tgrow *g, leaf *l) {
+static void search_leaf(wr_tgrow *g, leaf *l)
+{
     scan s = scan_of(g, l);
     for (size_t at = 0; at < g->nactive; at++) search_feature(&s, at, NULL);
     for (;;) {
@@ -315,7 +349,7 @@ static void search_leaf(wr_tgrow *g, leaf *l) {
             if (g->best[at].found && (!top || g->best[at].gain > top->gain)) top = &g->best[at];
         }
         if (!top || top->sure) {
-            l->best = top ? *top : (split){ .found = false };
+            l->best = top ? *top : (split){.found = false};
             return;
         }
         uint32_t counts[WR_TREES_BINS];
@@ -329,14 +363,15 @@ static void search_leaf(wr_tgrow *g, leaf *l) {
 typedef struct {
     wr_tgrow *g;
     const uint8_t *col;
-    const uint8_t *go_left;          /* by bin, 0 or 1 */
+    const uint8_t *go_left; /* by bin, 0 or 1 */
     uint32_t *src, *dst;
     bool identity;
     size_t from, to, nleft;
 } part_ctx;
 
 /* Stable: the left rows of [a, b) move to the front of the same range, the right ones to g->right. */
-static size_t part_range(const part_ctx *c, size_t a, size_t b) {
+static size_t part_range(const part_ctx *c, size_t a, size_t b)
+{
     uint32_t *left = c->src + a, *right = c->g->right + a;
     const uint32_t *idx = c->src;
     size_t nl = 0, nr = 0, ahead = 24;
@@ -352,14 +387,16 @@ static size_t part_range(const part_ctx *c, size_t a, size_t b) {
     return nl;
 }
 
-static void part_task(void *p, size_t k) {
+static void part_task(void *p, size_t k)
+{
     part_ctx *c = p;
     size_t a = c->from + k * CHUNK, b = c->to - a < CHUNK ? c->to : a + CHUNK;
     c->g->chunk_left[k] = part_range(c, a, b);
 }
 
 /* chunk_left[k] is by now the number of left rows before chunk k. */
-static void gather_task(void *p, size_t k) {
+static void gather_task(void *p, size_t k)
+{
     part_ctx *c = p;
     size_t a = c->from + k * CHUNK, n = c->to - a < CHUNK ? c->to - a : CHUNK;
     size_t before = c->g->chunk_left[k], nl = c->g->chunk_left[k + 1] - before;
@@ -367,7 +404,8 @@ static void gather_task(void *p, size_t k) {
     memcpy(c->dst + c->from + c->nleft + (k * CHUNK - before), c->g->right + a, (n - nl) * sizeof *c->src);
 }
 
-static void fill_go_left(uint8_t go_left[WR_TREES_BINS], const split *s) {
+static void fill_go_left(uint8_t go_left[WR_TREES_BINS], const split *s)
+{
     for (int b = 0; b < WR_TREES_BINS; b++) {
         if (s->kind & WR_TN_CAT) go_left[b] = wr_tset_has(&s->set, (uint8_t)b);
         else go_left[b] = b == WR_TREES_MISSING ? (s->kind & WR_TN_MISSING_LEFT) != 0 : b <= s->bin;
@@ -375,12 +413,19 @@ static void fill_go_left(uint8_t go_left[WR_TREES_BINS], const split *s) {
 }
 
 /* Returns the number of rows going left; l->buffer may change. */
-static size_t partition(wr_tgrow *g, leaf *l) {
+static size_t partition(wr_tgrow *g, leaf *l)
+{
     uint8_t go_left[WR_TREES_BINS];
     fill_go_left(go_left, &l->best);
     const wr_tdata *d = g->in->data;
-    part_ctx c = { .g = g, .col = d->cols + l->best.feature * d->column, .go_left = go_left, .src = g->rows[l->buffer],
-                   .dst = g->rows[1 - l->buffer], .identity = !rows_of(g, l), .from = l->from, .to = l->to };
+    part_ctx c = {.g = g,
+                  .col = d->cols + l->best.feature * d->column,
+                  .go_left = go_left,
+                  .src = g->rows[l->buffer],
+                  .dst = g->rows[1 - l->buffer],
+                  .identity = !rows_of(g, l),
+                  .from = l->from,
+                  .to = l->to};
     size_t n = l->to - l->from;
     if (n < INLINE_ROWS) {
         size_t nl = part_range(&c, l->from, l->to);
@@ -402,25 +447,30 @@ static size_t partition(wr_tgrow *g, leaf *l) {
 
 /* ---- growth ---- */
 
-static double weight_of(const wr_tgrow *g, uint64_t sum) {
+static double weight_of(const wr_tgrow *g, uint64_t sum)
+{
     const wr_tgrow_in *in = g->in;
     double h = hess_of(sum) * in->unit_h + in->opt->l2;
     return h > 0 ? -(grad_of(sum) * in->unit_g) / h * in->opt->learning_rate : 0;
 }
 
-static uint32_t new_node(wr_tgrow *g, uint64_t sum) {
+static uint32_t new_node(wr_tgrow *g, uint64_t sum)
+{
     wr_tnode *n = &g->nodes[g->nnodes];
-    *n = (wr_tnode){ .kind = WR_TN_LEAF, .value = (float)weight_of(g, sum), .cover = (float)(hess_of(sum) * g->in->unit_h) };
+    *n = (wr_tnode){
+        .kind = WR_TN_LEAF, .value = (float)weight_of(g, sum), .cover = (float)(hess_of(sum) * g->in->unit_h)};
     return g->nnodes++;
 }
 
-static bool may_split(const wr_tgrow *g, const leaf *l) {
+static bool may_split(const wr_tgrow *g, const leaf *l)
+{
     const wr_trees_opt *o = g->in->opt;
     return (!o->max_depth || l->depth < o->max_depth) && l->to - l->from >= 2 * (size_t)o->min_child_rows &&
            hess_of(l->sum) * g->in->unit_h >= 2 * o->min_child_weight * (1 - 1e-9);
 }
 
-static void write_split(wr_tgrow *g, wr_tnode *n, const split *s) {
+static void write_split(wr_tgrow *g, wr_tnode *n, const split *s)
+{
     const wr_tfeature *f = &g->in->features[s->feature];
     n->kind = s->kind;
     n->feature = s->feature;
@@ -432,8 +482,10 @@ static void write_split(wr_tgrow *g, wr_tnode *n, const split *s) {
     g->sets[g->nsets++] = s->set;
 }
 
-/* Histograms and best splits of two fresh children; the parent's histogram, if there is one, is in `slot`, owned by a. */
-static void search_children(wr_tgrow *g, int a, int b) {
+/* Histograms and best splits of two fresh children; the parent's histogram, if there is one, is in `slot`, owned by a.
+ */
+static void search_children(wr_tgrow *g, int a, int b)
+{
     leaf *la = &g->leaves[a], *lb = &g->leaves[b];
     bool small_a = la->to - la->from < lb->to - lb->from;
     int small = small_a ? a : b, large = small_a ? b : a, parent = la->hist;
@@ -465,7 +517,8 @@ static void search_children(wr_tgrow *g, int a, int b) {
     }
 }
 
-static void split_leaf(wr_tgrow *g, int at) {
+static void split_leaf(wr_tgrow *g, int at)
+{
     leaf *l = &g->leaves[at];
     const split s = l->best;
     uint64_t right_sum = l->sum - s.left;
@@ -476,15 +529,26 @@ static void split_leaf(wr_tgrow *g, int at) {
     n->left = left;
     write_split(g, n, &s);
     int other = g->nleaves++;
-    g->leaves[other] = (leaf){ .from = l->from + nl, .to = l->to, .buffer = l->buffer, .hist = -1, .node = left + 1,
-                               .depth = l->depth + 1, .sum = right_sum };
-    *l = (leaf){ .from = l->from, .to = l->from + nl, .buffer = l->buffer, .hist = l->hist, .node = left,
-                 .depth = l->depth + 1, .sum = s.left };
+    g->leaves[other] = (leaf){.from = l->from + nl,
+                              .to = l->to,
+                              .buffer = l->buffer,
+                              .hist = -1,
+                              .node = left + 1,
+                              .depth = l->depth + 1,
+                              .sum = right_sum};
+    *l = (leaf){.from = l->from,
+                .to = l->from + nl,
+                .buffer = l->buffer,
+                .hist = l->hist,
+                .node = left,
+                .depth = l->depth + 1,
+                .sum = s.left};
     if (g->nleaves < (int)g->most_leaves) search_children(g, at, other);
 }
 
 /* Nodes in breadth-first order, children of the k-th inner node at 1 + 2k. */
-static void order_nodes(wr_tgrow *g) {
+static void order_nodes(wr_tgrow *g)
+{
     uint32_t tail = 0;
     g->queue[tail++] = 0;
     for (uint32_t head = 0; head < tail; head++) {
@@ -500,13 +564,15 @@ static void order_nodes(wr_tgrow *g) {
 }
 
 /* Every row is in some bin of every feature: the first one's histogram sums to all rows. */
-static uint64_t sum_hist(const int64_t *hist) {
+static uint64_t sum_hist(const int64_t *hist)
+{
     uint64_t sum = 0;
     for (int b = 0; b < WR_TREES_BINS; b++) sum += (uint64_t)hist[b];
     return sum;
 }
 
-static void pick_task(void *p, size_t k) {
+static void pick_task(void *p, size_t k)
+{
     const wr_tgrow *g = p;
     const wr_tdata *d = g->in->data;
     size_t from = k * CHUNK, to = d->n - from < CHUNK ? d->n : from + CHUNK;
@@ -517,7 +583,8 @@ static void pick_task(void *p, size_t k) {
 }
 
 /* The features drawn for this tree, and rows that hold just these. */
-static void pick_features(wr_tgrow *g) {
+static void pick_features(wr_tgrow *g)
+{
     const wr_tdata *d = g->in->data;
     g->nactive = 0;
     for (size_t f = 0; f < d->nfeatures; f++) {
@@ -532,7 +599,8 @@ static void pick_features(wr_tgrow *g) {
     wr_pool_for(g->in->pool, (d->n + CHUNK - 1) / CHUNK, pick_task, g);
 }
 
-void wr_tgrow_tree(wr_tgrow *g, const wr_tgrow_in *in, size_t nrows, bool all, wr_tgrown *out) {
+void wr_tgrow_tree(wr_tgrow *g, const wr_tgrow_in *in, size_t nrows, bool all, wr_tgrown *out)
+{
     g->in = in;
     pick_features(g);
     g->identity = all;
@@ -541,7 +609,7 @@ void wr_tgrow_tree(wr_tgrow *g, const wr_tgrow_in *in, size_t nrows, bool all, w
     g->nleaves = 1;
     for (int s = 0; s < g->nhists; s++) g->owner[s] = -1;
     leaf *root = &g->leaves[0];
-    *root = (leaf){ .from = 0, .to = nrows, .hist = -1 };
+    *root = (leaf){.from = 0, .to = nrows, .hist = -1};
     root->hist = take_hist(g, 0, -1);
     build_hist(g, root, hist_at(g, root->hist));
     root->sum = sum_hist(hist_at(g, root->hist));
@@ -557,12 +625,13 @@ void wr_tgrow_tree(wr_tgrow *g, const wr_tgrow_in *in, size_t nrows, bool all, w
         split_leaf(g, at);
     }
     order_nodes(g);
-    *out = (wr_tgrown){ g->ordered, g->nnodes, g->sets, g->nsets };
+    *out = (wr_tgrown){g->ordered, g->nnodes, g->sets, g->nsets};
 }
 
 uint32_t *wr_tgrow_rows(wr_tgrow *g) { return g->rows[0]; }
 
-int wr_tgrow_new(wr_tgrow **out, const wr_tdata *data, const wr_trees_opt *opt, wr_pool *pool, wr_err *err) {
+int wr_tgrow_new(wr_tgrow **out, const wr_tdata *data, const wr_trees_opt *opt, wr_pool *pool, wr_err *err)
+{
     wr_tgrow *g = wr_calloc(1, sizeof *g);
     if (!g) return wr_err_nomem(err);
     size_t n = data->n, nf = data->nfeatures, leaves = (size_t)opt->max_leaves;
@@ -595,10 +664,11 @@ int wr_tgrow_new(wr_tgrow **out, const wr_tdata *data, const wr_trees_opt *opt, 
     return 0;
 }
 
-void wr_tgrow_free(wr_tgrow *g) {
+void wr_tgrow_free(wr_tgrow *g)
+{
     if (!g) return;
-    void *owned[] = { g->hists, g->owner, g->rows[0], g->rows[1], g->right, g->leaves, g->nodes, g->ordered,
-                      g->queue, g->sets, g->best, g->active, g->picked, g->chunk_left };
+    void *owned[] = {g->hists,   g->owner, g->rows[0], g->rows[1], g->right,  g->leaves, g->nodes,
+                     g->ordered, g->queue, g->sets,    g->best,    g->active, g->picked, g->chunk_left};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wr_free(owned[i]);
     wr_free(g);
 }

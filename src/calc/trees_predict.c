@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trees_predict.c - evaluation of trees: one row (eight trees interleaved), tiles of 64 rows over byte bins, and the plain walk.
+/* trees_predict.c - evaluation of trees: one row (eight trees interleaved), tiles of 64 rows over byte bins, and the
+ * plain walk.
  *
  * All three give the same bits: a margin is the base plus the leaf values (float) in tree order, summed in double.
  *
- * One row. The row is copied to a buffer in which every used feature has two cells: the value itself, and the value with NaN
- * replaced by -inf. A comparison `x <= threshold` sends NaN right and -inf left, so a node picks its direction for missing
- * values by picking the cell. A leaf compares a cell that holds -inf with its own value: true, and its left child is itself.
+ * One row. The row is copied to a buffer in which every used feature has two cells: the value itself, and the value
+ * with NaN replaced by -inf. A comparison `x <= threshold` sends NaN right and -inf left, so a node picks its direction
+ * for missing values by picking the cell. A leaf compares a cell that holds -inf with its own value: true, and its left
+ * child is itself.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +24,8 @@ enum { CAT_SLOT = 0x8000, LANES = 8, BLOCK = 2048, LEAST_TILE = 8 };
 
 bool wr_trees_plain;
 
-bool wr_trees_avx2(void) {
+bool wr_trees_avx2(void)
+{
 #if defined(__x86_64__)
     return !wr_trees_plain && __builtin_cpu_supports("avx2");
 #else
@@ -32,7 +35,8 @@ bool wr_trees_avx2(void) {
 
 /* ---- programs over bins ---- */
 
-uint32_t wr_tree_program(const wr_tnode *nodes, size_t n, const uint16_t *column_of, wr_top *ops, float *leaves) {
+uint32_t wr_tree_program(const wr_tnode *nodes, size_t n, const uint16_t *column_of, wr_top *ops, float *leaves)
+{
     uint16_t line[2 * WR_TREES_FAST_LEAVES]; /* scratch line of each node */
     uint32_t nops = 0, nleaves = 0;
     for (size_t i = 0; i < n; i++) {
@@ -43,19 +47,25 @@ uint32_t wr_tree_program(const wr_tnode *nodes, size_t n, const uint16_t *column
     for (size_t i = n; i-- > 0;) {
         const wr_tnode *d = &nodes[i];
         if (d->kind & WR_TN_LEAF) continue;
-        ops[nops] = (wr_top){ .left = line[d->left], .right = line[d->left + 1], .bin = d->bin, .kind = d->kind, .set = d->set,
-                              .feature = column_of ? column_of[d->feature] : d->feature };
+        ops[nops] = (wr_top){.left = line[d->left],
+                             .right = line[d->left + 1],
+                             .bin = d->bin,
+                             .kind = d->kind,
+                             .set = d->set,
+                             .feature = column_of ? column_of[d->feature] : d->feature};
         line[i] = (uint16_t)(WR_TREES_FAST_LEAVES + nops++);
     }
     return nops;
 }
 
-void wr_tree_scratch(wr_tscratch *s, uint32_t leaves) {
+void wr_tree_scratch(wr_tscratch *s, uint32_t leaves)
+{
     for (uint32_t k = 0; k < leaves; k++) memset(s->line[k], (int)k, WR_TREES_TILE);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static inline __m256i in_set(__m256i lo, __m256i hi, __m256i bins) {
+__attribute__((target("avx2"))) static inline __m256i in_set(__m256i lo, __m256i hi, __m256i bins)
+{
     const __m256i powers = _mm256_set1_epi64x((long long)0x8040201008040201u);
     __m256i byte = _mm256_and_si256(_mm256_srli_epi16(bins, 3), _mm256_set1_epi8(31));
     __m256i upper = _mm256_slli_epi16(byte, 3); /* bit 4 of the byte's number becomes bit 7 */
@@ -64,8 +74,9 @@ __attribute__((target("avx2"))) static inline __m256i in_set(__m256i lo, __m256i
     return _mm256_cmpeq_epi8(_mm256_and_si256(have, bit), bit);
 }
 
-__attribute__((target("avx2"))) static void tile_avx2(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols,
-                                                      size_t column, wr_tscratch *s) {
+__attribute__((target("avx2"))) static void tile_avx2(const wr_top *ops, size_t nops, const wr_tset *sets,
+                                                      const uint8_t *cols, size_t column, wr_tscratch *s)
+{
     for (size_t k = 0; k < nops; k++) {
         const wr_top o = ops[k];
         const __m256i *x = (const void *)(cols + o.feature * column);
@@ -91,14 +102,17 @@ __attribute__((target("avx2"))) static void tile_avx2(const wr_top *ops, size_t 
 }
 #endif
 
-static inline bool op_left(const wr_top *o, const wr_tset *sets, uint8_t x) {
+static inline bool op_left(const wr_top *o, const wr_tset *sets, uint8_t x)
+{
     if (o->kind & WR_TN_CAT) return wr_tset_has(&sets[o->set], x);
     uint8_t up = (o->kind & WR_TN_MISSING_LEFT) != 0;
     return (uint8_t)(x + up) <= (uint8_t)(o->bin + up);
 }
 
 /* Without AVX2: op after op for the 64 rows, which the compiler vectorises as it can. */
-static void tile_plain(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols, size_t column, wr_tscratch *s) {
+static void tile_plain(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols, size_t column,
+                       wr_tscratch *s)
+{
     for (size_t k = 0; k < nops; k++) {
         const uint8_t *x = cols + ops[k].feature * column, *l = s->line[ops[k].left], *r = s->line[ops[k].right];
         uint8_t *restrict out = s->line[WR_TREES_FAST_LEAVES + k];
@@ -106,8 +120,9 @@ static void tile_plain(const wr_top *ops, size_t nops, const wr_tset *sets, cons
     }
 }
 
-void wr_tree_tile(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols, size_t column, wr_tscratch *s,
-                  uint8_t out[WR_TREES_TILE]) {
+void wr_tree_tile(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols, size_t column,
+                  wr_tscratch *s, uint8_t out[WR_TREES_TILE])
+{
 #if defined(__x86_64__)
     if (wr_trees_avx2()) tile_avx2(ops, nops, sets, cols, column, s);
     else
@@ -116,11 +131,12 @@ void wr_tree_tile(const wr_top *ops, size_t nops, const wr_tset *sets, const uin
     memcpy(out, s->line[nops ? WR_TREES_FAST_LEAVES + nops - 1 : 0], WR_TREES_TILE);
 }
 
-size_t wr_tree_walk_bins(const wr_tnode *nodes, const wr_tset *sets, const uint8_t *cols, size_t column) {
+size_t wr_tree_walk_bins(const wr_tnode *nodes, const wr_tset *sets, const uint8_t *cols, size_t column)
+{
     size_t i = 0;
     while (!(nodes[i].kind & WR_TN_LEAF)) {
         const wr_tnode *d = &nodes[i];
-        wr_top o = { .bin = d->bin, .kind = d->kind, .set = d->set };
+        wr_top o = {.bin = d->bin, .kind = d->kind, .set = d->set};
         i = d->left + !op_left(&o, sets, cols[d->feature * column]);
     }
     return i;
@@ -128,19 +144,22 @@ size_t wr_tree_walk_bins(const wr_tnode *nodes, const wr_tset *sets, const uint8
 
 /* ---- what is derived from the nodes ---- */
 
-static int by_float(const void *a, const void *b) {
+static int by_float(const void *a, const void *b)
+{
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
 }
 
 /* The cuts a model needs are the thresholds it uses. `list` holds the thresholds of one feature. */
-static int used_cuts(wr_tfeature *f, float *list, size_t n, wr_err *err) {
+static int used_cuts(wr_tfeature *f, float *list, size_t n, wr_err *err)
+{
     qsort(list, n, sizeof *list, by_float);
     size_t k = 0;
     for (size_t i = 0; i < n; i++) {
         if (list[i] < INFINITY && (!k || list[i] > list[k - 1])) list[k++] = list[i];
     }
-    if (k > WR_TREES_OTHER) return wr_err_set(err, WEIR_ECORRUPT, "tree model: feature '%s' has too many thresholds", f->name);
+    if (k > WR_TREES_OTHER)
+        return wr_err_set(err, WEIR_ECORRUPT, "tree model: feature '%s' has too many thresholds", f->name);
     wr_free(f->cuts);
     f->ncuts = (uint32_t)k;
     f->cuts = wr_alloc(WR_TREES_BINS * sizeof *f->cuts);
@@ -149,7 +168,8 @@ static int used_cuts(wr_tfeature *f, float *list, size_t n, wr_err *err) {
     return 0;
 }
 
-static int derive_cuts(wr_trees *t, size_t nnodes, wr_err *err) {
+static int derive_cuts(wr_trees *t, size_t nnodes, wr_err *err)
+{
     WR_AUTOFREE size_t *start = wr_calloc(t->nfeatures + 2, sizeof *start);
     WR_AUTOFREE float *list = wr_alloc((nnodes ? nnodes : 1) * sizeof *list);
     if (!start || !list) return wr_err_nomem(err);
@@ -173,7 +193,8 @@ static int derive_cuts(wr_trees *t, size_t nnodes, wr_err *err) {
     return 0;
 }
 
-static int derive_used(wr_trees *t, size_t nnodes, uint16_t *column_of, wr_err *err) {
+static int derive_used(wr_trees *t, size_t nnodes, uint16_t *column_of, wr_err *err)
+{
     memset(column_of, 0, t->nfeatures * sizeof *column_of);
     for (size_t i = 0; i < nnodes; i++) {
         if (!(t->nodes[i].kind & WR_TN_LEAF)) column_of[t->nodes[i].feature] = 1;
@@ -189,10 +210,11 @@ static int derive_used(wr_trees *t, size_t nnodes, uint16_t *column_of, wr_err *
     return 0;
 }
 
-static wr_twalk walk_of(const wr_trees *t, const wr_tnode *d, size_t index, const uint16_t *column_of) {
-    if (d->kind & WR_TN_LEAF) return (wr_twalk){ .value = d->value, .slot = (uint16_t)(2 * t->nused), .step = 0 };
+static wr_twalk walk_of(const wr_trees *t, const wr_tnode *d, size_t index, const uint16_t *column_of)
+{
+    if (d->kind & WR_TN_LEAF) return (wr_twalk){.value = d->value, .slot = (uint16_t)(2 * t->nused), .step = 0};
     size_t slot = column_of[d->feature];
-    wr_twalk w = { .value = d->value, .step = (uint16_t)(d->left - index) };
+    wr_twalk w = {.value = d->value, .step = (uint16_t)(d->left - index)};
     if (d->kind & WR_TN_CAT) {
         memcpy(&w.value, &d->set, 4);
         slot |= CAT_SLOT;
@@ -203,7 +225,8 @@ static wr_twalk walk_of(const wr_trees *t, const wr_tnode *d, size_t index, cons
     return w;
 }
 
-static int derive_programs(wr_trees *t, const uint16_t *column_of, wr_err *err) {
+static int derive_programs(wr_trees *t, const uint16_t *column_of, wr_err *err)
+{
     size_t trees = (size_t)t->ntrees, nnodes = t->first[trees], ops = 0, leaves = 0;
     t->ops = wr_alloc((nnodes ? nnodes : 1) * sizeof *t->ops);
     t->leaves = wr_alloc((nnodes ? nnodes : 1) * sizeof *t->leaves);
@@ -224,7 +247,8 @@ static int derive_programs(wr_trees *t, const uint16_t *column_of, wr_err *err) 
     return 0;
 }
 
-int wr_trees_finish(wr_trees *t, wr_err *err) {
+int wr_trees_finish(wr_trees *t, wr_err *err)
+{
     size_t nnodes = t->first[t->ntrees];
     WR_AUTOFREE uint16_t *column_of = wr_alloc(t->nfeatures * sizeof *column_of);
     if (!column_of) return wr_err_nomem(err);
@@ -244,23 +268,26 @@ int wr_trees_finish(wr_trees *t, wr_err *err) {
 
 typedef struct {
     const wr_trees *t;
-    const float *rows;               /* row-major, or NULL */
+    const float *rows; /* row-major, or NULL */
     const float *const *cols;
     double *out;
     size_t n;
 } source;
 
-static inline float value_at(const source *s, size_t i, size_t j) {
+static inline float value_at(const source *s, size_t i, size_t j)
+{
     return s->rows ? s->rows[i * s->t->nfeatures + j] : s->cols[j][i];
 }
 
-static double answer(const wr_trees *t, double margin) {
+static double answer(const wr_trees *t, double margin)
+{
     return t->objective == WR_TREES_LOGISTIC ? 1 / (1 + exp(-margin)) : margin;
 }
 
 /* ---- the plain walk: any model ---- */
 
-static double margin_plain(const source *s, size_t row) {
+static double margin_plain(const source *s, size_t row)
+{
     const wr_trees *t = s->t;
     double m = t->base;
     for (int k = 0; k < t->ntrees; k++) {
@@ -270,7 +297,8 @@ static double margin_plain(const source *s, size_t row) {
             const wr_tnode *d = &nodes[i];
             float x = value_at(s, row, d->feature);
             bool left;
-            if (d->kind & WR_TN_CAT) left = wr_tset_has(&t->sets[d->set], wr_tfeature_bin_one(&t->features[d->feature], x));
+            if (d->kind & WR_TN_CAT)
+                left = wr_tset_has(&t->sets[d->set], wr_tfeature_bin_one(&t->features[d->feature], x));
             else left = x == x ? x <= d->value : (d->kind & WR_TN_MISSING_LEFT) != 0;
             i = d->left + !left;
         }
@@ -281,7 +309,8 @@ static double margin_plain(const source *s, size_t row) {
 
 /* ---- one row ---- */
 
-static void fill_row(const source *s, size_t row, float *x) {
+static void fill_row(const source *s, size_t row, float *x)
+{
     const wr_trees *t = s->t;
     size_t n = t->nused;
     for (size_t u = 0; u < n; u++) {
@@ -299,10 +328,14 @@ static void fill_row(const source *s, size_t row, float *x) {
     }
 }
 
-static inline uint32_t next_numeric(const wr_twalk *d, const float *x) { return (uint32_t)d->step + !(x[d->slot] <= d->value); }
+static inline uint32_t next_numeric(const wr_twalk *d, const float *x)
+{
+    return (uint32_t)d->step + !(x[d->slot] <= d->value);
+}
 
 /* Without a branch on the kind: numeric nodes look at set 0 in vain. */
-static inline uint32_t next_any(const wr_twalk *d, const float *x, const wr_tset *sets) {
+static inline uint32_t next_any(const wr_twalk *d, const float *x, const wr_tset *sets)
+{
     uint32_t cat = d->slot >> 15, bits, set;
     float v = x[d->slot & (CAT_SLOT - 1)];
     memcpy(&bits, &v, 4);
@@ -312,7 +345,8 @@ static inline uint32_t next_any(const wr_twalk *d, const float *x, const wr_tset
 }
 
 /* Eight trees in step until all rest in their leaves: the walks are independent, so their latencies overlap. */
-static double margin_row(const wr_trees *t, const float *x) {
+static double margin_row(const wr_trees *t, const float *x)
+{
     double m = t->base;
     const wr_twalk *w = t->walk;
     int k = 0;
@@ -339,7 +373,8 @@ static double margin_row(const wr_trees *t, const float *x) {
     return m;
 }
 
-static double margin_row_cat(const wr_trees *t, const float *x) {
+static double margin_row_cat(const wr_trees *t, const float *x)
+{
     double m = t->base;
     const wr_twalk *w = t->walk;
     int k = 0;
@@ -366,7 +401,8 @@ static double margin_row_cat(const wr_trees *t, const float *x) {
     return m;
 }
 
-static void predict_rows(const source *s, size_t from, size_t to) {
+static void predict_rows(const source *s, size_t from, size_t to)
+{
     const wr_trees *t = s->t;
     float x[2 * WR_TREES_FAST_FEATURES + 1];
     for (size_t i = from; i < to; i++) {
@@ -378,7 +414,8 @@ static void predict_rows(const source *s, size_t from, size_t to) {
 
 /* ---- tiles ---- */
 
-static void bin_tile(const source *s, size_t from, size_t n, uint8_t (*bins)[WR_TREES_TILE]) {
+static void bin_tile(const source *s, size_t from, size_t n, uint8_t (*bins)[WR_TREES_TILE])
+{
     const wr_trees *t = s->t;
     for (size_t u = 0; u < t->nused; u++) {
         size_t j = t->used[u];
@@ -391,7 +428,8 @@ static void bin_tile(const source *s, size_t from, size_t n, uint8_t (*bins)[WR_
 /* Long trees are for the one-row path; a model is either all short (tiles) or not. */
 static bool tiles_fit(const wr_trees *t) { return t->fast && t->most_leaves <= WR_TREES_FAST_LEAVES; }
 
-static void predict_block(void *p, size_t index) {
+static void predict_block(void *p, size_t index)
+{
     const source *s = p;
     const wr_trees *t = s->t;
     size_t from = index * BLOCK, to = s->n - from < BLOCK ? s->n : from + BLOCK;
@@ -410,40 +448,47 @@ static void predict_block(void *p, size_t index) {
         for (int i = 0; i < WR_TREES_TILE; i++) m[i] = t->base;
         for (int k = 0; k < t->ntrees; k++) {
             const float *leaf = t->leaves + t->leaf_first[k];
-            wr_tree_tile(t->ops + t->op_first[k], t->op_first[k + 1] - t->op_first[k], t->sets, bins[0], WR_TREES_TILE, &scratch, id);
+            wr_tree_tile(t->ops + t->op_first[k], t->op_first[k + 1] - t->op_first[k], t->sets, bins[0], WR_TREES_TILE,
+                         &scratch, id);
             for (int i = 0; i < WR_TREES_TILE; i++) m[i] += (double)leaf[id[i]];
         }
         for (size_t i = 0; i < n; i++) s->out[from + i] = answer(t, m[i]);
     }
 }
 
-static void predict(source *s, wr_pool *pool) {
+static void predict(source *s, wr_pool *pool)
+{
     if (s->n < LEAST_TILE) predict_rows(s, 0, s->n);
     else wr_pool_for(s->n > BLOCK ? pool : NULL, (s->n + BLOCK - 1) / BLOCK, predict_block, s);
 }
 
-void wr_trees_predict(const wr_trees *t, const float *rows, size_t n, double *out, wr_pool *pool) {
-    source s = { .t = t, .rows = rows, .out = out, .n = n };
+void wr_trees_predict(const wr_trees *t, const float *rows, size_t n, double *out, wr_pool *pool)
+{
+    source s = {.t = t, .rows = rows, .out = out, .n = n};
     predict(&s, pool);
 }
 
-int wr_trees_predict_columns(const wr_trees *t, const float *const *cols, size_t n, double *out, wr_pool *pool, wr_err *err) {
+int wr_trees_predict_columns(const wr_trees *t, const float *const *cols, size_t n, double *out, wr_pool *pool,
+                             wr_err *err)
+{
     if (!cols && n) return wr_err_set(err, WEIR_EINVAL, "tree model: no columns");
-    source s = { .t = t, .cols = cols, .out = out, .n = n };
+    source s = {.t = t, .cols = cols, .out = out, .n = n};
     predict(&s, pool);
     return 0;
 }
 
 /* ---- the rest of the model ---- */
 
-void wr_trees_free(wr_trees *t) {
+void wr_trees_free(wr_trees *t)
+{
     if (!t) return;
     for (size_t j = 0; t->features && j < t->nfeatures; j++) {
         wr_free(t->features[j].name);
         wr_free(t->features[j].map);
         wr_free(t->features[j].cuts);
     }
-    void *owned[] = { t->features, t->nodes, t->first, t->sets, t->walk, t->ops, t->op_first, t->leaves, t->leaf_first, t->used };
+    void *owned[] = {t->features, t->nodes,    t->first,  t->sets,       t->walk,
+                     t->ops,      t->op_first, t->leaves, t->leaf_first, t->used};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wr_free(owned[i]);
     wr_free(t);
 }
@@ -456,7 +501,8 @@ int wr_trees_count(const wr_trees *t) { return t->ntrees; }
 
 int wr_trees_best_round(const wr_trees *t) { return t->ntrees; }
 
-void wr_trees_gain(const wr_trees *t, double *out) {
+void wr_trees_gain(const wr_trees *t, double *out)
+{
     for (size_t j = 0; j < t->nfeatures; j++) out[j] = 0;
     for (size_t i = 0; i < t->first[t->ntrees]; i++) {
         if (!(t->nodes[i].kind & WR_TN_LEAF)) out[t->nodes[i].feature] += (double)t->nodes[i].gain;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trees_test.c - boosted trees against a slow greedy twin, against XGBoost and scikit-learn, and against hostile input. */
+/* trees_test.c - boosted trees against a slow greedy twin, against XGBoost and scikit-learn, and against hostile input.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,44 +27,50 @@ typedef struct {
     wr_trees_set set;
 } table;
 
-static void *need(size_t n) {
+static void *need(size_t n)
+{
     void *p = malloc(n ? n : 1);
     assert_non_null(p);
     return p;
 }
 
-static table *table_new(size_t n, size_t nf) {
-    static const char *const names[MOST_FEATURES] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+static table *table_new(size_t n, size_t nf)
+{
+    static const char *const names[MOST_FEATURES] = {"a", "b", "c", "d", "e", "f", "g", "h"};
     table *t = need(sizeof *t);
-    *t = (table){ .n = n, .nf = nf, .x = need(n * nf * sizeof(float)), .y = need(n * sizeof(float)) };
-    for (size_t j = 0; j < nf; j++) t->features[j] = (wr_trees_feature){ .name = names[j], .x = t->x + j * n };
-    t->set = (wr_trees_set){ .n = n, .nfeatures = nf, .features = t->features, .label = t->y };
+    *t = (table){.n = n, .nf = nf, .x = need(n * nf * sizeof(float)), .y = need(n * sizeof(float))};
+    for (size_t j = 0; j < nf; j++) t->features[j] = (wr_trees_feature){.name = names[j], .x = t->x + j * n};
+    t->set = (wr_trees_set){.n = n, .nfeatures = nf, .features = t->features, .label = t->y};
     return t;
 }
 
-static void table_free(table *t) {
+static void table_free(table *t)
+{
     free(t->x);
     free(t->y);
     free(t->w);
     free(t);
 }
 
-static void categorical(table *t, size_t j, uint32_t ncats) {
+static void categorical(table *t, size_t j, uint32_t ncats)
+{
     t->features[j].categorical = true;
     t->features[j].ncats = ncats;
 }
 
 /* Rows [from, from + n) of another table, sharing its memory. */
-static wr_trees_set part_of(const table *t, size_t from, size_t n, wr_trees_feature features[MOST_FEATURES]) {
+static wr_trees_set part_of(const table *t, size_t from, size_t n, wr_trees_feature features[MOST_FEATURES])
+{
     for (size_t j = 0; j < t->nf; j++) {
         features[j] = t->features[j];
         features[j].x += from;
     }
-    return (wr_trees_set){ .n = n, .nfeatures = t->nf, .features = features, .label = t->y + from,
-                           .weight = t->w ? t->w + from : NULL };
+    return (wr_trees_set){
+        .n = n, .nfeatures = t->nf, .features = features, .label = t->y + from, .weight = t->w ? t->w + from : NULL};
 }
 
-static float *row_major(const wr_trees_set *s) {
+static float *row_major(const wr_trees_set *s)
+{
     float *rows = need(s->n * s->nfeatures * sizeof *rows);
     for (size_t i = 0; i < s->n; i++) {
         for (size_t j = 0; j < s->nfeatures; j++) rows[i * s->nfeatures + j] = s->features[j].x[i];
@@ -72,7 +79,8 @@ static float *row_major(const wr_trees_set *s) {
 }
 
 /* Mixed: few and many distinct values, ties, both zeros, infinities, missing values, and a categorical last feature. */
-static table *mixed(size_t n, size_t nf, uint32_t ncats, uint64_t seed, bool regression) {
+static table *mixed(size_t n, size_t nf, uint32_t ncats, uint64_t seed, bool regression)
+{
     table *t = table_new(n, nf);
     wr_rng r;
     wr_rng_init(&r, seed);
@@ -94,7 +102,8 @@ static table *mixed(size_t n, size_t nf, uint32_t ncats, uint64_t seed, bool reg
     return t;
 }
 
-static wr_trees *train(const wr_trees_set *s, const wr_trees_set *valid, wr_trees_opt o, wr_pool *pool) {
+static wr_trees *train(const wr_trees_set *s, const wr_trees_set *valid, wr_trees_opt o, wr_pool *pool)
+{
     wr_trees *t = NULL;
     wr_err err = {0};
     int rc = wr_trees_train(&t, s, valid, &o, pool, NULL, NULL, &err);
@@ -102,16 +111,19 @@ static wr_trees *train(const wr_trees_set *s, const wr_trees_set *valid, wr_tree
     return t;
 }
 
-static wr_buf saved(const wr_trees *t) {
+static wr_buf saved(const wr_trees *t)
+{
     wr_buf b;
     wr_buf_init(&b, 0);
     assert_int_equal(wr_trees_save(t, &b, NULL), 0);
     return b;
 }
 
-static double auc(const double *p, const float *y, size_t n) { /* by counting pairs through ranks on a grid of scores */
+static double auc(const double *p, const float *y, size_t n)
+{ /* by counting pairs through ranks on a grid of scores */
     enum { GRID = 1 << 16 };
-    double *pos = calloc(GRID + 1, sizeof *pos), *neg = calloc(GRID + 1, sizeof *neg), np = 0, nn = 0, wins = 0, below = 0;
+    double *pos = calloc(GRID + 1, sizeof *pos), *neg = calloc(GRID + 1, sizeof *neg), np = 0, nn = 0, wins = 0,
+           below = 0;
     assert_true(pos && neg);
     for (size_t i = 0; i < n; i++) {
         size_t at = (size_t)(p[i] * GRID);
@@ -129,15 +141,19 @@ static double auc(const double *p, const float *y, size_t n) { /* by counting pa
 
 /* ---- the twin: tries every split of a node with the true gradients in double ---- */
 
-typedef struct { double g, h; int rows; } mass;
+typedef struct {
+    double g, h;
+    int rows;
+} mass;
 typedef struct {
     const table *t;
     const wr_trees_opt *o;
     const double *g, *h;
-    const bool *in;                  /* rows of the node */
+    const bool *in; /* rows of the node */
 } twin;
 
-static mass mass_of(const twin *w, const bool *pick) {
+static mass mass_of(const twin *w, const bool *pick)
+{
     mass m = {0};
     for (size_t i = 0; i < w->t->n; i++) {
         if (!w->in[i] || (pick && !pick[i])) continue;
@@ -148,16 +164,18 @@ static mass mass_of(const twin *w, const bool *pick) {
     return m;
 }
 
-static double twin_gain(const twin *w, const bool *left) {
+static double twin_gain(const twin *w, const bool *left)
+{
     mass l = mass_of(w, left), all = mass_of(w, NULL);
-    mass r = { all.g - l.g, all.h - l.h, all.rows - l.rows };
+    mass r = {all.g - l.g, all.h - l.h, all.rows - l.rows};
     if (l.rows < w->o->min_child_rows || r.rows < w->o->min_child_rows) return -1;
     if (l.h < w->o->min_child_weight || r.h < w->o->min_child_weight) return -1;
     double l2 = w->o->l2;
     return l.g * l.g / (l.h + l2) + r.g * r.g / (r.h + l2) - all.g * all.g / (all.h + l2);
 }
 
-static double best_numeric(const twin *w, size_t f) {
+static double best_numeric(const twin *w, size_t f)
+{
     const float *x = w->t->features[f].x;
     bool *left = need(w->t->n * sizeof *left);
     double best = -1;
@@ -173,7 +191,8 @@ static double best_numeric(const twin *w, size_t f) {
 }
 
 /* Every subset of at most 6 categories. */
-static double best_subset(const twin *w, size_t f) {
+static double best_subset(const twin *w, size_t f)
+{
     const float *x = w->t->features[f].x;
     bool *left = need(w->t->n * sizeof *left);
     double best = -1;
@@ -188,7 +207,8 @@ static double best_subset(const twin *w, size_t f) {
 }
 
 /* Prefixes of the categories in order of smoothed gradient / hessian. */
-static double best_prefix(const twin *w, size_t f) {
+static double best_prefix(const twin *w, size_t f)
+{
     const float *x = w->t->features[f].x;
     uint32_t k = w->t->features[f].ncats;
     mass all = mass_of(w, NULL);
@@ -211,22 +231,27 @@ static double best_prefix(const twin *w, size_t f) {
     return best;
 }
 
-static double best_gain(const twin *w, bool subsets) {
+static double best_gain(const twin *w, bool subsets)
+{
     double best = -1;
     for (size_t f = 0; f < w->t->nf; f++) {
-        double b = !w->t->features[f].categorical ? best_numeric(w, f) : subsets ? best_subset(w, f) : best_prefix(w, f);
+        double b = !w->t->features[f].categorical ? best_numeric(w, f)
+                   : subsets                      ? best_subset(w, f)
+                                                  : best_prefix(w, f);
         best = fmax(best, b);
     }
     return best;
 }
 
-static bool goes_left(const wr_trees *m, const wr_tnode *d, float x) {
+static bool goes_left(const wr_trees *m, const wr_tnode *d, float x)
+{
     if (d->kind & WR_TN_CAT) return wr_tset_has(&m->sets[d->set], wr_tfeature_bin_one(&m->features[d->feature], x));
     return isnan(x) ? d->kind & WR_TN_MISSING_LEFT : x <= d->value;
 }
 
 /* Rows of the children; index into the model's nodes of one tree. */
-static void descend(const wr_trees *m, const wr_tnode *nodes, size_t i, const table *t, bool **in) {
+static void descend(const wr_trees *m, const wr_tnode *nodes, size_t i, const table *t, bool **in)
+{
     const wr_tnode *d = &nodes[i];
     for (int side = 0; side < 2; side++) {
         bool *to = in[d->left + (size_t)side] = need(t->n * sizeof *to);
@@ -235,7 +260,8 @@ static void descend(const wr_trees *m, const wr_tnode *nodes, size_t i, const ta
 }
 
 /* Every inner node of every tree is as good as the best split there is; every leaf is the Newton step of its rows. */
-static void check_greedy(const table *t, wr_trees_opt o, bool subsets, double tolerance) {
+static void check_greedy(const table *t, wr_trees_opt o, bool subsets, double tolerance)
+{
     wr_trees *m = train(&t->set, NULL, o, NULL);
     double *margin = need(t->n * sizeof *margin), *g = need(t->n * sizeof *g), *h = need(t->n * sizeof *h);
     for (size_t i = 0; i < t->n; i++) margin[i] = m->base;
@@ -252,7 +278,7 @@ static void check_greedy(const table *t, wr_trees_opt o, bool subsets, double to
         in[0] = need(t->n * sizeof **in);
         for (size_t i = 0; i < t->n; i++) in[0][i] = true;
         for (size_t i = 0; i < n; i++) {
-            twin w = { t, &o, g, h, in[i] };
+            twin w = {t, &o, g, h, in[i]};
             if (nodes[i].kind & WR_TN_LEAF) {
                 mass here = mass_of(&w, NULL);
                 double value = -here.g / (here.h + o.l2) * o.learning_rate;
@@ -278,32 +304,48 @@ static void check_greedy(const table *t, wr_trees_opt o, bool subsets, double to
     wr_trees_free(m);
 }
 
-static void test_splits_are_greedy(void **state) {
+static void test_splits_are_greedy(void **state)
+{
     (void)state;
     for (uint64_t seed = 1; seed <= 12; seed++) {
         table *t = mixed(120, 4, 6, seed, seed % 2);
-        wr_trees_opt o = { .rounds = 3, .max_leaves = 6, .learning_rate = 0.3, .l2 = 1, .min_child_weight = 1e-3,
-                           .min_child_rows = (int)(seed % 3) * 4 + 1, .cat_smooth = 10, .seed = seed,
-                           .objective = seed % 2 ? WR_TREES_SQUARED : WR_TREES_LOGISTIC };
+        wr_trees_opt o = {.rounds = 3,
+                          .max_leaves = 6,
+                          .learning_rate = 0.3,
+                          .l2 = 1,
+                          .min_child_weight = 1e-3,
+                          .min_child_rows = (int)(seed % 3) * 4 + 1,
+                          .cat_smooth = 10,
+                          .seed = seed,
+                          .objective = seed % 2 ? WR_TREES_SQUARED : WR_TREES_LOGISTIC};
         check_greedy(t, o, false, 1e-4);
         table_free(t);
     }
 }
 
-/* With unit hessians, hardly any l2 and no smoothing, prefixes of the sorted categories hold the best of all subsets. */
-static void test_categories_best_subset(void **state) {
+/* With unit hessians, hardly any l2 and no smoothing, prefixes of the sorted categories hold the best of all subsets.
+ */
+static void test_categories_best_subset(void **state)
+{
     (void)state;
     for (uint64_t seed = 1; seed <= 8; seed++) {
         table *t = mixed(80, 2, 6, seed + 50, true);
-        wr_trees_opt o = { .rounds = 1, .max_leaves = 2, .learning_rate = 1, .l2 = 1e-9, .min_child_weight = 1e-6,
-                           .min_child_rows = 1, .cat_smooth = 1e-9, .objective = WR_TREES_SQUARED };
+        wr_trees_opt o = {.rounds = 1,
+                          .max_leaves = 2,
+                          .learning_rate = 1,
+                          .l2 = 1e-9,
+                          .min_child_weight = 1e-6,
+                          .min_child_rows = 1,
+                          .cat_smooth = 1e-9,
+                          .objective = WR_TREES_SQUARED};
         check_greedy(t, o, true, 1e-6);
         table_free(t);
     }
 }
 
 /* Strong weights make sums of hessians say little about rows: min_child_rows needs the exact counts. */
-static void test_least_rows_with_weights(void **state) {
+static void test_least_rows_with_weights(void **state)
+{
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
         table *t = mixed(150, 3, 5, seed + 80, false);
@@ -311,8 +353,13 @@ static void test_least_rows_with_weights(void **state) {
         wr_rng_init(&r, seed);
         t->set.weight = t->w = need(t->n * sizeof *t->w);
         for (size_t i = 0; i < t->n; i++) t->w[i] = (float)exp(4 * wr_rng_normal(&r));
-        wr_trees_opt o = { .rounds = 2, .max_leaves = 8, .learning_rate = 0.3, .l2 = 1, .min_child_weight = 1e-3,
-                           .min_child_rows = 9, .cat_smooth = 10 };
+        wr_trees_opt o = {.rounds = 2,
+                          .max_leaves = 8,
+                          .learning_rate = 0.3,
+                          .l2 = 1,
+                          .min_child_weight = 1e-3,
+                          .min_child_rows = 9,
+                          .cat_smooth = 10};
         check_greedy(t, o, false, 1e-3);
         table_free(t);
     }
@@ -320,13 +367,14 @@ static void test_least_rows_with_weights(void **state) {
 
 /* ---- the same bytes ---- */
 
-static void test_same_bytes_for_any_threads(void **state) {
+static void test_same_bytes_for_any_threads(void **state)
+{
     (void)state;
     table *t = mixed(60001, 7, 300, 3, false);
-    wr_trees_opt o = { .rounds = 4, .max_leaves = 20, .seed = 9 };
+    wr_trees_opt o = {.rounds = 4, .max_leaves = 20, .seed = 9};
     wr_trees *first = train(&t->set, NULL, o, NULL);
     wr_buf want = saved(first);
-    const int threads[] = { 1, 2, 5 };
+    const int threads[] = {1, 2, 5};
     for (int k = 0; k < 5; k++) {
         wr_pool *pool = k < 3 ? wr_pool_new(threads[k]) : NULL;
         wr_trees_plain = k == 3;
@@ -352,20 +400,23 @@ static void test_same_bytes_for_any_threads(void **state) {
 }
 
 static double *margins;
-static void catch_margins(const double *m, size_t n) {
+static void catch_margins(const double *m, size_t n)
+{
     margins = need(n * sizeof *m);
     memcpy(margins, m, n * sizeof *m);
 }
 
 /* Rows as training saw them, by every path, give the margins that training had, to the last bit. */
-static void check_margins(const table *t, wr_trees_opt o) {
+static void check_margins(const table *t, wr_trees_opt o)
+{
     wr_trees_margins = catch_margins;
     wr_trees *m = train(&t->set, NULL, o, NULL);
     wr_trees_margins = NULL;
     assert_int_equal(m->ntrees, o.rounds);
     float *rows = row_major(&t->set);
     double *out = need(t->n * sizeof *out), *want = need(t->n * sizeof *want);
-    for (size_t i = 0; i < t->n; i++) want[i] = o.objective == WR_TREES_LOGISTIC ? 1 / (1 + exp(-margins[i])) : margins[i];
+    for (size_t i = 0; i < t->n; i++)
+        want[i] = o.objective == WR_TREES_LOGISTIC ? 1 / (1 + exp(-margins[i])) : margins[i];
     wr_pool *pool = wr_pool_new(2);
     const float *cols[MOST_FEATURES];
     for (size_t j = 0; j < t->nf; j++) cols[j] = t->features[j].x;
@@ -393,22 +444,29 @@ static void check_margins(const table *t, wr_trees_opt o) {
     wr_trees_free(m);
 }
 
-static void test_predict_equals_training(void **state) {
+static void test_predict_equals_training(void **state)
+{
     (void)state;
     for (int k = 0; k < 6; k++) {
         table *t = mixed(k == 4 ? 5003 : 1003, k % 2 ? 8 : 5, k == 0 ? 0 : k == 1 ? 900 : 12, (uint64_t)k + 20, k % 2);
-        wr_trees_opt o = { .rounds = 11, .max_leaves = k == 4 ? 600 : 31, .min_child_rows = k == 4 ? 1 : 5,
-                           .min_child_weight = 1e-3, .row_share = k == 2 ? 0.6 : 1, .feature_share = k == 3 ? 0.5 : 1,
-                           .objective = k % 2 ? WR_TREES_SQUARED : WR_TREES_LOGISTIC, .max_depth = k == 5 ? 3 : 0 };
+        wr_trees_opt o = {.rounds = 11,
+                          .max_leaves = k == 4 ? 600 : 31,
+                          .min_child_rows = k == 4 ? 1 : 5,
+                          .min_child_weight = 1e-3,
+                          .row_share = k == 2 ? 0.6 : 1,
+                          .feature_share = k == 3 ? 0.5 : 1,
+                          .objective = k % 2 ? WR_TREES_SQUARED : WR_TREES_LOGISTIC,
+                          .max_depth = k == 5 ? 3 : 0};
         check_margins(t, o);
         table_free(t);
     }
 }
 
-static void test_result_does_not_depend_on_position(void **state) {
+static void test_result_does_not_depend_on_position(void **state)
+{
     (void)state;
     table *t = mixed(500, 6, 20, 8, false);
-    wr_trees *m = train(&t->set, NULL, (wr_trees_opt){ .rounds = 20 }, NULL);
+    wr_trees *m = train(&t->set, NULL, (wr_trees_opt){.rounds = 20}, NULL);
     float *rows = row_major(&t->set);
     double all[500], some[500];
     wr_trees_predict(m, rows, 500, all, NULL);
@@ -427,7 +485,8 @@ static void test_result_does_not_depend_on_position(void **state) {
 
 /* ---- missing values and categories ---- */
 
-static void test_missing_alone_tells(void **state) {
+static void test_missing_alone_tells(void **state)
+{
     (void)state;
     table *t = table_new(1000, 2);
     for (size_t i = 0; i < t->n; i++) {
@@ -435,8 +494,8 @@ static void test_missing_alone_tells(void **state) {
         t->x[i] = i % 3 == 0 ? NAN : (float)(i * 7 % 100);
         t->x[t->n + i] = 1;
     }
-    wr_trees *m = train(&t->set, NULL, (wr_trees_opt){ .rounds = 30 }, NULL);
-    const float rows[] = { NAN, 1, 5, 1, INFINITY, NAN, -INFINITY, 1, 1e30f, 1 };
+    wr_trees *m = train(&t->set, NULL, (wr_trees_opt){.rounds = 30}, NULL);
+    const float rows[] = {NAN, 1, 5, 1, INFINITY, NAN, -INFINITY, 1, 1e30f, 1};
     double p[5];
     wr_trees_predict(m, rows, 5, p, NULL);
     assert_true(p[0] > 0.9 && p[1] < 0.05 && p[2] == p[1] && p[3] == p[1] && p[4] == p[1]);
@@ -447,7 +506,8 @@ static void test_missing_alone_tells(void **state) {
     table_free(t);
 }
 
-static void test_unknown_categories(void **state) {
+static void test_unknown_categories(void **state)
+{
     (void)state;
     table *t = table_new(30000, 1); /* 300 codes: 254 frequent ones, and 46 rare ones that all mean label 1 */
     categorical(t, 0, 300);
@@ -456,8 +516,8 @@ static void test_unknown_categories(void **state) {
         t->x[i] = i % 97 == 5 ? NAN : (float)code;
         t->y[i] = code >= 254 || code % 2;
     }
-    wr_trees *m = train(&t->set, NULL, (wr_trees_opt){ .rounds = 40, .min_child_rows = 2 }, NULL);
-    const float rows[] = { 255, 299, 300, 1e9f, INFINITY, NAN, -1, -INFINITY, 3, 3.9f, 4 };
+    wr_trees *m = train(&t->set, NULL, (wr_trees_opt){.rounds = 40, .min_child_rows = 2}, NULL);
+    const float rows[] = {255, 299, 300, 1e9f, INFINITY, NAN, -1, -INFINITY, 3, 3.9f, 4};
     double p[11];
     wr_trees_predict(m, rows, 11, p, NULL);
     assert_true(p[0] > 0.9 && p[1] == p[0]);
@@ -475,14 +535,16 @@ static void test_unknown_categories(void **state) {
 
 /* ---- references ---- */
 
-static double uniform(uint64_t stream, uint64_t i) {
+static double uniform(uint64_t stream, uint64_t i)
+{
     uint64_t z = ((stream << 32) + i + 1) * 0x9E3779B97F4A7C15u;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
     z = (z ^ z >> 27) * 0x94D049BB133111EBu;
     return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-static table *reference_table(const char *name, uint64_t seed) {
+static table *reference_table(const char *name, uint64_t seed)
+{
     table *t = table_new(30000, 8);
     for (size_t i = 0; i < t->n; i++) {
         float *x = t->x + i;
@@ -504,7 +566,8 @@ static table *reference_table(const char *name, uint64_t seed) {
     return t;
 }
 
-static void check_reference(const char *name, uint64_t seed, double xgboost, double sklearn, double label_sum) {
+static void check_reference(const char *name, uint64_t seed, double xgboost, double sklearn, double label_sum)
+{
     table *t = reference_table(name, seed);
     double sum = 0, score = 0;
     for (size_t i = 0; i < t->n; i++) sum += (double)t->y[i];
@@ -512,7 +575,8 @@ static void check_reference(const char *name, uint64_t seed, double xgboost, dou
     bool squared = strcmp(name, "squared") == 0;
     wr_trees_feature fa[MOST_FEATURES], fb[MOST_FEATURES];
     wr_trees_set a = part_of(t, 0, 20000, fa), b = part_of(t, 20000, 10000, fb);
-    wr_trees *m = train(&a, NULL, (wr_trees_opt){ .rounds = 50, .objective = squared ? WR_TREES_SQUARED : WR_TREES_LOGISTIC }, NULL);
+    wr_trees *m = train(
+        &a, NULL, (wr_trees_opt){.rounds = 50, .objective = squared ? WR_TREES_SQUARED : WR_TREES_LOGISTIC}, NULL);
     const float *cols[8];
     for (size_t j = 0; j < 8; j++) cols[j] = fb[j].x;
     double *p = need(b.n * sizeof *p);
@@ -527,7 +591,8 @@ static void check_reference(const char *name, uint64_t seed, double xgboost, dou
     table_free(t);
 }
 
-static void test_as_good_as_the_references(void **state) {
+static void test_as_good_as_the_references(void **state)
+{
     (void)state;
     FILE *f = fopen(WEIR_SOURCE_DIR "/tests/reference/trees.txt", "r");
     assert_non_null(f);
@@ -545,9 +610,13 @@ static void test_as_good_as_the_references(void **state) {
 
 /* ---- rounds ---- */
 
-typedef struct { double train[300], valid[300]; int n, stop_at; } losses;
+typedef struct {
+    double train[300], valid[300];
+    int n, stop_at;
+} losses;
 
-static int record(void *ctx, int round, double train_loss, double valid_loss) {
+static int record(void *ctx, int round, double train_loss, double valid_loss)
+{
     losses *l = ctx;
     assert_int_equal(round, l->n + 1);
     l->train[l->n] = train_loss;
@@ -555,7 +624,8 @@ static int record(void *ctx, int round, double train_loss, double valid_loss) {
     return l->n == l->stop_at;
 }
 
-static double log_loss(const wr_trees *m, const wr_trees_set *s) {
+static double log_loss(const wr_trees *m, const wr_trees_set *s)
+{
     float *rows = row_major(s);
     double *p = need(s->n * sizeof *p), sum = 0, weights = 0;
     wr_trees_predict(m, rows, s->n, p, NULL);
@@ -569,7 +639,8 @@ static double log_loss(const wr_trees *m, const wr_trees_set *s) {
     return sum / weights;
 }
 
-static void test_early_stop_keeps_the_best(void **state) {
+static void test_early_stop_keeps_the_best(void **state)
+{
     (void)state;
     for (int weighted = 0; weighted < 2; weighted++) {
         table *t = mixed(1500, 5, 30, 4, false);
@@ -577,7 +648,7 @@ static void test_early_stop_keeps_the_best(void **state) {
         for (size_t i = 0; weighted && i < t->n; i++) t->w[i] = (float)(1 + i % 4);
         wr_trees_feature fa[MOST_FEATURES], fb[MOST_FEATURES];
         wr_trees_set a = part_of(t, 0, 700, fa), b = part_of(t, 700, 800, fb);
-        wr_trees_opt o = { .rounds = 300, .learning_rate = 0.3, .early_stop = 10, .min_child_rows = 2 };
+        wr_trees_opt o = {.rounds = 300, .learning_rate = 0.3, .early_stop = 10, .min_child_rows = 2};
         losses l = {0};
         wr_trees *m = NULL;
         assert_int_equal(wr_trees_train(&m, &a, &b, &o, NULL, record, &l, NULL), 0);
@@ -599,10 +670,11 @@ static void test_early_stop_keeps_the_best(void **state) {
     }
 }
 
-static void test_progress_cancels(void **state) {
+static void test_progress_cancels(void **state)
+{
     (void)state;
     table *t = mixed(500, 4, 0, 4, false);
-    losses l = { .stop_at = 3 };
+    losses l = {.stop_at = 3};
     wr_trees *m = NULL;
     wr_err err = {0};
     assert_int_equal(wr_trees_train(&m, &t->set, NULL, NULL, NULL, record, &l, &err), WEIR_ECANCELED);
@@ -613,7 +685,8 @@ static void test_progress_cancels(void **state) {
     table_free(t);
 }
 
-static void test_nothing_to_learn(void **state) {
+static void test_nothing_to_learn(void **state)
+{
     (void)state;
     for (int k = 0; k < 4; k++) {
         table *t = table_new(k == 3 ? 1 : 200, 2);
@@ -634,10 +707,11 @@ static void test_nothing_to_learn(void **state) {
     }
 }
 
-static void test_sampling_learns(void **state) {
+static void test_sampling_learns(void **state)
+{
     (void)state;
     table *t = mixed(4000, 8, 0, 31, false);
-    wr_trees_opt o = { .rounds = 60, .row_share = 0.5, .feature_share = 0.4, .seed = 1 };
+    wr_trees_opt o = {.rounds = 60, .row_share = 0.5, .feature_share = 0.4, .seed = 1};
     wr_trees *m = train(&t->set, NULL, o, NULL);
     double base = 0, n = (double)t->n;
     for (size_t i = 0; i < t->n; i++) base += (double)t->y[i] / n;
@@ -654,23 +728,26 @@ static void test_sampling_learns(void **state) {
     table_free(t);
 }
 
-static void test_shape_options(void **state) {
+static void test_shape_options(void **state)
+{
     (void)state;
     table *t = mixed(3000, 5, 9, 77, false);
     for (int depth = 1; depth <= 4; depth++) {
-        wr_trees *m = train(&t->set, NULL, (wr_trees_opt){ .rounds = 3, .max_depth = depth, .max_leaves = 64, .max_bins = 16 }, NULL);
+        wr_trees *m = train(&t->set, NULL,
+                            (wr_trees_opt){.rounds = 3, .max_depth = depth, .max_leaves = 64, .max_bins = 16}, NULL);
         for (int k = 0; k < m->ntrees; k++) assert_true(m->first[k + 1] - m->first[k] <= (2u << depth) - 1);
         for (size_t j = 0; j < m->nfeatures; j++) assert_true(m->features[j].ncuts <= 15);
         wr_trees_free(m);
     }
-    wr_trees *few = train(&t->set, NULL, (wr_trees_opt){ .rounds = 3, .max_leaves = 2, .min_gain = 1e9 }, NULL);
+    wr_trees *few = train(&t->set, NULL, (wr_trees_opt){.rounds = 3, .max_leaves = 2, .min_gain = 1e9}, NULL);
     assert_int_equal(wr_trees_count(few), 0);
     wr_trees_free(few);
     table_free(t);
 }
 
 /* More features than the buffers on the stack hold: the plain path. */
-static void test_many_features(void **state) {
+static void test_many_features(void **state)
+{
     (void)state;
     enum { N = 300, NF = 700 };
     float *x = need(N * NF * sizeof *x), y[N];
@@ -679,10 +756,10 @@ static void test_many_features(void **state) {
     wr_rng_init(&r, 5);
     for (size_t k = 0; k < N * NF; k++) x[k] = (float)wr_rng_f64(&r);
     for (size_t i = 0; i < N; i++) y[i] = (float)wr_rng_normal(&r);
-    for (size_t j = 0; j < NF; j++) features[j] = (wr_trees_feature){ .x = x + j * N };
-    wr_trees_set s = { .n = N, .nfeatures = NF, .features = features, .label = y };
+    for (size_t j = 0; j < NF; j++) features[j] = (wr_trees_feature){.x = x + j * N};
+    wr_trees_set s = {.n = N, .nfeatures = NF, .features = features, .label = y};
     wr_trees_margins = catch_margins;
-    wr_trees_opt o = { .rounds = 150, .min_child_rows = 2, .feature_share = 0.02, .objective = WR_TREES_SQUARED };
+    wr_trees_opt o = {.rounds = 150, .min_child_rows = 2, .feature_share = 0.02, .objective = WR_TREES_SQUARED};
     wr_trees *m = train(&s, NULL, o, NULL);
     wr_trees_margins = NULL;
     assert_true(m->nused > 512 && !m->fast);
@@ -701,7 +778,8 @@ static void test_many_features(void **state) {
 
 /* ---- refusals ---- */
 
-static void refused(const wr_trees_set *s, const wr_trees_set *valid, wr_trees_opt o, const char *word) {
+static void refused(const wr_trees_set *s, const wr_trees_set *valid, wr_trees_opt o, const char *word)
+{
     wr_trees *t = NULL;
     wr_err err = {0};
     assert_int_equal(wr_trees_train(&t, s, valid, &o, NULL, NULL, NULL, &err), WEIR_EINVAL);
@@ -709,27 +787,42 @@ static void refused(const wr_trees_set *s, const wr_trees_set *valid, wr_trees_o
     if (!strstr(err.msg, word)) fail_msg("'%s' not in '%s'", word, err.msg);
 }
 
-static void test_bad_options(void **state) {
+static void test_bad_options(void **state)
+{
     (void)state;
     table *t = mixed(50, 2, 0, 1, false);
-    const struct { wr_trees_opt o; const char *name; } bad[] = {
-        { { .rounds = -1 }, "rounds" },            { { .rounds = 1 << 30 }, "rounds" },
-        { { .max_leaves = 1 }, "max_leaves" },     { { .max_leaves = 40000 }, "max_leaves" },
-        { { .max_depth = 31 }, "max_depth" },      { { .max_depth = -1 }, "max_depth" },
-        { { .max_bins = 255 }, "max_bins" },       { { .max_bins = 1 }, "max_bins" },
-        { { .learning_rate = -0.1 }, "learning_rate" }, { { .learning_rate = NAN }, "learning_rate" },
-        { { .learning_rate = 1.5 }, "learning_rate" },  { { .l2 = -1 }, "l2" },
-        { { .l2 = INFINITY }, "l2" },              { { .min_child_weight = NAN }, "min_child_weight" },
-        { { .min_child_rows = -3 }, "min_child_rows" }, { { .min_gain = -1 }, "min_gain" },
-        { { .cat_smooth = -1 }, "cat_smooth" },    { { .row_share = 1.1 }, "row_share" },
-        { { .feature_share = -0.5 }, "feature_share" }, { { .early_stop = -1 }, "early_stop" },
-        { { .objective = (wr_trees_objective)7 }, "objective" },
+    const struct {
+        wr_trees_opt o;
+        const char *name;
+    } bad[] = {
+        {{.rounds = -1}, "rounds"},
+        {{.rounds = 1 << 30}, "rounds"},
+        {{.max_leaves = 1}, "max_leaves"},
+        {{.max_leaves = 40000}, "max_leaves"},
+        {{.max_depth = 31}, "max_depth"},
+        {{.max_depth = -1}, "max_depth"},
+        {{.max_bins = 255}, "max_bins"},
+        {{.max_bins = 1}, "max_bins"},
+        {{.learning_rate = -0.1}, "learning_rate"},
+        {{.learning_rate = NAN}, "learning_rate"},
+        {{.learning_rate = 1.5}, "learning_rate"},
+        {{.l2 = -1}, "l2"},
+        {{.l2 = INFINITY}, "l2"},
+        {{.min_child_weight = NAN}, "min_child_weight"},
+        {{.min_child_rows = -3}, "min_child_rows"},
+        {{.min_gain = -1}, "min_gain"},
+        {{.cat_smooth = -1}, "cat_smooth"},
+        {{.row_share = 1.1}, "row_share"},
+        {{.feature_share = -0.5}, "feature_share"},
+        {{.early_stop = -1}, "early_stop"},
+        {{.objective = (wr_trees_objective)7}, "objective"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) refused(&t->set, NULL, bad[i].o, bad[i].name);
     table_free(t);
 }
 
-static void test_bad_sets(void **state) {
+static void test_bad_sets(void **state)
+{
     (void)state;
     table *t = mixed(50, 2, 0, 1, false);
     wr_trees_opt o = {0};
@@ -768,12 +861,14 @@ static void test_bad_sets(void **state) {
 
 /* ---- files ---- */
 
-static wr_trees *small_model(table **out) {
+static wr_trees *small_model(table **out)
+{
     table *t = *out = mixed(400, 4, 30, 6, false);
-    return train(&t->set, NULL, (wr_trees_opt){ .rounds = 4, .max_leaves = 6 }, NULL);
+    return train(&t->set, NULL, (wr_trees_opt){.rounds = 4, .max_leaves = 6}, NULL);
 }
 
-static void test_save_and_load(void **state) {
+static void test_save_and_load(void **state)
+{
     (void)state;
     table *t;
     wr_trees *m = small_model(&t), *back = NULL;
@@ -805,9 +900,10 @@ static void test_save_and_load(void **state) {
     table_free(t);
 }
 
-static void use_model(const wr_trees *m) {
+static void use_model(const wr_trees *m)
+{
     size_t nf = wr_trees_nfeatures(m);
-    static const float values[] = { 0, -1, 3, 29, 1e9f, NAN, INFINITY, -INFINITY, 254, 255, 256, 0.5f };
+    static const float values[] = {0, -1, 3, 29, 1e9f, NAN, INFINITY, -INFINITY, 254, 255, 256, 0.5f};
     float *rows = need(70 * nf * sizeof *rows);
     for (size_t k = 0; k < 70 * nf; k++) rows[k] = values[(k * 7 + k / 5) % 12];
     double p[70], one, *gain = need(nf * sizeof *gain);
@@ -821,7 +917,8 @@ static void use_model(const wr_trees *m) {
     free(rows);
 }
 
-static void test_damaged_files(void **state) {
+static void test_damaged_files(void **state)
+{
     (void)state;
     table *t;
     wr_trees *m = small_model(&t);
@@ -829,17 +926,17 @@ static void test_damaged_files(void **state) {
     size_t accepted = 0;
     for (size_t n = 0; n < b.n; n++) {
         wr_trees *back = NULL;
-        assert_int_equal(wr_trees_load(&back, (wr_str){ b.p, n }, NULL), WEIR_ECORRUPT);
+        assert_int_equal(wr_trees_load(&back, (wr_str){b.p, n}, NULL), WEIR_ECORRUPT);
     }
     char *copy = need(b.n);
     for (size_t bit = 0; bit < b.n * 8; bit++) {
         wr_trees *back = NULL;
         memcpy(copy, b.p, b.n);
         copy[bit / 8] ^= (char)(1 << bit % 8);
-        assert_int_equal(wr_trees_load(&back, (wr_str){ copy, b.n }, NULL), WEIR_ECORRUPT);
+        assert_int_equal(wr_trees_load(&back, (wr_str){copy, b.n}, NULL), WEIR_ECORRUPT);
         uint64_t sum = wr_hash64(copy, b.n - 8, 0); /* as if the writer had meant it */
         for (int k = 0; k < 8; k++) copy[b.n - 8 + (size_t)k] = (char)(sum >> (8 * k));
-        if (wr_trees_load(&back, (wr_str){ copy, b.n }, NULL) < 0) continue;
+        if (wr_trees_load(&back, (wr_str){copy, b.n}, NULL) < 0) continue;
         accepted++;
         if (bit % 3 == 0) use_model(back);
         wr_trees_free(back);
@@ -851,10 +948,11 @@ static void test_damaged_files(void **state) {
     table_free(t);
 }
 
-static void test_out_of_memory(void **state) {
+static void test_out_of_memory(void **state)
+{
     (void)state;
     table *t = mixed(300, 4, 20, 12, false);
-    wr_trees_opt o = { .rounds = 3, .max_leaves = 5 };
+    wr_trees_opt o = {.rounds = 3, .max_leaves = 5};
     bool fired = true;
     for (long nth = 1; fired; nth++) {
         wr_trees *m = NULL, *back = NULL;
@@ -874,11 +972,12 @@ static void test_out_of_memory(void **state) {
     table_free(t);
 }
 
-static void test_one_row_needs_no_memory(void **state) {
+static void test_one_row_needs_no_memory(void **state)
+{
     (void)state;
     table *t;
     wr_trees *m = small_model(&t);
-    const float row[4] = { 1, 2, 3, 4 };
+    const float row[4] = {1, 2, 3, 4};
     double p;
     wr_fault_arm(WR_FAULT_ALLOC, 1, true);
     wr_trees_predict(m, row, 1, &p, NULL);
@@ -890,7 +989,8 @@ static void test_one_row_needs_no_memory(void **state) {
     table_free(t);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_splits_are_greedy),
         cmocka_unit_test(test_categories_best_subset),

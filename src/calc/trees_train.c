@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* trees_train.c - the boosting loop: gradients, quantisation, rounds, early stopping.
  *
- * Gradients are rounded to integers stochastically: floor(value / quantum + u), u from a hash of (seed, round, row), so a sum is
- * unbiased and the same on every run. The quantum is the smallest power of two for which the sum over all rows, rounding
- * included, stays inside 31 bits: with 2.4 million rows a gradient keeps 11 to 12 bits, with 10,000 rows 19.
- * Sums of doubles (loss, size of the gradients) are taken per chunk of rows and then in chunk order: no dependence on threads.
+ * Gradients are rounded to integers stochastically: floor(value / quantum + u), u from a hash of (seed, round, row), so
+ * a sum is unbiased and the same on every run. The quantum is the smallest power of two for which the sum over all
+ * rows, rounding included, stays inside 31 bits: with 2.4 million rows a gradient keeps 11 to 12 bits, with 10,000
+ * rows 19. Sums of doubles (loss, size of the gradients) are taken per chunk of rows and then in chunk order: no
+ * dependence on threads.
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,27 +16,32 @@
 #include "calc/trees_internal.h"
 
 enum { CHUNK = 16384, TILE = WR_TREES_TILE };
-#define SUM_BITS 2147483648.0 /* 2^31 */
+#define SUM_BITS   2147483648.0 /* 2^31 */
 #define MOST_LABEL 1e15f        /* of labels and weights: their products stay inside float */
 
 void (*wr_trees_margins)(const double *margin, size_t n);
 
 typedef union {
-    struct { float g, h; } real;
+    struct {
+        float g, h;
+    } real;
     uint64_t packed;
 } cell;
 
-typedef struct { double loss, abs_g, h; float most_h; } sums;
+typedef struct {
+    double loss, abs_g, h;
+    float most_h;
+} sums;
 
 /* One set of rows on its way through the rounds. */
 typedef struct {
     const wr_trees_set *set;
     wr_tdata data;
     double *margin;
-    cell *cells;                     /* NULL for the validation set */
+    cell *cells; /* NULL for the validation set */
     sums *chunk;
     size_t nchunks;
-    double weights;                  /* sum of weights */
+    double weights; /* sum of weights */
 } side;
 
 typedef struct {
@@ -46,7 +52,7 @@ typedef struct {
     side train, valid;
     bool has_valid;
     bool *drawn;
-    uint16_t *order;                 /* feature numbers, for drawing */
+    uint16_t *order; /* feature numbers, for drawing */
     /* the tree of this round */
     wr_tgrown tree;
     wr_top ops[WR_TREES_FAST_LEAVES];
@@ -61,11 +67,13 @@ typedef struct {
 
 /* ---- options and input ---- */
 
-static int bad(wr_err *err, const char *name, const char *allowed) {
+static int bad(wr_err *err, const char *name, const char *allowed)
+{
     return wr_err_set(err, WEIR_EINVAL, "option '%s' must be %s", name, allowed);
 }
 
-static int fill_options(wr_trees_opt *o, wr_err *err) {
+static int fill_options(wr_trees_opt *o, wr_err *err)
+{
     if (!o->rounds) o->rounds = 200;
     if (!o->max_leaves) o->max_leaves = 31;
     if (!o->max_bins) o->max_bins = 254;
@@ -76,7 +84,8 @@ static int fill_options(wr_trees_opt *o, wr_err *err) {
     if (o->cat_smooth == 0) o->cat_smooth = 10;
     if (o->row_share == 0) o->row_share = 1;
     if (o->feature_share == 0) o->feature_share = 1;
-    if (o->objective != WR_TREES_LOGISTIC && o->objective != WR_TREES_SQUARED) return bad(err, "objective", "logistic or squared");
+    if (o->objective != WR_TREES_LOGISTIC && o->objective != WR_TREES_SQUARED)
+        return bad(err, "objective", "logistic or squared");
     if (o->rounds < 1 || o->rounds > WR_TREES_MAX_ROUNDS) return bad(err, "rounds", "1 to 100000");
     if (o->max_leaves < 2 || o->max_leaves > WR_TREES_MAX_LEAVES) return bad(err, "max_leaves", "2 to 32768");
     if (o->max_depth < 0 || o->max_depth > 30) return bad(err, "max_depth", "0 (no limit) to 30");
@@ -93,20 +102,24 @@ static int fill_options(wr_trees_opt *o, wr_err *err) {
     return 0;
 }
 
-static int check_rows(const wr_trees_set *s, wr_trees_objective objective, const char *what, wr_err *err) {
-    if (!s->n || s->n > (size_t)1 << 30) return wr_err_set(err, WEIR_EINVAL, "the %s set must have 1 to 2^30 rows", what);
+static int check_rows(const wr_trees_set *s, wr_trees_objective objective, const char *what, wr_err *err)
+{
+    if (!s->n || s->n > (size_t)1 << 30)
+        return wr_err_set(err, WEIR_EINVAL, "the %s set must have 1 to 2^30 rows", what);
     if (!s->label) return wr_err_set(err, WEIR_EINVAL, "the %s set has no label", what);
     double weights = 0;
     for (size_t i = 0; i < s->n; i++) {
         float y = s->label[i], w = s->weight ? s->weight[i] : 1;
         if (!(fabsf(y) <= MOST_LABEL)) {
-            return wr_err_set(err, WEIR_EINVAL, "the label of row %zu of the %s set is not a number of at most 1e15", i, what);
+            return wr_err_set(err, WEIR_EINVAL, "the label of row %zu of the %s set is not a number of at most 1e15", i,
+                              what);
         }
         if (objective == WR_TREES_LOGISTIC && !(y >= 0 && y <= 1)) {
             return wr_err_set(err, WEIR_EINVAL, "the label of row %zu of the %s set is not in 0..1", i, what);
         }
         if (!(w >= 0 && w <= MOST_LABEL)) {
-            return wr_err_set(err, WEIR_EINVAL, "the weight of row %zu of the %s set is not a number of 0 to 1e15", i, what);
+            return wr_err_set(err, WEIR_EINVAL, "the weight of row %zu of the %s set is not a number of 0 to 1e15", i,
+                              what);
         }
         weights += (double)w;
     }
@@ -114,7 +127,8 @@ static int check_rows(const wr_trees_set *s, wr_trees_objective objective, const
     return 0;
 }
 
-static int check_sets(const wr_trees_set *train, const wr_trees_set *valid, wr_trees_objective objective, wr_err *err) {
+static int check_sets(const wr_trees_set *train, const wr_trees_set *valid, wr_trees_objective objective, wr_err *err)
+{
     if (!train->nfeatures || train->nfeatures > WR_TREES_MAX_FEATURES) {
         return wr_err_set(err, WEIR_EINVAL, "the number of features must be 1 to %d, not %zu", WR_TREES_MAX_FEATURES,
                           train->nfeatures);
@@ -134,13 +148,14 @@ static int check_sets(const wr_trees_set *train, const wr_trees_set *valid, wr_t
     WR_TRY(check_rows(train, objective, "training", err));
     if (!valid) return 0;
     if (valid->nfeatures != train->nfeatures) {
-        return wr_err_set(err, WEIR_EINVAL, "the validation set has %zu features, the training set %zu", valid->nfeatures,
-                          train->nfeatures);
+        return wr_err_set(err, WEIR_EINVAL, "the validation set has %zu features, the training set %zu",
+                          valid->nfeatures, train->nfeatures);
     }
     for (size_t j = 0; j < valid->nfeatures; j++) {
         const wr_trees_feature *f = &valid->features[j];
         if (!f->x || f->categorical != train->features[j].categorical) {
-            return wr_err_set(err, WEIR_EINVAL, "feature '%s' of the validation set differs from training's", f->name ? f->name : "");
+            return wr_err_set(err, WEIR_EINVAL, "feature '%s' of the validation set differs from training's",
+                              f->name ? f->name : "");
         }
     }
     return check_rows(valid, objective, "validation", err);
@@ -148,8 +163,10 @@ static int check_sets(const wr_trees_set *train, const wr_trees_set *valid, wr_t
 
 /* ---- gradients ---- */
 
-/* exp(a) for -87 <= a <= 0, relative error under 2e-7; plain arithmetic, so the same bits whatever the instruction set. */
-static inline float exp_negative(float a) {
+/* exp(a) for -87 <= a <= 0, relative error under 2e-7; plain arithmetic, so the same bits whatever the instruction set.
+ */
+static inline float exp_negative(float a)
+{
     int n = (int)(a * 1.44269504f - 0.5f);
     float k = (float)n, r = a - k * 0.693359375f + k * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
@@ -165,10 +182,14 @@ static inline float exp_negative(float a) {
     return p * scale;
 }
 
-typedef struct { float y[TILE], w[TILE], g[TILE], h[TILE], e[TILE]; double m[TILE]; } tile;
+typedef struct {
+    float y[TILE], w[TILE], g[TILE], h[TILE], e[TILE];
+    double m[TILE];
+} tile;
 
 /* Loops so small that the compiler finds no branch to make of them, and vectorises. */
-static inline void logistic_tile(tile *t) {
+static inline void logistic_tile(tile *t)
+{
     for (int i = 0; i < TILE; i++) {
         float a = -fabsf((float)t->m[i]);
         t->e[i] = a < -87.0f ? -87.0f : a;
@@ -181,7 +202,8 @@ static inline void logistic_tile(tile *t) {
     }
 }
 
-static inline void squared_tile(tile *t) {
+static inline void squared_tile(tile *t)
+{
     for (int i = 0; i < TILE; i++) {
         t->e[i] = (float)(t->m[i] - (double)t->y[i]);
         t->g[i] = t->e[i] * t->w[i];
@@ -194,7 +216,8 @@ __attribute__((target("avx2"))) static void logistic_avx2(tile *t) { logistic_ti
 __attribute__((target("avx2"))) static void squared_avx2(tile *t) { squared_tile(t); }
 #endif
 
-static void gradient_tile(tile *t, wr_trees_objective objective) {
+static void gradient_tile(tile *t, wr_trees_objective objective)
+{
 #if defined(__x86_64__)
     if (wr_trees_avx2()) {
         if (objective == WR_TREES_LOGISTIC) logistic_avx2(t);
@@ -206,9 +229,10 @@ static void gradient_tile(tile *t, wr_trees_objective objective) {
     else squared_tile(t);
 }
 
-/* Log loss of a row is log(1 + e) + max(m, 0) - y m, e = exp(-|m|). With unit weights the 64 factors (1 + e) <= 2 are multiplied
- * first: one logarithm a tile. */
-static double tile_loss(const tile *t, size_t n, wr_trees_objective objective, bool weighted) {
+/* Log loss of a row is log(1 + e) + max(m, 0) - y m, e = exp(-|m|). With unit weights the 64 factors (1 + e) <= 2 are
+ * multiplied first: one logarithm a tile. */
+static double tile_loss(const tile *t, size_t n, wr_trees_objective objective, bool weighted)
+{
     double loss = 0, product = 1;
     if (objective == WR_TREES_SQUARED) {
         for (size_t i = 0; i < n; i++) loss += (double)t->w[i] * (double)t->e[i] * (double)t->e[i];
@@ -223,7 +247,8 @@ static double tile_loss(const tile *t, size_t n, wr_trees_objective objective, b
     return weighted ? loss : loss + log(product);
 }
 
-static void add_gradients(sums *s, const tile *t, cell *out, size_t n) {
+static void add_gradients(sums *s, const tile *t, cell *out, size_t n)
+{
     float a[8] = {0}, h[8] = {0}, most[8] = {0}; /* padding rows have weight 0: they add nothing */
     for (int i = 0; i < TILE; i += 8) {
         for (int k = 0; k < 8; k++) {
@@ -237,13 +262,17 @@ static void add_gradients(sums *s, const tile *t, cell *out, size_t n) {
         s->h += (double)h[k];
         if (most[k] > s->most_h) s->most_h = most[k];
     }
-    for (size_t i = 0; i < n; i++) out[i] = (cell){ .real = { t->g[i], t->h[i] } };
+    for (size_t i = 0; i < n; i++) out[i] = (cell){.real = {t->g[i], t->h[i]}};
 }
 
-typedef struct { trainer *tr; side *s; } pass;
+typedef struct {
+    trainer *tr;
+    side *s;
+} pass;
 
 /* Margins of rows [at, at + 64) move by the new tree's leaves. */
-static void move_margins(const trainer *tr, const side *s, size_t at, wr_tscratch *scratch) {
+static void move_margins(const trainer *tr, const side *s, size_t at, wr_tscratch *scratch)
+{
     const uint8_t *cols = s->data.cols + at;
     double *m = s->margin + at;
     if (tr->tree.n < 2 * WR_TREES_FAST_LEAVES) {
@@ -259,7 +288,8 @@ static void move_margins(const trainer *tr, const side *s, size_t at, wr_tscratc
 }
 
 /* New margins, gradients and loss of one chunk. */
-static void round_task(void *p, size_t index) {
+static void round_task(void *p, size_t index)
+{
     const pass *c = p;
     const trainer *tr = c->tr;
     side *s = c->s;
@@ -277,7 +307,8 @@ static void round_task(void *p, size_t index) {
         memcpy(t.m, s->margin + at, sizeof t.m);
         memcpy(t.y, set->label + at, n * sizeof *t.y);
         if (set->weight) memcpy(t.w, set->weight + at, n * sizeof *t.w);
-        else if (n < TILE) for (size_t i = 0; i < n; i++) t.w[i] = 1;
+        else if (n < TILE)
+            for (size_t i = 0; i < n; i++) t.w[i] = 1;
         gradient_tile(&t, tr->opt.objective);
         if (s->cells) add_gradients(&sum, &t, s->cells + at, n);
         if (tr->want_loss || !s->cells) sum.loss += tile_loss(&t, n, tr->opt.objective, set->weight != NULL);
@@ -285,8 +316,9 @@ static void round_task(void *p, size_t index) {
     s->chunk[index] = sum;
 }
 
-static sums run_round(trainer *tr, side *s) {
-    pass c = { tr, s };
+static sums run_round(trainer *tr, side *s)
+{
+    pass c = {tr, s};
     wr_pool_for(tr->pool, s->nchunks, round_task, &c);
     sums sum = {0};
     for (size_t k = 0; k < s->nchunks; k++) {
@@ -302,7 +334,8 @@ static sums run_round(trainer *tr, side *s) {
 /* ---- quantisation ---- */
 
 /* Smallest power of two q with sum / q + n < 2^31. */
-static double quantum(double sum, size_t n) {
+static double quantum(double sum, size_t n)
+{
     double room = (SUM_BITS - (double)n) * 0.999;
     int exponent;
     if (!(sum > 0)) return 1;
@@ -311,14 +344,16 @@ static double quantum(double sum, size_t n) {
 }
 
 /* floor(v + u); where v has no bits to spare for u, the nearest integer. */
-static inline uint32_t round_by(float v, float u) {
+static inline uint32_t round_by(float v, float u)
+{
     float size = v < 0 ? -v : v;
     v += size < 32768.0f ? u : 0.5f;
     int32_t i = (int32_t)v;
     return (uint32_t)(i - (v < (float)i));
 }
 
-static inline void quantise(cell *c, size_t from, size_t to, float per_g, float per_h, uint32_t k0, uint32_t k1) {
+static inline void quantise(cell *c, size_t from, size_t to, float per_g, float per_h, uint32_t k0, uint32_t k1)
+{
     for (size_t i = from; i < to; i++) {
         uint32_t x = ((uint32_t)i ^ k0) * 0x9e3779b1u;
         x = (x ^ x >> 15 ^ k1) * 0x85ebca77u;
@@ -330,13 +365,15 @@ static inline void quantise(cell *c, size_t from, size_t to, float per_g, float 
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void quantise_avx2(cell *c, size_t from, size_t to, float per_g, float per_h, uint32_t k0,
-                                                          uint32_t k1) {
+__attribute__((target("avx2"))) static void quantise_avx2(cell *c, size_t from, size_t to, float per_g, float per_h,
+                                                          uint32_t k0, uint32_t k1)
+{
     quantise(c, from, to, per_g, per_h, k0, k1);
 }
 #endif
 
-static void quantise_task(void *p, size_t index) {
+static void quantise_task(void *p, size_t index)
+{
     const trainer *tr = p;
     size_t from = index * CHUNK, n = tr->train.data.n, to = n - from < CHUNK ? n : from + CHUNK;
     float per_g = (float)(1 / tr->unit_g), per_h = (float)(1 / tr->unit_h);
@@ -352,7 +389,8 @@ static void quantise_task(void *p, size_t index) {
 
 /* ---- one tree ---- */
 
-static size_t draw_rows(trainer *tr, wr_rng *rng) {
+static size_t draw_rows(trainer *tr, wr_rng *rng)
+{
     if (tr->opt.row_share >= 1) return tr->train.data.n;
     uint32_t *rows = wr_tgrow_rows(tr->grow);
     size_t k = 0;
@@ -363,7 +401,8 @@ static size_t draw_rows(trainer *tr, wr_rng *rng) {
     return k;
 }
 
-static void draw_features(trainer *tr, wr_rng *rng) {
+static void draw_features(trainer *tr, wr_rng *rng)
+{
     size_t nf = tr->t->nfeatures, want = (size_t)ceil(tr->opt.feature_share * (double)nf - 1e-9);
     memset(tr->drawn, want >= nf, nf * sizeof *tr->drawn);
     if (want >= nf) return;
@@ -376,7 +415,8 @@ static void draw_features(trainer *tr, wr_rng *rng) {
     }
 }
 
-static void grow_tree(trainer *tr, int round, const sums *s) {
+static void grow_tree(trainer *tr, int round, const sums *s)
+{
     wr_rng rng;
     wr_rng_split(&rng, tr->opt.seed, (uint64_t)round);
     tr->dither = wr_rng_u64(&rng);
@@ -385,9 +425,15 @@ static void grow_tree(trainer *tr, int round, const sums *s) {
     wr_pool_for(tr->pool, tr->train.nchunks, quantise_task, tr);
     draw_features(tr, &rng);
     size_t rows = draw_rows(tr, &rng);
-    wr_tgrow_in in = { .opt = &tr->opt, .data = &tr->train.data, .features = tr->t->features, .gh = &tr->train.cells->packed,
-                       .unit_g = tr->unit_g, .unit_h = tr->unit_h, .drawn = tr->drawn, .pool = tr->pool,
-                       .most_h = (uint32_t)((double)s->most_h / tr->unit_h) + 1 };
+    wr_tgrow_in in = {.opt = &tr->opt,
+                      .data = &tr->train.data,
+                      .features = tr->t->features,
+                      .gh = &tr->train.cells->packed,
+                      .unit_g = tr->unit_g,
+                      .unit_h = tr->unit_h,
+                      .drawn = tr->drawn,
+                      .pool = tr->pool,
+                      .most_h = (uint32_t)((double)s->most_h / tr->unit_h) + 1};
     wr_tgrow_tree(tr->grow, &in, rows, rows == tr->train.data.n && tr->opt.row_share >= 1, &tr->tree);
     if (tr->tree.n < 2 * WR_TREES_FAST_LEAVES) {
         tr->nops = wr_tree_program(tr->tree.nodes, tr->tree.n, NULL, tr->ops, tr->leaves);
@@ -395,7 +441,8 @@ static void grow_tree(trainer *tr, int round, const sums *s) {
     tr->has_tree = true;
 }
 
-static int make_room(void **at, size_t *cap, size_t need, size_t size) {
+static int make_room(void **at, size_t *cap, size_t need, size_t size)
+{
     if (need <= *cap) return 0;
     size_t grown = *cap * 2 > need ? *cap * 2 : need;
     void *p = wr_realloc(*at, grown * size);
@@ -405,7 +452,8 @@ static int make_room(void **at, size_t *cap, size_t need, size_t size) {
     return 0;
 }
 
-static int keep_tree(trainer *tr, wr_err *err) {
+static int keep_tree(trainer *tr, wr_err *err)
+{
     wr_trees *t = tr->t;
     size_t at = t->first[t->ntrees], n = tr->tree.n;
     if (make_room((void **)&t->nodes, &tr->cap_nodes, at + n, sizeof *t->nodes) < 0 ||
@@ -425,7 +473,8 @@ static int keep_tree(trainer *tr, wr_err *err) {
 
 /* ---- rounds ---- */
 
-static void keep_best(wr_trees *t, int best) {
+static void keep_best(wr_trees *t, int best)
+{
     t->ntrees = best;
     t->nsets = 0;
     for (size_t i = 0; i < t->first[best]; i++) {
@@ -434,7 +483,8 @@ static void keep_best(wr_trees *t, int best) {
     }
 }
 
-static int run_rounds(trainer *tr, wr_trees_progress progress, void *ctx, wr_err *err) {
+static int run_rounds(trainer *tr, wr_trees_progress progress, void *ctx, wr_err *err)
+{
     double best_loss = INFINITY;
     int best = 0;
     bool sampled = tr->opt.row_share < 1 || tr->opt.feature_share < 1;
@@ -462,7 +512,8 @@ static int run_rounds(trainer *tr, wr_trees_progress progress, void *ctx, wr_err
 
 /* ---- set-up ---- */
 
-static int side_init(side *s, const trainer *tr, const wr_trees_set *set, bool train, wr_err *err) {
+static int side_init(side *s, const trainer *tr, const wr_trees_set *set, bool train, wr_err *err)
+{
     s->set = set;
     WR_TRY(wr_tdata_make(&s->data, tr->t->features, set, train, tr->pool, err));
     s->nchunks = (set->n + CHUNK - 1) / CHUNK;
@@ -475,7 +526,8 @@ static int side_init(side *s, const trainer *tr, const wr_trees_set *set, bool t
     return 0;
 }
 
-static void side_fini(side *s) {
+static void side_fini(side *s)
+{
     wr_tdata_fini(&s->data);
     wr_free(s->margin);
     wr_free(s->chunk);
@@ -483,7 +535,8 @@ static void side_fini(side *s) {
 }
 
 /* Log odds or mean of the labels; a single class is taken as one in a million of the other. */
-static double base_margin(const wr_trees_set *s, wr_trees_objective objective) {
+static double base_margin(const wr_trees_set *s, wr_trees_objective objective)
+{
     double sum = 0, weights = 0;
     for (size_t i = 0; i < s->n; i++) {
         double w = s->weight ? (double)s->weight[i] : 1;
@@ -496,17 +549,25 @@ static double base_margin(const wr_trees_set *s, wr_trees_objective objective) {
     return log(mean / (1 - mean));
 }
 
-typedef struct { wr_trees *t; const wr_trees_set *set; const wr_trees_opt *opt; int *rc; } cuts_ctx;
+typedef struct {
+    wr_trees *t;
+    const wr_trees_set *set;
+    const wr_trees_opt *opt;
+    int *rc;
+} cuts_ctx;
 
-static void cuts_task(void *p, size_t j) {
+static void cuts_task(void *p, size_t j)
+{
     cuts_ctx *c = p;
-    c->rc[j] = wr_tfeature_cuts(&c->t->features[j], &c->set->features[j], c->set->n, c->opt->max_bins, c->opt->seed, NULL);
+    c->rc[j] =
+        wr_tfeature_cuts(&c->t->features[j], &c->set->features[j], c->set->n, c->opt->max_bins, c->opt->seed, NULL);
 }
 
-static int find_cuts(trainer *tr, const wr_trees_set *set, wr_err *err) {
+static int find_cuts(trainer *tr, const wr_trees_set *set, wr_err *err)
+{
     WR_AUTOFREE int *rc = wr_calloc(set->nfeatures, sizeof *rc);
     if (!rc) return wr_err_nomem(err);
-    cuts_ctx c = { tr->t, set, &tr->opt, rc };
+    cuts_ctx c = {tr->t, set, &tr->opt, rc};
     wr_pool_for(tr->pool, set->nfeatures, cuts_task, &c);
     for (size_t j = 0; j < set->nfeatures; j++) {
         if (rc[j] < 0) return wr_err_nomem(err); /* the only way to fail */
@@ -514,7 +575,8 @@ static int find_cuts(trainer *tr, const wr_trees_set *set, wr_err *err) {
     return 0;
 }
 
-static int model_init(trainer *tr, const wr_trees_set *set, wr_err *err) {
+static int model_init(trainer *tr, const wr_trees_set *set, wr_err *err)
+{
     wr_trees *t = tr->t;
     size_t nf = set->nfeatures;
     t->objective = tr->opt.objective;
@@ -533,8 +595,9 @@ static int model_init(trainer *tr, const wr_trees_set *set, wr_err *err) {
     return find_cuts(tr, set, err);
 }
 
-static int train_model(trainer *tr, const wr_trees_set *train, const wr_trees_set *valid, wr_trees_progress progress, void *ctx,
-                       wr_err *err) {
+static int train_model(trainer *tr, const wr_trees_set *train, const wr_trees_set *valid, wr_trees_progress progress,
+                       void *ctx, wr_err *err)
+{
     WR_TRY(model_init(tr, train, err));
     WR_TRY(side_init(&tr->train, tr, train, true, err));
     if (valid) WR_TRY(side_init(&tr->valid, tr, valid, false, err));
@@ -544,8 +607,9 @@ static int train_model(trainer *tr, const wr_trees_set *train, const wr_trees_se
     return wr_trees_finish(tr->t, err);
 }
 
-int wr_trees_train(wr_trees **out, const wr_trees_set *train, const wr_trees_set *valid, const wr_trees_opt *opt, wr_pool *pool,
-                   wr_trees_progress progress, void *ctx, wr_err *err) {
+int wr_trees_train(wr_trees **out, const wr_trees_set *train, const wr_trees_set *valid, const wr_trees_opt *opt,
+                   wr_pool *pool, wr_trees_progress progress, void *ctx, wr_err *err)
+{
     wr_trees_opt o = opt ? *opt : (wr_trees_opt){0};
     WR_TRY(fill_options(&o, err));
     WR_TRY(check_sets(train, valid, o.objective, err));
