@@ -6,14 +6,20 @@
 /* ---- lanes ----
  * A lane carries the outs of one stage down to the stages that need them and ends at the last one:
  *
- *   ●        ingest
- *   ├─●      profile            ● a stage; a lane that turns into it: ├ goes on, ╰ ends
+ *   ○        ingest             ○ a stage that needs none, ● one that needs others
+ *   ├─●      profile            a lane that turns into a stage: ├ goes on, ╰ ends; one that becomes it ends too
  *   ├───●    check
- *   ╰─●│     ...
+ *   ●        clean
+ *
+ * What stands directly below a stage comes from it: the column of a stage that nobody needs rests for a row.
  */
 enum { NO_STAGE = -1 };
 
-typedef struct { ptrdiff_t *owner; size_t *left; size_t n; } lanes; /* owner of each lane, how many still need it */
+typedef struct {
+    ptrdiff_t *owner;               /* of each lane */
+    size_t *left;                   /* how many still need it */
+    size_t n, resting;              /* resting: column not to be taken now */
+} lanes;
 
 static bool needs(const wr_graph *g, size_t stage, ptrdiff_t maker)
 {
@@ -28,14 +34,14 @@ static size_t place(lanes *l, const wr_graph *g, size_t stage)
     for (size_t c = 0; c < l->n; c++)
         if (l->owner[c] != NO_STAGE && l->left[c] == 1 && needs(g, stage, l->owner[c])) return c;
     size_t c = 0;
-    while (c < l->n && l->owner[c] != NO_STAGE) c++;
+    while (c < l->n && (l->owner[c] != NO_STAGE || c == l->resting)) c++;
     if (c == l->n) l->owner[l->n++] = NO_STAGE;
     return c;
 }
 
 static const char *sign(const lanes *l, const wr_graph *g, size_t stage, size_t c, size_t node, size_t first, size_t last)
 {
-    if (c == node) return "●";
+    if (c == node) return g->up[stage].n ? "●" : "○";
     bool used = l->owner[c] != NO_STAGE, joins = used && needs(g, stage, l->owner[c]), ends = joins && l->left[c] == 1;
     if (joins && c < node) return ends ? (c == first ? "╰" : "┴") : (c == first ? "├" : "┼");
     if (joins) return ends ? (c == last ? "╯" : "┴") : (c == last ? "┤" : "┼");
@@ -58,6 +64,7 @@ static void draw_row(wr_buf *out, lanes *l, const wr_graph *g, size_t stage, siz
         if (l->owner[c] != NO_STAGE && needs(g, stage, l->owner[c]) && --l->left[c] == 0) l->owner[c] = NO_STAGE;
     l->owner[node] = g->down[stage].n ? (ptrdiff_t)stage : NO_STAGE;
     l->left[node] = g->down[stage].n;
+    l->resting = g->down[stage].n ? SIZE_MAX : node;
 }
 
 /* The same walk without drawing tells how wide it gets. */
@@ -69,6 +76,7 @@ static size_t lane_count(lanes *l, const wr_graph *g)
     wr_buf_fini(&none);
     size_t n = l->n;
     l->n = 0;
+    l->resting = SIZE_MAX;
     return n;
 }
 
@@ -83,13 +91,13 @@ static void draw_label(wr_buf *out, const wr_stage *s)
 
 void wr_graph_draw(wr_buf *out, const wr_graph *g)
 {
-    WR_AUTOFREE ptrdiff_t *owner = wr_calloc(g->pl->n + 1, sizeof *owner);
-    WR_AUTOFREE size_t *left = wr_calloc(g->pl->n + 1, sizeof *left);
+    WR_AUTOFREE ptrdiff_t *owner = wr_calloc(2 * g->pl->n + 2, sizeof *owner);
+    WR_AUTOFREE size_t *left = wr_calloc(2 * g->pl->n + 2, sizeof *left);
     if (!owner || !left) {
         out->failed = true;
         return;
     }
-    lanes l = {.owner = owner, .left = left};
+    lanes l = {.owner = owner, .left = left, .resting = SIZE_MAX};
     size_t width = lane_count(&l, g);
     for (size_t i = 0; i < g->pl->n; i++) {
         draw_row(out, &l, g, g->order[i], width);

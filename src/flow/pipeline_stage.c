@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pipeline_stage.c - one stage: its keys, commands, dependencies, parameters and outputs. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"

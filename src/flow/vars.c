@@ -190,14 +190,15 @@ static wr_yaml **slot(const wr_yaml *y, wr_str part)
     return NULL;
 }
 
-/* The place of `path`; on failure `*deepest` is the node that has no such part. */
+static bool begins_well(wr_str path) { return path.n && path.p[0] != '.' && path.p[0] != '['; }
+
+/* The place of `path`, which may begin with "." or "["; on failure `*deepest` is the node that has no such part. */
 static wr_yaml **find_slot(wr_yaml **top, wr_str path, const wr_yaml **deepest, wr_str *missing)
 {
     wr_yaml **at = top;
     wr_str part = {"", 0};
     *deepest = *top;
     *missing = path;
-    if (!path.n || path.p[0] == '.' || path.p[0] == '[') return NULL;
     while (path.n) {
         *deepest = *at;
         *missing = path;
@@ -214,7 +215,7 @@ const wr_yaml *wr_vars_lookup(const wr_yaml *tree, wr_str path)
     const wr_yaml *deepest;
     wr_str missing;
     wr_yaml *top = (wr_yaml *)(uintptr_t)tree;
-    wr_yaml **at = find_slot(&top, path, &deepest, &missing);
+    wr_yaml **at = begins_well(path) ? find_slot(&top, path, &deepest, &missing) : NULL;
     return at ? *at : NULL;
 }
 
@@ -237,28 +238,13 @@ static int undefined(const wr_yaml *at, wr_str path, const wr_yaml *deepest, wr_
 
 int wr_vars_get(const wr_yaml **out, const wr_vars *v, wr_str path, const wr_yaml *at, wr_err *err)
 {
-    const wr_yaml *deepest;
+    const wr_yaml *deepest, *special = NULL;
     wr_str missing, head, rest = path;
-    wr_yaml *top = v->values;
-    if (next_part(&rest, &head) && (wr_str_is(head, "item") || wr_str_is(head, "key"))) {
-        const wr_yaml *special = wr_str_is(head, "item") ? v->item : v->key;
-        if (special) {
-            top = (wr_yaml *)(uintptr_t)special;
-            path = rest.n && rest.p[0] == '.' ? wr_str_sub(rest, 1, rest.n) : rest;
-            if (!path.n) {
-                *out = top;
-                return 0;
-            }
-            if (path.p[0] == '[') { /* a list: ${item[0]} */
-                if (!next_part(&path, &head)) return undefined(at, rest, top, rest, err);
-                wr_yaml **first = slot(top, head);
-                if (!first) return undefined(at, rest, top, head, err);
-                top = *first;
-                path = path.n && path.p[0] == '.' ? wr_str_sub(path, 1, path.n) : path;
-            }
-        }
-    }
-    wr_yaml **found = path.n ? find_slot(&top, path, &deepest, &missing) : &top;
+    if (!begins_well(path) || !next_part(&rest, &head)) return undefined(at, path, v->values, path, err);
+    if (wr_str_is(head, "item")) special = v->item;
+    if (wr_str_is(head, "key")) special = v->key;
+    wr_yaml *top = special ? (wr_yaml *)(uintptr_t)special : v->values;
+    wr_yaml **found = find_slot(&top, special ? rest : path, &deepest, &missing);
     if (!found) return undefined(at, path, deepest, missing, err);
     *out = *found;
     return 0;
@@ -289,7 +275,7 @@ int wr_vars_set(wr_vars *v, const char *assignment, wr_err *err)
     }
     WR_TRY(override_value(&value, v->arena, rest, err));
     wr_yaml **at = find_slot(&v->values, name, &deepest, &missing);
-    if (!at) {
+    if (!at || !begins_well(name)) {
         wr_err_set(err, WEIR_EINVAL, "-S %s: there is no variable \"%.*s\"", assignment, WR_STR_FMT(name));
         return suggest(err, WEIR_EINVAL, deepest, missing, "give it a default in the vars section of weir.yaml");
     }
@@ -387,6 +373,7 @@ static int substitute(wr_buf *out, const wr_vars *v, const wr_yaml *scalar, bool
     wr_str s = scalar->text, inner;
     const wr_yaml *value;
     while (s.n) {
+        if (out->n > MAX_TEXT) return wr_yaml_error(scalar, WEIR_ELIMIT, err, "the text with its variables is too long");
         if (wr_str_starts(s, "\\${")) {
             wr_buf_str(out, "${");
             s = wr_str_sub(s, 3, s.n);
@@ -428,10 +415,9 @@ static int resolve_scalar(wr_yaml **out, const wr_vars *v, const wr_yaml *scalar
     *out = (wr_yaml *)(uintptr_t)scalar; /* shared when there is nothing to replace */
     if (!memmem(scalar->text.p, scalar->text.n, "${", 2)) return 0;
     if (!cmd && is_whole(scalar->text)) return whole_value(out, v, scalar, err);
-    WR_AUTOBUF wr_buf text;
-    wr_buf_init(&text, MAX_TEXT);
+    WR_AUTOBUF wr_buf text = {0};
     WR_TRY(substitute(&text, v, scalar, cmd, err));
-    if (text.failed) return wr_yaml_error(scalar, WEIR_ELIMIT, err, "the text with its variables is too long");
+    if (text.failed) return wr_err_nomem(err);
     *out = new_node(v->arena, WR_YAML_SCALAR, 0, scalar);
     if (!*out) return wr_err_nomem(err);
     (*out)->plain = scalar->plain;
