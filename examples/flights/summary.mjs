@@ -6,7 +6,7 @@ const [build, dev, live, started] = process.argv.slice(2)
 const read = (path) => JSON.parse(readFileSync(path, 'utf8'))
 const maybe = (path) => (existsSync(path) ? read(path) : null)
 
-const pipeline = read(`${build}/demo/pipeline-now.json`)
+const before = read(`${build}/demo/status.json`)
 const cost = read(`${live}/reports/sustain.json`)
 const evaluation = read(`${dev}/reports/evaluate.json`)
 const check = read(`${dev}/reports/check.json`)
@@ -15,7 +15,7 @@ const monitor = read(`${live}/reports/monitor.json`)
 const challenge = maybe(`${live}/reports/challenge.json`)
 const models = read(`${live}/reports/models.json`)
 
-const stages = new Map(pipeline.stages.map((s) => [s.name, s]))
+const cached = new Set(before.filter((s) => s.status === 'up to date').map((s) => s.name))
 const summary = {
   auc_static: evaluation.baseline.metrics.auc,
   auc: evaluation.model.metrics.auc,
@@ -31,7 +31,7 @@ const summary = {
   gco2e: cost.total.gco2e,
   stages: cost.stages.map((s) => ({
     name: s.stage, seconds: s.seconds, cpu_seconds: s.cpu_seconds, energy_j: s.energy_j,
-    cached: stages.get(s.stage)?.cached ?? false,
+    cached: cached.has(s.stage),
   })),
   seconds: Date.now() / 1000 - Number(started),
 }
