@@ -4,7 +4,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
     wr_str rest = {(const char *)data, size};
     wr_delta_snapshot s = {0};
     for (int64_t version = 0; rest.p && version < 2; version++) {

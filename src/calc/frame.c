@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* frame.c - columns of equal length.
  *
- * Invariants: 1. every column has n == frame.nrows <= cap; 2. `valid`, where there is one, has room for cap rows; 3. a call that
- * fails leaves names, lengths and values as they were (only spare capacity may have grown).
+ * Invariants: 1. every column has n == frame.nrows <= cap; 2. `valid`, where there is one, has room for cap rows; 3. a
+ * call that fails leaves names, lengths and values as they were (only spare capacity may have grown).
  */
 #include "calc/frame.h"
 
@@ -12,8 +12,11 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
-static const struct { const char *name; size_t size; } types[] = {
-    [WR_F64] = {"double", 8}, [WR_F32] = {"float", 4},    [WR_I64] = {"long", 8},
+static const struct {
+    const char *name;
+    size_t size;
+} types[] = {
+    [WR_F64] = {"double", 8},   [WR_F32] = {"float", 4},    [WR_I64] = {"long", 8},
     [WR_TS] = {"timestamp", 8}, [WR_BOOL] = {"boolean", 1}, [WR_TEXT] = {"string", 4},
 };
 
@@ -22,26 +25,30 @@ size_t wr_type_size(wr_type t) { return types[t].size; }
 
 wr_frame *wr_frame_new(void) { return wr_calloc(1, sizeof(wr_frame)); }
 
-static void col_fini(wr_col *c) {
+static void col_fini(wr_col *c)
+{
     wr_free(c->name);
     wr_free(c->data);
     wr_free(c->valid);
     wr_map_fini(&c->dict);
 }
 
-void wr_frame_free(wr_frame *f) {
+void wr_frame_free(wr_frame *f)
+{
     if (!f) return;
     for (size_t i = 0; i < f->ncols; i++) col_fini(&f->cols[i]);
     wr_free(f->cols);
     wr_free(f);
 }
 
-void wr_frame_free_ref(wr_frame **f) {
+void wr_frame_free_ref(wr_frame **f)
+{
     wr_frame_free(*f);
     *f = NULL;
 }
 
-static int col_reserve(wr_col *c, size_t rows) {
+static int col_reserve(wr_col *c, size_t rows)
+{
     size_t bytes;
     if (rows <= c->cap) return 0;
     if (__builtin_mul_overflow(rows, types[c->type].size, &bytes)) return WEIR_ENOMEM;
@@ -58,7 +65,8 @@ static int col_reserve(wr_col *c, size_t rows) {
 }
 
 /* Length within the capacity; new rows are zeros that are not missing. */
-static void col_set_length(wr_col *c, size_t rows) {
+static void col_set_length(wr_col *c, size_t rows)
+{
     if (rows > c->n) {
         size_t size = types[c->type].size;
         memset((char *)c->data + c->n * size, 0, (rows - c->n) * size);
@@ -67,7 +75,8 @@ static void col_set_length(wr_col *c, size_t rows) {
     c->n = rows;
 }
 
-wr_col *wr_frame_add(wr_frame *f, const char *name, wr_type type) {
+wr_col *wr_frame_add(wr_frame *f, const char *name, wr_type type)
+{
     if (wr_frame_col(f, name)) return NULL;
     size_t cap = f->ncols;
     wr_col *cols = f->cols;
@@ -88,14 +97,16 @@ wr_col *wr_frame_add(wr_frame *f, const char *name, wr_type type) {
     return &cols[f->ncols++];
 }
 
-wr_col *wr_frame_col(const wr_frame *f, const char *name) {
+wr_col *wr_frame_col(const wr_frame *f, const char *name)
+{
     for (size_t i = 0; i < f->ncols; i++) {
         if (strcmp(f->cols[i].name, name) == 0) return &f->cols[i];
     }
     return NULL;
 }
 
-static int no_such_column(const wr_frame *f, const char *name, wr_err *err) {
+static int no_such_column(const wr_frame *f, const char *name, wr_err *err)
+{
     wr_err_set(err, WEIR_ENOTFOUND, "no column \"%.200s\"", name);
     const char **names = wr_calloc(f->ncols + 1, sizeof *names);
     if (!names) return WEIR_ENOTFOUND; /* the hint is a courtesy */
@@ -114,21 +125,25 @@ static int no_such_column(const wr_frame *f, const char *name, wr_err *err) {
     return WEIR_ENOTFOUND;
 }
 
-int wr_frame_need(wr_col **out, const wr_frame *f, const char *name, int type, wr_err *err) {
+int wr_frame_need(wr_col **out, const wr_frame *f, const char *name, int type, wr_err *err)
+{
     wr_col *c = wr_frame_col(f, name);
     if (!c) return no_such_column(f, name, err);
     if (type >= 0 && c->type != (wr_type)type)
-        return wr_err_set(err, WEIR_ETYPE, "column \"%.200s\" is %s, not %s", name, types[c->type].name, types[type].name);
+        return wr_err_set(err, WEIR_ETYPE, "column \"%.200s\" is %s, not %s", name, types[c->type].name,
+                          types[type].name);
     *out = c;
     return 0;
 }
 
-int wr_frame_reserve(wr_frame *f, size_t rows) {
+int wr_frame_reserve(wr_frame *f, size_t rows)
+{
     for (size_t i = 0; i < f->ncols; i++) WR_TRY(col_reserve(&f->cols[i], rows));
     return 0;
 }
 
-int wr_frame_resize(wr_frame *f, size_t rows) {
+int wr_frame_resize(wr_frame *f, size_t rows)
+{
     for (size_t i = 0; i < f->ncols; i++) {
         wr_col *c = &f->cols[i];
         if (rows <= c->cap) continue;
@@ -140,7 +155,8 @@ int wr_frame_resize(wr_frame *f, size_t rows) {
     return 0;
 }
 
-static void take_values(wr_col *to, const wr_col *from, const uint32_t *rows, size_t n) {
+static void take_values(wr_col *to, const wr_col *from, const uint32_t *rows, size_t n)
+{
     switch (types[from->type].size) {
     case 8:
         for (size_t i = 0; i < n; i++) to->i64[i] = from->i64[rows[i]];
@@ -155,7 +171,8 @@ static void take_values(wr_col *to, const wr_col *from, const uint32_t *rows, si
 }
 
 /* Give the strings that are used codes of their own, in order of first appearance. */
-static int take_dict(wr_col *to, const wr_col *from) {
+static int take_dict(wr_col *to, const wr_col *from)
+{
     if (from->dict.n == 0) return 0;
     uint32_t *map = wr_calloc(from->dict.n, sizeof *map); /* 1 + new code */
     if (!map) return WEIR_ENOMEM;
@@ -175,7 +192,8 @@ static int take_dict(wr_col *to, const wr_col *from) {
     return rc;
 }
 
-static int take_col(wr_frame *to, const wr_col *from, const uint32_t *rows, size_t n) {
+static int take_col(wr_frame *to, const wr_col *from, const uint32_t *rows, size_t n)
+{
     wr_col *c = wr_frame_add(to, from->name, from->type);
     if (!c) return WEIR_ENOMEM;
     take_values(c, from, rows, n);
@@ -187,7 +205,8 @@ static int take_col(wr_frame *to, const wr_col *from, const uint32_t *rows, size
     return from->type == WR_TEXT ? take_dict(c, from) : 0;
 }
 
-int wr_frame_take(wr_frame **out, const wr_frame *f, const uint32_t *rows, size_t n, wr_err *err) {
+int wr_frame_take(wr_frame **out, const wr_frame *f, const uint32_t *rows, size_t n, wr_err *err)
+{
     for (size_t i = 0; i < n; i++) {
         if (rows[i] >= f->nrows)
             return wr_err_set(err, WEIR_EINVAL, "row %u of a frame of %zu rows", rows[i], f->nrows);
@@ -203,7 +222,8 @@ int wr_frame_take(wr_frame **out, const wr_frame *f, const uint32_t *rows, size_
     return 0;
 }
 
-int wr_col_set_missing(wr_col *c, size_t row) {
+int wr_col_set_missing(wr_col *c, size_t row)
+{
     if (!c->valid) {
         c->valid = wr_alloc(c->cap ? c->cap : 1);
         if (!c->valid) return WEIR_ENOMEM;
@@ -211,17 +231,28 @@ int wr_col_set_missing(wr_col *c, size_t row) {
     }
     c->valid[row] = 0;
     switch (c->type) {
-    case WR_F64: c->f64[row] = NAN; break;
-    case WR_F32: c->f32[row] = NAN; break;
+    case WR_F64:
+        c->f64[row] = NAN;
+        break;
+    case WR_F32:
+        c->f32[row] = NAN;
+        break;
     case WR_I64:
-    case WR_TS: c->i64[row] = 0; break;
-    case WR_BOOL: c->b[row] = 0; break;
-    case WR_TEXT: c->code[row] = 0; break;
+    case WR_TS:
+        c->i64[row] = 0;
+        break;
+    case WR_BOOL:
+        c->b[row] = 0;
+        break;
+    case WR_TEXT:
+        c->code[row] = 0;
+        break;
     }
     return 0;
 }
 
-int wr_col_code(wr_col *c, wr_str s, uint32_t *code) {
+int wr_col_code(wr_col *c, wr_str s, uint32_t *code)
+{
     ptrdiff_t i = wr_map_find(&c->dict, s);
     if (i < 0) {
         if (c->dict.n >= WR_LIMIT_DICT) return WEIR_ELIMIT;
@@ -232,21 +263,28 @@ int wr_col_code(wr_col *c, wr_str s, uint32_t *code) {
     return 0;
 }
 
-wr_str wr_col_text(const wr_col *c, size_t row) {
+wr_str wr_col_text(const wr_col *c, size_t row)
+{
     if (wr_col_missing(c, row)) return (wr_str){NULL, 0};
     uint32_t code = c->code[row];
     return code < c->dict.n ? c->dict.at[code].key : (wr_str){"", 0}; /* rows of a resize that nobody has filled */
 }
 
-double wr_col_num(const wr_col *c, size_t row) {
+double wr_col_num(const wr_col *c, size_t row)
+{
     if (wr_col_missing(c, row)) return NAN;
     switch (c->type) {
-    case WR_F64: return c->f64[row];
-    case WR_F32: return (double)c->f32[row];
+    case WR_F64:
+        return c->f64[row];
+    case WR_F32:
+        return (double)c->f32[row];
     case WR_I64:
-    case WR_TS: return (double)c->i64[row];
-    case WR_BOOL: return c->b[row];
-    case WR_TEXT: break;
+    case WR_TS:
+        return (double)c->i64[row];
+    case WR_BOOL:
+        return c->b[row];
+    case WR_TEXT:
+        break;
     }
     return NAN;
 }

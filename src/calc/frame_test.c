@@ -13,7 +13,8 @@
 
 static wr_str S(const char *s) { return wr_str_of(s); }
 
-static void names_and_sizes(void **state) {
+static void names_and_sizes(void **state)
+{
     (void)state;
     assert_string_equal(wr_type_name(WR_F64), "double");
     assert_string_equal(wr_type_name(WR_F32), "float");
@@ -27,7 +28,8 @@ static void names_and_sizes(void **state) {
     assert_int_equal(wr_type_size(WR_TEXT), sizeof(uint32_t));
 }
 
-static void columns_grow_together(void **state) {
+static void columns_grow_together(void **state)
+{
     (void)state;
     WR_AUTOFRAME wr_frame *f = wr_frame_new();
     assert_non_null(wr_frame_add(f, "a", WR_F64));
@@ -62,7 +64,8 @@ static void columns_grow_together(void **state) {
     assert_int_equal(f->nrows, 0);
 }
 
-static void missing_is_marked_and_holds_nothing(void **state) {
+static void missing_is_marked_and_holds_nothing(void **state)
+{
     (void)state;
     WR_AUTOFRAME wr_frame *f = wr_frame_new();
     for (int t = WR_F64; t <= WR_TEXT; t++) assert_non_null(wr_frame_add(f, wr_type_name((wr_type)t), (wr_type)t));
@@ -102,7 +105,8 @@ static void missing_is_marked_and_holds_nothing(void **state) {
     }
 }
 
-static void numbers_of_every_type(void **state) {
+static void numbers_of_every_type(void **state)
+{
     (void)state;
     WR_AUTOFRAME wr_frame *f = wr_frame_new();
     for (int t = WR_F64; t <= WR_TEXT; t++) assert_non_null(wr_frame_add(f, wr_type_name((wr_type)t), (wr_type)t));
@@ -121,7 +125,8 @@ static void numbers_of_every_type(void **state) {
     assert_int_equal(wr_col_text(&f->cols[WR_TEXT], 0).n, 0); /* nothing interned yet: empty, not a wild read */
 }
 
-static void text_is_interned_in_order(void **state) {
+static void text_is_interned_in_order(void **state)
+{
     (void)state;
     WR_AUTOFRAME wr_frame *f = wr_frame_new();
     wr_col *c = wr_frame_add(f, "s", WR_TEXT);
@@ -138,7 +143,8 @@ static void text_is_interned_in_order(void **state) {
     assert_int_equal(code, 3);
 }
 
-static void dictionary_is_bounded(void **state) {
+static void dictionary_is_bounded(void **state)
+{
     (void)state;
     WR_AUTOFRAME wr_frame *f = wr_frame_new();
     wr_col *c = wr_frame_add(f, "s", WR_TEXT);
@@ -151,7 +157,8 @@ static void dictionary_is_bounded(void **state) {
     c->dict.n = real + 1;
 }
 
-static void need_says_what_is_there(void **state) {
+static void need_says_what_is_there(void **state)
+{
     (void)state;
     WR_AUTOFRAME wr_frame *f = wr_frame_new();
     assert_non_null(wr_frame_add(f, "delay", WR_I64));
@@ -171,7 +178,8 @@ static void need_says_what_is_there(void **state) {
 }
 
 /* Rows 0..5, a string and a missing value in several of them. */
-static wr_frame *sample(void) {
+static wr_frame *sample(void)
+{
     wr_frame *f = wr_frame_new();
     wr_frame_add(f, "n", WR_I64);
     wr_frame_add(f, "b", WR_BOOL);
@@ -188,7 +196,8 @@ static wr_frame *sample(void) {
     return f;
 }
 
-static void take_copies_rows(void **state) {
+static void take_copies_rows(void **state)
+{
     (void)state;
     WR_AUTOFRAME wr_frame *f = sample();
     WR_AUTOFRAME wr_frame *g = NULL;
@@ -217,7 +226,8 @@ static void take_copies_rows(void **state) {
     assert_null(no);
 }
 
-static void every_allocation_fails_once(void **state) {
+static void every_allocation_fails_once(void **state)
+{
     (void)state;
     const uint32_t rows[] = {5, 1, 2, 0};
     WR_AUTOFRAME wr_frame *f = sample();
@@ -250,7 +260,8 @@ static void every_allocation_fails_once(void **state) {
     assert_int_equal(f->cols[0].i64[5], 50);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_sizes),
         cmocka_unit_test(columns_grow_together),

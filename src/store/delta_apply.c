@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delta_apply.c - one commit's text applied to a snapshot. Unknown actions and fields are ignored, as the protocol demands; what
- * would make us read wrong rows is refused by name.
+/* delta_apply.c - one commit's text applied to a snapshot. Unknown actions and fields are ignored, as the protocol
+ * demands; what would make us read wrong rows is refused by name.
  *
- * Removing a file leaves a gap in `files` (path NULL), which wr_delta_finish() closes: files stay in the order of their adds.
+ * Removing a file leaves a gap in `files` (path NULL), which wr_delta_finish() closes: files stay in the order of their
+ * adds.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "base/mem.h"
 #include "store/delta_inside.h"
 
-int wr_delta_begin(wr_delta_snapshot *s, wr_err *err) {
+int wr_delta_begin(wr_delta_snapshot *s, wr_err *err)
+{
     if (s->state) return 0;
     s->version = -1;
     if (!s->arena) s->arena = wr_arena_new(0);
@@ -22,7 +24,8 @@ int wr_delta_begin(wr_delta_snapshot *s, wr_err *err) {
     return 0;
 }
 
-void wr_delta_free(wr_delta_snapshot *s) {
+void wr_delta_free(wr_delta_snapshot *s)
+{
     if (s->state) {
         wr_map_fini(&s->state->paths);
         wr_map_fini(&s->state->txns);
@@ -32,7 +35,8 @@ void wr_delta_free(wr_delta_snapshot *s) {
     *s = (wr_delta_snapshot){.version = -1};
 }
 
-int64_t wr_delta_commit_us(yyjson_val *info) {
+int64_t wr_delta_commit_us(yyjson_val *info)
+{
     yyjson_val *ms = yyjson_obj_get(info, "inCommitTimestamp");
     if (!yyjson_is_int(ms)) ms = yyjson_obj_get(info, "timestamp");
     if (!yyjson_is_int(ms)) return -1;
@@ -40,7 +44,8 @@ int64_t wr_delta_commit_us(yyjson_val *info) {
     return __builtin_mul_overflow(yyjson_get_sint(ms), 1000, &us) ? -1 : us;
 }
 
-int64_t wr_delta_rows(wr_str stats) {
+int64_t wr_delta_rows(wr_str stats)
+{
     WR_AUTOJSON wr_json j = {0};
     int64_t rows;
     if (!stats.n || wr_json_parse(&j, stats, "stats", NULL) < 0 || !yyjson_is_obj(j.root)) return -1;
@@ -49,10 +54,12 @@ int64_t wr_delta_rows(wr_str stats) {
 
 /* -- protocol and metadata */
 
-static int unknown_feature(yyjson_val *list, const char *const *known, wr_str *out) {
+static int unknown_feature(yyjson_val *list, const char *const *known, wr_str *out)
+{
     size_t i, max;
     yyjson_val *v;
-    yyjson_arr_foreach(list, i, max, v) {
+    yyjson_arr_foreach(list, i, max, v)
+    {
         wr_str name = {yyjson_get_str(v), yyjson_get_len(v)};
         size_t k = 0;
         while (known[k] && !(yyjson_is_str(v) && wr_str_is(name, known[k]))) k++;
@@ -63,21 +70,27 @@ static int unknown_feature(yyjson_val *list, const char *const *known, wr_str *o
     return 0;
 }
 
-static int refuse(wr_err *err, const char *what, wr_str name) {
+static int refuse(wr_err *err, const char *what, wr_str name)
+{
     wr_err_set(err, WEIR_EUNSUPPORTED, "table needs %s \"%.*s\"", what, (int)(name.n < 120 ? name.n : 120), name.p);
-    return wr_err_hint(err, WEIR_EUNSUPPORTED, "write it again without that feature, or read it with another tool and ingest the result");
+    return wr_err_hint(err, WEIR_EUNSUPPORTED,
+                       "write it again without that feature, or read it with another tool and ingest the result");
 }
 
-static int apply_protocol(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
+static int apply_protocol(wr_delta_snapshot *s, yyjson_val *v, wr_err *err)
+{
     static const char *const readable[] = {"timestampNtz", "vacuumProtocolCheck", NULL};
     static const char *const writable[] = {"appendOnly", "invariants", "timestampNtz", "vacuumProtocolCheck", NULL};
     int64_t reader, writer;
     wr_str name;
     WR_TRY(wr_json_i64(&reader, v, "minReaderVersion", err));
     WR_TRY(wr_json_i64(&writer, v, "minWriterVersion", err));
-    if (unknown_feature(yyjson_obj_get(v, "readerFeatures"), readable, &name)) return refuse(err, "reader feature", name);
+    if (unknown_feature(yyjson_obj_get(v, "readerFeatures"), readable, &name))
+        return refuse(err, "reader feature", name);
     if (reader == 2) return refuse(err, "reader feature", WR_STR("columnMapping"));
-    if (reader > 3) return wr_err_set(err, WEIR_EUNSUPPORTED, "table needs reader version %lld, 1 is implemented", (long long)reader);
+    if (reader > 3)
+        return wr_err_set(err, WEIR_EUNSUPPORTED, "table needs reader version %lld, 1 is implemented",
+                          (long long)reader);
     char *why = NULL;
     if (unknown_feature(yyjson_obj_get(v, "writerFeatures"), writable, &name))
         why = wr_arena_printf(s->arena, "it needs writer feature \"%.*s\"", (int)(name.n < 120 ? name.n : 120), name.p);
@@ -87,12 +100,14 @@ static int apply_protocol(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
     return wr_arena_failed(s->arena) ? wr_err_nomem(err) : 0;
 }
 
-static bool is_set(yyjson_val *configuration, const char *key) {
+static bool is_set(yyjson_val *configuration, const char *key)
+{
     yyjson_val *v = yyjson_obj_get(configuration, key);
     return yyjson_is_true(v) || (yyjson_is_str(v) && strcmp(yyjson_get_str(v), "true") == 0);
 }
 
-static int check_layout(yyjson_val *v, wr_err *err) {
+static int check_layout(yyjson_val *v, wr_err *err)
+{
     yyjson_val *parts = yyjson_obj_get(v, "partitionColumns");
     if (yyjson_arr_size(parts)) {
         const char *first = yyjson_get_str(yyjson_arr_get_first(parts));
@@ -107,7 +122,8 @@ static int check_layout(yyjson_val *v, wr_err *err) {
     return 0;
 }
 
-static int apply_metadata(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
+static int apply_metadata(wr_delta_snapshot *s, yyjson_val *v, wr_err *err)
+{
     wr_str id, schema;
     WR_TRY(wr_json_str_or(&id, v, "id", "", err));
     WR_TRY(wr_json_str(&schema, v, "schemaString", err));
@@ -129,7 +145,8 @@ static int apply_metadata(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
 
 /* -- files */
 
-static wr_delta_file *new_file(wr_delta_snapshot *s) {
+static wr_delta_file *new_file(wr_delta_snapshot *s)
+{
     wr_delta_state *st = s->state;
     if (s->nfiles == st->cap) {
         size_t cap = st->cap ? st->cap * 2 : 8;
@@ -145,7 +162,8 @@ static wr_delta_file *new_file(wr_delta_snapshot *s) {
 
 static void *index_value(size_t index) { return (void *)(uintptr_t)(index + 1); }
 
-static void forget(wr_delta_snapshot *s, wr_str path) {
+static void forget(wr_delta_snapshot *s, wr_str path)
+{
     uintptr_t at = (uintptr_t)wr_map_get(&s->state->paths, path);
     if (!at) return;
     s->files[at - 1].path = NULL;
@@ -153,7 +171,8 @@ static void forget(wr_delta_snapshot *s, wr_str path) {
     (void)wr_map_put(&s->state->paths, path, NULL); /* replaces a value: needs no memory */
 }
 
-static int apply_add(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
+static int apply_add(wr_delta_snapshot *s, yyjson_val *v, wr_err *err)
+{
     wr_str url, stats, hash;
     wr_delta_file f = {0};
     WR_TRY(wr_json_str(&url, v, "path", err));
@@ -180,7 +199,8 @@ static int apply_add(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
     return wr_arena_failed(s->arena) ? wr_err_nomem(err) : 0;
 }
 
-static int apply_remove(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
+static int apply_remove(wr_delta_snapshot *s, yyjson_val *v, wr_err *err)
+{
     wr_str url;
     char *path;
     WR_TRY(wr_json_str(&url, v, "path", err));
@@ -189,7 +209,8 @@ static int apply_remove(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
     return 0;
 }
 
-static int apply_txn(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
+static int apply_txn(wr_delta_snapshot *s, yyjson_val *v, wr_err *err)
+{
     wr_str app;
     int64_t version;
     WR_TRY(wr_json_str(&app, v, "appId", err));
@@ -200,7 +221,8 @@ static int apply_txn(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
     return wr_map_put(&s->state->txns, app, kept) < 0 ? wr_err_nomem(err) : 0;
 }
 
-static int apply_commit_info(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
+static int apply_commit_info(wr_delta_snapshot *s, yyjson_val *v, wr_err *err)
+{
     (void)err;
     s->state->commit_us = wr_delta_commit_us(v);
     return 0;
@@ -208,13 +230,19 @@ static int apply_commit_info(wr_delta_snapshot *s, yyjson_val *v, wr_err *err) {
 
 /* -- lines */
 
-static const struct { const char *name; int (*apply)(wr_delta_snapshot *, yyjson_val *, wr_err *); } actions[] = {
+static const struct {
+    const char *name;
+    int (*apply)(wr_delta_snapshot *, yyjson_val *, wr_err *);
+} actions[] = {
     {"protocol", apply_protocol}, {"metaData", apply_metadata}, {"add", apply_add},
     {"remove", apply_remove},     {"txn", apply_txn},           {"commitInfo", apply_commit_info},
 };
 
-static int apply_line(wr_delta_snapshot *s, wr_str line, wr_err *err) {
-    if (line.n > WR_LIMIT_DELTA_LINE) return wr_err_set(err, WEIR_ELIMIT, "an action has %zu bytes, at most %d are read", line.n, WR_LIMIT_DELTA_LINE);
+static int apply_line(wr_delta_snapshot *s, wr_str line, wr_err *err)
+{
+    if (line.n > WR_LIMIT_DELTA_LINE)
+        return wr_err_set(err, WEIR_ELIMIT, "an action has %zu bytes, at most %d are read", line.n,
+                          WR_LIMIT_DELTA_LINE);
     WR_AUTOJSON wr_json j = {0};
     WR_TRY(wr_json_parse(&j, line, "action", err));
     if (!yyjson_is_obj(j.root)) return wr_err_set(err, WEIR_ECORRUPT, "an action is not an object");
@@ -228,14 +256,16 @@ static int apply_line(wr_delta_snapshot *s, wr_str line, wr_err *err) {
 }
 
 /* A log that cannot be understood is corrupt, whatever the reader of a single value called it. */
-static int line_failed(int rc, int64_t version, size_t line, wr_err *err) {
+static int line_failed(int rc, int64_t version, size_t line, wr_err *err)
+{
     if (rc == WEIR_EPARSE || rc == WEIR_EINVAL || rc == WEIR_ETYPE) rc = WEIR_ECORRUPT;
     if (err) err->code = rc;
     if (rc == WEIR_ENOMEM || rc == WEIR_EUNSUPPORTED) return rc;
     return wr_err_wrap(err, rc, "version %lld, line %zu", (long long)version, line);
 }
 
-int wr_delta_replay(wr_delta_snapshot *s, wr_str text, int64_t version, int64_t mtime_us, wr_err *err) {
+int wr_delta_replay(wr_delta_snapshot *s, wr_str text, int64_t version, int64_t mtime_us, wr_err *err)
+{
     WR_TRY(wr_delta_begin(s, err));
     s->state->commit_us = -1;
     size_t number = 0;
@@ -254,7 +284,8 @@ int wr_delta_replay(wr_delta_snapshot *s, wr_str text, int64_t version, int64_t 
 
 /* -- the sum of it */
 
-static int close_gaps(wr_delta_snapshot *s, wr_err *err) {
+static int close_gaps(wr_delta_snapshot *s, wr_err *err)
+{
     if (!s->state->removed) return 0;
     size_t n = 0;
     for (size_t i = 0; i < s->nfiles; i++) {
@@ -271,7 +302,8 @@ static int close_gaps(wr_delta_snapshot *s, wr_err *err) {
 static int compare_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* SHA-256 over the schema and the sorted hashes of the files; a file of another writer counts by its unique name. */
-static int identify(wr_delta_snapshot *s, wr_err *err) {
+static int identify(wr_delta_snapshot *s, wr_err *err)
+{
     WR_AUTOFREE char **lines = wr_calloc(s->nfiles, sizeof *lines);
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     WR_AUTOBUF wr_buf schema;
@@ -295,7 +327,8 @@ static int identify(wr_delta_snapshot *s, wr_err *err) {
     return 0;
 }
 
-int wr_delta_finish(wr_delta_snapshot *s, wr_err *err) {
+int wr_delta_finish(wr_delta_snapshot *s, wr_err *err)
+{
     WR_TRY(close_gaps(s, err));
     s->rows = 0;
     for (size_t i = 0; i < s->nfiles && s->rows >= 0; i++) {
@@ -304,7 +337,8 @@ int wr_delta_finish(wr_delta_snapshot *s, wr_err *err) {
     return identify(s, err);
 }
 
-int wr_delta_apply(wr_delta_snapshot *s, wr_str text, int64_t version, wr_err *err) {
+int wr_delta_apply(wr_delta_snapshot *s, wr_str text, int64_t version, wr_err *err)
+{
     WR_TRY(wr_delta_replay(s, text, version, 0, err));
     return wr_delta_finish(s, err);
 }

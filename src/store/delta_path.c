@@ -7,20 +7,23 @@
 
 static bool is_plain(char c) { return isalnum((unsigned char)c) ? !(c & 0x80) : c && strchr("-._~/=", c); }
 
-void wr_delta_path_encode(wr_buf *out, wr_str path) {
+void wr_delta_path_encode(wr_buf *out, wr_str path)
+{
     for (size_t i = 0; i < path.n; i++) {
         if (is_plain(path.p[i])) wr_buf_char(out, path.p[i]);
         else wr_buf_printf(out, "%%%02X", (unsigned char)path.p[i]);
     }
 }
 
-static int hex(char c) {
+static int hex(char c)
+{
     if (c >= '0' && c <= '9') return c - '0';
     c = (char)tolower((unsigned char)c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool wr_delta_path_inside(wr_str path) {
+bool wr_delta_path_inside(wr_str path)
+{
     if (!path.n || path.p[0] == '/' || memchr(path.p, 0, path.n)) return false;
     const char *colon = memchr(path.p, ':', path.n), *slash = memchr(path.p, '/', path.n);
     if (colon && slash == colon + 1) return false; /* s3://..., file:/... */
@@ -30,7 +33,8 @@ bool wr_delta_path_inside(wr_str path) {
     return true;
 }
 
-int wr_delta_path_decode(char **out, wr_arena *a, wr_str url, wr_err *err) {
+int wr_delta_path_decode(char **out, wr_arena *a, wr_str url, wr_err *err)
+{
     char *path = wr_arena_alloc(a, url.n + 1);
     if (!path) return wr_err_nomem(err);
     size_t n = 0;

@@ -13,12 +13,14 @@
 enum { DIGITS = 20 };
 #define COMMIT_MAX ((size_t)64 * WR_LIMIT_DELTA_LINE)
 
-char *wr_delta_commit_path(wr_arena *a, const char *dir, int64_t version) {
+char *wr_delta_commit_path(wr_arena *a, const char *dir, int64_t version)
+{
     return wr_arena_printf(a, "%s/_delta_log/%020lld.json", dir, (long long)version);
 }
 
 /* "00000000000000000007.json" -> 7; -1 when the name is another one. */
-static int64_t version_of(const char *name) {
+static int64_t version_of(const char *name)
+{
     int64_t v = 0;
     for (int i = 0; i < DIGITS; i++) {
         if (!isdigit((unsigned char)name[i])) return -1;
@@ -27,12 +29,14 @@ static int64_t version_of(const char *name) {
     return strcmp(name + DIGITS, ".json") == 0 ? v : -1;
 }
 
-static int gap(const char *dir, int64_t version, wr_err *err) {
+static int gap(const char *dir, int64_t version, wr_err *err)
+{
     wr_err_set(err, WEIR_ECORRUPT, "version %lld of table '%s' is missing from its log", (long long)version, dir);
     return wr_err_hint(err, WEIR_ECORRUPT, "restore _delta_log/%020lld.json from a copy", (long long)version);
 }
 
-int wr_delta_list(wr_delta_log *out, const char *dir, wr_err *err) {
+int wr_delta_list(wr_delta_log *out, const char *dir, wr_err *err)
+{
     *out = (wr_delta_log){-1, -1, false};
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     const char *log = a ? wr_path_join(a, dir, "_delta_log") : NULL;
@@ -52,20 +56,25 @@ int wr_delta_list(wr_delta_log *out, const char *dir, wr_err *err) {
     return 0;
 }
 
-static int starts_late(const char *dir, const wr_delta_log *log, wr_err *err) {
+static int starts_late(const char *dir, const wr_delta_log *log, wr_err *err)
+{
     if (!log->checkpoint) return gap(dir, 0, err);
     wr_err_set(err, WEIR_EUNSUPPORTED, "the log of table '%s' starts with a checkpoint", dir);
-    if (log->first > 0) wr_err_detail(err, WEIR_EUNSUPPORTED, "the commits before version %lld are gone", (long long)log->first);
-    return wr_err_hint(err, WEIR_EUNSUPPORTED, "checkpoints are not read yet: write the table again, or ingest its files");
+    if (log->first > 0)
+        wr_err_detail(err, WEIR_EUNSUPPORTED, "the commits before version %lld are gone", (long long)log->first);
+    return wr_err_hint(err, WEIR_EUNSUPPORTED,
+                       "checkpoints are not read yet: write the table again, or ingest its files");
 }
 
-static int no_version(const char *dir, int64_t version, const wr_delta_log *log, wr_err *err) {
+static int no_version(const char *dir, int64_t version, const wr_delta_log *log, wr_err *err)
+{
     if (log->last < 0) return wr_err_set(err, WEIR_ENOTFOUND, "there is no table in '%s'", dir);
     wr_err_set(err, WEIR_ENOTFOUND, "table '%s' has no version %lld", dir, (long long)version);
     return wr_err_hint(err, WEIR_ENOTFOUND, "versions 0 to %lld exist", (long long)log->last);
 }
 
-static int read_commit(wr_buf *out, int64_t *mtime_us, const char *dir, int64_t version, wr_err *err) {
+static int read_commit(wr_buf *out, int64_t *mtime_us, const char *dir, int64_t version, wr_err *err)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     const char *path = a ? wr_delta_commit_path(a, dir, version) : NULL;
     if (!path) return wr_err_nomem(err);
@@ -75,7 +84,8 @@ static int read_commit(wr_buf *out, int64_t *mtime_us, const char *dir, int64_t 
     return 0;
 }
 
-int wr_delta_advance(wr_delta_snapshot *s, const char *dir, wr_err *err) {
+int wr_delta_advance(wr_delta_snapshot *s, const char *dir, wr_err *err)
+{
     WR_AUTOBUF wr_buf text;
     wr_buf_init(&text, 0);
     int64_t mtime;
@@ -84,7 +94,8 @@ int wr_delta_advance(wr_delta_snapshot *s, const char *dir, wr_err *err) {
     return rc < 0 ? wr_err_wrap(err, rc, "table '%s'", dir) : 0;
 }
 
-int wr_delta_read(wr_delta_snapshot *out, const char *dir, int64_t version, wr_err *err) {
+int wr_delta_read(wr_delta_snapshot *out, const char *dir, int64_t version, wr_err *err)
+{
     *out = (wr_delta_snapshot){.version = -1};
     wr_delta_log log;
     WR_TRY(wr_delta_begin(out, err));
@@ -93,11 +104,13 @@ int wr_delta_read(wr_delta_snapshot *out, const char *dir, int64_t version, wr_e
     if (version > log.last || version < -1) return no_version(dir, version, &log, err);
     int64_t to = version < 0 ? log.last : version;
     while (out->version < to) WR_TRY(wr_delta_advance(out, dir, err));
-    if (to >= 0 && !out->state->metadata) return wr_err_set(err, WEIR_ECORRUPT, "table '%s' has no schema in its log", dir);
+    if (to >= 0 && !out->state->metadata)
+        return wr_err_set(err, WEIR_ECORRUPT, "table '%s' has no schema in its log", dir);
     return wr_delta_finish(out, err);
 }
 
-int wr_delta_txn(int64_t *out, const char *dir, const char *app_id, wr_err *err) {
+int wr_delta_txn(int64_t *out, const char *dir, const char *app_id, wr_err *err)
+{
     wr_delta_snapshot s;
     int rc = wr_delta_read(&s, dir, -1, err);
     const int64_t *v = rc == 0 ? wr_map_get(&s.state->txns, wr_str_of(app_id)) : NULL;
@@ -108,7 +121,8 @@ int wr_delta_txn(int64_t *out, const char *dir, const char *app_id, wr_err *err)
 
 /* -- commits one by one, without the snapshot */
 
-static void count_action(wr_delta_entry *e, wr_arena *a, yyjson_val *action) {
+static void count_action(wr_delta_entry *e, wr_arena *a, yyjson_val *action)
+{
     yyjson_val *add = yyjson_obj_get(action, "add"), *info = yyjson_obj_get(action, "commitInfo");
     if (yyjson_is_obj(add)) {
         yyjson_val *stats = yyjson_obj_get(add, "stats");
@@ -126,7 +140,8 @@ static void count_action(wr_delta_entry *e, wr_arena *a, yyjson_val *action) {
     }
 }
 
-static int read_entry(wr_delta_entry *e, wr_arena *a, const char *dir, int64_t version, wr_err *err) {
+static int read_entry(wr_delta_entry *e, wr_arena *a, const char *dir, int64_t version, wr_err *err)
+{
     WR_AUTOBUF wr_buf text;
     wr_buf_init(&text, 0);
     int64_t mtime;
@@ -145,13 +160,15 @@ static int read_entry(wr_delta_entry *e, wr_arena *a, const char *dir, int64_t v
     return wr_arena_failed(a) ? wr_err_nomem(err) : 0;
 }
 
-static int list_table(wr_delta_log *log, const char *dir, wr_err *err) {
+static int list_table(wr_delta_log *log, const char *dir, wr_err *err)
+{
     WR_TRY(wr_delta_list(log, dir, err));
     if (log->first > 0 || (log->last < 0 && log->checkpoint)) return starts_late(dir, log, err);
     return log->last < 0 ? no_version(dir, 0, log, err) : 0;
 }
 
-int wr_delta_version_at(int64_t *out, const char *dir, int64_t time_us, wr_err *err) {
+int wr_delta_version_at(int64_t *out, const char *dir, int64_t time_us, wr_err *err)
+{
     wr_delta_log log;
     WR_TRY(list_table(&log, dir, err));
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
@@ -176,7 +193,8 @@ int wr_delta_version_at(int64_t *out, const char *dir, int64_t time_us, wr_err *
     return 0;
 }
 
-int wr_delta_history(wr_delta_entry **out, size_t *n, wr_arena *a, const char *dir, size_t limit, wr_err *err) {
+int wr_delta_history(wr_delta_entry **out, size_t *n, wr_arena *a, const char *dir, size_t limit, wr_err *err)
+{
     wr_delta_log log;
     WR_TRY(list_table(&log, dir, err));
     size_t count = (size_t)log.last + 1;
@@ -185,7 +203,8 @@ int wr_delta_history(wr_delta_entry **out, size_t *n, wr_arena *a, const char *d
     if (!list) return wr_err_nomem(err);
     for (size_t i = count; i-- > 0;) {
         WR_TRY(read_entry(&list[i], a, dir, log.last - (int64_t)i, err));
-        if (i + 1 < count && list[i].timestamp_us <= list[i + 1].timestamp_us) list[i].timestamp_us = list[i + 1].timestamp_us + 1000;
+        if (i + 1 < count && list[i].timestamp_us <= list[i + 1].timestamp_us)
+            list[i].timestamp_us = list[i + 1].timestamp_us + 1000;
     }
     *out = list;
     *n = count;

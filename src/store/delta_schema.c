@@ -8,7 +8,8 @@
 #include "store/delta_inside.h"
 
 /* A nested type is kept as the text of its object. */
-static int read_type(char **out, wr_arena *a, yyjson_val *field, wr_err *err) {
+static int read_type(char **out, wr_arena *a, yyjson_val *field, wr_err *err)
+{
     yyjson_val *type = yyjson_obj_get(field, "type");
     if (yyjson_is_str(type)) {
         *out = wr_arena_strndup(a, yyjson_get_str(type), yyjson_get_len(type));
@@ -26,8 +27,10 @@ static int read_type(char **out, wr_arena *a, yyjson_val *field, wr_err *err) {
 }
 
 /* Rules on a column that a writer must obey, by name; NULL when there is none. */
-static const char *rule_of(yyjson_val *field) {
-    static const char *const rules[] = {"delta.invariants", "delta.generationExpression", "delta.identity.start", "delta.identity.step"};
+static const char *rule_of(yyjson_val *field)
+{
+    static const char *const rules[] = {"delta.invariants", "delta.generationExpression", "delta.identity.start",
+                                        "delta.identity.step"};
     yyjson_val *metadata = yyjson_obj_get(field, "metadata");
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (yyjson_obj_get(metadata, rules[i])) return rules[i];
@@ -35,7 +38,8 @@ static const char *rule_of(yyjson_val *field) {
     return NULL;
 }
 
-static int read_field(wr_delta_field *out, char **unwritable, wr_arena *a, yyjson_val *field, wr_err *err) {
+static int read_field(wr_delta_field *out, char **unwritable, wr_arena *a, yyjson_val *field, wr_err *err)
+{
     if (!yyjson_is_obj(field)) return wr_err_set(err, WEIR_ECORRUPT, "a column of the schema is not an object");
     wr_str name;
     WR_TRY(wr_json_str(&name, field, "name", err));
@@ -48,7 +52,8 @@ static int read_field(wr_delta_field *out, char **unwritable, wr_arena *a, yyjso
     return 0;
 }
 
-int wr_delta_schema_read(wr_delta_field **out, size_t *n, char **unwritable, wr_arena *a, wr_str text, wr_err *err) {
+int wr_delta_schema_read(wr_delta_field **out, size_t *n, char **unwritable, wr_arena *a, wr_str text, wr_err *err)
+{
     WR_AUTOJSON wr_json j = {0};
     yyjson_val *list;
     wr_str type;
@@ -59,7 +64,8 @@ int wr_delta_schema_read(wr_delta_field **out, size_t *n, char **unwritable, wr_
     WR_TRY(wr_json_arr(&list, j.root, "fields", err));
     size_t count = yyjson_arr_size(list);
     if (count > WR_LIMIT_DELTA_COLUMNS)
-        return wr_err_set(err, WEIR_ELIMIT, "table has %zu columns, at most %d are handled", count, WR_LIMIT_DELTA_COLUMNS);
+        return wr_err_set(err, WEIR_ELIMIT, "table has %zu columns, at most %d are handled", count,
+                          WR_LIMIT_DELTA_COLUMNS);
     wr_delta_field *fields = wr_arena_calloc(a, count, sizeof *fields);
     if (!fields) return wr_err_nomem(err);
     *unwritable = NULL;
@@ -71,7 +77,8 @@ int wr_delta_schema_read(wr_delta_field **out, size_t *n, char **unwritable, wr_
     return 0;
 }
 
-void wr_delta_schema_write(wr_buf *out, const wr_delta_field *fields, size_t n) {
+void wr_delta_schema_write(wr_buf *out, const wr_delta_field *fields, size_t n)
+{
     wr_jsonw w;
     wr_jsonw_init(&w, out, 0);
     wr_jsonw_obj(&w);
@@ -96,8 +103,10 @@ void wr_delta_schema_write(wr_buf *out, const wr_delta_field *fields, size_t n) 
 
 static int compare_names(const void *a, const void *b) { return strcasecmp(*(char *const *)a, *(char *const *)b); }
 
-int wr_delta_schema_check(const wr_delta_field *fields, size_t n, wr_err *err) {
-    if (n > WR_LIMIT_DELTA_COLUMNS) return wr_err_set(err, WEIR_ELIMIT, "%zu columns, at most %d are handled", n, WR_LIMIT_DELTA_COLUMNS);
+int wr_delta_schema_check(const wr_delta_field *fields, size_t n, wr_err *err)
+{
+    if (n > WR_LIMIT_DELTA_COLUMNS)
+        return wr_err_set(err, WEIR_ELIMIT, "%zu columns, at most %d are handled", n, WR_LIMIT_DELTA_COLUMNS);
     WR_AUTOFREE char **names = wr_calloc(n, sizeof *names);
     if (!names) return wr_err_nomem(err);
     for (size_t i = 0; i < n; i++) {
@@ -108,7 +117,8 @@ int wr_delta_schema_check(const wr_delta_field *fields, size_t n, wr_err *err) {
     qsort(names, n, sizeof *names, compare_names);
     for (size_t i = 1; i < n; i++) {
         if (strcasecmp(names[i - 1], names[i]) == 0)
-            return wr_err_set(err, WEIR_EINVAL, "columns \"%.120s\" and \"%.120s\" cannot be told apart", names[i - 1], names[i]);
+            return wr_err_set(err, WEIR_EINVAL, "columns \"%.120s\" and \"%.120s\" cannot be told apart", names[i - 1],
+                              names[i]);
     }
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delta_test.c - the transaction log: bytes on disk, time travel, conflicts, many writers, crashes, hostile logs, and the way from a
- * query over Parquet and statistics back to rows. */
+/* delta_test.c - the transaction log: bytes on disk, time travel, conflicts, many writers, crashes, hostile logs, and
+ * the way from a query over Parquet and statistics back to rows. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,20 +20,23 @@
 static char root[200];
 static int tables;
 
-static int set_up(void **state) {
+static int set_up(void **state)
+{
     (void)state;
     const char *tmp = getenv("TMPDIR");
     (void)snprintf(root, sizeof root, "%s/weir-delta-XXXXXX", tmp ? tmp : "/tmp");
     return mkdtemp(root) ? 0 : 1;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void **state)
+{
     (void)state;
     return wr_file_remove_tree(root, NULL);
 }
 
 /* A new folder for a table. */
-static const char *new_dir(void) {
+static const char *new_dir(void)
+{
     static char dir[300];
     (void)snprintf(dir, sizeof dir, "%s/t%d", root, tables++);
     assert_int_equal(mkdir(dir, 0755), 0);
@@ -43,36 +46,44 @@ static const char *new_dir(void) {
 static const wr_delta_field two[] = {{"id", "long", true}, {"name", "string", true}};
 static const wr_delta_field three[] = {{"id", "long", true}, {"name", "string", true}, {"x", "double", true}};
 
-static wr_delta_file file(const char *path, int64_t rows) {
+static wr_delta_file file(const char *path, int64_t rows)
+{
     static char stats[16][64];
     static int next;
     char *s = stats[next++ % 16];
     (void)snprintf(s, sizeof stats[0], "{\"numRecords\":%lld}", (long long)rows);
-    return (wr_delta_file){.path = (char *)path, .size = 100, .mtime_ms = 1700000000000, .rows = rows, .sha256 = (char *)"", .stats = s};
+    return (wr_delta_file){
+        .path = (char *)path, .size = 100, .mtime_ms = 1700000000000, .rows = rows, .sha256 = (char *)"", .stats = s};
 }
 
-static int append(const char *dir, const char *path, int64_t rows, int64_t *version, wr_err *err) {
+static int append(const char *dir, const char *path, int64_t rows, int64_t *version, wr_err *err)
+{
     wr_delta_file f = file(path, rows);
-    wr_delta_commit c = {.mode = WR_DELTA_APPEND, .fields = two, .nfields = 2, .files = &f, .nfiles = 1, .based_on = -1};
+    wr_delta_commit c = {
+        .mode = WR_DELTA_APPEND, .fields = two, .nfields = 2, .files = &f, .nfiles = 1, .based_on = -1};
     return wr_delta_write(version, dir, &c, err);
 }
 
-static void must_append(const char *dir, const char *path, int64_t rows) {
+static void must_append(const char *dir, const char *path, int64_t rows)
+{
     int64_t v;
     wr_err err = {0};
     if (append(dir, path, rows, &v, &err)) fail_msg("%s: %s", err.msg, err.detail);
 }
 
-static void read_table(wr_delta_snapshot *s, const char *dir, int64_t version) {
+static void read_table(wr_delta_snapshot *s, const char *dir, int64_t version)
+{
     wr_err err = {0};
     if (wr_delta_read(s, dir, version, &err)) fail_msg("%s: %s", err.msg, err.detail);
 }
 
-static void log_path(char *out, size_t size, const char *dir, int64_t version) {
+static void log_path(char *out, size_t size, const char *dir, int64_t version)
+{
     assert_true(snprintf(out, size, "%s/_delta_log/%020lld.json", dir, (long long)version) < (int)size);
 }
 
-static void put_log(const char *dir, int64_t version, const char *text) {
+static void put_log(const char *dir, int64_t version, const char *text)
+{
     char path[400];
     (void)snprintf(path, sizeof path, "%s/_delta_log", dir);
     assert_int_equal(wr_file_mkdirs(path, NULL), 0);
@@ -80,7 +91,8 @@ static void put_log(const char *dir, int64_t version, const char *text) {
     assert_int_equal(wr_file_write(path, wr_str_of(text), NULL), 0);
 }
 
-static void no_table_yet(void **state) {
+static void no_table_yet(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     wr_delta_snapshot s;
@@ -102,7 +114,8 @@ static void no_table_yet(void **state) {
     assert_int_equal(wr_delta_write(&v, dir, &c, &err), WEIR_EINVAL); /* a table needs columns */
 }
 
-static void append_overwrite_travel(void **state) {
+static void append_overwrite_travel(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     must_append(dir, "a.parquet", 10);
@@ -118,7 +131,8 @@ static void append_overwrite_travel(void **state) {
     char before[WR_SHA256_HEX];
     memcpy(before, s.hash, sizeof before);
     wr_delta_file keep[] = {file("b.parquet", 5), file("c.parquet", 1)};
-    wr_delta_commit c = {.mode = WR_DELTA_OVERWRITE, .fields = three, .nfields = 3, .files = keep, .nfiles = 2, .based_on = 1};
+    wr_delta_commit c = {
+        .mode = WR_DELTA_OVERWRITE, .fields = three, .nfields = 3, .files = keep, .nfiles = 2, .based_on = 1};
     int64_t v;
     wr_err err = {0};
     char id[37];
@@ -145,7 +159,13 @@ static void append_overwrite_travel(void **state) {
     wr_delta_free(&s);
     /* going back: an overwrite with the files of an old version */
     wr_delta_file old = file("a.parquet", 10);
-    c = (wr_delta_commit){.mode = WR_DELTA_OVERWRITE, .operation = "RESTORE", .fields = two, .nfields = 2, .files = &old, .nfiles = 1, .based_on = 2};
+    c = (wr_delta_commit){.mode = WR_DELTA_OVERWRITE,
+                          .operation = "RESTORE",
+                          .fields = two,
+                          .nfields = 2,
+                          .files = &old,
+                          .nfiles = 1,
+                          .based_on = 2};
     assert_int_equal(wr_delta_write(&v, dir, &c, &err), 0);
     read_table(&s, dir, -1);
     assert_int_equal(s.rows, 10);
@@ -157,7 +177,8 @@ static void append_overwrite_travel(void **state) {
     assert_int_equal(wr_delta_write(&v, dir, &c, &err), WEIR_ECONFLICT);
 }
 
-static void history_and_times(void **state) {
+static void history_and_times(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     int64_t start = wr_clock_wall_us() / 1000 * 1000;
@@ -165,8 +186,13 @@ static void history_and_times(void **state) {
         char path[32];
         (void)snprintf(path, sizeof path, "f%d.parquet", i);
         wr_delta_file f = file(path, i);
-        wr_delta_commit c = {.mode = WR_DELTA_APPEND, .operation = "WRITE", .user_metadata = i == 3 ? "from run 7" : NULL, .fields = two,
-                             .nfields = 2, .files = &f, .nfiles = 1};
+        wr_delta_commit c = {.mode = WR_DELTA_APPEND,
+                             .operation = "WRITE",
+                             .user_metadata = i == 3 ? "from run 7" : NULL,
+                             .fields = two,
+                             .nfields = 2,
+                             .files = &f,
+                             .nfiles = 1};
         int64_t v;
         assert_int_equal(wr_delta_write(&v, dir, &c, NULL), 0);
         assert_int_equal(v, i);
@@ -205,7 +231,8 @@ static void history_and_times(void **state) {
     assert_int_equal(v, 4);
 }
 
-static void transactions_happen_once(void **state) {
+static void transactions_happen_once(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     int64_t v;
@@ -214,7 +241,12 @@ static void transactions_happen_once(void **state) {
             char path[32];
             (void)snprintf(path, sizeof path, "p%d-%d.parquet", (int)i, again);
             wr_delta_file f = file(path, 1);
-            wr_delta_commit c = {.mode = WR_DELTA_APPEND, .fields = two, .nfields = 2, .files = &f, .nfiles = 1, .txn_app = "predictions/seg",
+            wr_delta_commit c = {.mode = WR_DELTA_APPEND,
+                                 .fields = two,
+                                 .nfields = 2,
+                                 .files = &f,
+                                 .nfiles = 1,
+                                 .txn_app = "predictions/seg",
                                  .txn_version = i};
             assert_int_equal(wr_delta_write(&v, dir, &c, NULL), again ? 1 : 0);
             assert_int_equal(v, i);
@@ -230,7 +262,8 @@ static void transactions_happen_once(void **state) {
     wr_delta_free(&s);
 }
 
-static void wrong_commits_are_refused(void **state) {
+static void wrong_commits_are_refused(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     must_append(dir, "a.parquet", 1);
@@ -268,8 +301,10 @@ static void wrong_commits_are_refused(void **state) {
 /* -- bytes on disk */
 
 /* Digits after `key` become N, the table's id becomes U, the program's version V. */
-static void mask(wr_buf *out, wr_str text) {
-    static const char *const keys[] = {"\"timestamp\":", "\"createdTime\":", "\"deletionTimestamp\":", "\"lastUpdated\":"};
+static void mask(wr_buf *out, wr_str text)
+{
+    static const char *const keys[] = {
+        "\"timestamp\":", "\"createdTime\":", "\"deletionTimestamp\":", "\"lastUpdated\":"};
     for (size_t i = 0; i < text.n;) {
         wr_str rest = {text.p + i, text.n - i};
         size_t k = 0;
@@ -291,7 +326,8 @@ static void mask(wr_buf *out, wr_str text) {
     }
 }
 
-static void golden_log(void **state) {
+static void golden_log(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     int64_t v;
@@ -299,16 +335,30 @@ static void golden_log(void **state) {
     wr_sha256_of("x", 1, hash);
     wr_delta_file f[] = {file("part 1%.parquet", 10), file("d\xc3\xa9j\xc3\xa0/b=1.parquet", 2)};
     f[0].sha256 = hash;
-    wr_delta_commit c = {.mode = WR_DELTA_APPEND, .operation = "CREATE TABLE AS SELECT", .parameters = "{\"mode\":\"ErrorIfExists\"}",
-                         .user_metadata = "from \"run\" 1", .fields = two, .nfields = 2, .files = f, .nfiles = 1};
+    wr_delta_commit c = {.mode = WR_DELTA_APPEND,
+                         .operation = "CREATE TABLE AS SELECT",
+                         .parameters = "{\"mode\":\"ErrorIfExists\"}",
+                         .user_metadata = "from \"run\" 1",
+                         .fields = two,
+                         .nfields = 2,
+                         .files = f,
+                         .nfiles = 1};
     assert_int_equal(wr_delta_write(&v, dir, &c, NULL), 0);
-    c = (wr_delta_commit){.mode = WR_DELTA_APPEND, .fields = two, .nfields = 2, .files = f + 1, .nfiles = 1, .txn_app = "seg", .txn_version = 7};
+    c = (wr_delta_commit){.mode = WR_DELTA_APPEND,
+                          .fields = two,
+                          .nfields = 2,
+                          .files = f + 1,
+                          .nfiles = 1,
+                          .txn_app = "seg",
+                          .txn_version = 7};
     assert_int_equal(wr_delta_write(&v, dir, &c, NULL), 0);
-    const wr_delta_field other[] = {{"id", "long", false}, {"price", "decimal(9,2)", true},
+    const wr_delta_field other[] = {{"id", "long", false},
+                                    {"price", "decimal(9,2)", true},
                                     {"l", "{\"type\":\"array\",\"elementType\":\"long\",\"containsNull\":true}", true}};
     wr_delta_file g = file("c.parquet", 1);
     g.stats = NULL;
-    c = (wr_delta_commit){.mode = WR_DELTA_OVERWRITE, .fields = other, .nfields = 3, .files = &g, .nfiles = 1, .based_on = 1};
+    c = (wr_delta_commit){
+        .mode = WR_DELTA_OVERWRITE, .fields = other, .nfields = 3, .files = &g, .nfiles = 1, .based_on = 1};
     assert_int_equal(wr_delta_write(&v, dir, &c, NULL), 0);
     WR_AUTOBUF wr_buf got, text, want;
     wr_buf_init(&got, 0);
@@ -342,19 +392,30 @@ static void golden_log(void **state) {
 /* -- logs of others */
 
 #define PROTOCOL "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
-#define SCHEMA "\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[{\\\"name\\\":\\\"id\\\",\\\"type\\\":\\\"long\\\"," \
-               "\\\"nullable\\\":true,\\\"metadata\\\":{}},{\\\"name\\\":\\\"name\\\",\\\"type\\\":\\\"string\\\",\\\"nullable\\\":true," \
-               "\\\"metadata\\\":{}}]}\""
-#define METADATA "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}}," SCHEMA ",\"partitionColumns\":[],\"configuration\":{}}}\n"
+#define SCHEMA                                                                                                         \
+    "\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[{\\\"name\\\":\\\"id\\\",\\\"type\\\":"           \
+    "\\\"long\\\","                                                                                                    \
+    "\\\"nullable\\\":true,\\\"metadata\\\":{}},{\\\"name\\\":\\\"name\\\",\\\"type\\\":\\\"string\\\","               \
+    "\\\"nullable\\\":true,"                                                                                           \
+    "\\\"metadata\\\":{}}]}\""
+#define METADATA                                                                                                       \
+    "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}}," SCHEMA                         \
+    ",\"partitionColumns\":[],\"configuration\":{}}}\n"
 
-static void foreign_logs_are_read(void **state) {
+static void foreign_logs_are_read(void **state)
+{
     (void)state;
     const char *dir = new_dir();
-    put_log(dir, 0, PROTOCOL METADATA
-            "{\"futureAction\":{\"a\":1}}\n\n  \n"
-            "{\"add\":{\"path\":\"a%20b%253A.parquet\",\"partitionValues\":{},\"size\":7,\"modificationTime\":1,\"dataChange\":true,\"future\":[]}}\n"
-            "{\"add\":{\"path\":\"bad%zz%4\",\"size\":7,\"stats\":\"not json\",\"tags\":null,\"deletionVector\":null}}");
-    put_log(dir, 1, "{\"cdc\":{\"path\":\"x\"},\"domainMetadata\":null}\n{\"remove\":{\"path\":\"never%20there\",\"dataChange\":true}}\n"
+    put_log(
+        dir, 0,
+        PROTOCOL METADATA
+        "{\"futureAction\":{\"a\":1}}\n\n  \n"
+        "{\"add\":{\"path\":\"a%20b%253A.parquet\",\"partitionValues\":{},\"size\":7,\"modificationTime\":1,"
+        "\"dataChange\":true,\"future\":[]}}\n"
+        "{\"add\":{\"path\":\"bad%zz%4\",\"size\":7,\"stats\":\"not json\",\"tags\":null,\"deletionVector\":null}}");
+    put_log(dir, 1,
+            "{\"cdc\":{\"path\":\"x\"},\"domainMetadata\":null}\n{\"remove\":{\"path\":\"never%20there\","
+            "\"dataChange\":true}}\n"
             "{\"add\":{\"path\":\"a%20b%253A.parquet\",\"size\":8,\"stats\":\"{\\\"numRecords\\\":3}\"}}\n"
             "{\"commitInfo\":{\"timestamp\":1600000000000,\"inCommitTimestamp\":1500000000000}}");
     wr_delta_snapshot s;
@@ -376,7 +437,8 @@ static void foreign_logs_are_read(void **state) {
     must_append(dir, "mine.parquet", 1);
 }
 
-static void refused(const char *log, int code, const char *what) {
+static void refused(const char *log, int code, const char *what)
+{
     wr_delta_snapshot s = {0};
     wr_err err = {0};
     int rc = wr_delta_apply(&s, wr_str_of(log), 0, &err);
@@ -385,26 +447,32 @@ static void refused(const char *log, int code, const char *what) {
     wr_delta_free(&s);
 }
 
-static void what_cannot_be_read_is_named(void **state) {
+static void what_cannot_be_read_is_named(void **state)
+{
     (void)state;
-    refused("{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"timestampNtz\",\"deletionVectors\"]}}",
+    refused("{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"timestampNtz\","
+            "\"deletionVectors\"]}}",
             WEIR_EUNSUPPORTED, "deletionVectors");
-    refused("{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[5]}}", WEIR_EUNSUPPORTED, "feature");
+    refused("{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[5]}}", WEIR_EUNSUPPORTED,
+            "feature");
     refused("{\"protocol\":{\"minReaderVersion\":2,\"minWriterVersion\":5}}", WEIR_EUNSUPPORTED, "columnMapping");
     refused("{\"protocol\":{\"minReaderVersion\":4,\"minWriterVersion\":7}}", WEIR_EUNSUPPORTED, "version 4");
-    refused("{\"add\":{\"path\":\"a\",\"size\":1,\"deletionVector\":{\"storageType\":\"u\"}}}", WEIR_EUNSUPPORTED, "deletionVectors");
+    refused("{\"add\":{\"path\":\"a\",\"size\":1,\"deletionVector\":{\"storageType\":\"u\"}}}", WEIR_EUNSUPPORTED,
+            "deletionVectors");
     refused("{\"add\":{\"path\":\"..%2F..%2Fetc%2Fpasswd\",\"size\":1}}", WEIR_EUNSUPPORTED, "outside");
     refused("{\"add\":{\"path\":\"/etc/passwd\",\"size\":1}}", WEIR_EUNSUPPORTED, "outside");
     refused("{\"add\":{\"path\":\"s3://bucket/x\",\"size\":1}}", WEIR_EUNSUPPORTED, "outside");
     refused("{\"add\":{\"path\":\"a%00b\",\"size\":1}}", WEIR_EUNSUPPORTED, "outside");
     refused("{\"add\":{\"path\":\"\",\"size\":1}}", WEIR_EUNSUPPORTED, "outside");
     refused("{\"metaData\":{\"id\":\"x\"," SCHEMA ",\"partitionColumns\":[\"day\"]}}", WEIR_EUNSUPPORTED, "\"day\"");
-    refused("{\"metaData\":{\"id\":\"x\"," SCHEMA ",\"configuration\":{\"delta.columnMapping.mode\":\"name\"}}}", WEIR_EUNSUPPORTED, "columnMapping");
+    refused("{\"metaData\":{\"id\":\"x\"," SCHEMA ",\"configuration\":{\"delta.columnMapping.mode\":\"name\"}}}",
+            WEIR_EUNSUPPORTED, "columnMapping");
     refused("{\"metaData\":{\"id\":\"x\"," SCHEMA ",\"format\":{\"provider\":\"orc\"}}}", WEIR_EUNSUPPORTED, "Parquet");
     refused("{\"metaData\":{\"id\":\"x\"}}", WEIR_ECORRUPT, "schemaString");
     refused("{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{}\"}}", WEIR_ECORRUPT, "line 1");
     refused("{\"metaData\":{\"id\":\"x\",\"schemaString\":\"[]\"}}", WEIR_ECORRUPT, "line 1");
-    refused("{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[7]}\"}}", WEIR_ECORRUPT, "line 1");
+    refused("{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[7]}\"}}",
+            WEIR_ECORRUPT, "line 1");
     refused("\n{\"add\":{\"size\":1}}", WEIR_ECORRUPT, "line 2");
     refused("{\"add\":{\"path\":\"a\",\"size\":\"1\"}}", WEIR_ECORRUPT, "line 1");
     refused("{\"add\":7}", WEIR_ECORRUPT, "\"add\"");
@@ -413,14 +481,23 @@ static void what_cannot_be_read_is_named(void **state) {
     refused("\xff\xfe", WEIR_ECORRUPT, "line 1");
 }
 
-static void what_cannot_be_written_is_named(void **state) {
+static void what_cannot_be_written_is_named(void **state)
+{
     (void)state;
-    static const struct { const char *log, *what; } logs[] = {
+    static const struct {
+        const char *log, *what;
+    } logs[] = {
         {"{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":4}}\n" METADATA, "writer version 4"},
-        {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[],\"writerFeatures\":[\"rowTracking\"]}}\n" METADATA, "rowTracking"},
-        {PROTOCOL "{\"metaData\":{\"id\":\"x\"," SCHEMA ",\"configuration\":{\"delta.enableChangeDataFeed\":\"true\"}}}\n", "change data feed"},
-        {PROTOCOL "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[{\\\"name\\\":\\\"id\\\",\\\"type\\\":\\\"long\\\","
-                  "\\\"metadata\\\":{\\\"delta.invariants\\\":\\\"x\\\"}}]}\"}}\n", "delta.invariants"},
+        {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[],\"writerFeatures\":["
+         "\"rowTracking\"]}}\n" METADATA,
+         "rowTracking"},
+        {PROTOCOL "{\"metaData\":{\"id\":\"x\"," SCHEMA
+                  ",\"configuration\":{\"delta.enableChangeDataFeed\":\"true\"}}}\n",
+         "change data feed"},
+        {PROTOCOL "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[{"
+                  "\\\"name\\\":\\\"id\\\",\\\"type\\\":\\\"long\\\","
+                  "\\\"metadata\\\":{\\\"delta.invariants\\\":\\\"x\\\"}}]}\"}}\n",
+         "delta.invariants"},
     };
     for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
         const char *dir = new_dir();
@@ -431,7 +508,9 @@ static void what_cannot_be_written_is_named(void **state) {
         if (!strstr(err.msg, logs[i].what)) fail_msg("%s", err.msg);
     }
     const char *dir = new_dir();
-    put_log(dir, 0, PROTOCOL "{\"metaData\":{\"id\":\"x\",\"description\":\"kept\"," SCHEMA ",\"configuration\":{\"delta.appendOnly\":\"true\"}}}\n");
+    put_log(dir, 0,
+            PROTOCOL "{\"metaData\":{\"id\":\"x\",\"description\":\"kept\"," SCHEMA
+                     ",\"configuration\":{\"delta.appendOnly\":\"true\"}}}\n");
     must_append(dir, "a.parquet", 1);
     wr_delta_commit c = {.mode = WR_DELTA_OVERWRITE, .based_on = 1};
     int64_t v;
@@ -439,7 +518,8 @@ static void what_cannot_be_written_is_named(void **state) {
     assert_int_equal(wr_delta_write(&v, dir, &c, &err), WEIR_EUNSUPPORTED);
 }
 
-static void gaps_and_checkpoints(void **state) {
+static void gaps_and_checkpoints(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     wr_delta_snapshot s;
@@ -475,7 +555,8 @@ static void gaps_and_checkpoints(void **state) {
 
 /* -- many writers, crashes, faults */
 
-static void appender(const char *dir, int who, int count) {
+static void appender(const char *dir, int who, int count)
+{
     for (int i = 0; i < count; i++) {
         char path[64];
         int64_t v;
@@ -486,7 +567,8 @@ static void appender(const char *dir, int who, int count) {
 }
 
 /* From nothing: creating the table is part of the race. */
-static void concurrent_appends(void **state) {
+static void concurrent_appends(void **state)
+{
     (void)state;
     enum { WRITERS = 5, EACH = 12 };
     const char *dir = new_dir();
@@ -514,14 +596,22 @@ static void concurrent_appends(void **state) {
     wr_delta_free(&s);
 }
 
-static int append_once(const char *dir, const char *path, int64_t txn, int64_t *v, wr_err *err) {
+static int append_once(const char *dir, const char *path, int64_t txn, int64_t *v, wr_err *err)
+{
     wr_delta_file f = file(path, 1);
-    wr_delta_commit c = {.mode = WR_DELTA_APPEND, .fields = two, .nfields = 2, .files = &f, .nfiles = 1, .txn_app = "test", .txn_version = txn};
+    wr_delta_commit c = {.mode = WR_DELTA_APPEND,
+                         .fields = two,
+                         .nfields = 2,
+                         .files = &f,
+                         .nfiles = 1,
+                         .txn_app = "test",
+                         .txn_version = txn};
     return wr_delta_write(v, dir, &c, err);
 }
 
 /* Killed between any two steps: the table reads as before or as after, and doing it again leaves it done once. */
-static void killed_anywhere(void **state) {
+static void killed_anywhere(void **state)
+{
     (void)state;
     int crashes = 0;
     for (int existing = 0; existing < 2; existing++) {
@@ -555,7 +645,8 @@ static void killed_anywhere(void **state) {
     assert_true(crashes >= 8);
 }
 
-static void every_step_fails_once(void **state) {
+static void every_step_fails_once(void **state)
+{
     (void)state;
     static const wr_fault_kind kinds[] = {WR_FAULT_ALLOC, WR_FAULT_WRITE, WR_FAULT_FSYNC, WR_FAULT_RENAME};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
@@ -584,7 +675,8 @@ static void every_step_fails_once(void **state) {
     }
 }
 
-static void every_allocation_of_reading_fails_once(void **state) {
+static void every_allocation_of_reading_fails_once(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     must_append(dir, "a.parquet", 1);
@@ -613,7 +705,8 @@ static void every_allocation_of_reading_fails_once(void **state) {
 
 /* -- statistics */
 
-static char *stats_of(wr_arena *a, const char *type, const char *min, const char *max) {
+static char *stats_of(wr_arena *a, const char *type, const char *min, const char *max)
+{
     wr_parquet_stat stat = {(char *)"c", (char *)min, (char *)max, 2, true};
     wr_parquet_info info = {9, 0, &stat, 1};
     wr_delta_field field = {(char *)"c", (char *)type, true};
@@ -622,18 +715,25 @@ static char *stats_of(wr_arena *a, const char *type, const char *min, const char
     return out;
 }
 
-static void bounds(wr_arena *a, const char *type, const char *min, const char *max, const char *low, const char *high) {
+static void bounds(wr_arena *a, const char *type, const char *min, const char *max, const char *low, const char *high)
+{
     char want[600];
-    if (low) (void)snprintf(want, sizeof want, "{\"numRecords\":9,\"minValues\":{\"c\":%s},\"maxValues\":{\"c\":%s},\"nullCount\":{\"c\":2}}", low, high);
-    else (void)snprintf(want, sizeof want, "{\"numRecords\":9,\"minValues\":{},\"maxValues\":{},\"nullCount\":{\"c\":2}}");
+    if (low)
+        (void)snprintf(want, sizeof want,
+                       "{\"numRecords\":9,\"minValues\":{\"c\":%s},\"maxValues\":{\"c\":%s},\"nullCount\":{\"c\":2}}",
+                       low, high);
+    else
+        (void)snprintf(want, sizeof want,
+                       "{\"numRecords\":9,\"minValues\":{},\"maxValues\":{},\"nullCount\":{\"c\":2}}");
     assert_string_equal(stats_of(a, type, min, max), want);
 }
 
-#define TEN "0123456789"
+#define TEN     "0123456789"
 #define E_ACUTE "\xc3\xa9"
-#define LAST "\xf4\x8f\xbf\xbf"
+#define LAST    "\xf4\x8f\xbf\xbf"
 
-static void statistics_never_lie(void **state) {
+static void statistics_never_lie(void **state)
+{
     (void)state;
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     bounds(a, "long", "-9223372036854775808", "9223372036854775807", "-9223372036854775808", "9223372036854775807");
@@ -645,32 +745,37 @@ static void statistics_never_lie(void **state) {
     bounds(a, "decimal(38,2)", "-12345678901234567890.50", "0.01", "-12345678901234567890.50", "0.01");
     bounds(a, "date", "2001-06-14", "2001-06-15", "\"2001-06-14\"", "\"2001-06-15\"");
     bounds(a, "date", "0044-03-15 (BC)", "2001-06-15", NULL, NULL);
-    bounds(a, "timestamp", "2001-06-14 10:00:00.123456+00", "2001-06-14 10:00:00.123456+00", "\"2001-06-14T10:00:00.123Z\"",
-           "\"2001-06-14T10:00:00.124Z\"");
+    bounds(a, "timestamp", "2001-06-14 10:00:00.123456+00", "2001-06-14 10:00:00.123456+00",
+           "\"2001-06-14T10:00:00.123Z\"", "\"2001-06-14T10:00:00.124Z\"");
     bounds(a, "timestamp", "1969-12-31 23:59:59.9999+00", "2001-12-31 23:59:59.9999+00", "\"1969-12-31T23:59:59.999Z\"",
            "\"2002-01-01T00:00:00.000Z\"");
-    bounds(a, "timestamp", "2001-06-14 10:00:00+00", "2001-06-14 10:00:00+00", "\"2001-06-14T10:00:00.000Z\"", "\"2001-06-14T10:00:00.000Z\"");
+    bounds(a, "timestamp", "2001-06-14 10:00:00+00", "2001-06-14 10:00:00+00", "\"2001-06-14T10:00:00.000Z\"",
+           "\"2001-06-14T10:00:00.000Z\"");
     bounds(a, "timestamp", "-infinity", "infinity", NULL, NULL);
-    bounds(a, "boolean", "0", "1", NULL, NULL);
+    bounds(a, "boolean", "0", "1", "false", "true");
+    bounds(a, "boolean", "maybe", "1", NULL, NULL);
     bounds(a, "binary", "00", "FF", NULL, NULL);
     bounds(a, "string", "", "it's \"q\"", "\"\"", "\"it's \\\"q\\\"\"");
-    bounds(a, "string", TEN TEN TEN "ab", TEN TEN TEN "ab", "\"" TEN TEN TEN "ab\"", "\"" TEN TEN TEN "ab\""); /* exactly 32 */
+    bounds(a, "string", TEN TEN TEN "ab", TEN TEN TEN "ab", "\"" TEN TEN TEN "ab\"",
+           "\"" TEN TEN TEN "ab\""); /* exactly 32 */
     bounds(a, "string", TEN TEN TEN "abc", TEN TEN TEN "abc", "\"" TEN TEN TEN "ab\"", "\"" TEN TEN TEN "ab" LAST "\"");
-    bounds(a, "string", TEN TEN TEN E_ACUTE E_ACUTE E_ACUTE, TEN TEN TEN E_ACUTE E_ACUTE E_ACUTE, "\"" TEN TEN TEN E_ACUTE E_ACUTE "\"",
-           "\"" TEN TEN TEN E_ACUTE E_ACUTE LAST "\"");
+    bounds(a, "string", TEN TEN TEN E_ACUTE E_ACUTE E_ACUTE, TEN TEN TEN E_ACUTE E_ACUTE E_ACUTE,
+           "\"" TEN TEN TEN E_ACUTE E_ACUTE "\"", "\"" TEN TEN TEN E_ACUTE E_ACUTE LAST "\"");
     bounds(a, "string", "a", TEN TEN TEN "ab" LAST "c", "\"a\"", "\"" TEN TEN TEN "ab" LAST LAST "\"");
     bounds(a, "string", "a", TEN TEN TEN "ab" LAST, "\"a\"", "\"" TEN TEN TEN "ab" LAST "\"");
     wr_parquet_stat none = {(char *)"c", NULL, NULL, 9, false};
     wr_parquet_info info = {9, 0, &none, 1};
     wr_delta_field fields[40];
-    for (size_t i = 0; i < 40; i++) fields[i] = (wr_delta_field){(char *)(i == 39 ? "c" : "other"), (char *)"long", true};
+    for (size_t i = 0; i < 40; i++)
+        fields[i] = (wr_delta_field){(char *)(i == 39 ? "c" : "other"), (char *)"long", true};
     char *out;
     assert_int_equal(wr_delta_stats(&out, a, &info, fields, 40, NULL), 0); /* beyond the first 32 */
     assert_string_equal(out, "{\"numRecords\":9,\"minValues\":{},\"maxValues\":{},\"nullCount\":{}}");
 }
 
 /* A query's rows to a table and back, over what the library itself makes. */
-static void rows_come_back(void **state) {
+static void rows_come_back(void **state)
+{
     (void)state;
     const char *dir = new_dir();
     char spill[400], path[400];
@@ -683,7 +788,10 @@ static void rows_come_back(void **state) {
     assert_int_equal(wr_tables_open(&t, &opt, &err), 0);
     for (int i = 0; i < 2; i++) {
         char sql[400], hash[WR_SHA256_HEX];
-        (void)snprintf(sql, sizeof sql, "SELECT i + %d AS id, 'n' || i AS name, TIMESTAMP '2001-06-14' + to_hours(i) AS seen FROM range(100) r(i)", i * 100);
+        (void)snprintf(
+            sql, sizeof sql,
+            "SELECT i + %d AS id, 'n' || i AS name, TIMESTAMP '2001-06-14' + to_hours(i) AS seen FROM range(100) r(i)",
+            i * 100);
         wr_table_column *columns;
         size_t n;
         wr_delta_field fields[3];
@@ -704,7 +812,8 @@ static void rows_come_back(void **state) {
     wr_delta_snapshot s;
     read_table(&s, dir, -1);
     assert_int_equal(s.rows, 200);
-    assert_non_null(strstr(s.files[1].stats, "\"minValues\":{\"id\":100,\"name\":\"n0\",\"seen\":\"2001-06-14T00:00:00.000Z\"}"));
+    assert_non_null(
+        strstr(s.files[1].stats, "\"minValues\":{\"id\":100,\"name\":\"n0\",\"seen\":\"2001-06-14T00:00:00.000Z\"}"));
     WR_AUTOBUF wr_buf sql;
     wr_buf_init(&sql, 0);
     wr_buf_str(&sql, "SELECT count(*) * 1000000 + sum(id) FROM read_parquet([");
@@ -721,7 +830,8 @@ static void rows_come_back(void **state) {
     wr_tables_close(t);
 }
 
-static void fuzz_corpus(void **state) {
+static void fuzz_corpus(void **state)
+{
     (void)state;
     const char *folder = WEIR_SOURCE_DIR "/fuzz/corpus/delta";
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
@@ -741,7 +851,8 @@ static void fuzz_corpus(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_table_yet),
         cmocka_unit_test(append_overwrite_travel),

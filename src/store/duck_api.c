@@ -18,14 +18,16 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static wr_duck table;
 static bool loaded;
 
-static int unavailable(wr_err *err, const char *why) {
+static int unavailable(wr_err *err, const char *why)
+{
     wr_err_set(err, WEIR_EUNAVAILABLE, "table engine is not available");
     wr_err_detail(err, WEIR_EUNAVAILABLE, "%s", why ? why : "libduckdb.so was not found");
     return wr_err_hint(err, WEIR_EUNAVAILABLE, "put libduckdb.so beside the program or set WEIR_DUCKDB to its path");
 }
 
 /* The environment wins and is not second-guessed; else the first of the two places that exists. */
-static const char *library_path(char *room, size_t size) {
+static const char *library_path(char *room, size_t size)
+{
     const char *path = getenv("WEIR_DUCKDB");
     if (path && *path) return path;
     const char *exe = wr_os_exe();
@@ -41,7 +43,8 @@ static const char *library_path(char *room, size_t size) {
 #endif
 }
 
-static int resolve(void *library, const char *symbol, void *slot, wr_err *err) {
+static int resolve(void *library, const char *symbol, void *slot, wr_err *err)
+{
     void *p = dlsym(library, symbol);
     if (!p) {
         char why[128];
@@ -52,14 +55,16 @@ static int resolve(void *library, const char *symbol, void *slot, wr_err *err) {
     return 0;
 }
 
-static int resolve_all(void *library, wr_err *err) {
+static int resolve_all(void *library, wr_err *err)
+{
 #define X(name) WR_TRY(resolve(library, "duckdb_" #name, &table.name, err));
     WR_DUCK_API(X)
 #undef X
     return 0;
 }
 
-static int load_locked(wr_err *err) {
+static int load_locked(wr_err *err)
+{
     char room[PATH_MAX];
     const char *path = library_path(room, sizeof room);
     if (!path) return unavailable(err, NULL);
@@ -70,7 +75,8 @@ static int load_locked(wr_err *err) {
     return rc;
 }
 
-int wr_duck_load(const wr_duck **out, wr_err *err) {
+int wr_duck_load(const wr_duck **out, wr_err *err)
+{
     pthread_mutex_lock(&lock);
     int rc = loaded ? 0 : load_locked(err);
     loaded = rc == 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tables.c - the engine: open and lock down, run statements. The chunks of a result go to tables_fill.c.
  *
- * Order of locking down matters: the allowed folders are named while that is still possible, then everything else is shut, then the
- * configuration itself. No statement of a user runs before.
+ * Order of locking down matters: the allowed folders are named while that is still possible, then everything else is
+ * shut, then the configuration itself. No statement of a user runs before.
  */
 #include "store/tables.h"
 
@@ -18,7 +18,8 @@
 #include "io/file.h"
 #include "store/tables_inside.h"
 
-void wr_sql_ident(wr_buf *b, wr_str name) {
+void wr_sql_ident(wr_buf *b, wr_str name)
+{
     wr_buf_char(b, '"');
     for (size_t i = 0; i < name.n; i++) {
         if (name.p[i] == '"') wr_buf_char(b, '"');
@@ -27,7 +28,8 @@ void wr_sql_ident(wr_buf *b, wr_str name) {
     wr_buf_char(b, '"');
 }
 
-void wr_sql_text(wr_buf *b, wr_str text) {
+void wr_sql_text(wr_buf *b, wr_str text)
+{
     wr_buf_char(b, '\'');
     for (size_t i = 0; i < text.n; i++) {
         if (text.p[i] == '\'') wr_buf_char(b, '\'');
@@ -36,19 +38,22 @@ void wr_sql_text(wr_buf *b, wr_str text) {
     wr_buf_char(b, '\'');
 }
 
-static int set_option(const wr_duck *d, duckdb_config c, const char *key, const char *value, wr_err *err) {
+static int set_option(const wr_duck *d, duckdb_config c, const char *key, const char *value, wr_err *err)
+{
     if (d->set_config(c, key, value) == DuckDBSuccess) return 0;
     return wr_err_set(err, WEIR_EUNAVAILABLE, "table engine refuses its option \"%s\"", key);
 }
 
-static uint64_t memory_for(const wr_tables_opt *opt) {
+static uint64_t memory_for(const wr_tables_opt *opt)
+{
     const uint64_t most = (uint64_t)4 << 30;
     if (opt->memory) return opt->memory;
     uint64_t quarter = wr_os_memory() / 4;
     return quarter < most ? quarter : most;
 }
 
-static int fill_config(wr_tables *t, duckdb_config c, const wr_tables_opt *opt, wr_err *err) {
+static int fill_config(wr_tables *t, duckdb_config c, const wr_tables_opt *opt, wr_err *err)
+{
     char memory[32], threads[16];
     (void)snprintf(memory, sizeof memory, "%llu B", (unsigned long long)memory_for(opt));
     (void)snprintf(threads, sizeof threads, "%d", opt->threads > 0 ? opt->threads : wr_os_cpus());
@@ -63,11 +68,13 @@ static int fill_config(wr_tables *t, duckdb_config c, const wr_tables_opt *opt, 
         {"allow_unsigned_extensions", "false"},
         {"allow_persistent_secrets", "false"},
     };
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) WR_TRY(set_option(t->d, c, options[i][0], options[i][1], err));
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        WR_TRY(set_option(t->d, c, options[i][0], options[i][1], err));
     return 0;
 }
 
-static int open_database(wr_tables *t, const wr_tables_opt *opt, wr_err *err) {
+static int open_database(wr_tables *t, const wr_tables_opt *opt, wr_err *err)
+{
     duckdb_config c = NULL;
     if (t->d->create_config(&c) != DuckDBSuccess) return wr_err_nomem(err);
     int rc = fill_config(t, c, opt, err);
@@ -80,7 +87,8 @@ static int open_database(wr_tables *t, const wr_tables_opt *opt, wr_err *err) {
 }
 
 /* A list literal of the allowed paths, as given and absolute: DuckDB compares texts. */
-static int allow_list(wr_buf *b, const char *const *allow, wr_err *err) {
+static int allow_list(wr_buf *b, const char *const *allow, wr_err *err)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
     wr_buf_char(b, '[');
@@ -97,23 +105,26 @@ static int allow_list(wr_buf *b, const char *const *allow, wr_err *err) {
     return 0;
 }
 
-static int lock_down(wr_tables *t, const wr_tables_opt *opt, wr_err *err) {
+static int lock_down(wr_tables *t, const wr_tables_opt *opt, wr_err *err)
+{
     WR_AUTOBUF wr_buf list, sql;
     wr_buf_init(&list, 0);
     wr_buf_init(&sql, 0);
     WR_TRY(allow_list(&list, opt->allow, err));
     /* A name may be a file or a folder, perhaps not made yet: it is allowed as both. */
-    wr_buf_printf(&sql, "SET TimeZone='UTC'; SET enable_progress_bar=true; SET enable_progress_bar_print=false;"
-                        "SET progress_bar_time=0; SET streaming_buffer_size='16MB';"
-                        "SET allowed_directories=%s; SET allowed_paths=%s;"
-                        "SET enable_external_access=false; SET lock_configuration=true;",
+    wr_buf_printf(&sql,
+                  "SET TimeZone='UTC'; SET enable_progress_bar=true; SET enable_progress_bar_print=false;"
+                  "SET progress_bar_time=0; SET streaming_buffer_size='16MB';"
+                  "SET allowed_directories=%s; SET allowed_paths=%s;"
+                  "SET enable_external_access=false; SET lock_configuration=true;",
                   wr_buf_cstr(&list), wr_buf_cstr(&list));
     if (list.failed || sql.failed) return wr_err_nomem(err);
     return wr_tables_run(t, wr_buf_cstr(&sql), err);
 }
 
 /* Folders of processes that were killed more than a day ago. */
-static void sweep_spill(const char *spill) {
+static void sweep_spill(const char *spill)
+{
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     char **names;
     size_t n;
@@ -128,7 +139,8 @@ static void sweep_spill(const char *spill) {
 }
 
 /* Engines must not share a spill folder: DuckDB's file names there are fixed. */
-static int own_spill(wr_tables *t, const char *spill, wr_err *err) {
+static int own_spill(wr_tables *t, const char *spill, wr_err *err)
+{
     sweep_spill(spill);
     char id[37];
     wr_os_uuid(id);
@@ -141,8 +153,10 @@ static int own_spill(wr_tables *t, const char *spill, wr_err *err) {
     return wr_file_mkdirs(t->spill, err);
 }
 
-static int start(wr_tables *t, const wr_tables_opt *opt, wr_err *err) {
-    if (!opt->spill || !*opt->spill) return wr_err_set(err, WEIR_EINVAL, "table engine needs a folder for temporary files");
+static int start(wr_tables *t, const wr_tables_opt *opt, wr_err *err)
+{
+    if (!opt->spill || !*opt->spill)
+        return wr_err_set(err, WEIR_EINVAL, "table engine needs a folder for temporary files");
     WR_TRY(wr_duck_load(&t->d, err));
     WR_TRY(own_spill(t, opt->spill, err));
     WR_TRY(open_database(t, opt, err));
@@ -150,7 +164,8 @@ static int start(wr_tables *t, const wr_tables_opt *opt, wr_err *err) {
     return lock_down(t, opt, err);
 }
 
-int wr_tables_open(wr_tables **out, const wr_tables_opt *opt, wr_err *err) {
+int wr_tables_open(wr_tables **out, const wr_tables_opt *opt, wr_err *err)
+{
     wr_tables *t = wr_calloc(1, sizeof *t);
     if (!t) return wr_err_nomem(err);
     int rc = start(t, opt, err);
@@ -162,7 +177,8 @@ int wr_tables_open(wr_tables **out, const wr_tables_opt *opt, wr_err *err) {
     return 0;
 }
 
-void wr_tables_close(wr_tables *t) {
+void wr_tables_close(wr_tables *t)
+{
     if (!t) return;
     if (t->con) t->d->disconnect(&t->con);
     if (t->db) t->d->close(&t->db);
@@ -172,14 +188,16 @@ void wr_tables_close(wr_tables *t) {
     wr_free(t);
 }
 
-void wr_tables_interrupt(wr_tables *t) {
+void wr_tables_interrupt(wr_tables *t)
+{
     atomic_store(&t->interrupted, true);
     t->d->interrupt(t->con);
 }
 
 double wr_tables_progress(wr_tables *t) { return t->d->query_progress(t->con).percentage; }
 
-int wr_tables_prepare(wr_tables *t, duckdb_prepared_statement *out, const char *sql, wr_err *err) {
+int wr_tables_prepare(wr_tables *t, duckdb_prepared_statement *out, const char *sql, wr_err *err)
+{
     const wr_duck *d = t->d;
     atomic_store(&t->interrupted, false);
     *out = NULL;
@@ -188,18 +206,25 @@ int wr_tables_prepare(wr_tables *t, duckdb_prepared_statement *out, const char *
     return wr_guard_kind(d->prepared_statement_type(*out), err);
 }
 
-static duckdb_state bind_one(const wr_duck *d, duckdb_prepared_statement st, idx_t i, const wr_bind *b) {
+static duckdb_state bind_one(const wr_duck *d, duckdb_prepared_statement st, idx_t i, const wr_bind *b)
+{
     switch (b->kind) {
-    case WR_BIND_NULL: return d->bind_null(st, i);
-    case WR_BIND_I64: return d->bind_int64(st, i, b->i);
-    case WR_BIND_F64: return d->bind_double(st, i, b->f);
-    case WR_BIND_TEXT: return d->bind_varchar_length(st, i, b->s.p ? b->s.p : "", b->s.n);
-    case WR_BIND_TS: return d->bind_timestamp(st, i, (duckdb_timestamp){b->i});
+    case WR_BIND_NULL:
+        return d->bind_null(st, i);
+    case WR_BIND_I64:
+        return d->bind_int64(st, i, b->i);
+    case WR_BIND_F64:
+        return d->bind_double(st, i, b->f);
+    case WR_BIND_TEXT:
+        return d->bind_varchar_length(st, i, b->s.p ? b->s.p : "", b->s.n);
+    case WR_BIND_TS:
+        return d->bind_timestamp(st, i, (duckdb_timestamp){b->i});
     }
     return DuckDBError;
 }
 
-static int bind_all(wr_tables *t, duckdb_prepared_statement st, const wr_bind *binds, size_t n, wr_err *err) {
+static int bind_all(wr_tables *t, duckdb_prepared_statement st, const wr_bind *binds, size_t n, wr_err *err)
+{
     size_t want = t->d->nparams(st);
     if (want != n) return wr_err_set(err, WEIR_EINVAL, "query has %zu parameters, %zu values were given", want, n);
     for (size_t i = 0; i < n; i++) {
@@ -210,7 +235,8 @@ static int bind_all(wr_tables *t, duckdb_prepared_statement st, const wr_bind *b
 }
 
 /* Fetch every chunk of a streaming result. */
-static int drain(wr_tables *t, wr_frame **out, duckdb_result *r, wr_err *err) {
+static int drain(wr_tables *t, wr_frame **out, duckdb_result *r, wr_err *err)
+{
     const wr_duck *d = t->d;
     wr_fill *fill = NULL;
     int rc = wr_fill_new(&fill, d, r, err);
@@ -230,7 +256,8 @@ static int drain(wr_tables *t, wr_frame **out, duckdb_result *r, wr_err *err) {
     return rc;
 }
 
-static int run_streaming(wr_tables *t, wr_frame **out, duckdb_prepared_statement st, wr_err *err) {
+static int run_streaming(wr_tables *t, wr_frame **out, duckdb_prepared_statement st, wr_err *err)
+{
     const wr_duck *d = t->d;
     duckdb_pending_result pending = NULL;
     duckdb_result r = {0};
@@ -243,7 +270,8 @@ static int run_streaming(wr_tables *t, wr_frame **out, duckdb_prepared_statement
     return rc;
 }
 
-int wr_tables_query(wr_tables *t, wr_frame **out, const char *sql, const wr_bind *binds, size_t nbinds, wr_err *err) {
+int wr_tables_query(wr_tables *t, wr_frame **out, const char *sql, const wr_bind *binds, size_t nbinds, wr_err *err)
+{
     duckdb_prepared_statement st;
     int rc = wr_tables_prepare(t, &st, sql, err);
     if (rc == 0) rc = bind_all(t, st, binds, nbinds, err);
@@ -252,7 +280,8 @@ int wr_tables_query(wr_tables *t, wr_frame **out, const char *sql, const wr_bind
     return rc;
 }
 
-int wr_tables_run(wr_tables *t, const char *sql, wr_err *err) {
+int wr_tables_run(wr_tables *t, const char *sql, wr_err *err)
+{
     duckdb_result r = {0};
     int rc = t->d->query(t->con, sql, &r) == DuckDBSuccess ? 0 : wr_duck_fail(err, t->d->result_error(&r));
     t->d->destroy_result(&r);
@@ -260,21 +289,25 @@ int wr_tables_run(wr_tables *t, const char *sql, wr_err *err) {
 }
 
 /* Prepared one after the other: a statement may need what the one before made. */
-static int exec_one(wr_tables *t, duckdb_extracted_statements all, idx_t i, int64_t *changed, wr_err *err) {
+static int exec_one(wr_tables *t, duckdb_extracted_statements all, idx_t i, int64_t *changed, wr_err *err)
+{
     const wr_duck *d = t->d;
     duckdb_prepared_statement st = NULL;
     duckdb_result r = {0};
     int rc = 0;
-    if (d->prepare_extracted_statement(t->con, all, i, &st) != DuckDBSuccess) rc = wr_duck_fail(err, st ? d->prepare_error(st) : NULL);
+    if (d->prepare_extracted_statement(t->con, all, i, &st) != DuckDBSuccess)
+        rc = wr_duck_fail(err, st ? d->prepare_error(st) : NULL);
     if (rc == 0) rc = wr_guard_kind(d->prepared_statement_type(st), err);
     if (rc == 0 && d->execute_prepared(st, &r) != DuckDBSuccess) rc = wr_duck_fail(err, d->result_error(&r));
-    if (rc == 0) *changed = d->result_return_type(r) == DUCKDB_RESULT_TYPE_CHANGED_ROWS ? (int64_t)d->rows_changed(&r) : -1;
+    if (rc == 0)
+        *changed = d->result_return_type(r) == DUCKDB_RESULT_TYPE_CHANGED_ROWS ? (int64_t)d->rows_changed(&r) : -1;
     d->destroy_result(&r);
     d->destroy_prepare(&st);
     return rc;
 }
 
-int wr_tables_exec(wr_tables *t, const char *sql, int64_t *changed, wr_err *err) {
+int wr_tables_exec(wr_tables *t, const char *sql, int64_t *changed, wr_err *err)
+{
     const wr_duck *d = t->d;
     atomic_store(&t->interrupted, false);
     WR_TRY(wr_guard_text(sql, err));
@@ -292,7 +325,8 @@ int wr_tables_exec(wr_tables *t, const char *sql, int64_t *changed, wr_err *err)
     return rc;
 }
 
-int wr_tables_i64(wr_tables *t, int64_t *out, const char *sql, wr_err *err) {
+int wr_tables_i64(wr_tables *t, int64_t *out, const char *sql, wr_err *err)
+{
     WR_AUTOFRAME wr_frame *f = NULL;
     WR_TRY(wr_tables_query(t, &f, sql, NULL, 0, err));
     if (f->nrows == 0 || f->ncols == 0) return wr_err_set(err, WEIR_ENOTFOUND, "query gave no row");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tables_fill.c - chunks of a DuckDB result into the columns of a frame.
  *
- * Capacity grows by half; values are written once, straight from DuckDB's vectors. Text goes through a direct-mapped cache in front
- * of the dictionary: a DuckDB string is 16 bytes, its characters inside when there are at most 12. Such a key means the same string
- * for ever; a key with a pointer only while its chunk lives, so its entry carries the chunk's number.
+ * Capacity grows by half; values are written once, straight from DuckDB's vectors. Text goes through a direct-mapped
+ * cache in front of the dictionary: a DuckDB string is 16 bytes, its characters inside when there are at most 12. Such
+ * a key means the same string for ever; a key with a pointer only while its chunk lives, so its entry carries the
+ * chunk's number.
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,15 +16,18 @@
 
 enum { CACHE_BITS = 10, INLINED = 12 };
 #define FOREVER UINT64_MAX
-#define EXACT ((int64_t)1 << 53)    /* whole numbers up to here are exact doubles */
+#define EXACT   ((int64_t)1 << 53) /* whole numbers up to here are exact doubles */
 
-typedef struct { uint64_t key[2], chunk; uint32_t code; } cached;
+typedef struct {
+    uint64_t key[2], chunk;
+    uint32_t code;
+} cached;
 
 typedef struct {
     duckdb_type type;
     uint8_t scale;
-    cached *cache;                  /* VARCHAR: 1 << CACHE_BITS entries */
-    uint32_t *codes;                /* ENUM: 1 + code of each member, 0 = not met yet */
+    cached *cache;   /* VARCHAR: 1 << CACHE_BITS entries */
+    uint32_t *codes; /* ENUM: 1 + code of each member, 0 = not met yet */
     duckdb_logical_type enumeration;
 } source;
 
@@ -32,10 +36,14 @@ struct wr_fill {
     wr_frame *frame;
     source *sources;
     size_t nsources, cap;
-    uint64_t chunk;                 /* number of the current one, from 1 */
+    uint64_t chunk; /* number of the current one, from 1 */
 };
 
-static const struct { duckdb_type type; const char *text; int frame; } known[] = {
+static const struct {
+    duckdb_type type;
+    const char *text;
+    int frame;
+} known[] = {
     {DUCKDB_TYPE_BOOLEAN, "BOOLEAN", WR_BOOL},
     {DUCKDB_TYPE_TINYINT, "TINYINT", WR_I64},
     {DUCKDB_TYPE_SMALLINT, "SMALLINT", WR_I64},
@@ -73,14 +81,16 @@ static const struct { duckdb_type type; const char *text; int frame; } known[] =
     {DUCKDB_TYPE_BIGNUM, "BIGNUM", -1},
 };
 
-const char *wr_duck_type_text(duckdb_type id) {
+const char *wr_duck_type_text(duckdb_type id)
+{
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (known[i].type == id) return known[i].text;
     }
     return "of an unknown type";
 }
 
-static int frame_type(duckdb_type id, uint8_t scale) {
+static int frame_type(duckdb_type id, uint8_t scale)
+{
     if (id == DUCKDB_TYPE_DECIMAL && scale == 0) return WR_I64;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (known[i].type == id) return known[i].frame;
@@ -88,17 +98,20 @@ static int frame_type(duckdb_type id, uint8_t scale) {
     return -1;
 }
 
-static int bad_type(wr_err *err, const char *name, duckdb_type id) {
+static int bad_type(wr_err *err, const char *name, duckdb_type id)
+{
     wr_err_set(err, WEIR_ETYPE, "column \"%.120s\" is %s, which a frame cannot hold", name, wr_duck_type_text(id));
     return wr_err_hint(err, WEIR_ETYPE, "cast it in the query: CAST(\"%.120s\" AS VARCHAR), or take it apart", name);
 }
 
-static int out_of_range(wr_err *err, const wr_col *c, const char *hint) {
+static int out_of_range(wr_err *err, const wr_col *c, const char *hint)
+{
     wr_err_set(err, WEIR_EINVAL, "column \"%.120s\" has a value out of range of %s", c->name, wr_type_name(c->type));
     return hint ? wr_err_hint(err, WEIR_EINVAL, "%s", hint) : WEIR_EINVAL;
 }
 
-static int source_init(wr_fill *f, source *s, duckdb_logical_type type) {
+static int source_init(wr_fill *f, source *s, duckdb_logical_type type)
+{
     s->type = f->d->get_type_id(type);
     if (s->type == DUCKDB_TYPE_DECIMAL) s->scale = f->d->decimal_scale(type);
     if (s->type == DUCKDB_TYPE_VARCHAR) {
@@ -112,7 +125,8 @@ static int source_init(wr_fill *f, source *s, duckdb_logical_type type) {
     return 0;
 }
 
-static int add_column(wr_fill *f, duckdb_result *r, size_t i, wr_err *err) {
+static int add_column(wr_fill *f, duckdb_result *r, size_t i, wr_err *err)
+{
     source *s = &f->sources[i];
     const char *name = f->d->column_name(r, i);
     duckdb_logical_type type = f->d->column_logical_type(r, i);
@@ -136,7 +150,8 @@ static int add_column(wr_fill *f, duckdb_result *r, size_t i, wr_err *err) {
     return wr_frame_add(f->frame, name, (wr_type)to) ? 0 : wr_err_nomem(err);
 }
 
-int wr_fill_new(wr_fill **out, const wr_duck *d, duckdb_result *r, wr_err *err) {
+int wr_fill_new(wr_fill **out, const wr_duck *d, duckdb_result *r, wr_err *err)
+{
     wr_fill *f = wr_calloc(1, sizeof *f);
     if (!f) return wr_err_nomem(err);
     *out = f;
@@ -150,7 +165,8 @@ int wr_fill_new(wr_fill **out, const wr_duck *d, duckdb_result *r, wr_err *err) 
     return 0;
 }
 
-void wr_fill_free(wr_fill *f) {
+void wr_fill_free(wr_fill *f)
+{
     if (!f) return;
     for (size_t i = 0; i < f->nsources; i++) {
         wr_free(f->sources[i].cache);
@@ -162,7 +178,8 @@ void wr_fill_free(wr_fill *f) {
     wr_free(f);
 }
 
-wr_frame *wr_fill_take(wr_fill *f) {
+wr_frame *wr_fill_take(wr_fill *f)
+{
     wr_frame *frame = f->frame;
     f->frame = NULL;
     return frame;
@@ -172,10 +189,14 @@ static bool is_valid(const uint64_t *valid, size_t i) { return !valid || (valid[
 
 /* -- numbers. Rows that are missing may hold anything, so range checks look at the mask. */
 
-#define COPY(T, expression) \
-    for (size_t i = 0; i < n; i++) { T v = ((const T *)in)[i]; to[i] = (expression); }
+#define COPY(T, expression)                                                                                            \
+    for (size_t i = 0; i < n; i++) {                                                                                   \
+        T v = ((const T *)in)[i];                                                                                      \
+        to[i] = (expression);                                                                                          \
+    }
 
-static int fill_wide(int64_t *to, const void *in, const uint64_t *valid, size_t n, duckdb_type type) {
+static int fill_wide(int64_t *to, const void *in, const uint64_t *valid, size_t n, duckdb_type type)
+{
     for (size_t i = 0; i < n; i++) {
         __int128 v = 0;
         bool huge = false; /* beyond even __int128 */
@@ -192,28 +213,40 @@ static int fill_wide(int64_t *to, const void *in, const uint64_t *valid, size_t 
     return 0;
 }
 
-static int fill_i64(int64_t *to, const void *in, const uint64_t *valid, size_t n, duckdb_type type) {
+static int fill_i64(int64_t *to, const void *in, const uint64_t *valid, size_t n, duckdb_type type)
+{
     switch (type) {
-    case DUCKDB_TYPE_TINYINT: COPY(int8_t, v) return 0;
-    case DUCKDB_TYPE_SMALLINT: COPY(int16_t, v) return 0;
-    case DUCKDB_TYPE_INTEGER: COPY(int32_t, v) return 0;
-    case DUCKDB_TYPE_UTINYINT: COPY(uint8_t, v) return 0;
-    case DUCKDB_TYPE_USMALLINT: COPY(uint16_t, v) return 0;
-    case DUCKDB_TYPE_UINTEGER: COPY(uint32_t, v) return 0;
-    case DUCKDB_TYPE_BIGINT: memcpy(to, in, n * sizeof *to); return 0;
-    default: return fill_wide(to, in, valid, n, type);
+    case DUCKDB_TYPE_TINYINT:
+        COPY(int8_t, v) return 0;
+    case DUCKDB_TYPE_SMALLINT:
+        COPY(int16_t, v) return 0;
+    case DUCKDB_TYPE_INTEGER:
+        COPY(int32_t, v) return 0;
+    case DUCKDB_TYPE_UTINYINT:
+        COPY(uint8_t, v) return 0;
+    case DUCKDB_TYPE_USMALLINT:
+        COPY(uint16_t, v) return 0;
+    case DUCKDB_TYPE_UINTEGER:
+        COPY(uint32_t, v) return 0;
+    case DUCKDB_TYPE_BIGINT:
+        memcpy(to, in, n * sizeof *to);
+        return 0;
+    default:
+        return fill_wide(to, in, valid, n, type);
     }
 }
 
 /* DuckDB's infinity of a type of `limit` stays infinity; finite values are scaled. */
-static int scale_time(int64_t *to, int64_t v, int64_t limit, int64_t factor) {
+static int scale_time(int64_t *to, int64_t v, int64_t limit, int64_t factor)
+{
     if (v >= limit) *to = INT64_MAX;
     else if (v <= -limit) *to = -INT64_MAX;
     else if (__builtin_mul_overflow(v, factor, to)) return WEIR_EINVAL;
     return 0;
 }
 
-static int fill_time(int64_t *to, const void *in, const uint64_t *valid, size_t n, duckdb_type type) {
+static int fill_time(int64_t *to, const void *in, const uint64_t *valid, size_t n, duckdb_type type)
+{
     if (type == DUCKDB_TYPE_TIMESTAMP || type == DUCKDB_TYPE_TIMESTAMP_TZ) {
         memcpy(to, in, n * sizeof *to);
         return 0;
@@ -234,15 +267,20 @@ static int fill_time(int64_t *to, const void *in, const uint64_t *valid, size_t 
     return 0;
 }
 
-static void fill_decimal(double *to, const void *in, size_t n, duckdb_type type, uint8_t scale) {
+static void fill_decimal(double *to, const void *in, size_t n, duckdb_type type, uint8_t scale)
+{
     long double by = 1;
     for (int k = 0; k < scale; k++) by *= 10; /* exact up to 10^27 */
     double d = (double)by;
     switch (type) { /* correctly rounded where value and power of ten are exact doubles */
-    case DUCKDB_TYPE_SMALLINT: COPY(int16_t, v / d) return;
-    case DUCKDB_TYPE_INTEGER: COPY(int32_t, v / d) return;
-    case DUCKDB_TYPE_BIGINT: COPY(int64_t, v > EXACT || v < -EXACT ? (double)((long double)v / by) : (double)v / d) return;
-    default: break;
+    case DUCKDB_TYPE_SMALLINT:
+        COPY(int16_t, v / d) return;
+    case DUCKDB_TYPE_INTEGER:
+        COPY(int32_t, v / d) return;
+    case DUCKDB_TYPE_BIGINT:
+        COPY(int64_t, v > EXACT || v < -EXACT ? (double)((long double)v / by) : (double)v / d) return;
+    default:
+        break;
     }
     for (size_t i = 0; i < n; i++) {
         duckdb_hugeint h = ((const duckdb_hugeint *)in)[i];
@@ -253,18 +291,22 @@ static void fill_decimal(double *to, const void *in, size_t n, duckdb_type type,
 
 /* -- text */
 
-static wr_str text_of(const duckdb_string_t *s) {
+static wr_str text_of(const duckdb_string_t *s)
+{
     uint32_t n = s->value.inlined.length;
     return (wr_str){n <= INLINED ? s->value.inlined.inlined : s->value.pointer.ptr, n};
 }
 
-static int code_failed(wr_err *err, const wr_col *c, int rc) {
+static int code_failed(wr_err *err, const wr_col *c, int rc)
+{
     if (rc != WEIR_ELIMIT) return wr_err_nomem(err);
     wr_err_set(err, rc, "column \"%.120s\" has more than %d different strings", c->name, WR_LIMIT_DICT);
     return wr_err_hint(err, rc, "leave the column out, or filter, group or hash it in the query");
 }
 
-static int fill_text(wr_fill *f, source *s, wr_col *c, uint32_t *to, const duckdb_string_t *in, const uint64_t *valid, size_t n) {
+static int fill_text(wr_fill *f, source *s, wr_col *c, uint32_t *to, const duckdb_string_t *in, const uint64_t *valid,
+                     size_t n)
+{
     for (size_t i = 0; i < n; i++) {
         to[i] = 0;
         if (!is_valid(valid, i)) continue;
@@ -285,13 +327,15 @@ static int fill_text(wr_fill *f, source *s, wr_col *c, uint32_t *to, const duckd
     return 0;
 }
 
-static size_t member(const void *in, size_t i, duckdb_type width) {
+static size_t member(const void *in, size_t i, duckdb_type width)
+{
     if (width == DUCKDB_TYPE_UTINYINT) return ((const uint8_t *)in)[i];
     if (width == DUCKDB_TYPE_USMALLINT) return ((const uint16_t *)in)[i];
     return ((const uint32_t *)in)[i];
 }
 
-static int fill_enum(wr_fill *f, source *s, wr_col *c, uint32_t *to, const void *in, const uint64_t *valid, size_t n) {
+static int fill_enum(wr_fill *f, source *s, wr_col *c, uint32_t *to, const void *in, const uint64_t *valid, size_t n)
+{
     duckdb_type width = f->d->enum_internal_type(s->enumeration);
     for (size_t i = 0; i < n; i++) {
         to[i] = 0;
@@ -310,7 +354,8 @@ static int fill_enum(wr_fill *f, source *s, wr_col *c, uint32_t *to, const void 
     return 0;
 }
 
-static int fill_uuid(wr_col *c, uint32_t *to, const duckdb_hugeint *in, const uint64_t *valid, size_t n) {
+static int fill_uuid(wr_col *c, uint32_t *to, const duckdb_hugeint *in, const uint64_t *valid, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
         to[i] = 0;
         if (!is_valid(valid, i)) continue;
@@ -318,8 +363,8 @@ static int fill_uuid(wr_col *c, uint32_t *to, const duckdb_hugeint *in, const ui
         uint64_t lo = in[i].lower;
         char text[40];
         (void)snprintf(text, sizeof text, "%08llx-%04llx-%04llx-%04llx-%012llx", (unsigned long long)(hi >> 32),
-                       (unsigned long long)(hi >> 16 & 0xffff), (unsigned long long)(hi & 0xffff), (unsigned long long)(lo >> 48),
-                       (unsigned long long)(lo & 0xffffffffffff));
+                       (unsigned long long)(hi >> 16 & 0xffff), (unsigned long long)(hi & 0xffff),
+                       (unsigned long long)(lo >> 48), (unsigned long long)(lo & 0xffffffffffff));
         int rc = wr_col_code(c, (wr_str){text, 36}, &to[i]);
         if (rc < 0) return rc;
     }
@@ -328,12 +373,17 @@ static int fill_uuid(wr_col *c, uint32_t *to, const duckdb_hugeint *in, const ui
 
 /* -- chunks */
 
-static int fill_values(wr_fill *f, source *s, wr_col *c, const void *in, const uint64_t *valid, size_t n, wr_err *err) {
+static int fill_values(wr_fill *f, source *s, wr_col *c, const void *in, const uint64_t *valid, size_t n, wr_err *err)
+{
     size_t at = c->n;
     int rc = 0;
     switch (c->type) {
-    case WR_BOOL: memcpy(c->b + at, in, n); return 0;
-    case WR_F32: memcpy(c->f32 + at, in, n * sizeof *c->f32); return 0;
+    case WR_BOOL:
+        memcpy(c->b + at, in, n);
+        return 0;
+    case WR_F32:
+        memcpy(c->f32 + at, in, n * sizeof *c->f32);
+        return 0;
     case WR_F64:
         if (s->type == DUCKDB_TYPE_DOUBLE) memcpy(c->f64 + at, in, n * sizeof *c->f64);
         else fill_decimal(c->f64 + at, in, n, s->type, s->scale);
@@ -341,7 +391,8 @@ static int fill_values(wr_fill *f, source *s, wr_col *c, const void *in, const u
     case WR_I64:
         if (fill_i64(c->i64 + at, in, valid, n, s->type) == 0) return 0;
         return out_of_range(err, c, "cast it in the query, for example to DOUBLE");
-    case WR_TS: return fill_time(c->i64 + at, in, valid, n, s->type) == 0 ? 0 : out_of_range(err, c, NULL);
+    case WR_TS:
+        return fill_time(c->i64 + at, in, valid, n, s->type) == 0 ? 0 : out_of_range(err, c, NULL);
     case WR_TEXT:
         if (s->type == DUCKDB_TYPE_VARCHAR) rc = fill_text(f, s, c, c->code + at, in, valid, n);
         else if (s->type == DUCKDB_TYPE_ENUM) rc = fill_enum(f, s, c, c->code + at, in, valid, n);
@@ -351,7 +402,8 @@ static int fill_values(wr_fill *f, source *s, wr_col *c, const void *in, const u
     return rc < 0 ? code_failed(err, c, rc) : 0;
 }
 
-static int mark_missing(wr_col *c, size_t at, const uint64_t *valid, size_t n) {
+static int mark_missing(wr_col *c, size_t at, const uint64_t *valid, size_t n)
+{
     if (c->valid) memset(c->valid + at, 1, n);
     for (size_t i = 0; valid && i < n; i++) {
         if (valid[i >> 6] == UINT64_MAX) i |= 63; /* skip a word where nothing is missing */
@@ -360,7 +412,8 @@ static int mark_missing(wr_col *c, size_t at, const uint64_t *valid, size_t n) {
     return 0;
 }
 
-static int room_for(wr_fill *f, size_t n) {
+static int room_for(wr_fill *f, size_t n)
+{
     size_t need = f->frame->nrows + n;
     if (need <= f->cap) return 0;
     size_t want = f->cap + f->cap / 2;
@@ -368,7 +421,8 @@ static int room_for(wr_fill *f, size_t n) {
     return wr_frame_reserve(f->frame, f->cap);
 }
 
-int wr_fill_chunk(wr_fill *f, duckdb_data_chunk chunk, wr_err *err) {
+int wr_fill_chunk(wr_fill *f, duckdb_data_chunk chunk, wr_err *err)
+{
     size_t n = f->d->data_chunk_get_size(chunk);
     if (n == 0) return 0;
     if (room_for(f, n) < 0) return wr_err_nomem(err);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tables_guard.c - refuse what the locked configuration still lets through.
  *
- * DuckDB's enable_logging to a file outside the allowed folders ends the whole process (an exception out of a destructor), profiling
- * prints to stdout, and neither is covered by lock_configuration. They can be called from any SELECT, so the text is searched for
- * their names, wherever they stand; ways to run SQL that is not in the text (query('...'), serialized plans, IMPORT DATABASE) are
- * refused too, or the search would prove nothing. Quoting cannot hide a name: DuckDB has no escapes inside identifiers.
+ * DuckDB's enable_logging to a file outside the allowed folders ends the whole process (an exception out of a
+ * destructor), profiling prints to stdout, and neither is covered by lock_configuration. They can be called from any
+ * SELECT, so the text is searched for their names, wherever they stand; ways to run SQL that is not in the text
+ * (query('...'), serialized plans, IMPORT DATABASE) are refused too, or the search would prove nothing. Quoting cannot
+ * hide a name: DuckDB has no escapes inside identifiers.
  */
 #include <ctype.h>
 #include <string.h>
@@ -13,7 +14,9 @@
 #include "store/tables_inside.h"
 
 /* `next` is what must follow, blanks and comments aside, for the word to be refused; NULL = refused in any case. */
-static const struct { const char *word, *next; } refused[] = {
+static const struct {
+    const char *word, *next;
+} refused[] = {
     {"enable_logging", NULL},
     {"enable_profiling", NULL},
     {"enable_profile", NULL},
@@ -27,7 +30,8 @@ static const struct { const char *word, *next; } refused[] = {
 static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_' || c == '$' || (c & 0x80); }
 
 /* After a block comment, nested ones included; the end of the text when it is not closed. */
-static const char *skip_comment(const char *p) {
+static const char *skip_comment(const char *p)
+{
     int depth = 0;
     while (*p) {
         if (p[0] == '/' && p[1] == '*') depth++, p += 2;
@@ -39,7 +43,8 @@ static const char *skip_comment(const char *p) {
     return p;
 }
 
-static const char *skip_blank(const char *p) {
+static const char *skip_blank(const char *p)
+{
     for (;;) {
         if (*p == '"' || isspace((unsigned char)*p)) p++;
         else if (p[0] == '-' && p[1] == '-') p += strcspn(p, "\n\r");
@@ -48,7 +53,8 @@ static const char *skip_blank(const char *p) {
     }
 }
 
-static bool is_refused(const char *word, size_t n, const char *after) {
+static bool is_refused(const char *word, size_t n, const char *after)
+{
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         if (strlen(refused[i].word) != n || strncasecmp(word, refused[i].word, n) != 0) continue;
         if (!refused[i].next) return true;
@@ -57,7 +63,8 @@ static bool is_refused(const char *word, size_t n, const char *after) {
     return false;
 }
 
-int wr_guard_text(const char *sql, wr_err *err) {
+int wr_guard_text(const char *sql, wr_err *err)
+{
     for (const char *p = sql; *p;) {
         if (!is_word(*p)) {
             p++;
@@ -72,8 +79,12 @@ int wr_guard_text(const char *sql, wr_err *err) {
     return 0;
 }
 
-int wr_guard_kind(duckdb_statement_type type, wr_err *err) {
-    static const struct { duckdb_statement_type type; const char *name; } kinds[] = {
+int wr_guard_kind(duckdb_statement_type type, wr_err *err)
+{
+    static const struct {
+        duckdb_statement_type type;
+        const char *name;
+    } kinds[] = {
         {DUCKDB_STATEMENT_TYPE_PRAGMA, "PRAGMA"},   {DUCKDB_STATEMENT_TYPE_CALL, "CALL"},
         {DUCKDB_STATEMENT_TYPE_SET, "SET"},         {DUCKDB_STATEMENT_TYPE_VARIABLE_SET, "SET"},
         {DUCKDB_STATEMENT_TYPE_LOAD, "LOAD"},       {DUCKDB_STATEMENT_TYPE_EXTENSION, "INSTALL"},

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tables_inside.h - what the tables_*.c files share. */
 #pragma once
-#include <stdatomic.h>
 #include "base/vec.h"
 #include "store/duck_api.h"
 #include "store/tables.h"
+#include <stdatomic.h>
 
 typedef struct wr_scan_frame wr_scan_frame; /* a registered frame, tables_scan.c */
 
@@ -22,7 +22,8 @@ int wr_tables_prepare(wr_tables *t, duckdb_prepared_statement *out, const char *
 /* Run the program's own SQL, several statements if need be, unguarded. */
 int wr_tables_run(wr_tables *t, const char *sql, wr_err *err);
 
-/* tables_guard.c: what the configuration cannot forbid. The first looks at the text, the second at the kind of a parsed statement. */
+/* tables_guard.c: what the configuration cannot forbid. The first looks at the text, the second at the kind of a parsed
+ * statement. */
 int wr_guard_text(const char *sql, wr_err *err);
 int wr_guard_kind(duckdb_statement_type type, wr_err *err);
 
@@ -37,8 +38,11 @@ void wr_fill_free(wr_fill *f);
 int wr_scan_install(wr_tables *t, wr_err *err);
 void wr_scan_free(wr_tables *t);
 
-/* tables_parquet.c: Delta's name of a column type, and the SQL to put around the column so that its Parquet form is the one Delta
- * wants ("" when it is already). WEIR_ETYPE asking for a cast when Delta has no such type. */
-typedef struct { char name[32]; const char *before, *after; } wr_delta_type;
+/* tables_parquet.c: Delta's name of a column type, and the SQL to put around the column so that its Parquet form is the
+ * one Delta wants ("" when it is already). WEIR_ETYPE asking for a cast when Delta has no such type. */
+typedef struct {
+    char name[32];
+    const char *before, *after;
+} wr_delta_type;
 int wr_duck_delta_type(wr_delta_type *out, const wr_duck *d, duckdb_logical_type type, const char *column, wr_err *err);
 const char *wr_duck_type_text(duckdb_type id); /* "TIME", for messages */

@@ -10,9 +10,12 @@
 
 #include "store/tables_inside.h"
 
-/* `before` and `after` go around the quoted column. Timestamps become instants: INT64 micros, adjusted to UTC. The detour over
- * epoch_us is the same as a cast in the UTC session and skips the calendar. */
-static const struct { duckdb_type id; const char *name, *before, *after; } types[] = {
+/* `before` and `after` go around the quoted column. Timestamps become instants: INT64 micros, adjusted to UTC. The
+ * detour over epoch_us is the same as a cast in the UTC session and skips the calendar. */
+static const struct {
+    duckdb_type id;
+    const char *name, *before, *after;
+} types[] = {
     {DUCKDB_TYPE_BOOLEAN, "boolean", "", ""},
     {DUCKDB_TYPE_TINYINT, "byte", "", ""},
     {DUCKDB_TYPE_SMALLINT, "short", "", ""},
@@ -39,14 +42,15 @@ static const struct { duckdb_type id; const char *name, *before, *after; } types
     {DUCKDB_TYPE_BLOB, "binary", "", ""},
 };
 
-int wr_duck_delta_type(wr_delta_type *out, const wr_duck *d, duckdb_logical_type type, const char *column, wr_err *err) {
+int wr_duck_delta_type(wr_delta_type *out, const wr_duck *d, duckdb_logical_type type, const char *column, wr_err *err)
+{
     duckdb_type id = d->get_type_id(type);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (types[i].id != id) continue;
         if (id == DUCKDB_TYPE_DECIMAL)
-            (void)snprintf(out->name, sizeof out->name, "decimal(%d,%d)", d->decimal_width(type), d->decimal_scale(type));
-        else
-            (void)snprintf(out->name, sizeof out->name, "%s", types[i].name);
+            (void)snprintf(out->name, sizeof out->name, "decimal(%d,%d)", d->decimal_width(type),
+                           d->decimal_scale(type));
+        else (void)snprintf(out->name, sizeof out->name, "%s", types[i].name);
         out->before = types[i].before;
         out->after = types[i].after;
         return 0;
@@ -55,8 +59,9 @@ int wr_duck_delta_type(wr_delta_type *out, const wr_duck *d, duckdb_logical_type
     return wr_err_hint(err, WEIR_ETYPE, "cast it in the query: CAST(\"%.120s\" AS VARCHAR), or take it apart", column);
 }
 
-static int column_of(const wr_duck *d, duckdb_prepared_statement st, idx_t i, char **name, wr_delta_type *type, wr_arena *a,
-                     wr_err *err) {
+static int column_of(const wr_duck *d, duckdb_prepared_statement st, idx_t i, char **name, wr_delta_type *type,
+                     wr_arena *a, wr_err *err)
+{
     const char *raw = d->prepared_statement_column_name(st, i);
     *name = wr_arena_strdup(a, raw);
     d->free((void *)raw);
@@ -67,7 +72,9 @@ static int column_of(const wr_duck *d, duckdb_prepared_statement st, idx_t i, ch
     return rc;
 }
 
-static int describe(wr_tables *t, duckdb_prepared_statement st, wr_table_column **out, size_t *n, wr_arena *a, wr_err *err) {
+static int describe(wr_tables *t, duckdb_prepared_statement st, wr_table_column **out, size_t *n, wr_arena *a,
+                    wr_err *err)
+{
     *n = t->d->prepared_statement_column_count(st);
     *out = wr_arena_calloc(a, *n, sizeof **out);
     if (!*out) return wr_err_nomem(err);
@@ -80,7 +87,8 @@ static int describe(wr_tables *t, duckdb_prepared_statement st, wr_table_column 
     return 0;
 }
 
-int wr_tables_describe(wr_tables *t, wr_table_column **out, size_t *n, wr_arena *a, const char *sql, wr_err *err) {
+int wr_tables_describe(wr_tables *t, wr_table_column **out, size_t *n, wr_arena *a, const char *sql, wr_err *err)
+{
     duckdb_prepared_statement st;
     int rc = wr_tables_prepare(t, &st, sql, err);
     if (rc == 0) rc = describe(t, st, out, n, a, err);
@@ -89,7 +97,8 @@ int wr_tables_describe(wr_tables *t, wr_table_column **out, size_t *n, wr_arena 
 }
 
 /* Column names must differ even without regard to case: Delta's rule. */
-static int check_names(wr_tables *t, duckdb_prepared_statement st, wr_arena *a, wr_err *err) {
+static int check_names(wr_tables *t, duckdb_prepared_statement st, wr_arena *a, wr_err *err)
+{
     size_t n = t->d->prepared_statement_column_count(st);
     WR_AUTOFREE char **names = calloc(n + 1, sizeof *names);
     if (!names) return wr_err_nomem(err);
@@ -98,7 +107,8 @@ static int check_names(wr_tables *t, duckdb_prepared_statement st, wr_arena *a, 
         WR_TRY(column_of(t->d, st, i, &names[i], &type, a, err));
         for (size_t j = 0; j < i; j++) {
             if (strcasecmp(names[i], names[j])) continue;
-            wr_err_set(err, WEIR_EINVAL, "query gives columns \"%.120s\" and \"%.120s\", which a dataset cannot tell apart", names[j],
+            wr_err_set(err, WEIR_EINVAL,
+                       "query gives columns \"%.120s\" and \"%.120s\", which a dataset cannot tell apart", names[j],
                        names[i]);
             return wr_err_hint(err, WEIR_EINVAL, "name one of them otherwise with AS");
         }
@@ -108,10 +118,12 @@ static int check_names(wr_tables *t, duckdb_prepared_statement st, wr_arena *a, 
 
 /* COPY (SELECT <columns as Delta wants them> FROM (<sql>) UNION ALL <nothing>) TO ...
  *
- * DuckDB's parallel writer cuts row groups by the timing of its threads, so equal input gave unequal files. A source that cannot
- * number its batches, weir_none(), makes it take the writer that appends rows in order: same rows, same bytes, whatever the number of
- * threads. Sorts, joins and aggregates below still run in parallel. */
-static int copy_sql(wr_buf *b, wr_tables *t, duckdb_prepared_statement st, wr_arena *a, wr_str sql, const char *path, wr_err *err) {
+ * DuckDB's parallel writer cuts row groups by the timing of its threads, so equal input gave unequal files. A source
+ * that cannot number its batches, weir_none(), makes it take the writer that appends rows in order: same rows, same
+ * bytes, whatever the number of threads. Sorts, joins and aggregates below still run in parallel. */
+static int copy_sql(wr_buf *b, wr_tables *t, duckdb_prepared_statement st, wr_arena *a, wr_str sql, const char *path,
+                    wr_err *err)
+{
     size_t n = t->d->prepared_statement_column_count(st);
     wr_buf_str(b, "COPY (SELECT ");
     for (size_t i = 0; i < n; i++) {
@@ -137,14 +149,17 @@ static int copy_sql(wr_buf *b, wr_tables *t, duckdb_prepared_statement st, wr_ar
 
 /* -- the statistics: one row; column_statistics is MAP(column, MAP(statistic, text)) */
 
-static wr_str string_at(const wr_duck *d, duckdb_vector v, size_t i) {
+static wr_str string_at(const wr_duck *d, duckdb_vector v, size_t i)
+{
     const duckdb_string_t *s = (const duckdb_string_t *)d->vector_get_data(v) + i;
     uint32_t n = s->value.inlined.length;
     return (wr_str){n <= 12 ? s->value.inlined.inlined : s->value.pointer.ptr, n};
 }
 
 /* A map is a list of (key, value): where row `i` starts and ends. */
-static duckdb_list_entry entries(const wr_duck *d, duckdb_vector map, size_t i, duckdb_vector *keys, duckdb_vector *values) {
+static duckdb_list_entry entries(const wr_duck *d, duckdb_vector map, size_t i, duckdb_vector *keys,
+                                 duckdb_vector *values)
+{
     duckdb_vector pairs = d->list_vector_get_child(map);
     *keys = d->struct_vector_get_child(pairs, 0);
     *values = d->struct_vector_get_child(pairs, 1);
@@ -152,7 +167,8 @@ static duckdb_list_entry entries(const wr_duck *d, duckdb_vector map, size_t i, 
 }
 
 /* DuckDB quotes the parts of a column's path: "a""b" */
-static char *unquote(wr_arena *a, wr_str s) {
+static char *unquote(wr_arena *a, wr_str s)
+{
     char *out = wr_arena_alloc(a, s.n + 1);
     if (!out) return NULL;
     size_t n = 0;
@@ -166,7 +182,8 @@ static char *unquote(wr_arena *a, wr_str s) {
     return out;
 }
 
-static int read_stat(wr_parquet_stat *out, const wr_duck *d, wr_arena *a, duckdb_vector map, size_t row, wr_err *err) {
+static int read_stat(wr_parquet_stat *out, const wr_duck *d, wr_arena *a, duckdb_vector map, size_t row, wr_err *err)
+{
     duckdb_vector keys, values;
     duckdb_list_entry e = entries(d, map, row, &keys, &values);
     bool nan = false;
@@ -182,7 +199,8 @@ static int read_stat(wr_parquet_stat *out, const wr_duck *d, wr_arena *a, duckdb
     return wr_arena_failed(a) ? wr_err_nomem(err) : 0;
 }
 
-static int read_info(wr_parquet_info *out, const wr_duck *d, wr_arena *a, duckdb_data_chunk chunk, wr_err *err) {
+static int read_info(wr_parquet_info *out, const wr_duck *d, wr_arena *a, duckdb_data_chunk chunk, wr_err *err)
+{
     enum { COUNT = 1, BYTES = 2, STATISTICS = 4 };
     *out = (wr_parquet_info){0};
     out->rows = ((const int64_t *)d->vector_get_data(d->data_chunk_get_vector(chunk, COUNT)))[0];
@@ -199,30 +217,37 @@ static int read_info(wr_parquet_info *out, const wr_duck *d, wr_arena *a, duckdb
     return 0;
 }
 
-static int run_copy(wr_tables *t, wr_parquet_info *out, wr_arena *a, const char *sql, wr_err *err) {
+static int run_copy(wr_tables *t, wr_parquet_info *out, wr_arena *a, const char *sql, wr_err *err)
+{
     const wr_duck *d = t->d;
     duckdb_result r = {0};
     int rc = 0;
     if (d->query(t->con, sql, &r) != DuckDBSuccess) rc = wr_duck_fail(err, d->result_error(&r));
     duckdb_data_chunk chunk = rc == 0 ? d->fetch_chunk(r) : NULL;
-    if (rc == 0) rc = chunk ? read_info(out, d, a, chunk, err) : wr_err_set(err, WEIR_EINTERNAL, "no statistics of the written file");
+    if (rc == 0)
+        rc = chunk ? read_info(out, d, a, chunk, err)
+                   : wr_err_set(err, WEIR_EINTERNAL, "no statistics of the written file");
     if (chunk) d->destroy_data_chunk(&chunk);
     d->destroy_result(&r);
     return rc;
 }
 
 /* Semicolons at the end would end the statement inside the parentheses. */
-static wr_str without_end(const char *sql) {
+static wr_str without_end(const char *sql)
+{
     wr_str s = wr_str_trim(wr_str_of(sql));
     while (s.n && s.p[s.n - 1] == ';') s = wr_str_trim(wr_str_sub(s, 0, s.n - 1));
     return s;
 }
 
-int wr_tables_copy_parquet(wr_tables *t, wr_parquet_info *out, wr_arena *a, const char *sql, const char *path, wr_err *err) {
+int wr_tables_copy_parquet(wr_tables *t, wr_parquet_info *out, wr_arena *a, const char *sql, const char *path,
+                           wr_err *err)
+{
     WR_AUTOBUF wr_buf copy;
     wr_buf_init(&copy, 0);
     duckdb_prepared_statement st;
-    int rc = wr_tables_prepare(t, &st, sql, err); /* alone it must be one whole query: nothing can close the parenthesis early */
+    int rc = wr_tables_prepare(t, &st, sql,
+                               err); /* alone it must be one whole query: nothing can close the parenthesis early */
     if (rc == 0 && t->d->prepared_statement_type(st) != DUCKDB_STATEMENT_TYPE_SELECT)
         rc = wr_err_set(err, WEIR_EINVAL, "only the rows of a SELECT can be written");
     if (rc == 0) rc = check_names(t, st, a, err);

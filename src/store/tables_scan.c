@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tables_scan.c - frames as tables: weir_frame(slot), and a view with the caller's name over it.
  *
- * One thread reads a frame, so rows keep their order. Columns that the query does not use are not touched. Text is not copied:
- * a DuckDB string longer than 12 bytes points at its characters, and those of a frame's dictionary outlive the query.
+ * One thread reads a frame, so rows keep their order. Columns that the query does not use are not touched. Text is not
+ * copied: a DuckDB string longer than 12 bytes points at its characters, and those of a frame's dictionary outlive the
+ * query.
  */
 #include <stdlib.h>
 #include <strings.h>
@@ -12,7 +13,10 @@
 
 enum { INLINED = 12 };
 
-struct wr_scan_frame { char *name; const wr_frame *frame; };
+struct wr_scan_frame {
+    char *name;
+    const wr_frame *frame;
+};
 
 /* State of one scan. `text[k]` maps codes to DuckDB strings when the k-th wanted column is TEXT. */
 typedef struct {
@@ -28,7 +32,8 @@ static const duckdb_type duck_type[] = {
     [WR_TS] = DUCKDB_TYPE_TIMESTAMP, [WR_BOOL] = DUCKDB_TYPE_BOOLEAN, [WR_TEXT] = DUCKDB_TYPE_VARCHAR,
 };
 
-static void bind(duckdb_bind_info info) {
+static void bind(duckdb_bind_info info)
+{
     const wr_duck *d;
     if (wr_duck_load(&d, NULL) < 0) return; /* cannot be: it is running */
     wr_tables *t = d->bind_get_extra_info(info);
@@ -49,7 +54,8 @@ static void bind(duckdb_bind_info info) {
     d->bind_set_bind_data(info, (void *)f, NULL);
 }
 
-static void scan_free(void *p) {
+static void scan_free(void *p)
+{
     scan *s = p;
     for (size_t i = 0; s->text && i < s->n; i++) wr_free(s->text[i]);
     wr_free(s->text);
@@ -57,8 +63,10 @@ static void scan_free(void *p) {
     wr_free(s);
 }
 
-static int text_table(duckdb_string_t **out, const wr_col *c) {
-    duckdb_string_t *table = wr_calloc(c->dict.n + 1, sizeof *table); /* one empty string for codes of an empty dictionary */
+static int text_table(duckdb_string_t **out, const wr_col *c)
+{
+    duckdb_string_t *table =
+        wr_calloc(c->dict.n + 1, sizeof *table); /* one empty string for codes of an empty dictionary */
     *out = table;
     if (!table) return WEIR_ENOMEM;
     for (size_t i = 0; i < c->dict.n; i++) {
@@ -75,7 +83,8 @@ static int text_table(duckdb_string_t **out, const wr_col *c) {
     return 0;
 }
 
-static int scan_columns(scan *s, duckdb_init_info info) {
+static int scan_columns(scan *s, duckdb_init_info info)
+{
     s->n = s->d->init_get_column_count(info);
     s->wanted = wr_calloc(s->n, sizeof *s->wanted);
     s->text = wr_calloc(s->n, sizeof *s->text);
@@ -89,7 +98,8 @@ static int scan_columns(scan *s, duckdb_init_info info) {
     return 0;
 }
 
-static void init(duckdb_init_info info) {
+static void init(duckdb_init_info info)
+{
     const wr_duck *d;
     if (wr_duck_load(&d, NULL) < 0) return;
     scan *s = wr_calloc(1, sizeof *s);
@@ -105,7 +115,8 @@ static void init(duckdb_init_info info) {
     if (rc < 0) d->init_set_error(info, rc == WEIR_ENOMEM ? "out of memory" : "text of a frame is not UTF-8");
 }
 
-static void put_missing(const wr_duck *d, duckdb_vector v, const uint8_t *valid, size_t n) {
+static void put_missing(const wr_duck *d, duckdb_vector v, const uint8_t *valid, size_t n)
+{
     if (!memchr(valid, 0, n)) return;
     d->vector_ensure_validity_writable(v);
     uint64_t *mask = d->vector_get_validity(v);
@@ -114,7 +125,8 @@ static void put_missing(const wr_duck *d, duckdb_vector v, const uint8_t *valid,
     }
 }
 
-static void put_column(const scan *s, size_t k, duckdb_vector v, size_t n) {
+static void put_column(const scan *s, size_t k, duckdb_vector v, size_t n)
+{
     const wr_col *c = &s->frame->cols[s->wanted[k]];
     void *to = s->d->vector_get_data(v);
     if (c->type == WR_TEXT) {
@@ -127,7 +139,8 @@ static void put_column(const scan *s, size_t k, duckdb_vector v, size_t n) {
     if (c->valid) put_missing(s->d, v, c->valid + s->row, n);
 }
 
-static void next_chunk(duckdb_function_info info, duckdb_data_chunk output) {
+static void next_chunk(duckdb_function_info info, duckdb_data_chunk output)
+{
     const wr_duck *d;
     if (wr_duck_load(&d, NULL) < 0) return;
     scan *s = d->function_get_init_data(info);
@@ -140,9 +153,11 @@ static void next_chunk(duckdb_function_info info, duckdb_data_chunk output) {
     d->data_chunk_set_size(output, n);
 }
 
-/* -- weir_none(): one column, no rows. A query that also reads it is written by one thread in order, see tables_parquet.c. */
+/* -- weir_none(): one column, no rows. A query that also reads it is written by one thread in order, see
+ * tables_parquet.c. */
 
-static void none_bind(duckdb_bind_info info) {
+static void none_bind(duckdb_bind_info info)
+{
     const wr_duck *d;
     if (wr_duck_load(&d, NULL) < 0) return;
     duckdb_logical_type type = d->create_logical_type(DUCKDB_TYPE_BOOLEAN);
@@ -152,13 +167,15 @@ static void none_bind(duckdb_bind_info info) {
 
 static void none_init(duckdb_init_info info) { (void)info; }
 
-static void none_next(duckdb_function_info info, duckdb_data_chunk output) {
+static void none_next(duckdb_function_info info, duckdb_data_chunk output)
+{
     const wr_duck *d;
     (void)info;
     if (wr_duck_load(&d, NULL) == 0) d->data_chunk_set_size(output, 0);
 }
 
-static bool install_none(wr_tables *t) {
+static bool install_none(wr_tables *t)
+{
     const wr_duck *d = t->d;
     duckdb_table_function f = d->create_table_function();
     d->table_function_set_name(f, "weir_none");
@@ -170,7 +187,8 @@ static bool install_none(wr_tables *t) {
     return ok;
 }
 
-static bool install_frame(wr_tables *t) {
+static bool install_frame(wr_tables *t)
+{
     const wr_duck *d = t->d;
     duckdb_table_function f = d->create_table_function();
     duckdb_logical_type slot = d->create_logical_type(DUCKDB_TYPE_BIGINT);
@@ -187,18 +205,21 @@ static bool install_frame(wr_tables *t) {
     return ok;
 }
 
-int wr_scan_install(wr_tables *t, wr_err *err) {
+int wr_scan_install(wr_tables *t, wr_err *err)
+{
     if (install_frame(t) && install_none(t)) return 0;
     return wr_err_set(err, WEIR_EINTERNAL, "table engine refuses the frame function");
 }
 
-static void drop_slot(wr_tables *t, size_t i) {
+static void drop_slot(wr_tables *t, size_t i)
+{
     wr_free(t->frames.at[i]->name);
     wr_free(t->frames.at[i]);
     t->frames.at[i] = NULL;
 }
 
-void wr_scan_free(wr_tables *t) {
+void wr_scan_free(wr_tables *t)
+{
     for (size_t i = 0; i < t->frames.n; i++) {
         if (t->frames.at[i]) drop_slot(t, i);
     }
@@ -206,7 +227,8 @@ void wr_scan_free(wr_tables *t) {
 }
 
 /* Slot of `name`, or -1. */
-static ptrdiff_t find_slot(const wr_tables *t, const char *name) {
+static ptrdiff_t find_slot(const wr_tables *t, const char *name)
+{
     for (size_t i = 0; i < t->frames.n; i++) {
         if (t->frames.at[i] && strcasecmp(t->frames.at[i]->name, name) == 0) return (ptrdiff_t)i;
     }
@@ -214,7 +236,8 @@ static ptrdiff_t find_slot(const wr_tables *t, const char *name) {
 }
 
 /* A free slot that holds `f` under `name`. */
-static ptrdiff_t take_slot(wr_tables *t, const char *name, const wr_frame *f) {
+static ptrdiff_t take_slot(wr_tables *t, const char *name, const wr_frame *f)
+{
     wr_scan_frame *s = wr_calloc(1, sizeof *s);
     if (!s) return WEIR_ENOMEM;
     *s = (wr_scan_frame){wr_strdup(name), f};
@@ -229,7 +252,8 @@ static ptrdiff_t take_slot(wr_tables *t, const char *name, const wr_frame *f) {
     return (ptrdiff_t)i;
 }
 
-static int sql_with_name(wr_tables *t, const char *before, const char *name, ptrdiff_t slot, wr_err *err) {
+static int sql_with_name(wr_tables *t, const char *before, const char *name, ptrdiff_t slot, wr_err *err)
+{
     WR_AUTOBUF wr_buf sql;
     wr_buf_init(&sql, 0);
     wr_buf_str(&sql, before);
@@ -238,19 +262,21 @@ static int sql_with_name(wr_tables *t, const char *before, const char *name, ptr
     return sql.failed ? wr_err_nomem(err) : wr_tables_run(t, wr_buf_cstr(&sql), err);
 }
 
-static int check_columns(const wr_frame *f, wr_err *err) {
+static int check_columns(const wr_frame *f, wr_err *err)
+{
     if (f->ncols == 0) return wr_err_set(err, WEIR_EINVAL, "a frame without columns cannot be a table");
     for (size_t i = 0; i < f->ncols; i++) {
         for (size_t j = 0; j < i; j++) {
             if (strcasecmp(f->cols[i].name, f->cols[j].name)) continue;
-            return wr_err_set(err, WEIR_EINVAL, "columns \"%.120s\" and \"%.120s\" differ only in case", f->cols[j].name,
-                              f->cols[i].name);
+            return wr_err_set(err, WEIR_EINVAL, "columns \"%.120s\" and \"%.120s\" differ only in case",
+                              f->cols[j].name, f->cols[i].name);
         }
     }
     return 0;
 }
 
-int wr_tables_register(wr_tables *t, const char *name, const wr_frame *f, wr_err *err) {
+int wr_tables_register(wr_tables *t, const char *name, const wr_frame *f, wr_err *err)
+{
     ptrdiff_t old = find_slot(t, name);
     if (!f) {
         if (old < 0) return 0;
