@@ -189,8 +189,8 @@ uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x)
 
 #if defined(__x86_64__)
 /* Sixteen searches at a time; the same comparisons as numeric_bin. Returns how many were done. */
-__attribute__((target("avx2"))) static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist,
-                                                       size_t n, uint8_t *out)
+WR_TREES_AVX2 static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n,
+                                     uint8_t *out)
 {
     if (dist > INT32_MAX / 8) return 0;
     const __m256i lane = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)dist));

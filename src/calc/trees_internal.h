@@ -4,8 +4,8 @@
  * A tree is an array of nodes in breadth-first order, children adjacent (right = left + 1). It is kept in three forms:
  *   wr_tnode  the tree itself: what training makes and the file holds;
  *   wr_twalk  8 bytes a node, for one row at a time: step without a branch, leaves step to themselves;
- *   wr_top    a program over byte bins, for 64 rows at a time: every inner node is evaluated, children before parents, and
- *             selects between the leaf numbers of its two sides. Cost: the number of nodes; no branch, no gather.
+ *   wr_top    a program over byte bins, for 64 rows at a time: every inner node is evaluated, children before parents,
+ * and selects between the leaf numbers of its two sides. Cost: the number of nodes; no branch, no gather.
  *
  * Bins: a numeric value's bin is the number of cuts below it (x > cut), so `x <= cuts[b]` is `bin <= b`. Byte 254 is a
  * category not known by itself, byte 255 is missing.
@@ -100,6 +100,14 @@ typedef struct {
     size_t stride; /* distance of rows */
     uint8_t *rows; /* NULL when not asked for */
 } wr_tdata;
+
+/* A function for AVX2, opaque to its callers: gcc 12 at -O1 has dropped calls of such static functions as without
+ * effect. */
+#if defined(__clang__)
+#define WR_TREES_AVX2 __attribute__((target("avx2"), noinline))
+#else
+#define WR_TREES_AVX2 __attribute__((target("avx2"), noipa))
+#endif
 
 /* Test hooks. plain: never use AVX2; hist_bytes: cap of the histograms kept for subtraction; results depend on neither.
  * margins: called with the training margins after the last round, before a validation set cuts the model back. */
