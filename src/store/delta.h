@@ -43,7 +43,7 @@ typedef struct {
 } wr_delta_snapshot;
 
 /* Read the log up to `version` (-1 = newest). A table that does not exist reads as version -1 without files when the newest is asked
- * for; else WEIR_ENOTFOUND names the versions there are. Free with wr_delta_free, also after failure. */
+ * for; else WEIR_ENOTFOUND names the versions there are. Free with wr_delta_free; after a failure there is nothing to free. */
 int wr_delta_read(wr_delta_snapshot *out, const char *dir, int64_t version, wr_err *err);
 void wr_delta_free(wr_delta_snapshot *s);
 /* Newest version whose commit is not younger than `time_us`. */

@@ -18,7 +18,7 @@ typedef struct wr_delta_state {
     int64_t commit_us; /* of the commit being applied: from its commitInfo, or -1 */
 } wr_delta_state;
 
-/* delta_apply.c */
+/* delta.c */
 int wr_delta_begin(wr_delta_snapshot *s, wr_err *err); /* arena and state */
 int wr_delta_replay(wr_delta_snapshot *s, wr_str text, int64_t version, int64_t mtime_us, wr_err *err);
 int wr_delta_finish(wr_delta_snapshot *s, wr_err *err); /* closes gaps, sums, identity */

@@ -94,19 +94,26 @@ int wr_delta_advance(wr_delta_snapshot *s, const char *dir, wr_err *err)
     return rc < 0 ? wr_err_wrap(err, rc, "table '%s'", dir) : 0;
 }
 
-int wr_delta_read(wr_delta_snapshot *out, const char *dir, int64_t version, wr_err *err)
+static int read_log(wr_delta_snapshot *s, const char *dir, int64_t version, wr_err *err)
 {
-    *out = (wr_delta_snapshot){.version = -1};
     wr_delta_log log;
-    WR_TRY(wr_delta_begin(out, err));
+    WR_TRY(wr_delta_begin(s, err));
     WR_TRY(wr_delta_list(&log, dir, err));
     if (log.first > 0 || (log.last < 0 && log.checkpoint)) return starts_late(dir, &log, err);
     if (version > log.last || version < -1) return no_version(dir, version, &log, err);
     int64_t to = version < 0 ? log.last : version;
-    while (out->version < to) WR_TRY(wr_delta_advance(out, dir, err));
-    if (to >= 0 && !out->state->metadata)
+    while (s->version < to) WR_TRY(wr_delta_advance(s, dir, err));
+    if (to >= 0 && !s->state->metadata)
         return wr_err_set(err, WEIR_ECORRUPT, "table '%s' has no schema in its log", dir);
-    return wr_delta_finish(out, err);
+    return wr_delta_finish(s, err);
+}
+
+int wr_delta_read(wr_delta_snapshot *out, const char *dir, int64_t version, wr_err *err)
+{
+    *out = (wr_delta_snapshot){.version = -1};
+    int rc = read_log(out, dir, version, err);
+    if (rc < 0) wr_delta_free(out);
+    return rc;
 }
 
 int wr_delta_txn(int64_t *out, const char *dir, const char *app_id, wr_err *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delta_apply.c - one commit's text applied to a snapshot. Unknown actions and fields are ignored, as the protocol
+/* delta.c - one commit's text applied to a snapshot. Unknown actions and fields are ignored, as the protocol
  * demands; what would make us read wrong rows is refused by name.
  *
  * Removing a file leaves a gap in `files` (path NULL), which wr_delta_finish() closes: files stay in the order of their
