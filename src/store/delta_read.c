@@ -88,7 +88,7 @@ int wr_delta_advance(wr_delta_snapshot *s, const char *dir, wr_err *err)
 {
     WR_AUTOBUF wr_buf text;
     wr_buf_init(&text, 0);
-    int64_t mtime;
+    int64_t mtime = -1;
     WR_TRY(read_commit(&text, &mtime, dir, s->version + 1, err));
     int rc = wr_delta_replay(s, wr_buf_view(&text), s->version + 1, mtime, err);
     return rc < 0 ? wr_err_wrap(err, rc, "table '%s'", dir) : 0;
@@ -151,7 +151,7 @@ static int read_entry(wr_delta_entry *e, wr_arena *a, const char *dir, int64_t v
 {
     WR_AUTOBUF wr_buf text;
     wr_buf_init(&text, 0);
-    int64_t mtime;
+    int64_t mtime = -1;
     WR_TRY(read_commit(&text, &mtime, dir, version, err));
     *e = (wr_delta_entry){.version = version, .timestamp_us = -1};
     for (wr_str rest = wr_buf_view(&text); rest.p;) {
