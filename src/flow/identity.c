@@ -284,7 +284,9 @@ static int path_hash(char out[WR_SHA256_HEX], wr_identity *id, const char *path,
         if (errno == ENOENT || errno == ENOTDIR) return 0;
         return wr_err_sys(err, errno, "cannot read \"%s\"", path);
     }
-    return S_ISDIR(st.st_mode) ? tree_hash(out, id, path, err) : file_hash(out, id, path, &st, err);
+    if (S_ISDIR(st.st_mode)) return tree_hash(out, id, path, err);
+    if (S_ISREG(st.st_mode)) return file_hash(out, id, path, &st, err);
+    return wr_err_set(err, WEIR_EUNSUPPORTED, "\"%s\" is neither a file nor a folder", path);
 }
 
 static int ask(answer *out, wr_identity *id, const char *ref, wr_err *err)
