@@ -189,7 +189,7 @@ uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x)
 
 #if defined(__x86_64__)
 /* Sixteen searches at a time; the same comparisons as numeric_bin. Returns how many were done. */
-WR_TREES_AVX2 static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n,
+static WR_TREES_AVX2 size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n,
                                      uint8_t *out)
 {
     if (dist > INT32_MAX / 8) return 0;

@@ -74,7 +74,7 @@ __attribute__((target("avx2"))) static inline __m256i in_set(__m256i lo, __m256i
     return _mm256_cmpeq_epi8(_mm256_and_si256(have, bit), bit);
 }
 
-WR_TREES_AVX2 static void tile_avx2(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols,
+static WR_TREES_AVX2 void tile_avx2(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols,
                                     size_t column, wr_tscratch *s)
 {
     for (size_t k = 0; k < nops; k++) {

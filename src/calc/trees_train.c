@@ -164,11 +164,11 @@ static int check_sets(const wr_trees_set *train, const wr_trees_set *valid, wr_t
 /* ---- gradients ---- */
 
 /* Compiled for every instruction set that has a wrapper below; the results are the same bits (no contraction). */
-#define TWICE static inline __attribute__((always_inline))
+#define TWICE inline __attribute__((always_inline))
 
 /* exp(a) for -87 <= a <= 0, relative error under 2e-7; plain arithmetic, so the same bits whatever the instruction set.
  */
-TWICE float exp_negative(float a)
+static TWICE float exp_negative(float a)
 {
     int n = (int)(a * 1.44269504f - 0.5f);
     float k = (float)n, r = a - k * 0.693359375f + k * 2.12194440e-4f;
@@ -191,7 +191,7 @@ typedef struct {
 } tile;
 
 /* Loops so small that the compiler finds no branch to make of them, and vectorises. */
-TWICE void logistic_tile(tile *t)
+static TWICE void logistic_tile(tile *t)
 {
     for (int i = 0; i < TILE; i++) {
         float a = -fabsf((float)t->m[i]);
@@ -205,7 +205,7 @@ TWICE void logistic_tile(tile *t)
     }
 }
 
-TWICE void squared_tile(tile *t)
+static TWICE void squared_tile(tile *t)
 {
     for (int i = 0; i < TILE; i++) {
         t->e[i] = (float)(t->m[i] - (double)t->y[i]);
@@ -215,8 +215,8 @@ TWICE void squared_tile(tile *t)
 }
 
 #if defined(__x86_64__)
-WR_TREES_AVX2 static void logistic_avx2(tile *t) { logistic_tile(t); }
-WR_TREES_AVX2 static void squared_avx2(tile *t) { squared_tile(t); }
+static WR_TREES_AVX2 void logistic_avx2(tile *t) { logistic_tile(t); }
+static WR_TREES_AVX2 void squared_avx2(tile *t) { squared_tile(t); }
 #endif
 
 static void gradient_tile(tile *t, wr_trees_objective objective)
@@ -347,7 +347,7 @@ static double quantum(double sum, size_t n)
 }
 
 /* floor(v + u); where v has no bits to spare for u, the nearest integer. */
-TWICE uint32_t round_by(float v, float u)
+static TWICE uint32_t round_by(float v, float u)
 {
     float size = v < 0 ? -v : v;
     v += size < 32768.0f ? u : 0.5f;
@@ -355,7 +355,7 @@ TWICE uint32_t round_by(float v, float u)
     return (uint32_t)(i - (v < (float)i));
 }
 
-TWICE void quantise(cell *c, size_t from, size_t to, float per_g, float per_h, uint32_t k0, uint32_t k1)
+static TWICE void quantise(cell *c, size_t from, size_t to, float per_g, float per_h, uint32_t k0, uint32_t k1)
 {
     for (size_t i = from; i < to; i++) {
         uint32_t x = ((uint32_t)i ^ k0) * 0x9e3779b1u;
@@ -368,7 +368,7 @@ TWICE void quantise(cell *c, size_t from, size_t to, float per_g, float per_h, u
 }
 
 #if defined(__x86_64__)
-WR_TREES_AVX2 static void quantise_avx2(cell *c, size_t from, size_t to, float per_g, float per_h, uint32_t k0,
+static WR_TREES_AVX2 void quantise_avx2(cell *c, size_t from, size_t to, float per_g, float per_h, uint32_t k0,
                                         uint32_t k1)
 {
     quantise(c, from, to, per_g, per_h, k0, k1);
