@@ -234,11 +234,20 @@ static void last_batch(const question *q, size_t i, size_t n)
     }
 }
 
+/* Sum and count of the events begin .. end-1 of a key whose first event is `first`. */
+static void answer(const question *q, size_t row, uint32_t first, uint32_t begin, uint32_t end)
+{
+    const double *sum = q->p->sum[q->v];
+    const uint32_t *present = q->p->present[q->v];
+    bool some = end > begin, head = begin > first;
+    uint32_t before = begin - 1;
+    q->sum[row] = some ? sum[end - 1] - (head ? sum[before] : 0) : 0;
+    q->count[row] = !some ? 0 : present ? present[end - 1] - (head ? present[before] : 0) : end - begin;
+}
+
 static void window_batch(const question *q, size_t i, size_t n)
 {
     const wr_pit *p = q->p;
-    const double *sum = p->sum[q->v];
-    const uint32_t *present = p->present[q->v];
     uint32_t first[BATCH], last[BATCH], end[BATCH], begin[BATCH];
     int64_t after[BATCH] = {0};
     ranges(p, q->key + i, n, first, last);
@@ -249,18 +258,59 @@ static void window_batch(const question *q, size_t i, size_t n)
         last[j] = __builtin_sub_overflow(q->time_us[i + j], q->window_us, &after[j]) ? first[j] : end[j];
     }
     upper(p, n, first, last, after, begin);
-    for (size_t j = 0; j < n; j++) {
-        bool some = end[j] > begin[j], head = begin[j] > first[j];
-        uint32_t before = begin[j] - 1;
-        q->sum[i + j] = some ? sum[end[j] - 1] - (head ? sum[before] : 0) : 0;
-        q->count[i + j] = !some ? 0 : present ? present[end[j] - 1] - (head ? present[before] : 0) : end[j] - begin[j];
+    for (size_t j = 0; j < n; j++) answer(q, i + j, first[j], begin[j], end[j]);
+}
+
+/* Rows in time order: the window of a key only moves forward, so two positions a key replace the searches. */
+static bool in_order(const int64_t *t, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (t[i] < t[i - 1]) return false;
+    return true;
+}
+
+static uint32_t forward(const wr_pit *p, uint32_t at, uint32_t last, int64_t t)
+{
+    while (at < last && p->time[at] <= t) at++;
+    return at;
+}
+
+/* Answers rows i..to-1; false if they are not in order or the keys are too many for it to pay. */
+static bool window_walk(const question *q, size_t i, size_t to)
+{
+    const wr_pit *p = q->p;
+    if (q->window_us <= 0 || p->nkeys > CHUNK || !in_order(q->time_us + i, to - i)) return false;
+    typedef struct { uint32_t begin, end; bool known; } place;
+    WR_AUTOFREE place *at = wr_calloc(p->nkeys ? p->nkeys : 1, sizeof *at);
+    if (!at) return false;
+    for (; i < to; i++) {
+        uint32_t key = q->key[i], first, last;
+        int64_t after;
+        ranges(p, &key, 1, &first, &last);
+        if (first == last) {
+            answer(q, i, first, first, first);
+            continue;
+        }
+        place *k = &at[key];
+        bool whole = __builtin_sub_overflow(q->time_us[i], q->window_us, &after);
+        if (!k->known) {
+            upper(p, 1, &first, &last, &q->time_us[i], &k->end);
+            if (!whole) upper(p, 1, &first, &k->end, &after, &k->begin);
+            else k->begin = first;
+            k->known = true;
+        }
+        k->end = forward(p, k->end, last, q->time_us[i]);
+        if (!whole) k->begin = forward(p, k->begin, k->end, after);
+        answer(q, i, first, k->begin, k->end);
     }
+    return true;
 }
 
 static void ask_chunk(void *ctx, size_t index)
 {
     const question *q = ctx;
     size_t end = (index + 1) * CHUNK < q->nrows ? (index + 1) * CHUNK : q->nrows;
+    if (!q->out && window_walk(q, index * CHUNK, end)) return;
     for (size_t i = index * CHUNK; i < end; i += BATCH) {
         size_t n = end - i < BATCH ? end - i : BATCH;
         if (q->out) {
