@@ -36,11 +36,14 @@ static void print_text(wr_cli *c, const wr_sustain_report *r)
     row(c, t, &r->total, 0);
     wr_table_print(t);
     if (r->predictions > 0)
-        wr_say(c, "per 1000 predictions: %s (%s of it active), %.3g gCO2e", wr_fmt_si(a, r->serve_j / r->predictions * 1000, "J"),
+        wr_say(c, "per 1000 predictions: %s (%s of it active), %.3g gCO2e",
+               wr_fmt_si(a, r->serve_j / r->predictions * 1000, "J"),
                wr_fmt_si(b, r->serve_active_j / r->predictions * 1000, "J"), r->serve_g / r->predictions * 1000);
     for (size_t i = 0; i < r->nsources; i++)
-        wr_say(c, "energy from %s: tier %c, +-%.0f %%", r->sources[i].source, r->sources[i].tier, 100 * r->sources[i].rel_uncertainty);
-    wr_say(c, "grid %s: %.1f gCO2e/kWh (%d, %s), PUE %.2f", r->carbon.region, r->carbon.g_per_kwh, r->carbon.year, r->carbon.source, r->carbon.pue);
+        wr_say(c, "energy from %s: tier %c, +-%.0f %%", r->sources[i].source, r->sources[i].tier,
+               100 * r->sources[i].rel_uncertainty);
+    wr_say(c, "grid %s: %.1f gCO2e/kWh (%d, %s), PUE %.2f", r->carbon.region, r->carbon.g_per_kwh, r->carbon.year,
+           r->carbon.source, r->carbon.pue);
     wr_say(c, "not included: embodied carbon of the hardware, network, clients");
 }
 
@@ -49,7 +52,8 @@ static int run(wr_cli *c, wr_err *err)
     wr_project *p;
     wr_sustain_report r;
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(wr_sustain_report_make(&r, wr_cli_arena(c), p, wr_cli_has(c, "since") ? wr_cli_int(c, "since") : INT64_MIN, err));
+    WR_TRY(wr_sustain_report_make(&r, wr_cli_arena(c), p, wr_cli_has(c, "since") ? wr_cli_int(c, "since") : INT64_MIN,
+                                  err));
     if (wr_cli_has(c, "csv")) {
         WR_AUTOBUF wr_buf b;
         wr_buf_init(&b, 0);
@@ -63,9 +67,17 @@ static int run(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_sustain_report = {
-    "sustain report", "time, energy and carbon of every stage and per 1000 predictions", "", 0, 0, args, sizeof args / sizeof *args,
+    "sustain report",
+    "time, energy and carbon of every stage and per 1000 predictions",
+    "",
+    0,
+    0,
+    args,
+    sizeof args / sizeof *args,
     "Every run appends its wall time, CPU time, memory, energy and gCO2e to the ledger. Energy\n"
     "comes from the best source the machine has (RAPL, perf, hwmon, NVML, else a model of CPU\n"
     "time by processor family); every figure names its source and its uncertainty. The grid's\n"
     "carbon intensity is the yearly mean of the region in weir.yaml (carbon: {region: DEU}).",
-    "  weir sustain report\n  # for a dashboard that reads CodeCarbon's file\n  weir sustain report --csv emissions.csv", run};
+    "  weir sustain report\n  # for a dashboard that reads CodeCarbon's file\n  weir sustain report --csv "
+    "emissions.csv",
+    run};

@@ -320,9 +320,13 @@ int wr_reference_compare(wr_monitor_drift *out, const wr_reference *r, const wr_
     WR_AUTOFREE double *x = NULL;
     WR_AUTOFREE uint32_t *code = NULL;
     WR_TRY(category ? codes(&code, current, ref, err) : numbers(&x, current, err));
-    int rc = category ? wr_drift_categories(&out->all, r->digest[i], code, current->n, err)
-                      : wr_drift_numeric(&out->all, r->digest[i], x, current->n, err);
-    if (rc < 0 && rc != WEIR_EINVAL) return rc;
+    wr_err why; /* no value in the window is an answer here, not an error */
+    int rc = category ? wr_drift_categories(&out->all, r->digest[i], code, current->n, &why)
+                      : wr_drift_numeric(&out->all, r->digest[i], x, current->n, &why);
+    if (rc < 0 && rc != WEIR_EINVAL) {
+        if (err) *err = why;
+        return rc;
+    }
     out->value = rc == 0 ? out->stat->value(&out->all) : NAN;
     out->severity = rc == 0 ? severity(out) : INFINITY; /* every value is missing */
     out->drifts = rc < 0 || out->severity >= 1;

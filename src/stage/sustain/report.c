@@ -150,7 +150,8 @@ int wr_sustain_csv(wr_buf *out, wr_project *p, wr_err *err)
     size_t n;
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_footprint_list(&rows, &n, a, p, NULL, err));
-    wr_buf_str(out, "timestamp,project_name,run_id,experiment_id,duration,emissions,emissions_rate,cpu_energy,gpu_energy,energy_consumed,"
+    wr_buf_str(out, "timestamp,project_name,run_id,experiment_id,duration,emissions,emissions_rate,cpu_energy,gpu_"
+                    "energy,energy_consumed,"
                     "country_iso_code,tracking_mode,pue\n");
     wr_carbon c;
     WR_TRY(wr_carbon_of(&c, p, err));
@@ -159,8 +160,9 @@ int wr_sustain_csv(wr_buf *out, wr_project *p, wr_err *err)
         char when[WR_TIME_TEXT];
         double kwh = f->energy.energy_j / 3.6e6;
         wr_time_format(when, f->t1_us);
-        wr_buf_printf(out, "%s,%s,%s,%s,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%s,process,%.6g\n", when, f->stage, f->run_id, f->activity, f->wall_s, f->gco2e / 1000,
-                      f->wall_s > 0 ? f->gco2e / 1000 / f->wall_s : 0, (f->energy.energy_j - f->energy.gpu_j) / 3.6e6, f->energy.gpu_j / 3.6e6, kwh, f->region, c.pue);
+        wr_buf_printf(out, "%s,%s,%s,%s,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%s,process,%.6g\n", when, f->stage, f->run_id,
+                      f->activity, f->wall_s, f->gco2e / 1000, f->wall_s > 0 ? f->gco2e / 1000 / f->wall_s : 0,
+                      (f->energy.energy_j - f->energy.gpu_j) / 3.6e6, f->energy.gpu_j / 3.6e6, kwh, f->region, c.pue);
     }
     return out->failed ? wr_err_nomem(err) : 0;
 }

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trace.h - where something comes from (or what came of it), with what each step cost.
+ *
+ * What can be traced: a prediction by its id, DATASET[@VERSION], MODEL[@VERSION|@ALIAS], a file or view by name, a run by id, anything
+ * by hash (6 digits and more). "data:", "model:", "run:", "file:", "view:" or "prediction:" in front says which is meant.
+ * The result is a tree in the order it is read: every node once, below the node it was first reached from. Code versions are not nodes
+ * here but stand with the runs.
+ */
+#pragma once
+#include "codec/json.h"
+#include "core/footprint.h"
+#include "core/lineage.h"
+#include "core/run.h"
+
+typedef struct {
+    wr_node node;
+    size_t parent;                  /* index of the node above in the tree; of the root 0 */
+    int depth;
+    bool last;                      /* of its siblings */
+    const char *code;               /* runs: code version, else NULL */
+    wr_run_row run;                 /* runs; id NULL else */
+    size_t costs;                   /* ledger rows of the run */
+    double wall_s, energy_j, gco2e; /* their sums */
+} wr_trace_node;
+
+typedef struct { const char *name, *text; bool feature; } wr_trace_value; /* text NULL = missing */
+typedef struct {
+    const char *id, *endpoint, *model;
+    int64_t version, served_us, event_us;
+    double score;
+    wr_trace_value *values; size_t nvalues; /* request columns and features as logged */
+    bool has_label;
+    double label;
+    int64_t known_us, received_us;
+    double served;                  /* predictions of this model version so far, all endpoints */
+    double serve_j, serve_g;        /* a prediction of this endpoint, from the ledger's serving rows; NaN when there are none */
+    double train_j, train_g;        /* of the run that made the package, shared out to `served`; NaN when not known */
+    double chain_j, chain_g;        /* of all runs above, shared out likewise; training included */
+} wr_trace_prediction;
+
+typedef struct {
+    const char *what;
+    bool down;
+    wr_trace_prediction *prediction; /* NULL when something else was asked for */
+    wr_trace_node *nodes; size_t n; /* nodes[0]: what was asked for, or the prediction's model */
+    size_t runs;                    /* of the nodes, and the sums of their ledger rows */
+    double energy_j, gco2e;
+} wr_trace;
+
+/* WEIR_ENOTFOUND when nothing is known by that name. Everything in `a`. Predictions are looked for in the datasets predictions.*. */
+int wr_trace_make(wr_trace *out, wr_arena *a, wr_project *p, const char *what, bool down, wr_err *err);
+void wr_trace_json(wr_jsonw *w, const wr_trace *t);
+
+/* Inside the room: the prediction alone, without costs; 1 = found, 0 = not. */
+int wr_trace_prediction_find(wr_trace_prediction **out, wr_arena *a, wr_project *p, const char *id, wr_err *err);
