@@ -35,7 +35,15 @@ static const wr_cmd_arg args[] = {
     {"mermaid", 0, WR_ARG_FLAG, NULL, "for Mermaid (Markdown pages)", NULL},
 };
 
-const wr_cmd wr_cmd_graph = {"graph", "draw the pipeline", NULL, 0, 0, args, sizeof args / sizeof *args,
-                             "A line per stage in the order they run; lanes carry what a stage makes to those\n"
-                             "that need it.",
-                             "  # in the terminal\n  weir graph\n  # as a picture\n  weir graph --dot | dot -Tsvg > graph.svg", run};
+const wr_cmd wr_cmd_graph = {
+    "graph",
+    "draw the pipeline",
+    NULL,
+    0,
+    0,
+    args,
+    sizeof args / sizeof *args,
+    "A line per stage in the order they run; lanes carry what a stage makes to those\n"
+    "that need it.",
+    "  # in the terminal\n  weir graph\n  # as a picture\n  weir graph --dot | dot -Tsvg > graph.svg",
+    run};

@@ -30,7 +30,7 @@ static void catch_signals(void)
 
 typedef struct {
     wr_cli *c;
-    bool live, started;             /* started: something is not up to date, so every stage gets its line */
+    bool live, started; /* started: something is not up to date, so every stage gets its line */
     int width;
     WR_VEC(const wr_stage_result *) held; /* up to date, not shown yet */
 } view;
@@ -43,8 +43,9 @@ static void show(view *v, const wr_stage_result *r)
         wr_say(v->c, "%s %-*s  %-10s  %s", mark, v->width, r->stage->name, wr_stage_status_text(r->status), r->why);
         return;
     }
-    wr_say(v->c, "%s %-*s  %-10s  %s, CPU %s, %s  (%s)", mark, v->width, r->stage->name, wr_stage_status_text(r->status),
-           wr_fmt_seconds(wall, r->seconds), wr_fmt_seconds(cpu, r->cpu_s), wr_fmt_si(energy, r->energy_j, "J"), r->why);
+    wr_say(v->c, "%s %-*s  %-10s  %s, CPU %s, %s  (%s)", mark, v->width, r->stage->name,
+           wr_stage_status_text(r->status), wr_fmt_seconds(wall, r->seconds), wr_fmt_seconds(cpu, r->cpu_s),
+           wr_fmt_si(energy, r->energy_j, "J"), r->why);
 }
 
 static void flush_held(view *v)
@@ -145,9 +146,17 @@ static int dry_run(wr_cli *c, wr_project *p, const wr_pipeline *pl, const wr_gra
 static int real_run(wr_cli *c, wr_project *p, const wr_pipeline *pl, const wr_graph_pick *pick, wr_err *err)
 {
     view v = {.c = c, .live = wr_cli_flag(c, "verbose"), .width = widest(pl)};
-    wr_flow_opt opt = {.pick = *pick, .force = wr_cli_flag(c, "force"), .keep_going = wr_cli_flag(c, "keep-going"),
-                       .live = v.live, .jobs = (int)wr_cli_int(c, "jobs"), .wait_ms = (int)(wr_cli_int(c, "wait") / 1000),
-                       .stop = &stop_signal, .ctx = &v, .waiting = on_waiting, .started = on_started, .ended = on_ended,
+    wr_flow_opt opt = {.pick = *pick,
+                       .force = wr_cli_flag(c, "force"),
+                       .keep_going = wr_cli_flag(c, "keep-going"),
+                       .live = v.live,
+                       .jobs = (int)wr_cli_int(c, "jobs"),
+                       .wait_ms = (int)(wr_cli_int(c, "wait") / 1000),
+                       .stop = &stop_signal,
+                       .ctx = &v,
+                       .waiting = on_waiting,
+                       .started = on_started,
+                       .ended = on_ended,
                        .tick = on_tick};
     wr_flow_result res;
     catch_signals();
@@ -187,7 +196,13 @@ static const wr_cmd_arg args[] = {
 };
 
 const wr_cmd wr_cmd_run = {
-    "run", "run the stages that are out of date", "[STAGE...]", 0, -1, args, sizeof args / sizeof *args,
+    "run",
+    "run the stages that are out of date",
+    "[STAGE...]",
+    0,
+    -1,
+    args,
+    sizeof args / sizeof *args,
     "Brings the stages of weir.yaml up to date, or those named and what they need.\n"
     "A stage runs when its command, its deps, its params or its outs are not what\n"
     "weir.lock says; if the run cache knows the result, it is restored instead.\n"

@@ -101,18 +101,27 @@ static const wr_cmd_arg list_args[] = {
     {"status", 0, WR_ARG_TEXT, "STATUS", "only those that are running, finished, refused or failed", NULL},
 };
 
-const wr_cmd wr_cmd_runs_list = {"runs list", "list what was run, newest first", "[STAGE]", 0, 1, list_args,
-                                 sizeof list_args / sizeof *list_args, NULL,
-                                 "  # the last 20\n  weir runs list\n  # trainings that failed\n  weir runs list train --status failed",
-                                 run_list};
+const wr_cmd wr_cmd_runs_list = {
+    "runs list",
+    "list what was run, newest first",
+    "[STAGE]",
+    0,
+    1,
+    list_args,
+    sizeof list_args / sizeof *list_args,
+    NULL,
+    "  # the last 20\n  weir runs list\n  # trainings that failed\n  weir runs list train --status failed",
+    run_list};
 
 /* ---- show ---- */
 
 typedef struct {
     wr_run_row row;
-    wr_run_item *params, *metrics; size_t nparams, nmetrics;
-    wr_lineage_step *in, *out; size_t nin, nout;
-    wr_footprint *foot;             /* NULL when there is none */
+    wr_run_item *params, *metrics;
+    size_t nparams, nmetrics;
+    wr_lineage_step *in, *out;
+    size_t nin, nout;
+    wr_footprint *foot; /* NULL when there is none */
     const char *log;
 } shown_run;
 
@@ -207,17 +216,20 @@ static void say_nodes(wr_cli *c, const char *title, const wr_lineage_step *steps
         if (steps[i].depth != 1) continue;
         if (title) wr_say(c, "%s", title);
         title = NULL;
-        if (d->version >= 0) wr_say(c, "  %-8s %s@%lld  %.12s", d->kind, d->name, (long long)d->version, d->hash ? d->hash : "");
+        if (d->version >= 0)
+            wr_say(c, "  %-8s %s@%lld  %.12s", d->kind, d->name, (long long)d->version, d->hash ? d->hash : "");
         else wr_say(c, "  %-8s %s  %.12s", d->kind, d->name, d->hash ? d->hash : "");
     }
 }
 
 static void say_footprint(wr_cli *c, const wr_footprint *f)
 {
-    char wall[WR_NUM_TEXT], cpu[WR_NUM_TEXT], rss[WR_NUM_TEXT], in[WR_NUM_TEXT], out[WR_NUM_TEXT], j[WR_NUM_TEXT], g[WR_NUM_TEXT];
+    char wall[WR_NUM_TEXT], cpu[WR_NUM_TEXT], rss[WR_NUM_TEXT], in[WR_NUM_TEXT], out[WR_NUM_TEXT], j[WR_NUM_TEXT],
+        g[WR_NUM_TEXT];
     wr_say(c, "footprint");
-    wr_say(c, "  %s, CPU %s, memory %s, read %s, written %s", wr_fmt_seconds(wall, f->wall_s), wr_fmt_seconds(cpu, f->cpu_s),
-           wr_fmt_bytes(rss, f->max_rss), wr_fmt_bytes(in, f->read_bytes), wr_fmt_bytes(out, f->write_bytes));
+    wr_say(c, "  %s, CPU %s, memory %s, read %s, written %s", wr_fmt_seconds(wall, f->wall_s),
+           wr_fmt_seconds(cpu, f->cpu_s), wr_fmt_bytes(rss, f->max_rss), wr_fmt_bytes(in, f->read_bytes),
+           wr_fmt_bytes(out, f->write_bytes));
     wr_say(c, "  %s +-%.0f %% (%s), %sCO2e at %.0f g/kWh (%s)", wr_fmt_si(j, f->energy.energy_j, "J"),
            100 * f->energy.rel_uncertainty, f->energy.source, wr_fmt_si(g, f->gco2e, "g"), f->intensity, f->region);
 }
@@ -227,8 +239,8 @@ static void show_text(wr_cli *c, const shown_run *s)
     char start[WR_TIME_TEXT], took[WR_NUM_TEXT];
     wr_time_format(start, s->row.started_us);
     wr_say(c, "%s", s->row.id);
-    wr_say(c, "  %s \"%s\", %s%s%s", s->row.kind, s->row.name, s->row.status, s->row.error && s->row.error[0] ? ": " : "",
-           s->row.error ? s->row.error : "");
+    wr_say(c, "  %s \"%s\", %s%s%s", s->row.kind, s->row.name, s->row.status,
+           s->row.error && s->row.error[0] ? ": " : "", s->row.error ? s->row.error : "");
     if (s->row.ended_us > 0) wr_say(c, "  started %s, took %s", start, wr_fmt_seconds(took, seconds_of(&s->row)));
     else wr_say(c, "  started %s", start);
     wr_say(c, "  %s", s->row.command);
@@ -259,6 +271,13 @@ static int run_show(wr_cli *c, wr_err *err)
     return 0;
 }
 
-const wr_cmd wr_cmd_runs_show = {"runs show", "show one run: params, metrics, lineage, footprint, log", "ID", 1, 1, NULL, 0,
+const wr_cmd wr_cmd_runs_show = {"runs show",
+                                 "show one run: params, metrics, lineage, footprint, log",
+                                 "ID",
+                                 1,
+                                 1,
+                                 NULL,
+                                 0,
                                  "ID may be shortened to what makes it unique (at least 4 digits).",
-                                 "  # by the first digits of its id\n  weir runs show 3f9a1c", run_show};
+                                 "  # by the first digits of its id\n  weir runs show 3f9a1c",
+                                 run_show};

@@ -33,8 +33,15 @@ static const wr_cmd_arg args[] = {
 };
 
 const wr_cmd wr_cmd_status = {
-    "status", "show which stages are out of date, and why", "[STAGE...]", 0, -1, args, sizeof args / sizeof *args,
+    "status",
+    "show which stages are out of date, and why",
+    "[STAGE...]",
+    0,
+    -1,
+    args,
+    sizeof args / sizeof *args,
     "Compares every stage with weir.lock. \"would restore\" means that the run cache\n"
     "knows the result; \"may run\" that it depends on what a stage before it makes.\n"
     "Changes nothing.",
-    "  # all stages\n  weir status\n  # a manual stage and what it needs\n  weir status retrain", run};
+    "  # all stages\n  weir status\n  # a manual stage and what it needs\n  weir status retrain",
+    run};

@@ -79,7 +79,8 @@ int wr_cli_pick(wr_graph_pick *out, wr_cli *c, wr_err *err)
     if (!targets) return wr_err_nomem(err);
     for (int i = 0; i < n; i++) targets[i] = wr_cli_arg(c, i);
     *out = (wr_graph_pick){targets, (size_t)n, wr_cli_flag(c, "single"), wr_cli_flag(c, "downstream")};
-    if (out->single && out->downstream) return wr_err_set(err, WEIR_EUSAGE, "--single and --downstream exclude each other");
+    if (out->single && out->downstream)
+        return wr_err_set(err, WEIR_EUSAGE, "--single and --downstream exclude each other");
     if (n == 0 && (out->single || out->downstream))
         return wr_err_set(err, WEIR_EUSAGE, "%s needs the name of a stage", out->single ? "--single" : "--downstream");
     return 0;

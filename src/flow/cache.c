@@ -93,7 +93,8 @@ int wr_cache_get(wr_lock_ref **outs, wr_arena *a, wr_project *p, const wr_stage 
     return rc == 0 && read_entry(*outs, s, j.root);
 }
 
-int wr_cache_put(wr_project *p, const wr_stage *s, const char *key, const wr_lock_ref *outs, const char *run, wr_err *err)
+int wr_cache_put(wr_project *p, const wr_stage *s, const char *key, const wr_lock_ref *outs, const char *run,
+                 wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     WR_AUTOBUF wr_buf text = {0};

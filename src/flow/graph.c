@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graph.c - edges, order and selection. Edges are found through maps of paths, so their number costs, not their square. */
+/* graph.c - edges, order and selection. Edges are found through maps of paths, so their number costs, not their square.
+ */
 #include "flow/graph.h"
 
 #include <stdlib.h>
@@ -11,9 +12,9 @@ typedef WR_VEC(size_t) indices;
 typedef struct {
     wr_arena *a;
     const wr_pipeline *pl;
-    wr_map makers;                  /* out -> 1 + stage */
-    wr_map needers;                 /* dep -> indices * */
-    indices *up;                    /* of each stage */
+    wr_map makers;  /* out -> 1 + stage */
+    wr_map needers; /* dep -> indices * */
+    indices *up;    /* of each stage */
 } builder;
 
 /* ---- edges ---- */
@@ -37,7 +38,8 @@ static int collect(builder *b, wr_err *err)
     for (size_t i = 0; i < b->pl->n; i++) {
         const wr_stage *s = &b->pl->stages[i];
         for (size_t k = 0; k < s->nouts; k++)
-            if (wr_map_put(&b->makers, wr_str_of(s->outs[k].ref), (void *)(uintptr_t)(i + 1)) < 0) return wr_err_nomem(err);
+            if (wr_map_put(&b->makers, wr_str_of(s->outs[k].ref), (void *)(uintptr_t)(i + 1)) < 0)
+                return wr_err_nomem(err);
         if (s->frozen) continue;
         for (size_t k = 0; k < s->ndeps; k++) WR_TRY(note_needer(b, s->deps[k].ref, i, err));
         for (size_t k = 0; k < s->nparams; k++) WR_TRY(note_needer(b, s->params[k].file, i, err));
@@ -88,7 +90,8 @@ static int edges_of_out(builder *b, wr_str out, size_t maker, wr_err *err)
 static int find_edges(builder *b, wr_err *err)
 {
     WR_TRY(collect(b, err));
-    for (size_t i = 0; i < b->needers.n; i++) WR_TRY(edges_of_dep(b, b->needers.at[i].key, b->needers.at[i].value, err));
+    for (size_t i = 0; i < b->needers.n; i++)
+        WR_TRY(edges_of_dep(b, b->needers.at[i].key, b->needers.at[i].value, err));
     for (size_t i = 0; i < b->pl->n; i++)
         for (size_t k = 0; k < b->pl->stages[i].nouts; k++) {
             const wr_ref *out = &b->pl->stages[i].outs[k];
@@ -134,7 +137,9 @@ static int store_edges(wr_graph *g, builder *b, wr_err *err)
 
 /* ---- order ---- */
 
-typedef struct { size_t stage, next; } frame; /* next: index into its `up` still to be visited */
+typedef struct {
+    size_t stage, next;
+} frame; /* next: index into its `up` still to be visited */
 enum { WHITE, OPEN, DONE };
 
 /* The open stages from `again` on are a cycle; the stack runs from a stage to what it needs. */
@@ -147,7 +152,8 @@ static int cycle(const wr_graph *g, const frame *stack, size_t depth, size_t aga
         i--;
         wr_buf_printf(&names, " -> %s", g->pl->stages[stack[i].stage].name);
     } while (stack[i].stage != again && i > 0);
-    return wr_yaml_error(g->pl->stages[again].at, WEIR_EINVAL, err, "stages depend on each other: %s", wr_buf_cstr(&names));
+    return wr_yaml_error(g->pl->stages[again].at, WEIR_EINVAL, err, "stages depend on each other: %s",
+                         wr_buf_cstr(&names));
 }
 
 /* Depth first without recursion: pipelines may be ten thousand stages deep. */

@@ -16,9 +16,9 @@
 enum { NO_STAGE = -1 };
 
 typedef struct {
-    ptrdiff_t *owner;               /* of each lane */
-    size_t *left;                   /* how many still need it */
-    size_t n, resting;              /* resting: column not to be taken now */
+    ptrdiff_t *owner;  /* of each lane */
+    size_t *left;      /* how many still need it */
+    size_t n, resting; /* resting: column not to be taken now */
 } lanes;
 
 static bool needs(const wr_graph *g, size_t stage, ptrdiff_t maker)
@@ -39,7 +39,8 @@ static size_t place(lanes *l, const wr_graph *g, size_t stage)
     return c;
 }
 
-static const char *sign(const lanes *l, const wr_graph *g, size_t stage, size_t c, size_t node, size_t first, size_t last)
+static const char *sign(const lanes *l, const wr_graph *g, size_t stage, size_t c, size_t node, size_t first,
+                        size_t last)
 {
     if (c == node) return g->up[stage].n ? "●" : "○";
     bool used = l->owner[c] != NO_STAGE, joins = used && needs(g, stage, l->owner[c]), ends = joins && l->left[c] == 1;

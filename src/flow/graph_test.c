@@ -2,7 +2,10 @@
 #include "flow/flow_testing.h"
 #include "flow/graph.h"
 
-typedef struct { wr_pipeline *pl; wr_graph g; } made;
+typedef struct {
+    wr_pipeline *pl;
+    wr_graph g;
+} made;
 
 static int build(made *m, place *t, const char *text, wr_err *err)
 {
@@ -34,7 +37,8 @@ static bool edge(const made *m, const char *from, const char *to)
 static const char *order(place *t, const made *m)
 {
     const char *s = "";
-    for (size_t i = 0; i < m->pl->n; i++) s = wr_arena_printf(t->a, "%s%s%s", s, i ? " " : "", m->pl->stages[m->g.order[i]].name);
+    for (size_t i = 0; i < m->pl->n; i++)
+        s = wr_arena_printf(t->a, "%s%s%s", s, i ? " " : "", m->pl->stages[m->g.order[i]].name);
     return s;
 }
 
@@ -62,7 +66,9 @@ static void test_edges(void **state)
 
 static void test_cycles(void **state)
 {
-    static const struct { const char *text, *msg; } cases[] = {
+    static const struct {
+        const char *text, *msg;
+    } cases[] = {
         {"stages:\n  a: {cmd: x, deps: [f], outs: [f]}", "weir.yaml:2:3: stage \"a\" depends on its own out"},
         {"stages:\n  a: {cmd: x, deps: [d/f], outs: [d]}", "weir.yaml:2:3: stage \"a\" depends on its own out"},
         {"stages:\n  a: {cmd: x, deps: [.], outs: [d]}", "weir.yaml:2:3: stage \"a\" depends on its own out"},
@@ -93,9 +99,10 @@ static const char *picked(place *t, const made *m, const wr_graph_pick *pick)
 static void test_selection(void **state)
 {
     place *t = *state;
-    made m = good(t, "stages:\n"
-                     "  a: {cmd: x, outs: [a]}\n  b: {cmd: x, deps: [a], outs: [b]}\n  c: {cmd: x, deps: [b]}\n  o: {cmd: x}\n"
-                     "  fb: {cmd: x, outs: [fb], manual: true}\n  re: {cmd: x, deps: [fb, b], manual: true}\n");
+    made m = good(
+        t, "stages:\n"
+           "  a: {cmd: x, outs: [a]}\n  b: {cmd: x, deps: [a], outs: [b]}\n  c: {cmd: x, deps: [b]}\n  o: {cmd: x}\n"
+           "  fb: {cmd: x, outs: [fb], manual: true}\n  re: {cmd: x, deps: [fb, b], manual: true}\n");
     static const char *const b[] = {"b"}, *const re[] = {"re"}, *const both[] = {"re", "fb"}, *const bad[] = {"zzzzzz"};
     assert_string_equal(picked(t, &m, &(wr_graph_pick){0}), "a b c o");
     assert_string_equal(picked(t, &m, &(wr_graph_pick){.targets = b, .n = 1}), "a b");

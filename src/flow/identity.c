@@ -32,15 +32,18 @@ typedef struct {
     bool asked;
 } file_entry;
 
-typedef struct { char hash[WR_SHA256_HEX]; int64_t version; } answer;
+typedef struct {
+    char hash[WR_SHA256_HEX];
+    int64_t version;
+} answer;
 
 struct wr_identity {
     wr_project *p;
-    wr_arena *arena;    /* entries of files */
+    wr_arena *arena; /* entries of files */
     wr_arena *answers_in;
-    wr_map files;       /* absolute path -> file_entry */
-    wr_map answers;     /* ref -> answer */
-    const char *store;  /* .weir/cache/stat */
+    wr_map files;      /* absolute path -> file_entry */
+    wr_map answers;    /* ref -> answer */
+    const char *store; /* .weir/cache/stat */
     bool changed;
     size_t read;
 };
@@ -172,8 +175,12 @@ static int file_hash(char out[WR_SHA256_HEX], wr_identity *id, const char *path,
         e = wr_arena_calloc(id->arena, 1, sizeof *e);
         if (!e || wr_map_put(&id->files, wr_str_of(path), e) < 0) return wr_err_nomem(err);
     }
-    *e = (file_entry){.size = st->st_size, .mtime_ns = ns(st->st_mtim), .ctime_ns = ns(st->st_ctim),
-                      .inode = (int64_t)st->st_ino, .hashed_ns = now, .asked = true};
+    *e = (file_entry){.size = st->st_size,
+                      .mtime_ns = ns(st->st_mtim),
+                      .ctime_ns = ns(st->st_ctim),
+                      .inode = (int64_t)st->st_ino,
+                      .hashed_ns = now,
+                      .asked = true};
     memcpy(e->hash, out, WR_SHA256_HEX);
     id->changed = true;
     return 0;

@@ -3,9 +3,9 @@
  *
  * Values are those of core/noun.h. Two memories make the second look cheap:
  *  - answers are remembered until wr_identity_forget(), which the runner calls whenever a stage has run;
- *  - hashes of files are kept in .weir/cache/stat by (path, size, mtime, ctime, inode), so a file is read again only when
- *    one of them changed. An entry made within a moment of the file's last change is not believed: a second change in the
- *    same tick of the clock would not show. A damaged file of hashes is ignored and made again.
+ *  - hashes of files are kept in .weir/cache/stat by (path, size, mtime, ctime, inode), so a file is read again only
+ *    when one of them changed. An entry made within a moment of the file's last change is not believed: a second change
+ *    in the same tick of the clock would not show. A damaged file of hashes is ignored and made again.
  * One thread.
  */
 #pragma once

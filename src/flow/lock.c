@@ -17,7 +17,8 @@ static const char schema[] = "1.0";
 
 static int hint(int rc, wr_err *err)
 {
-    return wr_err_hint(err, rc, "take it from version control, or remove it: what the run cache holds is not run again");
+    return wr_err_hint(err, rc,
+                       "take it from version control, or remove it: what the run cache holds is not run again");
 }
 
 static int read_ref(wr_lock_ref *out, const wr_yaml *y, wr_err *err)
@@ -29,7 +30,8 @@ static int read_ref(wr_lock_ref *out, const wr_yaml *y, wr_err *err)
     WR_TRY(wr_yaml_get_str(&path, y, "path", "", err));
     WR_TRY(wr_yaml_get_str(&hash, y, "hash", "", err));
     WR_TRY(wr_yaml_get_i64(&out->version, y, "version", -1, err));
-    if (!path.n || hash.n != WR_SHA256_HEX - 1) return wr_yaml_error(y, WEIR_EINVAL, err, "path or hash is missing or damaged");
+    if (!path.n || hash.n != WR_SHA256_HEX - 1)
+        return wr_yaml_error(y, WEIR_EINVAL, err, "path or hash is missing or damaged");
     out->path = path.p;
     memcpy(out->hash, hash.p, hash.n);
     out->hash[hash.n] = 0;
@@ -112,9 +114,9 @@ static int read_file(wr_lock_file *l, const wr_yaml *y, wr_err *err)
     WR_TRY(wr_yaml_get_str(&version, y, "schema", "", err));
     if (!wr_str_is(version, schema)) {
         const wr_yaml *at = wr_yaml_get(y, "schema");
-        return wr_yaml_error(at ? at : y, at ? WEIR_EUNSUPPORTED : WEIR_EPARSE, err,
-                             at ? "schema \"%.40s\" is not known; is it from a newer weir?" : "not a lock file: no schema%s",
-                             version.p);
+        return wr_yaml_error(
+            at ? at : y, at ? WEIR_EUNSUPPORTED : WEIR_EPARSE, err,
+            at ? "schema \"%.40s\" is not known; is it from a newer weir?" : "not a lock file: no schema%s", version.p);
     }
     WR_TRY(wr_yaml_known(y, "weir.lock", keys, err));
     if (wr_yaml_null(stages)) return 0;
@@ -183,7 +185,8 @@ int wr_lock_file_put(wr_lock_file *l, const wr_lock_stage *s, wr_err *err)
 
 /* ---- writing ---- */
 
-/* Must the text be quoted to be read back as text by any YAML reader? Single letters beyond this are safe and readable. */
+/* Must the text be quoted to be read back as text by any YAML reader? Single letters beyond this are safe and readable.
+ */
 static bool plain_ok(const char *s)
 {
     static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"};
@@ -209,7 +212,7 @@ static size_t escape_of(char out[8], const char *s)
                         : strncmp(s, "\xc2\x85", 2) == 0     ? "\\N" /* what YAML 1.1 takes for line breaks */
                         : strncmp(s, "\xe2\x80\xa8", 3) == 0 ? "\\L"
                         : strncmp(s, "\xe2\x80\xa9", 3) == 0 ? "\\P"
-                                                              : NULL;
+                                                             : NULL;
     if (fixed) snprintf(out, 8, "%s", fixed);
     else if (c < 0x20 || c == 0x7f) snprintf(out, 8, "\\x%02x", (unsigned)c);
     else return 0;
@@ -307,8 +310,10 @@ int wr_lock_file_save(const wr_lock_file *l, const char *root, const wr_map *kee
     for (size_t i = 0; i < l->stages.n; i++)
         if (!keep || wr_map_find(keep, l->stages.at[i].key) >= 0) sorted[n++] = l->stages.at[i].value;
     qsort(sorted, n, sizeof *sorted, by_name);
-    wr_buf_printf(&text, "# Written by weir run: what each stage was when it last succeeded. Keep it under version control.\n"
-                         "schema: '%s'\nstages:\n", schema);
+    wr_buf_printf(&text,
+                  "# Written by weir run: what each stage was when it last succeeded. Keep it under version control.\n"
+                  "schema: '%s'\nstages:\n",
+                  schema);
     for (size_t i = 0; i < n; i++) put_stage(&text, sorted[i]);
     if (text.failed) return wr_err_nomem(err);
     return wr_file_write(path, wr_buf_view(&text), err);

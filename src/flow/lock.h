@@ -39,8 +39,8 @@ typedef struct {
     wr_map stages;                  /* name -> wr_lock_stage * (NULL: taken out) */
 } wr_lock_file;
 
-/* No file gives an empty one. WEIR_EPARSE / WEIR_EINVAL at weir.lock:line:column with a hint; WEIR_EUNSUPPORTED for a newer
- * schema. wr_lock_file_close also after failure. */
+/* No file gives an empty one. WEIR_EPARSE / WEIR_EINVAL at weir.lock:line:column with a hint; WEIR_EUNSUPPORTED for a
+ * newer schema. wr_lock_file_close also after failure. */
 int wr_lock_file_open(wr_lock_file *out, const char *root, wr_err *err);
 void wr_lock_file_close(wr_lock_file *l);
 const wr_lock_stage *wr_lock_file_get(const wr_lock_file *l, const char *name);

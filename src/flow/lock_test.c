@@ -20,9 +20,35 @@ static void test_round_trip(void **state)
 {
     place *t = *state;
     static const char *const texts[] = {
-        "plain", "with 'quotes' and \"more\"", "a: b # c", "- dash", "true", "007", "1e5", "2001-06-16", "trailing ", "null", "~",
-        "tab\there", "\xc3\xbcml\xc3\xa4ut", "line\xe2\x80\xa8sep", "one\ntwo: x\n  indented", "{x: y}", "back\\slash\n\"q\"", "é\x01", "*a", "%d",
-        "key:", "@x", "`x`", "!t", "|", ">", "y", "0x1F", "12:30",
+        "plain",
+        "with 'quotes' and \"more\"",
+        "a: b # c",
+        "- dash",
+        "true",
+        "007",
+        "1e5",
+        "2001-06-16",
+        "trailing ",
+        "null",
+        "~",
+        "tab\there",
+        "\xc3\xbcml\xc3\xa4ut",
+        "line\xe2\x80\xa8sep",
+        "one\ntwo: x\n  indented",
+        "{x: y}",
+        "back\\slash\n\"q\"",
+        "é\x01",
+        "*a",
+        "%d",
+        "key:",
+        "@x",
+        "`x`",
+        "!t",
+        "|",
+        ">",
+        "y",
+        "0x1F",
+        "12:30",
     };
     wr_lock_file l;
     reopen_lock(&l, t);
@@ -30,7 +56,8 @@ static void test_round_trip(void **state)
         char name[16];
         snprintf(name, sizeof name, "s%02zu", i);
         wr_lock_ref deps[] = {ref(texts[i][0] == 'o' ? "p" : texts[i], '1', -1), ref("data:x", 'e', 3)};
-        wr_lock_param params[] = {{"params.yaml", "a.b", "0.1"}, {"params.yaml", "t", "\"x\\\"y\""}, {"z.yaml", "", "\"h\""}};
+        wr_lock_param params[] = {
+            {"params.yaml", "a.b", "0.1"}, {"params.yaml", "t", "\"x\\\"y\""}, {"z.yaml", "", "\"h\""}};
         wr_lock_stage s = {name, texts[i], deps, 2, params, 3, deps, 1};
         assert_int_equal(wr_lock_file_put(&l, &s, NULL), 0);
     }
@@ -79,7 +106,11 @@ static void test_order_and_pruning(void **state)
 static void test_broken(void **state)
 {
     place *t = *state;
-    static const struct { const char *text; int rc; const char *msg; } cases[] = {
+    static const struct {
+        const char *text;
+        int rc;
+        const char *msg;
+    } cases[] = {
         {"stages: {a: [", WEIR_EPARSE, NULL},
         {"<<<<<<< HEAD\nschema: '1.0'\n", WEIR_EPARSE, NULL},
         {"- x", WEIR_EPARSE, "weir.lock:1:1: not a lock file"},
@@ -88,8 +119,10 @@ static void test_broken(void **state)
         {"schema: '1.0'\nstages: x", WEIR_EINVAL, "weir.lock:2:9: stages is a map"},
         {"schema: '1.0'\nstages: {a: x}", WEIR_EINVAL, "weir.lock:2:13: stage \"a\" is not a map"},
         {"schema: '1.0'\nstages: {a: {}}", WEIR_EINVAL, "weir.lock:2:13: cmd is missing"},
-        {"schema: '1.0'\nstages: {a: {cmd: x, dep: y}}", WEIR_EINVAL, "weir.lock:2:22: unknown key \"dep\" in weir.lock"},
-        {"schema: '1.0'\nstages: {a: {cmd: x, deps: [{path: y, hash: 12}]}}", WEIR_EINVAL, "weir.lock:2:29: path or hash is missing or damaged"},
+        {"schema: '1.0'\nstages: {a: {cmd: x, dep: y}}", WEIR_EINVAL,
+         "weir.lock:2:22: unknown key \"dep\" in weir.lock"},
+        {"schema: '1.0'\nstages: {a: {cmd: x, deps: [{path: y, hash: 12}]}}", WEIR_EINVAL,
+         "weir.lock:2:29: path or hash is missing or damaged"},
         {"schema: '1.0'\nstages: {a: {cmd: x, params: [y]}}", WEIR_EINVAL, "weir.lock:2:30: params is a map of files"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

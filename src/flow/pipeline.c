@@ -18,7 +18,8 @@ enum { SHOWN = 60 };
 
 /* ---- one stage more ---- */
 
-static int add_stage(loader *l, const wr_yaml *body, const char *name, const char *group, const wr_yaml *at, wr_err *err)
+static int add_stage(loader *l, const wr_yaml *body, const char *name, const char *group, const wr_yaml *at,
+                     wr_err *err)
 {
     wr_stage s;
     if (l->stages.n >= WR_LIMIT_STAGES)
@@ -29,7 +30,8 @@ static int add_stage(loader *l, const wr_yaml *body, const char *name, const cha
 }
 
 /* `suffix` comes from the user's values: whatever is printable may stand in it. */
-static int add_instance(loader *l, const wr_yaml *body, const char *group, const char *suffix, const wr_yaml *at, wr_err *err)
+static int add_instance(loader *l, const wr_yaml *body, const char *group, const char *suffix, const wr_yaml *at,
+                        wr_err *err)
 {
     const char *name = wr_arena_printf(l->pl->arena, "%s@%s", group, suffix);
     if (!name) return wr_err_nomem(err);
@@ -47,7 +49,11 @@ static wr_yaml *text_node(wr_arena *a, const char *text, const wr_yaml *at)
 {
     wr_yaml *y = wr_arena_calloc(a, 1, sizeof *y);
     if (!y || !text) return NULL;
-    *y = (wr_yaml){.kind = WR_YAML_SCALAR, .plain = true, .text = wr_str_of(text), .line = at->line, .column = at->column,
+    *y = (wr_yaml){.kind = WR_YAML_SCALAR,
+                   .plain = true,
+                   .text = wr_str_of(text),
+                   .line = at->line,
+                   .column = at->column,
                    .file = at->file};
     return y;
 }
@@ -64,8 +70,8 @@ static int unfold_item(loader *l, const wr_yaml *over, size_t i, bool numbered, 
 {
     wr_arena *a = l->pl->arena;
     const char *suffix = over->kind == WR_YAML_MAP ? over->keys[i]->text.p
-                         : numbered               ? wr_arena_printf(a, "%zu", i)
-                                                  : over->items[i]->text.p;
+                         : numbered                ? wr_arena_printf(a, "%zu", i)
+                                                   : over->items[i]->text.p;
     l->vars.item = over->items[i];
     l->vars.key = text_node(a, suffix, over->items[i]);
     if (!l->vars.key) return wr_err_nomem(err);
@@ -103,7 +109,8 @@ static int check_matrix(const wr_yaml *m, const char *group, wr_err *err)
             return wr_yaml_error(m->items[i], WEIR_ETYPE, err, "\"%.*s\" in the matrix is a list",
                                  WR_STR_FMT(wr_str_fit(m->keys[i]->text, SHOWN)));
         total *= m->items[i]->n;
-        if (total > WR_LIMIT_STAGES) return wr_yaml_error(m, WEIR_ELIMIT, err, "the matrix has more than %d stages", WR_LIMIT_STAGES);
+        if (total > WR_LIMIT_STAGES)
+            return wr_yaml_error(m, WEIR_ELIMIT, err, "the matrix has more than %d stages", WR_LIMIT_STAGES);
     }
     return 0;
 }
@@ -123,8 +130,7 @@ static int combination(wr_yaml **item, const char **suffix, wr_arena *a, const w
     for (size_t i = 0; i < m->n; i++) {
         wr_buf_str(&name, i ? "-" : "");
         if (map->items[i]->kind == WR_YAML_SCALAR) wr_buf_slice(&name, map->items[i]->text);
-        else { /* too big for a name: its place in the list */
-            size_t at = 0;
+        else { /* too big for a name: its place in the list */ size_t at = 0;
             while (m->items[i]->items[at] != map->items[i]) at++;
             wr_buf_printf(&name, "%s%zu", m->keys[i]->text.p, at);
         }
@@ -176,7 +182,8 @@ static int unfold_matrix(loader *l, const wr_yaml *y, const char *group, wr_err 
 static int load_stage(loader *l, const wr_yaml *key, const wr_yaml *body, wr_err *err)
 {
     if (!wr_name_ok(key->text)) {
-        int rc = wr_yaml_error(key, WEIR_EINVAL, err, "\"%.*s\" is not a name for a stage", WR_STR_FMT(wr_str_fit(key->text, SHOWN)));
+        int rc = wr_yaml_error(key, WEIR_EINVAL, err, "\"%.*s\" is not a name for a stage",
+                               WR_STR_FMT(wr_str_fit(key->text, SHOWN)));
         return wr_err_hint(err, rc, "letters, digits, \"_\", \"-\" and \".\"");
     }
     if (wr_yaml_get(body, "foreach")) return unfold_foreach(l, body, key->text.p, err);
@@ -187,7 +194,8 @@ static int load_stage(loader *l, const wr_yaml *key, const wr_yaml *body, wr_err
 static int load_stages(loader *l, const wr_yaml *stages, wr_err *err)
 {
     if (wr_yaml_null(stages)) return 0;
-    if (stages->kind != WR_YAML_MAP) return wr_yaml_error(stages, WEIR_ETYPE, err, "stages is a map of name: {cmd: ...}");
+    if (stages->kind != WR_YAML_MAP)
+        return wr_yaml_error(stages, WEIR_ETYPE, err, "stages is a map of name: {cmd: ...}");
     for (size_t i = 0; i < stages->n; i++) WR_TRY(load_stage(l, stages->keys[i], stages->items[i], err));
     return 0;
 }
@@ -205,7 +213,10 @@ static int index_names(wr_pipeline *pl, wr_err *err)
 
 /* ---- between stages: who makes what ---- */
 
-typedef struct { const wr_stage *stage; const wr_ref *out; } maker;
+typedef struct {
+    const wr_stage *stage;
+    const wr_ref *out;
+} maker;
 
 static int two_makers(const maker *first, const maker *second, wr_err *err)
 {
@@ -213,10 +224,12 @@ static int two_makers(const maker *first, const maker *second, wr_err *err)
     if (strcmp(a, b) == 0) {
         int rc = wr_yaml_error(second->out->at, WEIR_EINVAL, err, "stages \"%s\" and \"%s\" both make \"%s\"",
                                first->stage->name, second->stage->name, a);
-        return wr_err_hint(err, rc, "the first is at %s:%d:%d", first->out->at->file, first->out->at->line, first->out->at->column);
+        return wr_err_hint(err, rc, "the first is at %s:%d:%d", first->out->at->file, first->out->at->line,
+                           first->out->at->column);
     }
-    return wr_yaml_error(second->out->at, WEIR_EINVAL, err, "out \"%s\" of stage \"%s\" overlaps \"%s\" of stage \"%s\"", b,
-                         second->stage->name, a, first->stage->name);
+    return wr_yaml_error(second->out->at, WEIR_EINVAL, err,
+                         "out \"%s\" of stage \"%s\" overlaps \"%s\" of stage \"%s\"", b, second->stage->name, a,
+                         first->stage->name);
 }
 
 /* Every out once, none inside another: each is looked up with all the folders above it. */
@@ -299,7 +312,10 @@ void wr_pipeline_free_ref(wr_pipeline **pl) { wr_pipeline_free(*pl); }
 
 /* ---- names ---- */
 
-ptrdiff_t wr_pipeline_find(const wr_pipeline *pl, const char *name) { return wr_map_find(&pl->by_name, wr_str_of(name)); }
+ptrdiff_t wr_pipeline_find(const wr_pipeline *pl, const char *name)
+{
+    return wr_map_find(&pl->by_name, wr_str_of(name));
+}
 
 static int unknown_stage(const wr_pipeline *pl, const char *target, wr_err *err)
 {

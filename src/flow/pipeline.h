@@ -18,12 +18,12 @@
  *   build:   {foreach: [us, uk], do: {cmd: make ${item}}}                 stages build@us, build@uk
  *   sweep:   {matrix: {lr: [1, 2], d: [3]}, cmd: try ${item.lr} ${item.d}}   stages sweep@1-3, sweep@2-3
  *
- * foreach over a list of maps numbers the stages (name@0), over a map names them by its keys; ${key} and ${item} are set.
- * Everything that is refused is refused at FILE:LINE:COLUMN: unknown keys (did-you-mean), undefined variables, wrong types,
- * outs that are outside the project, that two stages make, or that lie in each other.
+ * foreach over a list of maps numbers the stages (name@0), over a map names them by its keys; ${key} and ${item} are
+ * set. Everything that is refused is refused at FILE:LINE:COLUMN: unknown keys (did-you-mean), undefined variables,
+ * wrong types, outs that are outside the project, that two stages make, or that lie in each other.
  *
- * Invariants: paths are relative to the project's root and in normal form (or absolute when outside, deps only); a stage's
- * lists have no duplicates and are sorted; names are unique. One thread builds, any number read.
+ * Invariants: paths are relative to the project's root and in normal form (or absolute when outside, deps only); a
+ * stage's lists have no duplicates and are sorted; names are unique. One thread builds, any number read.
  */
 #pragma once
 #include "base/map.h"
@@ -77,7 +77,7 @@ void wr_pipeline_free_ref(wr_pipeline **pl);
 
 /* Index of the stage, or -1. */
 ptrdiff_t wr_pipeline_find(const wr_pipeline *pl, const char *name);
-/* Mark the stages that `target` names: a stage, or a foreach by its name without "@". WEIR_ENOTFOUND with did-you-mean. */
+/* Mark the stages that `target` names: a stage, or a foreach by its name without "@". WEIR_ENOTFOUND, did-you-mean. */
 int wr_pipeline_mark(const wr_pipeline *pl, const char *target, bool *marked, wr_err *err);
 /* The shell line that runs all commands of a stage, ending at the first that fails. In `a`. */
 const char *wr_stage_shell(wr_arena *a, const wr_stage *s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pipeline_internal.h - between pipeline.c (sections, foreach, checks across stages) and pipeline_stage.c (one stage). */
+/* pipeline_internal.h - between pipeline.c (sections, foreach, what must hold between stages) and pipeline_stage.c. */
 #pragma once
 #include "flow/pipeline.h"
 

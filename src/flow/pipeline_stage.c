@@ -19,11 +19,11 @@ typedef struct {
     WR_VEC(wr_param_file) params;
 } build;
 
-static const char *const stage_keys[] = {"cmd", "wdir", "deps", "params", "outs", "metrics", "plots", "frozen",
-                                         "always_changed", "manual", "desc", "meta", "vars", NULL};
+static const char *const stage_keys[] = {"cmd",    "wdir",           "deps",   "params", "outs", "metrics", "plots",
+                                         "frozen", "always_changed", "manual", "desc",   "meta", "vars",    NULL};
 static const char *const out_keys[] = {"cache", "persist", "desc", "type", "labels", NULL};
-static const char *const plot_keys[] = {"cache", "persist", "desc", "type", "labels", "x", "y", "x_label", "y_label",
-                                        "title", "header", "template", NULL};
+static const char *const plot_keys[] = {"cache",   "persist", "desc",  "type",   "labels",   "x", "y",
+                                        "x_label", "y_label", "title", "header", "template", NULL};
 
 /* ---- paths ---- */
 
@@ -36,7 +36,8 @@ const char *wr_stage_path(wr_arena *a, const char *root, const char *wdir, const
     if (strcmp(full, root) == 0) return ".";
     if (strncmp(full, root, n) != 0 || full[n] != '/') return full;
     const char *inside = full + n + 1, *colon = strchr(inside, ':');
-    bool noun_like = colon && !memchr(inside, '/', (size_t)(colon - inside)) && !memchr(inside, '.', (size_t)(colon - inside));
+    bool noun_like =
+        colon && !memchr(inside, '/', (size_t)(colon - inside)) && !memchr(inside, '.', (size_t)(colon - inside));
     return noun_like ? wr_arena_printf(a, "./%s", inside) : inside;
 }
 
@@ -93,7 +94,8 @@ static int check_out(const wr_ref *out, wr_err *err)
     if (strcmp(out->ref, ".") == 0)
         return wr_yaml_error(out->at, WEIR_EINVAL, err, "the whole project cannot be an out");
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (inside(out->ref, own[i])) return wr_yaml_error(out->at, WEIR_EINVAL, err, "\"%s\" cannot be an out", out->ref);
+        if (inside(out->ref, own[i]))
+            return wr_yaml_error(out->at, WEIR_EINVAL, err, "\"%s\" cannot be an out", out->ref);
     return 0;
 }
 
@@ -152,8 +154,9 @@ static int by_ref(const void *x, const void *y)
 {
     const wr_ref *a = x, *b = y;
     int c = strcmp(a->ref, b->ref);
-    return c ? c : a->at->line != b->at->line ? (a->at->line > b->at->line) - (a->at->line < b->at->line)
-                                              : (a->at->column > b->at->column) - (a->at->column < b->at->column);
+    return c                            ? c
+           : a->at->line != b->at->line ? (a->at->line > b->at->line) - (a->at->line < b->at->line)
+                                        : (a->at->column > b->at->column) - (a->at->column < b->at->column);
 }
 
 static int finish_deps(build *b, wr_err *err)
@@ -296,7 +299,8 @@ static int parse_wdir(build *b, const wr_yaml *node, wr_err *err)
     WR_TRY(wr_yaml_str(&text, node, "wdir", err));
     b->stage->wdir = wr_stage_path(b->a, b->vars->root, ".", text.n ? text.p : ".");
     if (!b->stage->wdir) return wr_err_nomem(err);
-    if (b->stage->wdir[0] == '/') return wr_yaml_error(node, WEIR_EINVAL, err, "wdir \"%s\" is outside the project", text.p);
+    if (b->stage->wdir[0] == '/')
+        return wr_yaml_error(node, WEIR_EINVAL, err, "wdir \"%s\" is outside the project", text.p);
     return 0;
 }
 
@@ -339,7 +343,8 @@ static int parse_rest(wr_stage *s, const wr_yaml *body, wr_err *err)
     return 0;
 }
 
-int wr_stage_parse(wr_stage *out, const wr_yaml *body, const char *name, const wr_yaml *at, const wr_vars *vars, wr_err *err)
+int wr_stage_parse(wr_stage *out, const wr_yaml *body, const char *name, const wr_yaml *at, const wr_vars *vars,
+                   wr_err *err)
 {
     char what[WR_LIMIT_NAME + 64];
     wr_vars own = *vars;

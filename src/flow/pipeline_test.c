@@ -21,22 +21,22 @@ static wr_pipeline *good(place *t, const char *text)
 
 static void test_all_keys(void **state)
 {
-    WR_AUTOPIPELINE wr_pipeline *pl = good(*state,
-        "vars: {n: 3}\n"
-        "stages:\n"
-        "  a:\n"
-        "    cmd: [\"one ${n}\", two]\n"
-        "    wdir: sub/../work\n"
-        "    deps: [../z.csv, data:flights, ./b.csv, b.csv, /etc/passwd, ./x:y]\n"
-        "    params: [train.lr, {other.json: [c, b]}, {all.yaml: }]\n"
-        "    outs: [model:m, {big.bin: {cache: false, persist: true}}]\n"
-        "    metrics: [r.json]\n"
-        "    plots: [{p.csv: {x: a, y: b}}]\n"
-        "    frozen: true\n"
-        "    always_changed: yes\n"
-        "    manual: true\n"
-        "    desc: for people\n"
-        "    meta: {anything: [goes]}\n");
+    WR_AUTOPIPELINE wr_pipeline *pl =
+        good(*state, "vars: {n: 3}\n"
+                     "stages:\n"
+                     "  a:\n"
+                     "    cmd: [\"one ${n}\", two]\n"
+                     "    wdir: sub/../work\n"
+                     "    deps: [../z.csv, data:flights, ./b.csv, b.csv, /etc/passwd, ./x:y]\n"
+                     "    params: [train.lr, {other.json: [c, b]}, {all.yaml: }]\n"
+                     "    outs: [model:m, {big.bin: {cache: false, persist: true}}]\n"
+                     "    metrics: [r.json]\n"
+                     "    plots: [{p.csv: {x: a, y: b}}]\n"
+                     "    frozen: true\n"
+                     "    always_changed: yes\n"
+                     "    manual: true\n"
+                     "    desc: for people\n"
+                     "    meta: {anything: [goes]}\n");
     assert_int_equal(pl->n, 1);
     const wr_stage *s = &pl->stages[0];
     assert_string_equal(s->name, "a");
@@ -73,35 +73,56 @@ static void test_colon_in_root_paths(void **state)
 
 static void test_refused(void **state)
 {
-    static const struct { const char *text; int rc; const char *msg, *hint; } cases[] = {
+    static const struct {
+        const char *text;
+        int rc;
+        const char *msg, *hint;
+    } cases[] = {
         {"stages: [a]", WEIR_ETYPE, "weir.yaml:1:9: stages is a map of name: {cmd: ...}", NULL},
         {"stages:\n  a: x", WEIR_ETYPE, "weir.yaml:2:6: stage \"a\" is a map with a cmd", NULL},
-        {"stages:\n  a: {dep: [x], cmd: x}", WEIR_EINVAL, "weir.yaml:2:7: unknown key \"dep\" in stage \"a\"", "did you mean \"deps\"?"},
+        {"stages:\n  a: {dep: [x], cmd: x}", WEIR_EINVAL, "weir.yaml:2:7: unknown key \"dep\" in stage \"a\"",
+         "did you mean \"deps\"?"},
         {"stages:\n  a b: {cmd: x}", WEIR_EINVAL, "weir.yaml:2:3: \"a b\" is not a name for a stage", NULL},
         {"stages:\n  a: {deps: [x]}", WEIR_EINVAL, "weir.yaml:2:3: stage \"a\" has no cmd", NULL},
         {"stages:\n  a: {cmd: '  '}", WEIR_EINVAL, "weir.yaml:2:12: a command is empty", NULL},
         {"stages:\n  a: {cmd: {x: y}}", WEIR_ETYPE, "weir.yaml:2:12: cmd is a text or a list of texts", NULL},
         {"stages:\n  a: {cmd: 'run ${lr}'}", WEIR_EINVAL, "weir.yaml:2:12: undefined variable \"lr\"", NULL},
         {"stages:\n  a: {cmd: x, deps: y}", WEIR_ETYPE, "weir.yaml:2:21: deps of stage \"a\" is a list", NULL},
-        {"stages:\n  a: {cmd: x, deps: [dtaa:x]}", WEIR_EINVAL, "weir.yaml:2:22: unknown kind in \"dtaa:x\"", "did you mean \"data:x\"?"},
-        {"stages:\n  a: {cmd: x, deps: ['data:a b']}", WEIR_EINVAL, "weir.yaml:2:22: \"data:a b\": \"a b\" is not a name", NULL},
-        {"stages:\n  a: {cmd: x, outs: [../up]}", WEIR_EINVAL, "weir.yaml:2:22: out \"../up\" is outside the project", NULL},
+        {"stages:\n  a: {cmd: x, deps: [dtaa:x]}", WEIR_EINVAL, "weir.yaml:2:22: unknown kind in \"dtaa:x\"",
+         "did you mean \"data:x\"?"},
+        {"stages:\n  a: {cmd: x, deps: ['data:a b']}", WEIR_EINVAL,
+         "weir.yaml:2:22: \"data:a b\": \"a b\" is not a name", NULL},
+        {"stages:\n  a: {cmd: x, outs: [../up]}", WEIR_EINVAL, "weir.yaml:2:22: out \"../up\" is outside the project",
+         NULL},
         {"stages:\n  a: {cmd: x, outs: [.]}", WEIR_EINVAL, "weir.yaml:2:22: the whole project cannot be an out", NULL},
-        {"stages:\n  a: {cmd: x, outs: [.weir/objects]}", WEIR_EINVAL, "weir.yaml:2:22: \".weir/objects\" cannot be an out", NULL},
-        {"stages:\n  a: {cmd: x, outs: [d/../weir.lock]}", WEIR_EINVAL, "weir.yaml:2:22: \"weir.lock\" cannot be an out", NULL},
-        {"stages:\n  a: {cmd: x, outs: [b, ./b]}", WEIR_EINVAL, "weir.yaml:2:25: out \"b\" stands twice in stage \"a\"", NULL},
-        {"stages:\n  a: {cmd: x, outs: [{b: {cach: no}}]}", WEIR_EINVAL, "weir.yaml:2:27: unknown key \"cach\" in the flags of an out", "did you mean \"cache\"?"},
-        {"stages:\n  a: {cmd: x, outs: [{b: {remote: s3}}]}", WEIR_EUNSUPPORTED, "weir.yaml:2:35: \"remote\" of an out is not supported yet: outs are kept in .weir/objects only", NULL},
-        {"stages:\n  a: {cmd: x, outs: [b]}\n  c: {cmd: x, metrics: [b]}", WEIR_EINVAL, "weir.yaml:3:25: stages \"a\" and \"c\" both make \"b\"", "the first is at weir.yaml:2:22"},
-        {"stages:\n  a: {cmd: x, outs: [d/e/f]}\n  c: {cmd: x, outs: [d]}", WEIR_EINVAL, "weir.yaml:2:22: out \"d/e/f\" of stage \"a\" overlaps \"d\" of stage \"c\"", NULL},
-        {"stages:\n  a: {cmd: x, params: {lr: 1}}", WEIR_ETYPE, "weir.yaml:2:23: params of stage \"a\" is a list", NULL},
-        {"stages:\n  a: {cmd: x, params: [{p.yaml: lr}]}", WEIR_ETYPE, "weir.yaml:2:33: parameters of \"p.yaml\" are a list of keys", NULL},
+        {"stages:\n  a: {cmd: x, outs: [.weir/objects]}", WEIR_EINVAL,
+         "weir.yaml:2:22: \".weir/objects\" cannot be an out", NULL},
+        {"stages:\n  a: {cmd: x, outs: [d/../weir.lock]}", WEIR_EINVAL,
+         "weir.yaml:2:22: \"weir.lock\" cannot be an out", NULL},
+        {"stages:\n  a: {cmd: x, outs: [b, ./b]}", WEIR_EINVAL, "weir.yaml:2:25: out \"b\" stands twice in stage \"a\"",
+         NULL},
+        {"stages:\n  a: {cmd: x, outs: [{b: {cach: no}}]}", WEIR_EINVAL,
+         "weir.yaml:2:27: unknown key \"cach\" in the flags of an out", "did you mean \"cache\"?"},
+        {"stages:\n  a: {cmd: x, outs: [{b: {remote: s3}}]}", WEIR_EUNSUPPORTED,
+         "weir.yaml:2:35: \"remote\" of an out is not supported yet: outs are kept in .weir/objects only", NULL},
+        {"stages:\n  a: {cmd: x, outs: [b]}\n  c: {cmd: x, metrics: [b]}", WEIR_EINVAL,
+         "weir.yaml:3:25: stages \"a\" and \"c\" both make \"b\"", "the first is at weir.yaml:2:22"},
+        {"stages:\n  a: {cmd: x, outs: [d/e/f]}\n  c: {cmd: x, outs: [d]}", WEIR_EINVAL,
+         "weir.yaml:2:22: out \"d/e/f\" of stage \"a\" overlaps \"d\" of stage \"c\"", NULL},
+        {"stages:\n  a: {cmd: x, params: {lr: 1}}", WEIR_ETYPE, "weir.yaml:2:23: params of stage \"a\" is a list",
+         NULL},
+        {"stages:\n  a: {cmd: x, params: [{p.yaml: lr}]}", WEIR_ETYPE,
+         "weir.yaml:2:33: parameters of \"p.yaml\" are a list of keys", NULL},
         {"stages:\n  a: {cmd: x, frozen: perhaps}", WEIR_ETYPE, NULL, NULL},
-        {"stages:\n  a: {cmd: x, wdir: ../..}", WEIR_EINVAL, "weir.yaml:2:21: wdir \"../..\" is outside the project", NULL},
+        {"stages:\n  a: {cmd: x, wdir: ../..}", WEIR_EINVAL, "weir.yaml:2:21: wdir \"../..\" is outside the project",
+         NULL},
         {"stages:\n  a: {foreach: [x]}", WEIR_EINVAL, "weir.yaml:2:6: foreach of \"a\" has no \"do\"", NULL},
-        {"stages:\n  a: {foreach: x, do: {cmd: x}}", WEIR_ETYPE, "weir.yaml:2:16: foreach of \"a\" is a list or a map", NULL},
-        {"stages:\n  a: {foreach: [x], do: {cmd: x}, cmd: y}", WEIR_EINVAL, "weir.yaml:2:35: unknown key \"cmd\" in a stage with foreach", NULL},
-        {"stages:\n  a: {foreach: [x, x], do: {cmd: x}}", WEIR_EINVAL, "weir.yaml:2:20: there are two stages \"a@x\"", NULL},
+        {"stages:\n  a: {foreach: x, do: {cmd: x}}", WEIR_ETYPE, "weir.yaml:2:16: foreach of \"a\" is a list or a map",
+         NULL},
+        {"stages:\n  a: {foreach: [x], do: {cmd: x}, cmd: y}", WEIR_EINVAL,
+         "weir.yaml:2:35: unknown key \"cmd\" in a stage with foreach", NULL},
+        {"stages:\n  a: {foreach: [x, x], do: {cmd: x}}", WEIR_EINVAL, "weir.yaml:2:20: there are two stages \"a@x\"",
+         NULL},
         {"stages:\n  a: {matrix: [x], cmd: x}", WEIR_ETYPE, "weir.yaml:2:15: matrix of \"a\" is a map of lists", NULL},
         {"stages:\n  a: {matrix: {m: x}, cmd: x}", WEIR_ETYPE, "weir.yaml:2:19: \"m\" in the matrix is a list", NULL},
         {"vars: [1, [2]]", WEIR_ENOTFOUND, "weir.yaml:1:8: there is no file \"1\"", NULL},
@@ -129,9 +150,12 @@ static void names(char *out, size_t size, const wr_pipeline *pl)
 
 static void test_foreach(void **state)
 {
-    static const struct { const char *text, *names; } cases[] = {
+    static const struct {
+        const char *text, *names;
+    } cases[] = {
         {"stages: {b: {foreach: [us, uk], do: {cmd: 'm ${item}'}}}", "b@us:m us b@uk:m uk"},
-        {"stages: {b: {foreach: {us: {t: 1}, uk: {t: 2}}, do: {cmd: 'm ${key} ${item.t}'}}}", "b@us:m us 1 b@uk:m uk 2"},
+        {"stages: {b: {foreach: {us: {t: 1}, uk: {t: 2}}, do: {cmd: 'm ${key} ${item.t}'}}}",
+         "b@us:m us 1 b@uk:m uk 2"},
         {"stages: {b: {foreach: [{t: 1}, {t: 2}], do: {cmd: 'm ${key} ${item.t}'}}}", "b@0:m 0 1 b@1:m 1 2"},
         {"{vars: {c: [x]}, stages: {b: {foreach: '${c}', do: {cmd: '${item}'}}}}", "b@x:x"},
         {"stages: {b: {foreach: [], do: {cmd: x}}}", ""},
@@ -170,7 +194,8 @@ static void test_marking(void **state)
 {
     bool marked[4] = {0};
     wr_err err = {0};
-    WR_AUTOPIPELINE wr_pipeline *pl = good(*state, "stages: {build: {foreach: [us, uk], do: {cmd: x}}, train: {cmd: y}}");
+    WR_AUTOPIPELINE wr_pipeline *pl =
+        good(*state, "stages: {build: {foreach: [us, uk], do: {cmd: x}}, train: {cmd: y}}");
     assert_int_equal(wr_pipeline_mark(pl, "build", marked, &err), 0);
     assert_true(marked[0] && marked[1] && !marked[2]);
     memset(marked, 0, sizeof marked);
@@ -196,7 +221,8 @@ static void test_no_memory(void **state)
 {
     place *t = *state;
     wr_yaml *y;
-    static const char text[] = "{vars: {n: 1}, stages: {a: {cmd: 'x ${n}', deps: [p, q], outs: [d/e]}, b: {foreach: [u], do: {cmd: y}}}}";
+    static const char text[] =
+        "{vars: {n: 1}, stages: {a: {cmd: 'x ${n}', deps: [p, q], outs: [d/e]}, b: {foreach: [u], do: {cmd: y}}}}";
     assert_int_equal(wr_yaml_parse(&y, t->a, wr_str_of(text), "weir.yaml", NULL), 0);
     for (long n = 1;; n++) {
         wr_pipeline *pl = NULL;

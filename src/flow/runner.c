@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* runner.c - the loop over stages. One thread starts, watches and ends all processes: the kernel ties a child to the thread
- * that started it. */
+/* runner.c - the loop over stages. One thread starts, watches and ends all processes: the kernel ties a child to the
+ * thread that started it. */
 #include "flow/runner.h"
 
 #include <stdio.h>
@@ -20,7 +20,11 @@ enum { GRACE_MS = 5000, WAIT_STEP_MS = 200, LOOK_ONE_MS = 100, LOOK_MANY_MS = 10
 
 typedef enum { ST_UNWANTED, ST_WAITING, ST_RUNNING, ST_DONE, ST_BROKEN } progress;
 
-typedef struct { size_t stage; wr_stage_process *process; wr_verdict verdict; } running_stage;
+typedef struct {
+    size_t stage;
+    wr_stage_process *process;
+    wr_verdict verdict;
+} running_stage;
 
 typedef struct {
     wr_project *p;
@@ -33,8 +37,8 @@ typedef struct {
     bool file_changed;
     wr_judge judge;
     wr_stage_host host;
-    progress *at;                   /* of each stage */
-    wr_stage_result *result;        /* of each stage */
+    progress *at;            /* of each stage */
+    wr_stage_result *result; /* of each stage */
     WR_VEC(running_stage) running;
     bool any_broken;
 } flow;
@@ -182,7 +186,8 @@ static int advance(flow *f, wr_err *err)
         if (f->running.n >= most || stopped(f)) return 0;
         int ready = readiness(f, i);
         if (ready < 0 || (f->any_broken && !f->opt->keep_going)) {
-            settle(f, i, WR_STAGE_NOT_RUN, ready < 0 ? "what it needs did not succeed" : "another stage did not succeed");
+            settle(f, i, WR_STAGE_NOT_RUN,
+                   ready < 0 ? "what it needs did not succeed" : "another stage did not succeed");
             continue;
         }
         if (ready) WR_TRY(turn(f, i, err));
@@ -296,7 +301,8 @@ static int failure(const flow *f, const wr_stage_result *r, wr_err *err)
 {
     if (r->status == WR_STAGE_REFUSED) {
         wr_err_set(err, WEIR_ENO, "stage \"%s\" says no (exit code 1)", r->stage->name);
-        return wr_err_hint(err, WEIR_ENO, "weir runs show %.12s tells what it found; nothing after it was run", r->run_id);
+        return wr_err_hint(err, WEIR_ENO, "weir runs show %.12s tells what it found; nothing after it was run",
+                           r->run_id);
     }
     wr_err_set(err, WEIR_EUNAVAILABLE, "stage \"%s\" failed: %s", r->stage->name, r->why);
     const char *hint = r->exit_code ? wr_proc_exit_hint(r->exit_code) : "";
@@ -347,12 +353,17 @@ static int take_lock(flow *f, wr_err *err)
     for (bool told = false;; told = true) {
         wr_err why = {0};
         int64_t left = (deadline - wr_clock_mono_ns()) / 1000000;
-        int rc = wr_lock_take(&f->lock, path, left <= 0 || !told ? 0 : left < WAIT_STEP_MS ? (int)left : WAIT_STEP_MS, &why);
+        int rc = wr_lock_take(&f->lock, path,
+                              left <= 0 || !told    ? 0
+                              : left < WAIT_STEP_MS ? (int)left
+                                                    : WAIT_STEP_MS,
+                              &why);
         if (rc == 0) return 0;
         if (stopped(f)) return wr_err_set(err, WEIR_ECANCELED, "stopped while waiting for another weir run");
         if (rc != WEIR_ETIMEOUT || left <= 0) {
             if (err) *err = why;
-            if (rc == WEIR_ETIMEOUT && err) snprintf(err->msg, sizeof err->msg, "another weir run works in this project");
+            if (rc == WEIR_ETIMEOUT && err)
+                snprintf(err->msg, sizeof err->msg, "another weir run works in this project");
             return rc;
         }
         if (!told && f->opt->waiting) f->opt->waiting(f->opt->ctx, why.detail);
@@ -406,7 +417,8 @@ static int run_locked(flow *f, wr_err *err)
     return rc < 0 ? rc : saved;
 }
 
-int wr_flow_run(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeline *pl, const wr_flow_opt *opt, wr_err *err)
+int wr_flow_run(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeline *pl, const wr_flow_opt *opt,
+                wr_err *err)
 {
     flow f = {.p = p, .pl = pl, .opt = opt, .a = a, .lock = {.fd = -1}};
     int64_t start = wr_clock_mono_ns();
@@ -426,8 +438,8 @@ int wr_flow_run(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeli
 
 static int plan_stage(flow *f, size_t i, wr_err *err)
 {
-    static const wr_stage_status as[] = {WR_STAGE_UP_TO_DATE, WR_STAGE_WOULD_RUN, WR_STAGE_WOULD_RESTORE, WR_STAGE_MAY_RUN,
-                                         WR_STAGE_BLOCKED};
+    static const wr_stage_status as[] = {WR_STAGE_UP_TO_DATE, WR_STAGE_WOULD_RUN, WR_STAGE_WOULD_RESTORE,
+                                         WR_STAGE_MAY_RUN, WR_STAGE_BLOCKED};
     const wr_stage *s = &f->pl->stages[i];
     wr_verdict v;
     WR_TRY(wr_judge_stage(&v, f->a, &f->judge, s, err));
@@ -437,8 +449,8 @@ static int plan_stage(flow *f, size_t i, wr_err *err)
     return wr_judge_assume(&f->judge, f->a, s, v.kind == WR_VERDICT_RESTORE ? v.cached : NULL, err);
 }
 
-int wr_flow_plan(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeline *pl, const wr_graph_pick *pick, bool force,
-                 wr_err *err)
+int wr_flow_plan(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeline *pl, const wr_graph_pick *pick,
+                 bool force, wr_err *err)
 {
     flow f = {.p = p, .pl = pl, .a = a, .lock = {.fd = -1}};
     int64_t start = wr_clock_mono_ns();

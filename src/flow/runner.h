@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runner.h - weir run: bring stages up to date, in order, each as a process.
  *
- * A stage that is not up to date is restored from the run cache or run: its outs that are files are removed first (unless
- * `persist`), folders for them are made, then /bin/sh runs the command in its wdir with
- *   WEIR_RUN_ID (the run record it belongs to), WEIR_STAGE, WEIR_ROOT, WEIR_CODE_VERSION, and PATH led by our own folder.
+ * A stage that is not up to date is restored from the run cache or run: its outs that are files are removed first
+ * (unless `persist`), folders for them are made, then /bin/sh runs the command in its wdir with
+ *   WEIR_RUN_ID (the run record it belongs to), WEIR_STAGE, WEIR_ROOT, WEIR_CODE_VERSION; PATH is led by our folder.
  * Its output goes to .weir/logs/<run id>.log. The process is metered; time, CPU and energy go to the ledger.
  *
- * Invariants: 1. only a stage that ended with exit code 0 and made all its outs enters weir.lock and the run cache; 2. the
- * deps that are recorded are those from before the command; 3. outs are kept, then the run cache, then weir.lock: a crash in
- * between costs a rerun, never a wrong answer; 4. one wr_flow_run at a time in a project (.weir/run.lock).
+ * Invariants: 1. only a stage that ended with exit code 0 and made all its outs enters weir.lock and the run cache; 2.
+ * the deps that are recorded are those from before the command; 3. outs are kept, then the run cache, then weir.lock: a
+ * crash in between costs a rerun, never a wrong answer; 4. one wr_flow_run at a time in a project (.weir/run.lock).
  *
- * Exit code 1 of a command means that a check said no (WEIR_ENO, the stage "refused"); any other is a failure. What needs a
- * stage that did not succeed is not run; what does not need it only with keep_going.
+ * Exit code 1 of a command means that a check said no (WEIR_ENO, the stage "refused"); any other is a failure. What
+ * needs a stage that did not succeed is not run; what does not need it only with keep_going.
  */
 #pragma once
 #include <signal.h>
@@ -50,11 +50,16 @@ typedef struct {
     void (*tick)(void *ctx, const char *running); /* some times a second while stages run; names */
 } wr_flow_opt;
 
-typedef struct { wr_stage_result *stages; size_t n; /* the wanted ones, in the order of the graph */ double seconds; } wr_flow_result;
+typedef struct {
+    wr_stage_result *stages; size_t n; /* the wanted ones, in the order of the graph */
+    double seconds;
+} wr_flow_result;
 
-/* `out` is filled as far as it went, also on failure. WEIR_ENO when a stage refused (and none failed), WEIR_EUNAVAILABLE when
- * one failed, WEIR_ECANCELED, WEIR_ETIMEOUT when another run holds the project. Results in `a`. */
-int wr_flow_run(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeline *pl, const wr_flow_opt *opt, wr_err *err);
+/* `out` is filled as far as it went, also on failure. WEIR_ENO when a stage refused (and none failed),
+ * WEIR_EUNAVAILABLE when one failed, WEIR_ECANCELED, WEIR_ETIMEOUT when another run holds the project. Results live
+ * in `a`. */
+int wr_flow_run(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeline *pl, const wr_flow_opt *opt,
+                wr_err *err);
 /* What wr_flow_run would do: changes nothing, takes no lock. */
-int wr_flow_plan(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeline *pl, const wr_graph_pick *pick, bool force,
-                 wr_err *err);
+int wr_flow_plan(wr_flow_result *out, wr_arena *a, wr_project *p, const wr_pipeline *pl, const wr_graph_pick *pick,
+                 bool force, wr_err *err);

@@ -47,7 +47,8 @@ static int make_ready(wr_stage_host *h, wr_err *err)
     if (h->ready) return 0;
     const char *path = getenv("PATH"), *dir = wr_path_dir(h->a, wr_os_exe());
     if (!dir) return wr_err_nomem(err);
-    h->path_env = path && *path ? wr_arena_printf(h->a, "PATH=%s:%s", dir, path) : wr_arena_printf(h->a, "PATH=%s:/usr/bin:/bin", dir);
+    h->path_env = path && *path ? wr_arena_printf(h->a, "PATH=%s:%s", dir, path)
+                                : wr_arena_printf(h->a, "PATH=%s:/usr/bin:/bin", dir);
     h->root_env = wr_arena_printf(h->a, "WEIR_ROOT=%s", wr_project_root(h->p));
     h->code_env = wr_arena_printf(h->a, "WEIR_CODE_VERSION=%s", wr_run_code_version(h->p));
     if (!h->path_env || !h->root_env || !h->code_env) return wr_err_nomem(err);
@@ -71,7 +72,8 @@ static int prepare_outs(wr_stage_host *h, const wr_stage *s, wr_err *err)
 {
     for (size_t i = 0; i < s->nouts; i++) {
         if (s->outs[i].kind != WR_NOUN_PATH) continue;
-        const char *path = wr_path_join(h->a, wr_project_root(h->p), s->outs[i].ref), *dir = path ? wr_path_dir(h->a, path) : NULL;
+        const char *path = wr_path_join(h->a, wr_project_root(h->p), s->outs[i].ref),
+                   *dir = path ? wr_path_dir(h->a, path) : NULL;
         if (!dir) return wr_err_nomem(err);
         if (!s->outs[i].persist) WR_TRY(wr_file_remove_tree(path, err));
         WR_TRY(wr_file_mkdirs(dir, err));
@@ -82,7 +84,8 @@ static int prepare_outs(wr_stage_host *h, const wr_stage *s, wr_err *err)
 static int start(wr_stage_process *sp, wr_stage_result *r, wr_err *err)
 {
     wr_stage_host *h = sp->h;
-    const char *logs, *shell = wr_stage_shell(h->a, sp->s), *cwd = wr_path_join(h->a, wr_project_root(h->p), sp->s->wdir);
+    const char *logs, *shell = wr_stage_shell(h->a, sp->s),
+                      *cwd = wr_path_join(h->a, wr_project_root(h->p), sp->s->wdir);
     WR_TRY(wr_project_state(&logs, h->p, "logs", true, err));
     const char *run_env = wr_arena_printf(h->a, "WEIR_RUN_ID=%s", sp->id);
     const char *stage_env = wr_arena_printf(h->a, "WEIR_STAGE=%s", sp->s->name);
@@ -100,9 +103,14 @@ static int start(wr_stage_process *sp, wr_stage_result *r, wr_err *err)
 static int close_record(wr_stage_process *sp, wr_stage_result *r, const wr_proc_result *res, wr_err *err)
 {
     wr_meter_mark now;
-    wr_run_usage use = {.wall_s = res->wall_s, .cpu_s = res->cpu_s, .max_rss = (double)res->max_rss,
-                        .read_bytes = (double)res->read_bytes, .write_bytes = (double)res->write_bytes,
-                        .exit_code = res->exit_code, .t0_us = sp->t0_us, .t1_us = wr_clock_wall_us()};
+    wr_run_usage use = {.wall_s = res->wall_s,
+                        .cpu_s = res->cpu_s,
+                        .max_rss = (double)res->max_rss,
+                        .read_bytes = (double)res->read_bytes,
+                        .write_bytes = (double)res->write_bytes,
+                        .exit_code = res->exit_code,
+                        .t0_us = sp->t0_us,
+                        .t1_us = wr_clock_wall_us()};
     wr_meter_read(sp->h->meter, &now);
     wr_meter_energy(sp->h->meter, &sp->mark, &now, res->cpu_s, &use.energy);
     r->exit_code = res->exit_code;
@@ -155,6 +163,7 @@ void wr_stage_stop(wr_stage_process *sp, int grace_ms, wr_stage_result *r)
     wr_err err = {0};
     wr_proc_stop(sp->proc, grace_ms, &res);
     if (res.exit_code == 0 || res.exit_code == 1) res.exit_code = 143; /* whatever it says, it was not let finish */
-    if (close_record(sp, r, &res, &err) < 0) wr_warn("the record of stage \"%s\" is not closed: %s", sp->s->name, err.msg);
+    if (close_record(sp, r, &res, &err) < 0)
+        wr_warn("the record of stage \"%s\" is not closed: %s", sp->s->name, err.msg);
     wr_free(sp);
 }

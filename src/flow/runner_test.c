@@ -38,7 +38,8 @@ static const char *go_with(place *t, const wr_flow_opt *opt, const char *set, in
     int rc = wr_flow_run(&res, t->a, t->p, pl, opt, err);
     if (rc != want) fail_msg("%d instead of %d: %s", rc, want, err->msg);
     for (size_t i = 0; i < res.n; i++)
-        s = wr_arena_printf(t->a, "%s%s%s:%s", s, i ? " " : "", res.stages[i].stage->name, wr_stage_status_text(res.stages[i].status));
+        s = wr_arena_printf(t->a, "%s%s%s:%s", s, i ? " " : "", res.stages[i].stage->name,
+                            wr_stage_status_text(res.stages[i].status));
     wr_pipeline_free(pl);
     return s;
 }
@@ -52,7 +53,8 @@ static const char *plan(place *t, const wr_graph_pick *pick)
     const char *s = "";
     wr_err err = {0};
     reopen(t);
-    if (wr_pipeline_load(&pl, t->p, NULL, 0, &err) < 0 || wr_flow_plan(&res, t->a, t->p, pl, pick, false, &err) < 0) fail_msg("%s", err.msg);
+    if (wr_pipeline_load(&pl, t->p, NULL, 0, &err) < 0 || wr_flow_plan(&res, t->a, t->p, pl, pick, false, &err) < 0)
+        fail_msg("%s", err.msg);
     for (size_t i = 0; i < res.n; i++) {
         const wr_stage_result *r = &res.stages[i];
         if (r->status == WR_STAGE_UP_TO_DATE) continue;
@@ -86,28 +88,32 @@ static void test_only_what_changed(void **state)
     assert_string_equal(get(t, "weir.lock"), lock);
 
     put(t, "in", "2");
-    assert_string_equal(plan(t, &(wr_graph_pick){0}),
-                        "a:would run (dep in changed); b:may run (waits for a.out); c:may run (waits for d/b); side:may run (waits for c.out); ");
+    assert_string_equal(plan(t, &(wr_graph_pick){0}), "a:would run (dep in changed); b:may run (waits for a.out); "
+                                                      "c:may run (waits for d/b); side:may run (waits for c.out); ");
     assert_string_equal(go(t), "a:ran b:ran c:ran side:ran");
     assert_string_equal(counted(t), "a b c side ");
 
     put(t, "in", "1"); /* back: all is known but the stage without outs */
     assert_string_equal(plan(t, &(wr_graph_pick){0}),
-                        "a:would restore (dep in changed); b:would restore (dep a.out changed); c:may run (waits for d/b); side:may run (waits for c.out); ");
+                        "a:would restore (dep in changed); b:would restore (dep a.out changed); c:may run (waits for "
+                        "d/b); side:may run (waits for c.out); ");
     assert_string_equal(go(t), "a:restored b:restored c:restored side:ran");
     assert_string_equal(counted(t), "side ");
     assert_string_equal(get(t, "c.out"), "1");
 
     put(t, "params.yaml", "p: 2\nother: 3\n");
-    assert_string_equal(plan(t, &(wr_graph_pick){0}), "c:would run (param p changed (1 -> 2)); side:may run (waits for c.out); ");
+    assert_string_equal(plan(t, &(wr_graph_pick){0}),
+                        "c:would run (param p changed (1 -> 2)); side:may run (waits for c.out); ");
     assert_string_equal(go(t), "a:up to date b:up to date c:ran side:up to date"); /* c.out came out the same */
     put(t, "params.yaml", "p: 2\nother: 4\n");
     assert_string_equal(go(t), ALL_UP);
     counted(t);
 
-    assert_string_equal(go_with(t, &(wr_flow_opt){0}, "v=7", 0, NULL), "a:up to date b:ran c:up to date side:up to date");
+    assert_string_equal(go_with(t, &(wr_flow_opt){0}, "v=7", 0, NULL),
+                        "a:up to date b:ran c:up to date side:up to date");
     assert_string_equal(get(t, "d/v"), "7\n");
-    assert_string_equal(plan(t, &(wr_graph_pick){0}), "b:would restore (cmd changed); c:may run (waits for d/b); side:may run (waits for c.out); ");
+    assert_string_equal(plan(t, &(wr_graph_pick){0}),
+                        "b:would restore (cmd changed); c:may run (waits for d/b); side:may run (waits for c.out); ");
     counted(t);
     assert_string_equal(go(t), "a:up to date b:restored c:up to date side:up to date");
     assert_string_equal(get(t, "d/v"), "1\n");
@@ -123,7 +129,9 @@ static void test_outs_come_back(void **state)
     unlink(at(t, "c.out"));
     put(t, "d/b", "vandal");
     put(t, "d/extra", "x");
-    assert_string_equal(plan(t, &(wr_graph_pick){0}), "b:would restore (out d changed); c:would run (out c.out is missing); side:may run (waits for c.out); ");
+    assert_string_equal(
+        plan(t, &(wr_graph_pick){0}),
+        "b:would restore (out d changed); c:would run (out c.out is missing); side:may run (waits for c.out); ");
     assert_string_equal(go(t), "a:up to date b:restored c:restored side:up to date");
     assert_string_equal(get(t, "d/b"), "1");
     assert_false(wr_file_exists(at(t, "d/extra")));
@@ -145,24 +153,30 @@ static void test_targets_and_force(void **state)
     start(t);
     assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {b, 1, false, false}}, NULL, 0, NULL), "a:ran b:ran");
     assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {b, 1, true, false}, .force = true}, NULL, 0, NULL), "b:ran");
-    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {a, 1, false, true}}, NULL, 0, NULL), "a:up to date b:up to date c:ran side:ran");
+    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {a, 1, false, true}}, NULL, 0, NULL),
+                        "a:up to date b:up to date c:ran side:ran");
     assert_string_equal(counted(t), "a b b c side ");
-    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {named, 1, false, false}}, NULL, 0, NULL), "a:up to date named:ran");
-    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {named, 1, false, false}}, NULL, 0, NULL), "a:up to date named:up to date");
-    assert_string_equal(go_with(t, &(wr_flow_opt){.force = true, .jobs = 3}, NULL, 0, NULL), "a:ran b:ran c:ran side:ran");
+    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {named, 1, false, false}}, NULL, 0, NULL),
+                        "a:up to date named:ran");
+    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {named, 1, false, false}}, NULL, 0, NULL),
+                        "a:up to date named:up to date");
+    assert_string_equal(go_with(t, &(wr_flow_opt){.force = true, .jobs = 3}, NULL, 0, NULL),
+                        "a:ran b:ran c:ran side:ran");
 }
 
 static void test_gates_and_failures(void **state)
 {
     place *t = *state;
     wr_err err = {0};
-    put(t, "weir.yaml", "stages:\n"
-                        "  make: {cmd: 'echo x > m', outs: [m], deps: [in]}\n"
-                        "  gate: {cmd: 'echo r > r.json; grep -q good in', deps: [m, in], metrics: [r.json]}\n"
-                        "  after: {cmd: 'touch after', deps: [r.json], outs: [after]}\n"
-                        "  other: {cmd: 'touch other', deps: [in], outs: [other]}\n");
+    put(t, "weir.yaml",
+        "stages:\n"
+        "  make: {cmd: 'echo x > m', outs: [m], deps: [in]}\n"
+        "  gate: {cmd: 'echo r > r.json; grep -q good in', deps: [m, in], metrics: [r.json]}\n"
+        "  after: {cmd: 'touch after', deps: [r.json], outs: [after]}\n"
+        "  other: {cmd: 'touch other', deps: [in], outs: [other]}\n");
     put(t, "in", "bad");
-    assert_string_equal(go_with(t, &(wr_flow_opt){0}, NULL, WEIR_ENO, &err), "make:ran gate:refused after:not run other:not run");
+    assert_string_equal(go_with(t, &(wr_flow_opt){0}, NULL, WEIR_ENO, &err),
+                        "make:ran gate:refused after:not run other:not run");
     assert_string_equal(err.msg, "stage \"gate\" says no (exit code 1)");
     assert_null(strstr(get(t, "weir.lock"), "gate"));
     assert_non_null(strstr(get(t, "weir.lock"), "make"));
@@ -171,13 +185,14 @@ static void test_gates_and_failures(void **state)
     put(t, "in", "good");
     assert_string_equal(go(t), "make:ran gate:ran after:ran other:ran");
 
-    put(t, "weir.yaml", "stages:\n"
-                        "  f: {cmd: 'echo to the log; exit 3', outs: [f]}\n"
-                        "  g: {cmd: 'true', outs: [g, model:never]}\n"
-                        "  h: {cmd: 'no-such-command'}\n"
-                        "  i: {cmd: 'true', deps: [missing]}\n"
-                        "  j: {cmd: 'kill -9 $$'}\n"
-                        "  k: {cmd: [\"cd /\", \"test -f weir.yaml\"]}\n");
+    put(t, "weir.yaml",
+        "stages:\n"
+        "  f: {cmd: 'echo to the log; exit 3', outs: [f]}\n"
+        "  g: {cmd: 'true', outs: [g, model:never]}\n"
+        "  h: {cmd: 'no-such-command'}\n"
+        "  i: {cmd: 'true', deps: [missing]}\n"
+        "  j: {cmd: 'kill -9 $$'}\n"
+        "  k: {cmd: [\"cd /\", \"test -f weir.yaml\"]}\n");
     assert_string_equal(go_with(t, &(wr_flow_opt){.keep_going = true}, NULL, WEIR_EUNAVAILABLE, &err),
                         "f:failed g:failed h:failed i:failed j:failed k:ran");
     assert_string_equal(err.msg, "stage \"f\" failed: exit code 3");
@@ -195,13 +210,14 @@ static void test_flags(void **state)
 {
     place *t = *state;
     put(t, "in", "1");
-    put(t, "weir.yaml", "stages:\n"
-                        "  always: {cmd: 'echo w >> count; cat in > w', always_changed: true, deps: [in], outs: [w]}\n"
-                        "  lonely: {cmd: 'echo l >> count'}\n"
-                        "  log: {cmd: 'cat in >> log', deps: [in], outs: [{log: {persist: true}}]}\n"
-                        "  big: {cmd: 'echo big >> count; cat in > big', deps: [in], outs: [{big: {cache: false}}]}\n"
-                        "  ice: {cmd: 'echo ice >> count', frozen: true, deps: [in], outs: [iced]}\n"
-                        "  deep: {cmd: 'cat ../in > x', wdir: sub, deps: [../in], outs: [x]}\n");
+    put(t, "weir.yaml",
+        "stages:\n"
+        "  always: {cmd: 'echo w >> count; cat in > w', always_changed: true, deps: [in], outs: [w]}\n"
+        "  lonely: {cmd: 'echo l >> count'}\n"
+        "  log: {cmd: 'cat in >> log', deps: [in], outs: [{log: {persist: true}}]}\n"
+        "  big: {cmd: 'echo big >> count; cat in > big', deps: [in], outs: [{big: {cache: false}}]}\n"
+        "  ice: {cmd: 'echo ice >> count', frozen: true, deps: [in], outs: [iced]}\n"
+        "  deep: {cmd: 'cat ../in > x', wdir: sub, deps: [../in], outs: [x]}\n");
     put(t, "iced", "solid");
     put(t, "sub/keep", "");
     assert_string_equal(go(t), "always:ran lonely:ran log:ran big:ran ice:up to date deep:ran");
@@ -216,7 +232,8 @@ static void test_flags(void **state)
     unlink(at(t, "iced"));
     wr_err err = {0};
     static const char *const ice[] = {"ice"};
-    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {ice, 1, true, false}}, NULL, WEIR_EUNAVAILABLE, &err), "ice:failed");
+    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {ice, 1, true, false}}, NULL, WEIR_EUNAVAILABLE, &err),
+                        "ice:failed");
 }
 
 static void test_environment_and_record(void **state)
@@ -247,10 +264,13 @@ static double now_s(void) { return (double)wr_clock_mono_ns() / 1e9; }
 static void test_parallel(void **state)
 {
     place *t = *state;
-    put(t, "weir.yaml", "stages:\n  s: {foreach: [1, 2, 3, 4], do: {cmd: 'touch b${item}; sleep 0.5; ls b* | wc -l > o${item}', outs: ['o${item}']}}\n"
-                        "  end: {cmd: 'cat o1 o2 o3 o4 > all', deps: [o1, o2, o3, o4], outs: [all]}\n");
+    put(t, "weir.yaml",
+        "stages:\n  s: {foreach: [1, 2, 3, 4], do: {cmd: 'touch b${item}; sleep 0.5; ls b* | wc -l > o${item}', outs: "
+        "['o${item}']}}\n"
+        "  end: {cmd: 'cat o1 o2 o3 o4 > all', deps: [o1, o2, o3, o4], outs: [all]}\n");
     double begin = now_s();
-    assert_string_equal(go_with(t, &(wr_flow_opt){.jobs = 4}, NULL, 0, NULL), "s@1:ran s@2:ran s@3:ran s@4:ran end:ran");
+    assert_string_equal(go_with(t, &(wr_flow_opt){.jobs = 4}, NULL, 0, NULL),
+                        "s@1:ran s@2:ran s@3:ran s@4:ran end:ran");
     assert_true(now_s() - begin < 1.9); /* one after the other takes 2 s */
     assert_string_equal(get(t, "all"), "4\n4\n4\n4\n");
 }
@@ -268,11 +288,15 @@ static void test_stopping(void **state)
     place *t = *state;
     wr_err err = {0};
     put(t, "in", "1");
-    put(t, "weir.yaml", "stages:\n  a: {cmd: 'cp in a', deps: [in], outs: [a]}\n  b: {cmd: 'touch b; sleep 30', deps: [a], outs: [b]}\n");
-    assert_string_equal(go_with(t, &(wr_flow_opt){.pick = {(const char *const[]){"a"}, 1, false, false}}, NULL, 0, NULL), "a:ran");
+    put(t, "weir.yaml",
+        "stages:\n  a: {cmd: 'cp in a', deps: [in], outs: [a]}\n  b: {cmd: 'touch b; sleep 30', deps: [a], outs: "
+        "[b]}\n");
+    assert_string_equal(
+        go_with(t, &(wr_flow_opt){.pick = {(const char *const[]){"a"}, 1, false, false}}, NULL, 0, NULL), "a:ran");
     double begin = now_s();
     stop_now = 0;
-    assert_string_equal(go_with(t, &(wr_flow_opt){.stop = &stop_now, .tick = stop_at_once}, NULL, WEIR_ECANCELED, &err), "a:up to date b:failed");
+    assert_string_equal(go_with(t, &(wr_flow_opt){.stop = &stop_now, .tick = stop_at_once}, NULL, WEIR_ECANCELED, &err),
+                        "a:up to date b:failed");
     assert_true(now_s() - begin < 4);
     assert_non_null(strstr(get(t, "weir.lock"), "  a:\n"));
     assert_null(strstr(get(t, "weir.lock"), "  b:\n"));
@@ -292,7 +316,8 @@ static void run_and_kill(place *t, const char *file)
         wr_flow_run(&res, a, t->p, pl, &(wr_flow_opt){0}, NULL);
         _exit(0);
     }
-    for (int i = 0; i < 500 && !wr_file_exists(at(t, file)); i++) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    for (int i = 0; i < 500 && !wr_file_exists(at(t, file)); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     assert_int_equal(kill(pid, SIGKILL), 0);
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -304,8 +329,10 @@ static void test_killed(void **state)
     place *t = *state;
     put(t, "in", "1");
     put(t, "slow", "yes");
-    put(t, "weir.yaml", "stages:\n  a: {cmd: 'echo a >> count; cp in a', deps: [in], outs: [a]}\n"
-                        "  b: {cmd: 'echo b >> count; echo part > b; if test -f slow; then sleep 20; fi; cp a b', deps: [a], outs: [b]}\n");
+    put(t, "weir.yaml",
+        "stages:\n  a: {cmd: 'echo a >> count; cp in a', deps: [in], outs: [a]}\n"
+        "  b: {cmd: 'echo b >> count; echo part > b; if test -f slow; then sleep 20; fi; cp a b', deps: [a], outs: "
+        "[b]}\n");
     run_and_kill(t, "b");
     unlink(at(t, "slow"));
     assert_string_equal(go(t), "a:up to date b:ran");
@@ -379,7 +406,8 @@ static void test_no_op_is_cheap(void **state)
     put(t, "data.bin", big);
     free(big);
     wr_buf_str(&b, "stages:\n  s00: {cmd: 'touch o00', deps: [data.bin], outs: [o00]}\n");
-    for (int i = 1; i < 12; i++) wr_buf_printf(&b, "  s%02d: {cmd: 'touch o%02d', deps: [data.bin, o%02d], outs: [o%02d]}\n", i, i, i - 1, i);
+    for (int i = 1; i < 12; i++)
+        wr_buf_printf(&b, "  s%02d: {cmd: 'touch o%02d', deps: [data.bin, o%02d], outs: [o%02d]}\n", i, i, i - 1, i);
     put(t, "weir.yaml", wr_buf_cstr(&b));
     wr_buf_fini(&b);
     go(t);

@@ -17,7 +17,15 @@
 #include "io/proc.h"
 #include "stage/monitor/monitor.h"
 
-enum { TICK_MS = 200, MAX_MARKS = 256, KEPT_JOBS = 100, GRACE_MS = 5000, LOOK_MS = 50, RETRY_S = 30, RETRY_MAX_S = 600 };
+enum {
+    TICK_MS = 200,
+    MAX_MARKS = 256,
+    KEPT_JOBS = 100,
+    GRACE_MS = 5000,
+    LOOK_MS = 50,
+    RETRY_S = 30,
+    RETRY_MAX_S = 600
+};
 
 typedef enum { JOB_RUNNING, JOB_ENDED, JOB_FAILED, JOB_STOPPED } job_state;
 
@@ -29,22 +37,30 @@ typedef struct {
     int exit_code;
 } job;
 
-typedef struct { const char *endpoint; int64_t not_before_ns; int pause_s; } watched;
+typedef struct {
+    const char *endpoint;
+    int64_t not_before_ns;
+    int pause_s;
+} watched;
 
 struct wr_schedule {
     wr_project *p;
     wr_schedule_ops ops;
-    wr_arena *a;                    /* for life */
-    wr_trigger *triggers; size_t ntriggers;
-    watched *monitors; size_t nmonitors;
+    wr_arena *a; /* for life */
+    wr_trigger *triggers;
+    size_t ntriggers;
+    watched *monitors;
+    size_t nmonitors;
     const char *logs;
     char complaint[sizeof((wr_err *)0)->msg]; /* the thread's: the last one logged, so that it is said once */
     pthread_t thread;
-    pthread_mutex_t mutex;          /* rank: leaf; guards what follows */
+    pthread_mutex_t mutex; /* rank: leaf; guards what follows */
     pthread_cond_t wake;
     bool stopping, working, poked;
-    wr_endpoint_mark seen[MAX_MARKS]; size_t nseen; /* looked at, and nothing was due */
-    job jobs[KEPT_JOBS]; size_t njobs; /* ring: job i is at i % KEPT_JOBS */
+    wr_endpoint_mark seen[MAX_MARKS];
+    size_t nseen; /* looked at, and nothing was due */
+    job jobs[KEPT_JOBS];
+    size_t njobs; /* ring: job i is at i % KEPT_JOBS */
 };
 
 /* ---- jobs ---- */
@@ -138,7 +154,8 @@ static int serve_triggers(wr_schedule *s, wr_arena *a, wr_err *err)
     if (!argv) return wr_err_nomem(err);
     what[0] = 0;
     for (size_t i = 0; i < t.nrun + t.nset && used < sizeof what; i++) {
-        int n = snprintf(what + used, sizeof what - used, "%s%s", i ? " " : "", i < t.nrun ? t.run[i] : t.set[i - t.nrun]);
+        int n =
+            snprintf(what + used, sizeof what - used, "%s%s", i ? " " : "", i < t.nrun ? t.run[i] : t.set[i - t.nrun]);
         used += n > 0 ? (size_t)n : 0;
     }
     if (run_job(s, "run", what, argv) == WEIR_ECANCELED) return 1;
@@ -159,7 +176,8 @@ static void judge_window(wr_schedule *s, watched *m, int64_t end_us)
     char end[WR_TIME_TEXT], what[320];
     wr_err err = {0};
     wr_monitor_time(end, end_us);
-    const char *const argv[] = {wr_os_exe(), "monitor", "-C", wr_project_root(s->p), "--window-end", end, "--record", m->endpoint, NULL};
+    const char *const argv[] = {wr_os_exe(), "monitor",   "-C", wr_project_root(s->p), "--window-end", end,
+                                "--record",  m->endpoint, NULL};
     snprintf(what, sizeof what, "%s until %s", m->endpoint, end);
     if (s->ops.flush && s->ops.flush(s->ops.ctx, m->endpoint, &err) < 0) {
         wr_warn("the log of endpoint \"%s\" cannot be flushed: %s", m->endpoint, err.msg);

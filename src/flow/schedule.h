@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schedule.h - the thread that turns the wheel while a server runs: windows are judged, triggers fire, stages run.
  *
- * Every 200 ms, and at once when wr_schedule_busy finds something new: first the oldest job of a trigger
- * (`weir run STAGES -S ...`), else the first monitor whose window is due (flush of the endpoint's log, then
- * `weir monitor ENDPOINT --window-end T --record`). One job at a time, each a process of this program in the project's
- * folder, its output in .weir/logs/job-*.log. A monitor that fails is tried again after 30 s, then ever later up to 10
- * minutes; a trigger's job is done when its process has ended, whatever it said. When the schedule stops, a running job is
- * ended and comes again at the next start.
+ * Every 200 ms, and at once when wr_schedule_busy finds something new: first the oldest job of a trigger (`weir run
+ * STAGES -S ...`), else the first monitor whose window is due (flush of the endpoint's log, then `weir monitor ENDPOINT
+ * --window-end T --record`). One job at a time, each a process of this program in the project's folder, its output in
+ * .weir/logs/job-*.log. A monitor that fails is tried again after 30 s, then ever later up to 10 minutes; a trigger's
+ * job is done when its process has ended, whatever it said. When the schedule stops, a running job is ended and comes
+ * again at the next start.
  */
 #pragma once
 #include "codec/json.h"
@@ -31,6 +31,6 @@ int wr_schedule_start(wr_schedule **out, wr_project *p, const wr_schedule_ops *o
 void wr_schedule_stop(wr_schedule *s); /* ends a running job, joins, frees; NULL is fine */
 /* A list, newest first: id, kind, what, state (running, ended, failed, stopped), started, ended, exit_code, log. */
 void wr_schedule_jobs(wr_schedule *s, wr_jsonw *w);
-/* Is something running, or is there news that has not been looked at yet? False: all that was logged before the call has
- * been judged, and nothing was due. A monitor that waits for its next try does not count. */
+/* Is something running, or is there news that has not been looked at yet? False: all that was logged before the call
+ * has been judged, and nothing was due. A monitor that waits for its next try does not count. */
 bool wr_schedule_busy(wr_schedule *s);

@@ -8,11 +8,12 @@
 #include "flow/flow_testing.h"
 #include "flow/schedule.h"
 
-static const char config[] = "vars: {until: x}\n"
-                             "stages: {retrain: {cmd: x, manual: true}}\n"
-                             "endpoints: {delay: {model: m@champion}}\n"
-                             "monitors: {delay: {from: 2001-06-01, window: 7d, every: 1d, reference: SELECT 1}}\n"
-                             "triggers: [{on: drift, endpoint: delay, above: 0.5, cooldown: 14d, run: [retrain], set: {until: window_end}}]\n";
+static const char config[] =
+    "vars: {until: x}\n"
+    "stages: {retrain: {cmd: x, manual: true}}\n"
+    "endpoints: {delay: {model: m@champion}}\n"
+    "monitors: {delay: {from: 2001-06-01, window: 7d, every: 1d, reference: SELECT 1}}\n"
+    "triggers: [{on: drift, endpoint: delay, above: 0.5, cooldown: 14d, run: [retrain], set: {until: window_end}}]\n";
 
 /* ---- weir, as far as the schedule calls it ---- */
 
@@ -34,7 +35,8 @@ static int play_monitor(wr_project *p, const char *end)
     char payload[128];
     int64_t us = 0;
     wr_time_parse(&us, wr_str_of(end), NULL);
-    snprintf(payload, sizeof payload, "{\"value\": 0.7, \"window_end\": \"%s\", \"window_end_us\": %lld}", end, (long long)us);
+    snprintf(payload, sizeof payload, "{\"value\": 0.7, \"window_end\": \"%s\", \"window_end_us\": %lld}", end,
+             (long long)us);
     int rc = wr_event_add(p, "drift", "endpoint:delay", payload, NULL, NULL);
     if (rc == 0) rc = wr_event_add(p, "window", "endpoint:delay", payload, NULL, NULL);
     return rc < 0 ? 2 : 0;
@@ -56,7 +58,10 @@ static int play_weir(int argc, char **argv)
 
 /* ---- the owner ---- */
 
-typedef struct { _Atomic int64_t watermark; atomic_int flushed, monitors, runs; } owner;
+typedef struct {
+    _Atomic int64_t watermark;
+    atomic_int flushed, monitors, runs;
+} owner;
 
 static size_t marks(void *ctx, wr_endpoint_mark *out, size_t max)
 {
@@ -151,7 +156,8 @@ static void test_restart(void **state)
     owner o = {.watermark = day("2001-06-08")};
     setenv("FAKE_WEIR", "slow", 1);
     wr_schedule *s = begin(t, &o);
-    for (int i = 0; i < 1000 && !strstr(get(t, "calls"), "run"); i++) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    for (int i = 0; i < 1000 && !strstr(get(t, "calls"), "run"); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     assert_true(wr_schedule_busy(s));
     int64_t before = wr_clock_mono_ns();
     wr_schedule_stop(s); /* the job is ended with it */

@@ -19,7 +19,12 @@ enum { MAX_VALUE = 128, BATCH = 1000 };
 
 /* ---- the section ---- */
 
-typedef struct { wr_arena *a; wr_project *p; const wr_pipeline *pl; const wr_yaml *config; } reader;
+typedef struct {
+    wr_arena *a;
+    wr_project *p;
+    const wr_pipeline *pl;
+    const wr_yaml *config;
+} reader;
 
 static int at_node(const wr_yaml *at, wr_err *err, const wr_err *why)
 {
@@ -47,7 +52,8 @@ static int read_kind(wr_trigger *t, const reader *r, const wr_yaml *on, const wr
         t->dataset = wr_arena_strdup(r->a, text.p + 5);
         return t->dataset ? 0 : wr_err_nomem(err);
     }
-    int near = wr_str_nearest(text, kinds, 4), rc = wr_yaml_error(on, WEIR_EINVAL, err, "unknown kind of trigger \"%.60s\"", text.p);
+    int near = wr_str_nearest(text, kinds, 4),
+        rc = wr_yaml_error(on, WEIR_EINVAL, err, "unknown kind of trigger \"%.60s\"", text.p);
     if (near >= 0) return wr_err_hint(err, rc, "did you mean \"%s\"?", kinds[near]);
     return wr_err_hint(err, rc, "drift, performance or data:NAME");
 }
@@ -62,7 +68,8 @@ static int read_endpoint(wr_trigger *t, const reader *r, const wr_yaml *y, wr_er
         static const char *const none[] = {"endpoint", "metric", "above", "below"};
         for (size_t i = 0; i < 4; i++)
             if (wr_yaml_get(y, none[i]))
-                return wr_yaml_error(wr_yaml_get(y, none[i]), WEIR_EINVAL, err, "a trigger on data has no \"%s\"", none[i]);
+                return wr_yaml_error(wr_yaml_get(y, none[i]), WEIR_EINVAL, err, "a trigger on data has no \"%s\"",
+                                     none[i]);
         return 0;
     }
     if (wr_yaml_null(at)) return wr_yaml_error(y, WEIR_EINVAL, err, "the trigger names no endpoint");
@@ -128,7 +135,8 @@ static int read_set(wr_trigger *t, const reader *r, const wr_yaml *set, wr_err *
 {
     if (wr_yaml_null(set)) return 0;
     if (set->kind != WR_YAML_MAP)
-        return wr_yaml_error(set, WEIR_ETYPE, err, "set is a map of variable: member of the event, such as {until: window_end}");
+        return wr_yaml_error(set, WEIR_ETYPE, err,
+                             "set is a map of variable: member of the event, such as {until: window_end}");
     t->set = wr_arena_calloc(r->a, set->n + 1, sizeof *t->set);
     if (!t->set) return wr_err_nomem(err);
     for (; t->nset < set->n; t->nset++) {
@@ -142,10 +150,12 @@ static int read_set(wr_trigger *t, const reader *r, const wr_yaml *set, wr_err *
 
 static int read_trigger(wr_trigger *t, const reader *r, const wr_yaml *y, size_t index, wr_err *err)
 {
-    static const char *const keys[] = {"on", "name", "endpoint", "metric", "above", "below", "cooldown", "run", "set", NULL};
+    static const char *const keys[] = {"on",    "name",     "endpoint", "metric", "above",
+                                       "below", "cooldown", "run",      "set",    NULL};
     wr_str name;
     char place[24];
-    if (y->kind != WR_YAML_MAP) return wr_yaml_error(y, WEIR_ETYPE, err, "a trigger is a map: {on: drift, endpoint: NAME, run: [...]}");
+    if (y->kind != WR_YAML_MAP)
+        return wr_yaml_error(y, WEIR_ETYPE, err, "a trigger is a map: {on: drift, endpoint: NAME, run: [...]}");
     if (wr_yaml_get(y, "cron") && !wr_yaml_get(y, "on")) {
         wr_trigger ignored;
         wr_yaml cron = *wr_yaml_get(y, "cron");
@@ -155,7 +165,8 @@ static int read_trigger(wr_trigger *t, const reader *r, const wr_yaml *y, size_t
     WR_TRY(wr_yaml_known(y, "a trigger", keys, err));
     snprintf(place, sizeof place, "%zu", index);
     WR_TRY(wr_yaml_get_str(&name, y, "name", place, err));
-    if (!wr_name_ok(name)) return wr_yaml_error(wr_yaml_get(y, "name"), WEIR_EINVAL, err, "\"%.60s\" is not a name", name.p);
+    if (!wr_name_ok(name))
+        return wr_yaml_error(wr_yaml_get(y, "name"), WEIR_EINVAL, err, "\"%.60s\" is not a name", name.p);
     t->name = wr_arena_strndup(r->a, name.p, name.n);
     if (!t->name) return wr_err_nomem(err);
     WR_TRY(read_kind(t, r, wr_yaml_get(y, "on"), y, err));
@@ -238,7 +249,14 @@ static bool value_text(char out[MAX_VALUE], yyjson_val *v)
 
 /* ---- firing ---- */
 
-typedef struct { wr_arena *a; wr_project *p; const wr_trigger *t; const wr_event *e; yyjson_val *payload; int64_t at_us; } shot;
+typedef struct {
+    wr_arena *a;
+    wr_project *p;
+    const wr_trigger *t;
+    const wr_event *e;
+    yyjson_val *payload;
+    int64_t at_us;
+} shot;
 
 static const char *consumer(wr_arena *a, const wr_trigger *t) { return wr_arena_printf(a, "trigger:%s", t->name); }
 
@@ -348,9 +366,11 @@ static int poll_data(wr_arena *a, wr_project *p, const wr_trigger *t, wr_err *er
     WR_TRY(wr_event_acked(&seen, p, who, err));
     WR_TRY(wr_dataset_hash(hash, &version, p, t->dataset, err));
     if (version + 1 <= seen) return 0;
-    const char *payload = wr_arena_printf(a, "{\"dataset\":\"%s\",\"version\":%lld,\"hash\":\"%s\"}", t->dataset, (long long)version, hash);
+    const char *payload = wr_arena_printf(a, "{\"dataset\":\"%s\",\"version\":%lld,\"hash\":\"%s\"}", t->dataset,
+                                          (long long)version, hash);
     if (!payload) return wr_err_nomem(err);
-    wr_event e = {.id = version + 1, .time_us = wr_clock_wall_us(), .kind = "data", .subject = subject, .payload = payload};
+    wr_event e = {
+        .id = version + 1, .time_us = wr_clock_wall_us(), .kind = "data", .subject = subject, .payload = payload};
     int rc = seen == 0 ? 0 : consider(a, p, t, &e, err);
     if (rc < 0) return rc;
     WR_TRY(wr_event_ack(p, who, version + 1, err));
@@ -379,9 +399,11 @@ static int pending(wr_trigger_job *out, wr_arena *a, wr_project *p, wr_err *err)
     WR_TRY(wr_event_acked(&after, p, jobs_consumer, err));
     WR_TRY(wr_event_list(&list, &n, a, p, after, "triggered", 1, err));
     if (n == 0) return 0;
-    if (wr_json_parse(&j, wr_str_of(list[0].payload), "event", NULL) < 0) return wr_event_ack(p, jobs_consumer, list[0].id, err);
+    if (wr_json_parse(&j, wr_str_of(list[0].payload), "event", NULL) < 0)
+        return wr_event_ack(p, jobs_consumer, list[0].id, err);
     const char *name = yyjson_get_str(yyjson_obj_get(j.root, "trigger"));
-    *out = (wr_trigger_job){.id = list[0].id, .trigger = wr_arena_strdup(a, name ? name : ""), .cause = list[0].subject};
+    *out =
+        (wr_trigger_job){.id = list[0].id, .trigger = wr_arena_strdup(a, name ? name : ""), .cause = list[0].subject};
     out->run = texts(&out->nrun, a, yyjson_obj_get(j.root, "run"));
     out->set = texts(&out->nset, a, yyjson_obj_get(j.root, "set"));
     return wr_arena_failed(a) ? wr_err_nomem(err) : 1;
@@ -392,7 +414,8 @@ int wr_trigger_next(wr_trigger_job *out, wr_arena *a, wr_project *p, const wr_tr
     int rc = pending(out, a, p, err);
     if (rc != 0) return rc;
     for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = triggers[i].kind == WR_TRIGGER_DATA ? poll_data(a, p, &triggers[i], err) : poll_events(a, p, &triggers[i], err);
+        rc = triggers[i].kind == WR_TRIGGER_DATA ? poll_data(a, p, &triggers[i], err)
+                                                 : poll_events(a, p, &triggers[i], err);
     return rc > 0 ? pending(out, a, p, err) : rc;
 }
 

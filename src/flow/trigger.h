@@ -9,15 +9,18 @@
  *       run: [feedback, retrain]     # stages, named, so manual ones run too
  *       set: {until: window_end}     # -S until=<that member of the event's payload>
  *       name: retrain_on_drift       # default: its place in the list, from 0
- *     - {on: performance, endpoint: delay, metric: auc, below: 0.7, run: [retrain]}   # "window" and "performance" events
+ *     - {on: performance, endpoint: delay, metric: auc, below: 0.7, run: [retrain]}   # "window" events
  *     - {on: data:flights, run: [train]}                                              # a new version of a dataset
  *   `on: cron` is refused: not supported yet.
  *
- * Exactly once: the decision to fire is an event itself ("triggered", with trigger, cause and job), written before the cause
- * is acknowledged (consumer "trigger:NAME"); a cause that has one already is only acknowledged. A job is done when consumer
- * "trigger-jobs" has acknowledged its event: killed before, it is found again at the next start. Event time never goes
- * back: an event that is not later than the last one that fired, or within the cooldown after it, does not fire.
- * What set: puts into a command line is letters, digits and _.:+@/- only; an event with anything else is passed over.
+ * Exactly once: the decision to fire is an event itself ("triggered", with trigger, cause and job), written before the
+ * cause is acknowledged (consumer "trigger:NAME"); a cause that has one already is only acknowledged. A job is done
+ * when consumer "trigger-jobs" has acknowledged its event: killed before, it is found again at the next start. Event
+ * time never goes back: an event that is not later than the last one that fired, or within the cooldown after it, does
+ * not fire.
+ *
+ * What set: puts into a command line is letters, digits and _.:+@/- only; an event with anything else is
+ * passed over.
  */
 #pragma once
 #include "core/event.h"
@@ -38,7 +41,8 @@ typedef struct {
     wr_trigger_set *set; size_t nset;
 } wr_trigger;
 
-/* The section, checked against stages, variables and endpoints; errors at file:line:column. Strings live in `a` and in `p`. */
+/* The section, checked against stages, variables and endpoints; errors at file:line:column. Strings live in `a` and in
+ * `p`. */
 int wr_trigger_list(wr_trigger **out, size_t *n, wr_arena *a, wr_project *p, wr_err *err);
 
 typedef struct {

@@ -24,10 +24,12 @@ static wr_trigger *good(place *t, size_t *n, const char *triggers)
 static void test_parse(void **state)
 {
     size_t n;
-    wr_trigger *t = good(*state, &n,
-                         "  - {on: drift, endpoint: delay, above: 0.9, cooldown: 14d, run: [feedback, retrain], set: {until: window_end}}\n"
-                         "  - {on: performance, name: worse, endpoint: delay, metric: log_loss, below: 1, above: 2, run: [retrain]}\n"
-                         "  - {on: data:flights, run: [retrain]}\n");
+    wr_trigger *t = good(
+        *state, &n,
+        "  - {on: drift, endpoint: delay, above: 0.9, cooldown: 14d, run: [feedback, retrain], set: {until: "
+        "window_end}}\n"
+        "  - {on: performance, name: worse, endpoint: delay, metric: log_loss, below: 1, above: 2, run: [retrain]}\n"
+        "  - {on: data:flights, run: [retrain]}\n");
     assert_int_equal(n, 3);
     assert_string_equal(t[0].name, "0");
     assert_string_equal(t[0].metric, "value");
@@ -42,20 +44,35 @@ static void test_parse(void **state)
 
 static void test_refused(void **state)
 {
-    static const struct { const char *text; int rc; const char *msg, *hint; } cases[] = {
+    static const struct {
+        const char *text;
+        int rc;
+        const char *msg, *hint;
+    } cases[] = {
         {"  - {endpoint: delay, run: [retrain]}", WEIR_EINVAL, "weir.yaml:5:5: a trigger needs \"on\"", NULL},
-        {"  - {on: drfit, run: [retrain]}", WEIR_EINVAL, "weir.yaml:5:10: unknown kind of trigger \"drfit\"", "did you mean \"drift\"?"},
-        {"  - {on: cron, run: [retrain]}", WEIR_EUNSUPPORTED, "weir.yaml:5:10: triggers by the clock (cron) are not supported yet", NULL},
-        {"  - {cron: 0 3 * * *, run: [retrain]}", WEIR_EUNSUPPORTED, "weir.yaml:5:12: triggers by the clock (cron) are not supported yet", NULL},
+        {"  - {on: drfit, run: [retrain]}", WEIR_EINVAL, "weir.yaml:5:10: unknown kind of trigger \"drfit\"",
+         "did you mean \"drift\"?"},
+        {"  - {on: cron, run: [retrain]}", WEIR_EUNSUPPORTED,
+         "weir.yaml:5:10: triggers by the clock (cron) are not supported yet", NULL},
+        {"  - {cron: 0 3 * * *, run: [retrain]}", WEIR_EUNSUPPORTED,
+         "weir.yaml:5:12: triggers by the clock (cron) are not supported yet", NULL},
         {"  - {on: drift, run: [retrain]}", WEIR_EINVAL, "weir.yaml:5:5: the trigger names no endpoint", NULL},
-        {"  - {on: drift, endpoint: delai, run: [retrain]}", WEIR_ENOTFOUND, "weir.yaml:5:27: no endpoint \"delai\" in weir.yaml", "did you mean \"delay\"?"},
-        {"  - {on: drift, endpoint: delay, run: [retrian]}", WEIR_ENOTFOUND, "weir.yaml:5:40: there is no stage \"retrian\"", "did you mean \"retrain\"?"},
-        {"  - {on: drift, endpoint: delay}", WEIR_EINVAL, "weir.yaml:5:5: a trigger needs \"run\", a list of stages", NULL},
-        {"  - {on: drift, endpoint: delay, run: [retrain], set: {untill: x}}", WEIR_EINVAL, "weir.yaml:5:56: there is no variable \"untill\" to set", "did you mean \"until\"?"},
-        {"  - {on: drift, endpoint: delay, run: [retrain], abov: 1}", WEIR_EINVAL, "weir.yaml:5:50: unknown key \"abov\" in a trigger", "did you mean \"above\"?"},
-        {"  - {on: performance, endpoint: delay, run: [retrain]}", WEIR_EINVAL, "weir.yaml:5:5: a trigger on performance needs \"below\" or \"above\"", NULL},
-        {"  - {on: data:flights, above: 1, run: [retrain]}", WEIR_EINVAL, "weir.yaml:5:31: a trigger on data has no \"above\"", NULL},
-        {"  - {on: data:a, name: x, run: [retrain]}\n  - {on: data:b, name: x, run: [retrain]}", WEIR_EINVAL, "weir.yaml:6:5: there are two triggers \"x\"", NULL},
+        {"  - {on: drift, endpoint: delai, run: [retrain]}", WEIR_ENOTFOUND,
+         "weir.yaml:5:27: no endpoint \"delai\" in weir.yaml", "did you mean \"delay\"?"},
+        {"  - {on: drift, endpoint: delay, run: [retrian]}", WEIR_ENOTFOUND,
+         "weir.yaml:5:40: there is no stage \"retrian\"", "did you mean \"retrain\"?"},
+        {"  - {on: drift, endpoint: delay}", WEIR_EINVAL, "weir.yaml:5:5: a trigger needs \"run\", a list of stages",
+         NULL},
+        {"  - {on: drift, endpoint: delay, run: [retrain], set: {untill: x}}", WEIR_EINVAL,
+         "weir.yaml:5:56: there is no variable \"untill\" to set", "did you mean \"until\"?"},
+        {"  - {on: drift, endpoint: delay, run: [retrain], abov: 1}", WEIR_EINVAL,
+         "weir.yaml:5:50: unknown key \"abov\" in a trigger", "did you mean \"above\"?"},
+        {"  - {on: performance, endpoint: delay, run: [retrain]}", WEIR_EINVAL,
+         "weir.yaml:5:5: a trigger on performance needs \"below\" or \"above\"", NULL},
+        {"  - {on: data:flights, above: 1, run: [retrain]}", WEIR_EINVAL,
+         "weir.yaml:5:31: a trigger on data has no \"above\"", NULL},
+        {"  - {on: data:a, name: x, run: [retrain]}\n  - {on: data:b, name: x, run: [retrain]}", WEIR_EINVAL,
+         "weir.yaml:6:5: there are two triggers \"x\"", NULL},
         {"  - {on: drift, endpoint: delay, run: [retrain], cooldown: 2001}", 0, NULL, NULL},
         {"  x: y", WEIR_ETYPE, "weir.yaml:5:3: triggers is a list", NULL},
     };
@@ -94,13 +111,16 @@ static void test_drift(void **state)
 {
     place *t = *state;
     size_t n;
-    wr_trigger *all = good(t, &n, "  - {on: drift, endpoint: delay, above: 0.9, cooldown: 14d, run: [feedback, retrain], set: {until: window_end}}\n");
+    wr_trigger *all = good(t, &n,
+                           "  - {on: drift, endpoint: delay, above: 0.9, cooldown: 14d, run: [feedback, retrain], set: "
+                           "{until: window_end}}\n");
     assert_string_equal(next(t, all, n, true), "");
     drift(t, "endpoint:other", "{\"value\": 5, \"window_end\": \"2001-06-01\"}");
     drift(t, "endpoint:delay", "{\"value\": 0.9, \"window_end\": \"2001-06-02\"}");
     drift(t, "endpoint:delay", "{\"window_end\": \"2001-06-03\"}");
     drift(t, "endpoint:delay", "not json");
-    drift(t, "endpoint:delay", "{\"value\": 2, \"window_end\": \"2001-06-04; rm -rf x\"}"); /* not into a command line */
+    drift(t, "endpoint:delay",
+          "{\"value\": 2, \"window_end\": \"2001-06-04; rm -rf x\"}"); /* not into a command line */
     drift(t, "endpoint:delay", "{\"value\": 2}");
     assert_string_equal(next(t, all, n, true), "");
     drift(t, "endpoint:delay", "{\"value\": 1.2, \"window_end\": \"2001-06-15\"}");
@@ -125,12 +145,19 @@ static void test_performance(void **state)
 {
     place *t = *state;
     size_t n;
-    wr_trigger *all = good(t, &n, "  - {on: performance, endpoint: delay, metric: auc, below: 0.7, run: [retrain], set: {until: window_end_us}}\n");
-    static const char *const quiet[] = {"{\"performance\": {\"auc\": 0.71}, \"window_end_us\": 1}", "{\"performance\": {\"auc\": null}, \"window_end_us\": 2}"};
-    for (size_t i = 0; i < 2; i++) assert_int_equal(wr_event_add(t->p, "window", "endpoint:delay", quiet[i], NULL, NULL), 0);
+    wr_trigger *all = good(t, &n,
+                           "  - {on: performance, endpoint: delay, metric: auc, below: 0.7, run: [retrain], set: "
+                           "{until: window_end_us}}\n");
+    static const char *const quiet[] = {"{\"performance\": {\"auc\": 0.71}, \"window_end_us\": 1}",
+                                        "{\"performance\": {\"auc\": null}, \"window_end_us\": 2}"};
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(wr_event_add(t->p, "window", "endpoint:delay", quiet[i], NULL, NULL), 0);
     assert_string_equal(next(t, all, n, true), "");
-    assert_int_equal(wr_event_add(t->p, "window", "endpoint:delay", "{\"performance\": {\"auc\": 0.6}, \"window_end_us\": 3}", NULL, NULL), 0);
-    assert_int_equal(wr_event_add(t->p, "performance", "endpoint:delay", "{\"auc\": 0.6, \"window_end_us\": 3}", NULL, NULL), 0);
+    assert_int_equal(wr_event_add(t->p, "window", "endpoint:delay",
+                                  "{\"performance\": {\"auc\": 0.6}, \"window_end_us\": 3}", NULL, NULL),
+                     0);
+    assert_int_equal(
+        wr_event_add(t->p, "performance", "endpoint:delay", "{\"auc\": 0.6, \"window_end_us\": 3}", NULL, NULL), 0);
     assert_string_equal(next(t, all, n, true), "retrain until=3 ");
     assert_string_equal(next(t, all, n, true), ""); /* one window, one job */
 }
@@ -161,7 +188,9 @@ static void test_two_triggers(void **state)
 {
     place *t = *state;
     size_t n;
-    wr_trigger *all = good(t, &n, "  - {on: drift, endpoint: delay, name: a, run: [feedback]}\n  - {on: drift, endpoint: delay, name: b, above: 1, run: [retrain]}\n");
+    wr_trigger *all = good(t, &n,
+                           "  - {on: drift, endpoint: delay, name: a, run: [feedback]}\n  - {on: drift, endpoint: "
+                           "delay, name: b, above: 1, run: [retrain]}\n");
     drift(t, "endpoint:delay", "{\"value\": 2, \"window_end\": \"2001-06-15\"}");
     assert_string_equal(next(t, all, n, true), "feedback ");
     assert_string_equal(next(t, all, n, true), "retrain ");

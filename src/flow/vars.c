@@ -45,7 +45,8 @@ static wr_yaml *copy_tree(wr_arena *a, wr_yaml *y)
 
 static int add_entry(wr_arena *a, wr_yaml *map, wr_yaml *key, wr_yaml *value, wr_err *err)
 {
-    wr_yaml **keys = wr_arena_alloc(a, (map->n + 1) * sizeof *keys), **items = wr_arena_alloc(a, (map->n + 1) * sizeof *items);
+    wr_yaml **keys = wr_arena_alloc(a, (map->n + 1) * sizeof *keys),
+            **items = wr_arena_alloc(a, (map->n + 1) * sizeof *items);
     if (!keys || !items) return wr_err_nomem(err);
     if (map->n) memcpy(keys, map->keys, map->n * sizeof *keys);
     if (map->n) memcpy(items, map->items, map->n * sizeof *items);
@@ -70,8 +71,8 @@ static int given_twice(const wr_yaml *key, const wr_yaml *first, wr_err *err)
 {
     int rc = wr_yaml_error(key, WEIR_EINVAL, err, "variable \"%.*s\" has another value already",
                            WR_STR_FMT(wr_str_fit(key->text, SHOWN)));
-    return wr_err_hint(err, rc, "the first one is at %s:%d:%d; -S changes a value for one run", first->file, first->line,
-                       first->column);
+    return wr_err_hint(err, rc, "the first one is at %s:%d:%d; -S changes a value for one run", first->file,
+                       first->line, first->column);
 }
 
 static int merge(wr_arena *a, wr_yaml *into, const wr_yaml *from, wr_err *err)
@@ -184,7 +185,8 @@ static bool next_part(wr_str *rest, wr_str *part)
 static wr_yaml **slot(const wr_yaml *y, wr_str part)
 {
     int64_t at;
-    if (y->kind == WR_YAML_SEQ && wr_num_i64(&at, part, NULL) == 0 && at >= 0 && (size_t)at < y->n) return &y->items[at];
+    if (y->kind == WR_YAML_SEQ && wr_num_i64(&at, part, NULL) == 0 && at >= 0 && (size_t)at < y->n)
+        return &y->items[at];
     for (size_t i = 0; y->kind == WR_YAML_MAP && i < y->n; i++)
         if (wr_str_eq(y->keys[i]->text, part)) return &y->items[i];
     return NULL;
@@ -233,7 +235,8 @@ static int suggest(wr_err *err, int rc, const wr_yaml *in, wr_str missing, const
 static int undefined(const wr_yaml *at, wr_str path, const wr_yaml *deepest, wr_str missing, wr_err *err)
 {
     int rc = wr_yaml_error(at, WEIR_EINVAL, err, "undefined variable \"%.*s\"", WR_STR_FMT(wr_str_fit(path, SHOWN)));
-    return suggest(err, rc, deepest, missing, "variables come from vars: and params.yaml; \\${...} leaves it to the shell");
+    return suggest(err, rc, deepest, missing,
+                   "variables come from vars: and params.yaml; \\${...} leaves it to the shell");
 }
 
 int wr_vars_get(const wr_yaml **out, const wr_vars *v, wr_str path, const wr_yaml *at, wr_err *err)
@@ -373,7 +376,8 @@ static int substitute(wr_buf *out, const wr_vars *v, const wr_yaml *scalar, bool
     wr_str s = scalar->text, inner;
     const wr_yaml *value;
     while (s.n) {
-        if (out->n > MAX_TEXT) return wr_yaml_error(scalar, WEIR_ELIMIT, err, "the text with its variables is too long");
+        if (out->n > MAX_TEXT)
+            return wr_yaml_error(scalar, WEIR_ELIMIT, err, "the text with its variables is too long");
         if (wr_str_starts(s, "\\${")) {
             wr_buf_str(out, "${");
             s = wr_str_sub(s, 3, s.n);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vars.h - the values that ${...} in weir.yaml stands for.
  *
- * Sources, as in DVC: params.yaml of the project (when there is one), the `vars:` section (a map, or a list of maps and of
- * "FILE" or "FILE:key1,key2"), and overrides from the command line (-S a.b[0]=value). Maps are merged; giving the same name
- * two different values is refused at the second one. An override changes what ${...} gives, never a file.
+ * Sources, as in DVC: params.yaml of the project (when there is one), the `vars:` section (a map, or a list of maps and
+ * of "FILE" or "FILE:key1,key2"), and overrides from the command line (-S a.b[0]=value). Maps are merged; giving the
+ * same name two different values is refused at the second one. An override changes what ${...} gives, never a file.
  *
  *   ${a.b[0]}     a value; `\${` stands for a literal "${" (so that a shell sees it)
  *   ${item} ${key} inside foreach and matrix
  *   ${map}        in cmd only: "--key value --flag --nested.key 'text' --list 1 2"
  *
- * A scalar that is nothing but "${x}" takes the value itself, which may be a list or a map. Values are not templated again.
- * Everything lives in the arena; one thread.
+ * A scalar that is nothing but "${x}" takes the value itself, which may be a list or a map. Values are not templated
+ * again. Everything lives in the arena; one thread.
  */
 #pragma once
 #include "codec/yaml.h"

@@ -30,7 +30,11 @@ static void test_texts(void **state)
 {
     place *t = *state;
     wr_vars v;
-    static const struct { const char *in; bool cmd; const char *out; } cases[] = {
+    static const struct {
+        const char *in;
+        bool cmd;
+        const char *out;
+    } cases[] = {
         {"x", false, "\"x\""},
         {"${a}", false, "1"},
         {"'${a}'", false, "1"},
@@ -45,8 +49,9 @@ static void test_texts(void **state)
         {"run ${o}", true, "\"run --lr 0.1 --fast --deep.name 'it'\\\\''s' --list 2 'q'\""},
         {"[a, '${a}', {'k${a}': '${m.n}'}]", false, "[\"a\",1,{\"k1\":\"deep\"}]"},
     };
-    start(&v, t, "{a: 1, m: {n: deep, f: false}, l: [x, y], ll: [[1], [3]], nothing: null,"
-                 " o: {lr: 0.1, fast: true, slow: false, deep: {name: \"it's\"}, list: [2, q]}}");
+    start(&v, t,
+          "{a: 1, m: {n: deep, f: false}, l: [x, y], ll: [[1], [3]], nothing: null,"
+          " o: {lr: 0.1, fast: true, slow: false, deep: {name: \"it's\"}, list: [2, q]}}");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         wr_yaml *out;
         wr_err err = {0};
@@ -60,7 +65,11 @@ static void test_refused(void **state)
 {
     place *t = *state;
     wr_vars v;
-    static const struct { const char *in; bool cmd; const char *msg, *hint; } cases[] = {
+    static const struct {
+        const char *in;
+        bool cmd;
+        const char *msg, *hint;
+    } cases[] = {
         {"${modle}", false, "t.yaml:1:1: undefined variable \"modle\"", "did you mean \"model\"?"},
         {"${model.lrr}", false, "t.yaml:1:1: undefined variable \"model.lrr\"", "did you mean \"lr\"?"},
         {"${model.lr.x}", false, "t.yaml:1:1: undefined variable \"model.lr.x\"", NULL},

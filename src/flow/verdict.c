@@ -182,7 +182,8 @@ static int judge_params(trial *t, wr_err *err)
     if (t->unknown || t->blocked) return 0; /* not all values are known */
     for (size_t i = 0; t->old && i < t->old->nparams; i++)
         if (!find_param(is->params, is->nparams, &t->old->params[i]))
-            reason(t, "param %s was dropped", t->old->params[i].key[0] ? t->old->params[i].key : t->old->params[i].file);
+            reason(t, "param %s was dropped",
+                   t->old->params[i].key[0] ? t->old->params[i].key : t->old->params[i].file);
     return 0;
 }
 

@@ -2,11 +2,11 @@
 /* verdict.h - must a stage run, and why.
  *
  * In this order, as DVC does it: no entry in weir.lock ("never ran"); command; always_changed; deps; params; outs. All
- * reasons are told, not only the first. A stage that is not up to date and has an entry in the run cache is to be restored.
- * A frozen stage is up to date as long as its outs are there.
+ * reasons are told, not only the first. A stage that is not up to date and has an entry in the run cache is to be
+ * restored. A frozen stage is up to date as long as its outs are there.
  *
- * For a plan (nothing is run) the judge can be told what a stage would make: wr_judge_assume(). What depends on outs that
- * nobody knows yet is WR_VERDICT_MAY_RUN.
+ * For a plan (nothing is run) the judge can be told what a stage would make: wr_judge_assume(). What depends on outs
+ * that nobody knows yet is WR_VERDICT_MAY_RUN.
  */
 #pragma once
 #include "flow/cache.h"
