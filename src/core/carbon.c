@@ -62,13 +62,21 @@ int wr_carbon_of(wr_carbon *out, wr_project *p, wr_err *err)
     WR_TRY(wr_yaml_get_str(&region, c, "region", "WORLD", err));
     WR_TRY(wr_yaml_get_f64(&intensity, c, "intensity", -1, err));
     WR_TRY(wr_yaml_get_f64(&out->pue, c, "pue", 1.0, err));
-    if (intensity >= 0) {
+    if (!(out->pue >= 1) || out->pue > 10)
+        return wr_yaml_error(wr_yaml_get(c, "pue"), WEIR_EINVAL, err, "pue is a number from 1 to 10");
+    const wr_yaml *own = wr_yaml_get(c, "intensity");
+    if (!wr_yaml_null(own) && !(intensity >= 0 && intensity <= 1e5))
+        return wr_yaml_error(own, WEIR_EINVAL, err, "intensity is grams of CO2e per kWh, 0 or more");
+    if (!wr_yaml_null(own)) {
         out->g_per_kwh = intensity;
         out->year = 0;
         snprintf(out->region, sizeof out->region, "custom");
         snprintf(out->source, sizeof out->source, "weir.yaml");
         return 0;
     }
-    int rc = wr_carbon_region(out, region, err);
-    return rc < 0 ? wr_err_wrap(err, rc, "weir.yaml: carbon") : 0;
+    wr_err why = {0};
+    int rc = wr_carbon_region(out, region, &why);
+    if (rc == 0) return 0;
+    wr_yaml_error(wr_yaml_get(c, "region"), rc, err, "%s", why.msg);
+    return wr_err_hint(err, rc, "%s", why.hint);
 }

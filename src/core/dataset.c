@@ -4,6 +4,7 @@
 #include "core/dataset.h"
 
 #include <ctype.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/num.h"
@@ -52,6 +53,12 @@ static int unknown_dataset(wr_project *p, wr_str name, wr_err *err)
                        n ? "weir data list shows what there is" : "weir data ingest NAME --from FILE makes one");
 }
 
+static int bad_name(const char *name, wr_err *err)
+{
+    wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", name);
+    return wr_err_hint(err, WEIR_EINVAL, "letters, digits, '_', '-' and '.', first a letter, digit or '_'");
+}
+
 /* NAME[@VERSION|@TIME] -> name and version (-1 = newest). */
 static int resolve(char **name, int64_t *version, wr_arena *a, wr_project *p, const char *ref, wr_err *err)
 {
@@ -60,10 +67,7 @@ static int resolve(char **name, int64_t *version, wr_arena *a, wr_project *p, co
     *version = -1;
     *name = wr_arena_strndup(a, n.p, n.n);
     if (!*name) return wr_err_nomem(err);
-    if (!wr_name_ok(n)) {
-        wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", *name);
-        return wr_err_hint(err, WEIR_EINVAL, "letters, digits, '_', '-' and '.', first a letter, digit or '_'");
-    }
+    if (!wr_name_ok(n)) return bad_name(*name, err);
     if (!wr_dataset_exists(p, *name)) return unknown_dataset(p, n, err);
     if (!rest.p) return 0;
     if (wr_num_i64(version, rest, NULL) == 0)
@@ -118,10 +122,33 @@ static int empty_select(wr_buf *b, const wr_delta_snapshot *s)
     return b->failed ? WEIR_ENOMEM : 0;
 }
 
+/* Timestamps are instants in the lake and UTC times without a zone to a query, so that comparing them with '2001-06-01' or taking their hour
+ * does not depend on a session's zone (and costs no calendar arithmetic). */
+static void columns_sql(wr_buf *b, const wr_delta_snapshot *s)
+{
+    size_t n = 0;
+    wr_buf_str(b, "SELECT *");
+    for (size_t i = 0; i < s->nfields; i++) {
+        if (strcmp(s->fields[i].type, "timestamp") != 0) continue;
+        wr_buf_str(b, n++ ? ", make_timestamp(epoch_us(" : " REPLACE (make_timestamp(epoch_us(");
+        wr_sql_ident(b, wr_str_of(s->fields[i].name));
+        wr_buf_str(b, ")) AS ");
+        wr_sql_ident(b, wr_str_of(s->fields[i].name));
+    }
+    if (n) wr_buf_char(b, ')');
+}
+
 static int source_sql(wr_buf *b, wr_arena *a, const char *dir, const wr_delta_snapshot *s, wr_err *err)
 {
-    if (!s->nfiles) return empty_select(b, s) < 0 ? wr_err_nomem(err) : 0;
-    wr_buf_str(b, "SELECT * FROM read_parquet([");
+    columns_sql(b, s);
+    wr_buf_str(b, " FROM ");
+    if (!s->nfiles) {
+        wr_buf_char(b, '(');
+        if (empty_select(b, s) < 0) return wr_err_nomem(err);
+        wr_buf_char(b, ')');
+        return b->failed ? wr_err_nomem(err) : 0;
+    }
+    wr_buf_str(b, "read_parquet([");
     for (size_t i = 0; i < s->nfiles; i++) {
         const char *path = wr_path_join(a, dir, s->files[i].path);
         if (!path) return wr_err_nomem(err);
@@ -196,87 +223,6 @@ int wr_dataset_views_for(wr_tables *t, wr_project *p, const char *sql, wr_node *
 
 /* ---- writing ---- */
 
-static bool quoted_stat(const char *type)
-{
-    return strcmp(type, "string") == 0 || strcmp(type, "timestamp") == 0 || strcmp(type, "date") == 0;
-}
-
-static const char *type_of(const wr_delta_field *fields, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(fields[i].name, name) == 0) return fields[i].type;
-    return "";
-}
-
-/* min/max of DuckDB's text as a JSON value Delta readers accept; false leaves the column out. */
-static bool stat_value(wr_buf *b, const char *type, const char *text)
-{
-    double v;
-    int64_t us;
-    if (strcmp(type, "timestamp") == 0) {
-        char iso[WR_TIME_TEXT];
-        if (wr_time_parse(&us, wr_str_of(text), NULL) < 0) return false;
-        wr_time_format(iso, us - (us % 1000 + 1000) %
-                                     1000); /* floored to milliseconds; the maximum is raised by the caller */
-        wr_buf_printf(b, "\"%s\"", iso);
-        return true;
-    }
-    if (quoted_stat(type)) {
-        if (strlen(text) > 32)
-            return false; /* a prefix would have to be raised for the maximum: leave long texts out */
-        for (const char *c = text; *c; c++)
-            if ((unsigned char)*c < 0x20 || *c == '"' || *c == '\\') return false;
-        wr_buf_printf(b, "\"%s\"", text);
-        return true;
-    }
-    if (strcmp(type, "boolean") == 0 || strcmp(type, "binary") == 0) return false;
-    if (wr_num_f64(&v, wr_str_of(text), NULL) < 0 || v != v || v - v != 0) return false;
-    wr_buf_str(b, text);
-    return true;
-}
-
-static void stat_map(wr_buf *b, const wr_parquet_info *info, const wr_delta_field *fields, size_t nfields, bool max)
-{
-    bool first = true;
-    wr_buf_printf(b, ",\"%s\":{", max ? "maxValues" : "minValues");
-    for (size_t i = 0; i < info->nstats; i++) {
-        const wr_parquet_stat *s = &info->stats[i];
-        const char *type = type_of(fields, nfields, s->column), *text = max ? s->max : s->min;
-        WR_AUTOBUF wr_buf value;
-        wr_buf_init(&value, 0);
-        char *raised = NULL, iso[WR_TIME_TEXT];
-        int64_t us;
-        if (!s->has_minmax || !text) continue;
-        if (max && strcmp(type, "timestamp") == 0 && wr_time_parse(&us, wr_str_of(text), NULL) == 0) {
-            wr_time_format(iso, us + 999);
-            raised = iso;
-        }
-        if (!stat_value(&value, type, raised ? raised : text)) continue;
-        wr_buf_printf(b, "%s\"%s\":%s", first ? "" : ",", s->column, wr_buf_cstr(&value));
-        first = false;
-    }
-    wr_buf_char(b, '}');
-}
-
-/* Delta's statistics of a file as JSON text: numRecords, minValues, maxValues, nullCount. */
-static char *stats_json(wr_arena *a, const wr_parquet_info *info, const wr_delta_field *fields, size_t nfields)
-{
-    WR_AUTOBUF wr_buf b;
-    wr_buf_init(&b, 0);
-    wr_buf_printf(&b, "{\"numRecords\":%lld", (long long)info->rows);
-    stat_map(&b, info, fields, nfields, false);
-    stat_map(&b, info, fields, nfields, true);
-    wr_buf_str(&b, ",\"nullCount\":{");
-    bool first = true;
-    for (size_t i = 0; i < info->nstats; i++) {
-        if (info->stats[i].nulls < 0) continue;
-        wr_buf_printf(&b, "%s\"%s\":%lld", first ? "" : ",", info->stats[i].column, (long long)info->stats[i].nulls);
-        first = false;
-    }
-    wr_buf_str(&b, "}}");
-    return b.failed ? NULL : wr_arena_strndup(a, wr_buf_cstr(&b), b.n);
-}
-
 /* Column names go into SQL and JSON; Delta wants them unique without regard to case. */
 static int check_columns(const wr_table_column *c, size_t n, wr_err *err)
 {
@@ -321,23 +267,28 @@ static int newest(int64_t *version, wr_project *p, const char *name, const char 
 static int write_file(wr_delta_file *out, wr_arena *a, wr_tables *t, const char *dir, const char *sql,
                       const wr_delta_field *fields, size_t nfields, wr_err *err)
 {
-    char uuid[37], hash[WR_SHA256_HEX];
+    char uuid[37], hash[WR_SHA256_HEX], *stats = NULL;
     wr_parquet_info info;
     wr_os_uuid(uuid);
-    const char *name = wr_arena_printf(a, "part-00000-%s.zstd.parquet", uuid),
-               *hidden = wr_arena_printf(a, "%s/.%s", dir, uuid);
+    char *name = wr_arena_printf(a, "part-00000-%s.zstd.parquet", uuid),
+         *hidden = wr_arena_printf(a, "%s/.%s", dir, uuid);
     const char *path = name ? wr_path_join(a, dir, name) : NULL;
     if (!path || !hidden) return wr_err_nomem(err);
     int rc = wr_tables_copy_parquet(t, &info, a, sql, hidden, err);
     if (rc == 0) rc = wr_file_sha256(hash, hidden, err);
-    if (rc == 0) rc = wr_file_publish(hidden, path, err);
+    if (rc == 0) rc = wr_delta_stats(&stats, a, &info, fields, nfields, err);
+    if (rc == 0) {
+        *out = (wr_delta_file){.path = name, .rows = info.rows, .sha256 = wr_arena_strdup(a, hash), .stats = stats};
+        rc = out->sha256 ? wr_file_publish(hidden, path, err) : wr_err_nomem(err);
+    }
     if (rc < 0) {
         wr_file_remove(hidden, NULL);
+        wr_file_remove(path, NULL);
         return rc;
     }
-    *out = (wr_delta_file){(char *)name, wr_file_size(path),       wr_file_mtime_us(path) / 1000,
-                           info.rows,    wr_arena_strdup(a, hash), stats_json(a, &info, fields, nfields)};
-    return out->sha256 && out->stats ? 0 : wr_err_nomem(err);
+    out->size = wr_file_size(path);
+    out->mtime_ms = wr_file_mtime_us(path) / 1000;
+    return 0;
 }
 
 static int commit(wr_dataset_written *out, const char *name, const char *dir, wr_delta_commit *c, wr_err *err)
@@ -354,32 +305,87 @@ static int commit(wr_dataset_written *out, const char *name, const char *dir, wr
     return 0;
 }
 
+/* Does any version from `from` on use the file? Also when that cannot be told: a commit that reported an error (a failed
+ * fsync of the folder) may be there all the same, and a file the log names must stay. */
+static bool is_used(const char *dir, int64_t from, const char *path)
+{
+    wr_delta_snapshot s;
+    int64_t last = from;
+    for (int64_t v = -1; v < 0 || v <= last; v = v < 0 ? from : v + 1) { /* the newest first: most often it decides */
+        if (wr_delta_read(&s, dir, v, NULL) < 0) return true;
+        bool found = false;
+        if (v < 0) last = s.version;
+        for (size_t i = 0; !found && i < s.nfiles; i++) found = strcmp(s.files[i].path, path) == 0;
+        wr_delta_free(&s);
+        if (found) return true;
+        if (v < 0 && last < from) return false;
+    }
+    return false;
+}
+
+/* What a write that came to nothing left behind; of a dataset that is still none also its (then empty) folders. */
+static void clean_up(const char *dir, const wr_delta_file *file, const wr_delta_commit *c, wr_arena *a)
+{
+    const char *path = file->path ? wr_path_join(a, dir, file->path) : NULL, *log = wr_path_join(a, dir, "_delta_log");
+    if (path && !is_used(dir, c->based_on + 1, file->path)) wr_file_remove(path, NULL);
+    if (c->based_on >= 0 || !log) return;
+    rmdir(log);
+    rmdir(dir);
+}
+
+/* SQL does not tell "Trips" from "trips", so neither may two datasets differ by case only. */
+static int check_name(wr_project *p, const char *name, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char **names;
+    size_t n;
+    if (!a) return wr_err_nomem(err);
+    if (!wr_name_ok(wr_str_of(name))) return bad_name(name, err);
+    if (wr_dataset_exists(p, name)) return 0;
+    WR_TRY(wr_dataset_list(&names, &n, a, p, err));
+    for (size_t i = 0; i < n; i++) {
+        if (strcasecmp(names[i], name) != 0) continue;
+        wr_err_set(err, WEIR_EEXIST, "dataset \"%s\" would differ from \"%s\" by case only", name, names[i]);
+        return wr_err_hint(err, WEIR_EEXIST, "SQL cannot tell them apart: choose another name");
+    }
+    return 0;
+}
+
+/* The file and its commit; `file` and `c` say how far it came. */
+static int write_version(wr_dataset_written *out, wr_delta_file *file, wr_delta_commit *c, wr_arena *a, wr_tables *t,
+                         const char *name, const char *dir, const char *sql, wr_err *err)
+{
+    WR_TRY(wr_file_mkdirs(dir, err));
+    WR_TRY(write_file(file, a, t, dir, sql, c->fields, c->nfields, err));
+    c->files = file;
+    c->nfiles = file->rows > 0 ? 1 : 0; /* an empty result is a version without files */
+    out->rows = file->rows;
+    out->bytes = file->size;
+    return commit(out, name, dir, c, err);
+}
+
 int wr_dataset_write(wr_dataset_written *out, wr_tables *t, wr_project *p, const char *name, const char *sql,
                      const wr_dataset_write_opt *opt, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     const char *dir = a ? wr_dataset_dir(a, p, name) : NULL;
-    wr_delta_file file;
+    wr_delta_file file = {0};
+    wr_delta_field *fields = NULL;
     if (!dir) return wr_err_nomem(err);
-    if (!wr_name_ok(wr_str_of(name))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", name);
+    WR_TRY(check_name(p, name, err));
     wr_delta_commit c = {.mode = opt->mode,
                          .operation = opt->operation ? opt->operation : "WRITE",
                          .parameters = opt->parameters,
                          .txn_app = opt->txn_app,
                          .txn_version = opt->txn_version};
+    memset(out, 0, sizeof *out);
     WR_TRY(newest(&c.based_on, p, name, dir, err));
-    wr_delta_field *fields = NULL;
     WR_TRY(schema_of(&fields, &c.nfields, a, t, sql, err));
     c.fields = fields;
     if (opt->run_id) c.user_metadata = wr_arena_printf(a, "{\"run\":\"%s\"}", opt->run_id);
-    WR_TRY(wr_file_mkdirs(dir, err));
-    WR_TRY(write_file(&file, a, t, dir, sql, fields, c.nfields, err));
-    c.files = &file;
-    c.nfiles = file.rows > 0 ? 1 : 0; /* an empty result is a version without files */
-    out->rows = file.rows;
-    out->bytes = file.size;
-    int rc = commit(out, name, dir, &c, err);
-    if (rc < 0 || out->skipped || !c.nfiles) wr_file_remove(wr_path_join(a, dir, file.path), NULL);
+    if (opt->run_id && !c.user_metadata) return wr_err_nomem(err);
+    int rc = write_version(out, &file, &c, a, t, name, dir, sql, err);
+    if (rc < 0 || out->skipped || !c.nfiles) clean_up(dir, &file, &c, a);
     return rc;
 }
 

@@ -12,6 +12,8 @@ static int read_endpoint(wr_endpoint *out, const wr_yaml *name, const wr_yaml *e
     WR_TRY(wr_yaml_known(e, "endpoint", keys, err));
     WR_TRY(wr_yaml_get_str(&model, e, "model", "", err));
     WR_TRY(wr_yaml_get_f64(&out->threshold, e, "threshold", 0.5, err));
+    if (!(out->threshold >= 0 && out->threshold <= 1))
+        return wr_yaml_error(wr_yaml_get(e, "threshold"), WEIR_EINVAL, err, "threshold is a probability, 0 to 1");
     if (!model.n) return wr_yaml_error(e, WEIR_EINVAL, err, "endpoint \"%s\" names no model", name->text.p);
     out->name = name->text.p;
     out->model = model.p;

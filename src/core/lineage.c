@@ -46,23 +46,28 @@ typedef struct {
     const char *run;
 } add_arg;
 
-static int add_fn(wr_db *db, void *arg, wr_err *err)
+int wr_lineage_put(wr_db *db, const wr_node *child, const wr_node *parent, const char *run_id, wr_err *err)
 {
-    add_arg *a = arg;
-    int64_t child = store_node(db, a->child, err);
-    if (child < 0) return (int)child;
-    if (!a->parent) return 0;
-    int64_t parent = store_node(db, a->parent, err);
-    if (parent < 0) return (int)parent;
-    if (parent == child) return 0;
+    int64_t child_id = store_node(db, child, err);
+    if (child_id < 0) return (int)child_id;
+    if (!parent) return 0;
+    int64_t parent_id = store_node(db, parent, err);
+    if (parent_id < 0) return (int)parent_id;
+    if (parent_id == child_id) return 0;
     wr_stmt *s;
     WR_TRY(wr_db_prepare(db, &s, "INSERT OR IGNORE INTO edges (child, parent, run) VALUES (?, ?, ?)", err));
-    wr_bind_i64(s, 1, child);
-    wr_bind_i64(s, 2, parent);
-    wr_bind_cstr(s, 3, a->run ? a->run : "");
+    wr_bind_i64(s, 1, child_id);
+    wr_bind_i64(s, 2, parent_id);
+    wr_bind_cstr(s, 3, run_id ? run_id : "");
     int rc = wr_step(s, err);
     wr_stmt_done(s);
     return rc < 0 ? rc : 0;
+}
+
+static int add_fn(wr_db *db, void *arg, wr_err *err)
+{
+    const add_arg *a = arg;
+    return wr_lineage_put(db, a->child, a->parent, a->run, err);
 }
 
 int wr_lineage_add(wr_project *p, const wr_node *child, const wr_node *parent, const char *run_id, wr_err *err)

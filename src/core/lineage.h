@@ -19,6 +19,8 @@ typedef struct {
 } wr_node;
 
 int wr_lineage_add(wr_project *p, const wr_node *child, const wr_node *parent, const char *run_id, wr_err *err); /* parent NULL: the node alone */
+/* The same inside a write function of the database (store/db.h). */
+int wr_lineage_put(wr_db *db, const wr_node *child, const wr_node *parent, const char *run_id, wr_err *err);
 /* Newest node of that kind and name (version -1 = newest), or by hash prefix of at least 6 digits when name is NULL. WEIR_ENOTFOUND. */
 int wr_lineage_find(wr_node *out, wr_arena *a, wr_project *p, const char *kind, const char *name, int64_t version, const char *hash, wr_err *err);
 typedef struct { wr_node node; int depth; int64_t from; /* id of the node it was reached from */ const char *run_id; } wr_lineage_step;

@@ -11,11 +11,31 @@ typedef struct {
     int64_t version;
 } change;
 
+static int check_name(const char *name, wr_err *err)
+{
+    if (wr_name_ok(wr_str_of(name))) return 0;
+    wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a model name", name);
+    return wr_err_hint(err, WEIR_EINVAL, "letters, digits, '_', '-' and '.', first a letter, digit or '_'");
+}
+
+/* NAME@3 is version 3, so no alias may be a number. */
+static int check_alias(const char *alias, wr_err *err)
+{
+    int64_t number;
+    if (wr_name_ok(wr_str_of(alias)) && wr_num_i64(&number, wr_str_of(alias), NULL) < 0) return 0;
+    wr_err_set(err, WEIR_EINVAL, "\"%s\" is not an alias", alias);
+    return wr_err_hint(err, WEIR_EINVAL, "a name that is not a number, for example champion");
+}
+
 static int propose_fn(wr_db *db, void *arg, wr_err *err)
 {
     change *c = arg;
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO packages (model, package, run, created_us) VALUES (?, ?, ?, ?)", err));
+    /* A package that comes back without its run (restored from the cache) keeps the one that made it. */
+    WR_TRY(wr_db_prepare(db, &s,
+                         "INSERT INTO packages (model, package, run, created_us) VALUES (?1, ?2, coalesce(nullif(?3, ''),"
+                         " (SELECT run FROM packages WHERE package = ?2 AND run <> '' ORDER BY id DESC LIMIT 1), ''), ?4)",
+                         err));
     wr_bind_cstr(s, 1, c->name);
     wr_bind_cstr(s, 2, c->package);
     wr_bind_cstr(s, 3, c->run ? c->run : "");
@@ -29,7 +49,7 @@ int wr_model_propose(wr_project *p, const char *name, const char *package, const
 {
     wr_db *db;
     change c = {.name = name, .package = package, .run = run_id};
-    if (!wr_name_ok(wr_str_of(name))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a model name", name);
+    WR_TRY(check_name(name, err));
     WR_TRY(wr_project_db(&db, p, err));
     return wr_db_write(db, propose_fn, &c, err);
 }
@@ -93,7 +113,8 @@ int wr_model_register(int64_t *version, wr_project *p, const char *name, const c
 {
     wr_db *db;
     change c = {name, package, run_id, alias, 0};
-    if (alias && !wr_name_ok(wr_str_of(alias))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not an alias", alias);
+    WR_TRY(check_name(name, err));
+    if (alias) WR_TRY(check_alias(alias, err));
     WR_TRY(wr_project_db(&db, p, err));
     WR_TRY(wr_db_write(db, register_fn, &c, err));
     *version = c.version;
@@ -137,25 +158,58 @@ int wr_model_versions(wr_model_version **out, size_t *n, wr_arena *a, wr_project
     return rc;
 }
 
-/* "there are versions 1, 2" or the nearest model name, as the hint of a failed look-up. */
+/* Names of all models there are, candidates and registered ones. */
+static int model_names(const char ***out, size_t *n, wr_arena *a, wr_project *p, wr_err *err)
+{
+    wr_db *db;
+    wr_stmt *s;
+    int rc;
+    WR_VEC(const char *) names = {0};
+    WR_TRY(wr_project_db(&db, p, err));
+    WR_TRY(wr_db_prepare(db, &s, "SELECT model FROM packages UNION SELECT model FROM model_versions", err));
+    while ((rc = wr_step(s, err)) > 0)
+        if (wr_vec_push(&names, wr_arena_str(a, wr_stmt_str(s, 0)).p) < 0) {
+            rc = wr_err_nomem(err);
+            break;
+        }
+    wr_stmt_done(s);
+    *n = names.n;
+    *out = wr_arena_dup(a, names.at, names.n * sizeof *names.at);
+    wr_vec_fini(&names);
+    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+}
+
+/* " 1=champion 2", the versions of one model. */
+static int version_list(wr_buf *out, wr_arena *a, wr_project *p, wr_str name, wr_err *err)
+{
+    wr_model_version *v;
+    size_t n;
+    char *model = wr_arena_strndup(a, name.p, name.n);
+    if (!model) return wr_err_nomem(err);
+    WR_TRY(wr_model_versions(&v, &n, a, p, model, err));
+    for (size_t i = 0; i < n; i++)
+        wr_buf_printf(out, " %lld%s%s", (long long)v[i].version, v[i].aliases[0] ? "=" : "", v[i].aliases);
+    return out->failed ? wr_err_nomem(err) : 0;
+}
+
+/* The error of a failed look-up, with the versions there are or the nearest name as the hint. */
 static int not_found(wr_project *p, wr_str name, wr_str what, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    wr_model_version *v;
+    WR_AUTOBUF wr_buf versions;
+    const char **names;
     size_t n;
+    bool known = false;
+    wr_buf_init(&versions, 0);
     if (!a) return wr_err_nomem(err);
-    WR_TRY(wr_model_versions(&v, &n, a, p, NULL, err));
+    WR_TRY(version_list(&versions, a, p, name, err));
+    WR_TRY(model_names(&names, &n, a, p, err));
     wr_err_set(err, WEIR_ENOTFOUND, "no model \"%.*s%s%.*s\"", WR_STR_FMT(name), what.n ? "@" : "", WR_STR_FMT(what));
-    const char **names = wr_arena_alloc(a, (n + 1) * sizeof *names);
-    char *mine = wr_arena_printf(a, "%s", "");
-    for (size_t i = 0; names && mine && i < n; i++) {
-        names[i] = v[i].name;
-        if (wr_str_is(name, v[i].name))
-            mine = wr_arena_printf(a, "%s %lld%s%s", mine, (long long)v[i].version, v[i].aliases[0] ? "=" : "",
-                                   v[i].aliases);
-    }
-    if (!names || !mine) return wr_err_nomem(err);
-    if (mine[0]) return wr_err_hint(err, WEIR_ENOTFOUND, "registered versions:%s", mine);
+    if (versions.n) return wr_err_hint(err, WEIR_ENOTFOUND, "registered versions:%.200s", wr_buf_cstr(&versions));
+    for (size_t i = 0; i < n; i++) known = known || wr_str_is(name, names[i]);
+    if (known)
+        return wr_err_hint(err, WEIR_ENOTFOUND, "it has a candidate but no version: weir model register %.*s",
+                           WR_STR_FMT(name));
     int near = wr_str_nearest(name, names, n);
     if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
     return wr_err_hint(
@@ -211,7 +265,7 @@ int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t v
     wr_db *db;
     change c = {.name = name, .alias = alias, .version = version};
     if (!a) return wr_err_nomem(err);
-    if (!wr_name_ok(wr_str_of(alias))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not an alias", alias);
+    WR_TRY(check_alias(alias, err));
     char *ref = wr_arena_printf(a, "%s@%lld", name, (long long)version);
     if (!ref) return wr_err_nomem(err);
     WR_TRY(wr_model_find(&v, a, p, ref, err));

@@ -3,6 +3,7 @@
  */
 #include "core/noun.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -101,7 +102,30 @@ static const char *file_of(wr_arena *a, wr_project *p, wr_noun_kind kind, const 
 {
     const char *path = NULL;
     if (kind == WR_NOUN_FEATURE) return wr_noun_online_path(&path, p, name, err) < 0 ? NULL : path;
-    return wr_path_join(a, wr_project_root(p), name);
+    path = wr_path_join(a, wr_project_root(p), name);
+    return path ? wr_path_absolute(a, path) : NULL; /* no slash at the end either */
+}
+
+/* The project's folder, or one that it lies in, is nothing to put something else in the place of. */
+static bool holds_project(const wr_project *p, const char *path)
+{
+    const char *root = wr_project_root(p);
+    size_t n = strlen(path);
+    return strncmp(root, path, n) == 0 && (root[n] == 0 || root[n] == '/' || n == 1);
+}
+
+/* The folder is unpacked beside its place first: when that fails, what is there stays. */
+static int restore_tree(wr_objects *o, const char *path, const char *id, wr_arena *a, wr_err *err)
+{
+    const char *beside = wr_arena_printf(a, "%s.weir-restore", path);
+    if (!beside) return wr_err_nomem(err);
+    WR_TRY(wr_file_remove_tree(beside, err));
+    int rc = wr_file_mkdirs(beside, err);
+    if (rc == 0) rc = wr_objects_checkout_tree(o, id, beside, err);
+    if (rc == 0) rc = wr_file_remove_tree(path, err);
+    if (rc == 0 && rename(beside, path) < 0) rc = wr_err_sys(err, errno, "cannot restore \"%s\"", path);
+    if (rc < 0) wr_file_remove_tree(beside, NULL);
+    return rc;
 }
 
 static int restore_file(wr_project *p, const char *path, const char *hash, wr_arena *a, wr_err *err)
@@ -110,14 +134,15 @@ static int restore_file(wr_project *p, const char *path, const char *hash, wr_ar
     const char *kept;
     WR_AUTOBUF wr_buf id;
     wr_buf_init(&id, 256);
+    if (holds_project(p, path)) return wr_err_set(err, WEIR_EINVAL, "\"%s\" holds the project: not replaced", path);
     WR_TRY(kept_path(&kept, a, p, hash, err));
     if (!wr_file_exists(kept))
         return wr_err_set(err, WEIR_ENOTFOUND, "\"%s\" with content %.12s was not kept", path, hash);
     WR_TRY(wr_file_read(&id, kept, 256, err));
     WR_TRY(wr_project_objects(&o, p, err));
-    if (!wr_str_starts(wr_buf_view(&id), "tree ")) return wr_objects_checkout_file(o, wr_buf_cstr(&id), path, err);
-    WR_TRY(wr_file_remove_tree(path, err));
-    return wr_objects_checkout_tree(o, wr_buf_cstr(&id) + 5, path, err);
+    if (wr_str_starts(wr_buf_view(&id), "tree ")) return restore_tree(o, path, wr_buf_cstr(&id) + 5, a, err);
+    if (is_dir(path)) WR_TRY(wr_file_remove_tree(path, err));
+    return wr_objects_checkout_file(o, wr_buf_cstr(&id), path, err);
 }
 
 int wr_noun_restore(wr_project *p, const char *ref, const char *hash, wr_err *err)
@@ -162,6 +187,8 @@ int wr_noun_keep(wr_project *p, const char *ref, wr_err *err)
     WR_TRY(wr_project_objects(&o, p, err));
     bool tree = is_dir(path);
     WR_TRY(tree ? wr_objects_put_tree(o, path, id, err) : wr_objects_put_file(o, path, id, err));
+    if (!tree && strcmp(id, hash) != 0)
+        return wr_err_set(err, WEIR_ECONFLICT, "\"%s\" changed while it was being kept", ref);
     snprintf(text, sizeof text, "%s%s", tree ? "tree " : "", id);
     return wr_file_write(kept, wr_str_of(text), err);
 }

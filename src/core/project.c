@@ -3,6 +3,7 @@
 #include "core/project.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -43,10 +44,14 @@ int wr_project_init(const char *dir, wr_err *err)
     const char *root = wr_path_absolute(a, dir ? dir : ".");
     const char *config = root ? wr_path_join(a, root, "weir.yaml") : NULL;
     const char *state = root ? wr_path_join(a, root, ".weir") : NULL;
-    if (!config || !state) return wr_err_nomem(err);
-    WR_TRY(wr_file_mkdirs(state, err));
-    WR_TRY(wr_file_write(wr_path_join(a, state, ".gitignore"), WR_STR("*\n"), err));
-    int rc = wr_file_create(config, wr_str_of(config_template), err);
+    const char *ignore = state ? wr_path_join(a, state, ".gitignore") : NULL;
+    if (!config || !ignore) return wr_err_nomem(err);
+    int rc = WEIR_EEXIST;
+    if (!wr_file_exists(config)) { /* a project that is there stays as it is */
+        WR_TRY(wr_file_mkdirs(state, err));
+        if (!wr_file_exists(ignore)) WR_TRY(wr_file_write(ignore, WR_STR("*\n"), err));
+        rc = wr_file_create(config, wr_str_of(config_template), err);
+    }
     if (rc == WEIR_EEXIST) {
         wr_err_set(err, rc, "\"%s\" is a project already", root);
         return wr_err_hint(err, rc, "its pipeline is in weir.yaml; weir status shows what is out of date");
@@ -68,26 +73,34 @@ static char *find_root(wr_arena *a, const char *dir)
     return NULL;
 }
 
+/* A folder that is not there must not open the project above it. */
+static bool is_folder(const char *dir)
+{
+    struct stat st;
+    return stat(dir, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int wr_project_open(wr_project **out, const char *dir, wr_err *err)
 {
     wr_arena *a = wr_arena_new(0);
     wr_project *p = a ? wr_arena_calloc(a, 1, sizeof *p) : NULL;
-    if (!p) {
-        wr_arena_free(a);
-        return wr_err_nomem(err);
-    }
-    p->root = find_root(a, dir);
-    if (!p->root) {
+    int rc = p ? 0 : wr_err_nomem(err);
+    if (rc == 0 && !is_folder(dir ? dir : ".")) rc = wr_err_set(err, WEIR_ENOTFOUND, "there is no folder \"%s\"", dir);
+    if (rc == 0) p->root = find_root(a, dir);
+    if (rc == 0 && p->root) p->state = wr_path_join(a, p->root, ".weir");
+    if (rc == 0 && wr_arena_failed(a)) rc = wr_err_nomem(err);
+    if (rc == 0 && !p->root) {
         wr_err_set(err, WEIR_ENOTFOUND, "no project in \"%s\" or above it", dir ? dir : ".");
-        wr_err_hint(err, WEIR_ENOTFOUND, "weir init makes one here; weir -C DIR works in another folder");
+        rc = wr_err_hint(err, WEIR_ENOTFOUND, "weir init makes one here; weir -C DIR works in another folder");
+    }
+    if (rc < 0) {
         wr_arena_free(a);
-        return WEIR_ENOTFOUND;
+        return rc;
     }
     p->arena = a;
-    p->state = wr_path_join(a, p->root, ".weir");
     pthread_mutex_init(&p->mutex, NULL);
     *out = p;
-    return p->state ? 0 : wr_err_nomem(err);
+    return 0;
 }
 
 void wr_project_close(wr_project *p)

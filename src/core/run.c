@@ -3,13 +3,16 @@
  * that a run that was killed stays visible as "running". */
 #include "core/run.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/os.h"
 #include "base/vec.h"
+#include "codec/json.h"
 #include "io/file.h"
 #include "io/proc.h"
 
@@ -42,42 +45,49 @@ struct wr_run {
 
 /* ---- code version ---- */
 
+/* First line of what the command says; "" when it fails. */
 static void git_line(char *out, size_t size, const char *root, const char *const *argv)
 {
     char log[] = "/tmp/weir-git-XXXXXX";
     int fd = mkstemp(log);
     out[0] = 0;
     if (fd < 0) return;
-    FILE *f = fdopen(fd, "r");
+    close(fd);
     wr_proc_opt opt = {.argv = argv, .cwd = root, .log = log};
     wr_proc_result r = {0};
-    if (f && wr_proc_run(&r, &opt, NULL) == 0 && r.exit_code == 0 && (freopen(log, "r", f))) {
-        if (!fgets(out, (int)size, f)) out[0] = 0;
-        out[strcspn(out, "\n")] = 0;
-    }
+    FILE *f = wr_proc_run(&r, &opt, NULL) == 0 && r.exit_code == 0 ? fopen(log, "r") : NULL;
+    if (f && !fgets(out, (int)size, f)) out[0] = 0;
+    out[strcspn(out, "\n")] = 0;
     if (f) fclose(f);
     remove(log);
 }
 
-const char *wr_run_code_version(wr_project *p)
+static void find_version(char *out, size_t size, const char *root)
 {
-    static char version[96]; /* of this process's project; computed once */
     static const char *const head[] = {"git", "rev-parse", "HEAD", NULL};
     static const char *const status[] = {"git", "status", "--porcelain", "--untracked-files=no", NULL};
-    char commit[64], dirty[64];
-    if (version[0]) return version;
+    char commit[72], dirty[64];
     const char *inherited = getenv("WEIR_CODE_VERSION");
     if (inherited && inherited[0]) {
-        snprintf(version, sizeof version, "%s", inherited);
-        return version;
+        snprintf(out, size, "%s", inherited);
+        return;
     }
-    git_line(commit, sizeof commit, wr_project_root(p), head);
-    if (strlen(commit) == 40) {
-        git_line(dirty, sizeof dirty, wr_project_root(p), status);
-        snprintf(version, sizeof version, "git:%s%s", commit, dirty[0] ? "+dirty" : "");
+    git_line(commit, sizeof commit, root, head);
+    if (strlen(commit) == 40 || strlen(commit) == 64) { /* SHA-1, SHA-256 */
+        git_line(dirty, sizeof dirty, root, status);
+        snprintf(out, size, "git:%s%s", commit, dirty[0] ? "+dirty" : "");
     } else {
-        snprintf(version, sizeof version, "weir:%s", WEIR_VERSION);
+        snprintf(out, size, "weir:%s", WEIR_VERSION);
     }
+}
+
+const char *wr_run_code_version(wr_project *p)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards version until it is set */
+    static char version[128]; /* of this process's project; computed once */
+    pthread_mutex_lock(&mutex);
+    if (!version[0]) find_version(version, sizeof version, wr_project_root(p));
+    pthread_mutex_unlock(&mutex);
     return version;
 }
 
@@ -129,6 +139,14 @@ static int write_start(wr_project *p, const char *id, const char *kind, const ch
     return wr_db_write(db, start_fn, &a, err);
 }
 
+/* Is there a run to join? An id inherited from the runner of another project means nothing here. */
+static bool is_started(wr_project *p, const char *id)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_run_row row;
+    return id && strlen(id) == 32 && a && wr_run_get(&row, a, p, id, NULL) == 0;
+}
+
 int wr_run_begin(wr_run **out, wr_project *p, const wr_run_opt *opt, wr_err *err)
 {
     wr_arena *a = wr_arena_new(0);
@@ -146,11 +164,12 @@ int wr_run_begin(wr_run **out, wr_project *p, const wr_run_opt *opt, wr_err *err
     r->t0_ns = wr_clock_mono_ns();
     r->cpu0_s = wr_clock_cpu_s();
     const char *id = getenv("WEIR_RUN_ID");
-    int rc = 0;
-    if (id && strlen(id) == 32) {
+    wr_carbon carbon;
+    int rc = wr_carbon_of(&carbon, p, err); /* a mistake in weir.yaml shows before the work, not after it */
+    if (rc == 0 && is_started(p, id)) {
         memcpy(r->id, id, 33);
         r->joined = true;
-    } else {
+    } else if (rc == 0) {
         new_id(r->id);
         rc = wr_meter_open(&r->meter, NULL, err);
         if (rc == 0) wr_meter_read(r->meter, &r->mark);
@@ -171,7 +190,7 @@ const char *wr_run_id(const wr_run *r) { return r->id; }
 
 void wr_run_param(wr_run *r, const char *key, const char *value)
 {
-    item i = {wr_arena_strdup(r->arena, key), wr_arena_strdup(r->arena, value), 0};
+    item i = {wr_arena_strdup(r->arena, key), wr_arena_strdup(r->arena, value ? value : ""), 0};
     if (wr_vec_push(&r->params, i) < 0) r->failed = true;
 }
 
@@ -228,7 +247,7 @@ static int write_items(wr_db *db, const wr_run *r, const item *items, size_t n, 
 static int write_status(wr_db *db, const char *id, const char *status, const char *error, wr_err *err)
 {
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "UPDATE runs SET status = ?, error = ?, ended_us = ? WHERE id = ?", err));
+    WR_TRY(wr_db_prepare(db, &s, "UPDATE runs SET status = ?, error = coalesce(?, error), ended_us = ? WHERE id = ?", err));
     wr_bind_cstr(s, 1, status);
     wr_bind_cstr(s, 2, error);
     wr_bind_i64(s, 3, wr_clock_wall_us());
@@ -238,9 +257,49 @@ static int write_status(wr_db *db, const char *id, const char *status, const cha
     return rc < 0 ? rc : 0;
 }
 
+/* What a joined run says of itself: the runner only sees an exit code. */
+static int write_error(wr_db *db, const char *id, const char *error, wr_err *err)
+{
+    wr_stmt *s;
+    WR_TRY(wr_db_prepare(db, &s, "UPDATE runs SET error = ? WHERE id = ?", err));
+    wr_bind_cstr(s, 1, error);
+    wr_bind_cstr(s, 2, id);
+    int rc = wr_step(s, err);
+    wr_stmt_done(s);
+    return rc < 0 ? rc : 0;
+}
+
+static int run_detail(wr_buf *b, const wr_run *r)
+{
+    wr_jsonw w;
+    wr_jsonw_init(&w, b, 0);
+    wr_jsonw_obj(&w);
+    wr_jsonw_kstr(&w, "kind", r->kind);
+    wr_jsonw_kstr(&w, "name", r->name);
+    wr_jsonw_end(&w);
+    return b->failed ? WEIR_ENOMEM : 0;
+}
+
+/* Every output came from this run, the run from its inputs and from the code. */
+static int write_lineage(wr_db *db, const wr_run *r, wr_err *err)
+{
+    wr_node run = {.kind = "run", .name = r->id, .hash = "", .version = -1};
+    wr_node code = {.kind = "code", .name = wr_run_code_version(r->project), .hash = "", .version = -1};
+    WR_AUTOBUF wr_buf detail;
+    wr_buf_init(&detail, 0);
+    if (!r->inputs.n && !r->outputs.n) return 0;
+    if (run_detail(&detail, r) < 0) return wr_err_nomem(err);
+    run.detail = wr_buf_cstr(&detail);
+    WR_TRY(wr_lineage_put(db, &run, &code, r->id, err));
+    for (size_t i = 0; i < r->inputs.n; i++) WR_TRY(wr_lineage_put(db, &run, &r->inputs.at[i], r->id, err));
+    for (size_t i = 0; i < r->outputs.n; i++) WR_TRY(wr_lineage_put(db, &r->outputs.at[i], &run, r->id, err));
+    return 0;
+}
+
 static int end_fn(wr_db *db, void *arg, wr_err *err)
 {
     wr_run *r = arg;
+    if (r->rc == 0 || r->rc == WEIR_ENO) WR_TRY(write_lineage(db, r, err));
     WR_TRY(write_items(
         db, r, r->params.at, r->params.n,
         "INSERT INTO run_params (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
@@ -249,22 +308,8 @@ static int end_fn(wr_db *db, void *arg, wr_err *err)
         db, r, r->metrics.at, r->metrics.n,
         "INSERT INTO run_metrics (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
         err));
-    if (r->joined) return 0; /* the runner writes the status */
+    if (r->joined) return r->error ? write_error(db, r->id, r->error, err) : 0; /* the runner writes the status */
     return write_status(db, r->id, r->rc == 0 ? "finished" : r->rc == WEIR_ENO ? "refused" : "failed", r->error, err);
-}
-
-/* Every output came from this run, the run from its inputs and from the code. */
-static int write_lineage(wr_run *r, wr_err *err)
-{
-    wr_node run = {.kind = "run", .name = r->id, .hash = "", .version = -1};
-    wr_node code = {.kind = "code", .name = wr_run_code_version(r->project), .hash = "", .version = -1};
-    run.detail = wr_arena_printf(r->arena, "{\"kind\":\"%s\",\"name\":\"%s\"}", r->kind, r->name);
-    if (!run.detail) return wr_err_nomem(err);
-    if (!r->inputs.n && !r->outputs.n) return 0;
-    WR_TRY(wr_lineage_add(r->project, &run, &code, r->id, err));
-    for (size_t i = 0; i < r->inputs.n; i++) WR_TRY(wr_lineage_add(r->project, &run, &r->inputs.at[i], r->id, err));
-    for (size_t i = 0; i < r->outputs.n; i++) WR_TRY(wr_lineage_add(r->project, &r->outputs.at[i], &run, r->id, err));
-    return 0;
 }
 
 static int write_footprint(wr_run *r, wr_err *err)
@@ -295,7 +340,7 @@ static int finish(wr_run *r, wr_err *err)
     wr_db *db;
     if (r->failed || wr_arena_failed(r->arena)) return wr_err_nomem(err);
     WR_TRY(wr_project_db(&db, r->project, err));
-    if (r->rc == 0 || r->rc == WEIR_ENO) WR_TRY(write_lineage(r, err));
+    wr_run_code_version(r->project); /* may start git: not while the writer waits */
     WR_TRY(wr_db_write(db, end_fn, r, err));
     return r->joined ? 0 : write_footprint(r, err);
 }
@@ -303,7 +348,7 @@ static int finish(wr_run *r, wr_err *err)
 int wr_run_end(wr_run *r, int rc, const wr_err *why, wr_err *err)
 {
     r->rc = rc;
-    r->error = rc < 0 && why ? why->msg : NULL;
+    r->error = rc < 0 && why && why->msg[0] ? why->msg : NULL;
     int end = finish(r, err);
     wr_meter_close(r->meter);
     wr_vec_fini(&r->params);
@@ -327,13 +372,23 @@ typedef struct {
     const wr_run_usage *use;
 } close_arg;
 
+/* The process may have said why it failed (write_error); if not, its exit code has to do. */
 static int close_fn(wr_db *db, void *arg, wr_err *err)
 {
     close_arg *a = arg;
+    wr_stmt *s;
     char why[48];
-    snprintf(why, sizeof why, "exit code %d", a->use->exit_code);
     int code = a->use->exit_code;
-    return write_status(db, a->id, code == 0 ? "finished" : code == 1 ? "refused" : "failed", code ? why : NULL, err);
+    snprintf(why, sizeof why, "exit code %d", code);
+    WR_TRY(write_status(db, a->id, code == 0 ? "finished" : code == 1 ? "refused" : "failed", NULL, err));
+    WR_TRY(wr_db_prepare(
+        db, &s, "UPDATE runs SET error = CASE WHEN ?1 = 0 THEN NULL ELSE coalesce(error, ?2) END WHERE id = ?3", err));
+    wr_bind_i64(s, 1, code);
+    wr_bind_cstr(s, 2, why);
+    wr_bind_cstr(s, 3, a->id);
+    int rc = wr_step(s, err);
+    wr_stmt_done(s);
+    return rc < 0 ? rc : 0;
 }
 
 int wr_run_close_stage(wr_project *p, const char *id, const char *stage, const wr_run_usage *use, wr_err *err)
@@ -401,14 +456,24 @@ int wr_run_get(wr_run_row *out, wr_arena *a, wr_project *p, const char *id, wr_e
 {
     wr_db *db;
     wr_stmt *s;
+    if (!id[0]) return wr_err_set(err, WEIR_EINVAL, "the id of a run is empty");
     WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s, RUN_COLUMNS "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 1", err));
+    WR_TRY(wr_db_prepare(db, &s, RUN_COLUMNS "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2", err));
     wr_bind_cstr(s, 1, id);
-    int rc = wr_step(s, err);
+    int rc = wr_step(s, err), more = 0;
     if (rc > 0) *out = read_run(a, s);
+    if (rc > 0) more = wr_step(s, err);
     wr_stmt_done(s);
-    if (rc == 0) return wr_err_set(err, WEIR_ENOTFOUND, "no run \"%s\"", id);
-    return rc < 0 ? rc : 0;
+    if (rc < 0 || more < 0) return rc < 0 ? rc : more;
+    if (more) {
+        wr_err_set(err, WEIR_EINVAL, "more than one run begins with \"%s\"", id);
+        return wr_err_hint(err, WEIR_EINVAL, "give more digits; weir runs list shows them");
+    }
+    if (rc == 0) {
+        wr_err_set(err, WEIR_ENOTFOUND, "no run \"%s\"", id);
+        return wr_err_hint(err, WEIR_ENOTFOUND, "weir runs list shows them; the first digits are enough");
+    }
+    return wr_arena_failed(a) ? wr_err_nomem(err) : 0;
 }
 
 static int read_items(wr_run_item **out, size_t *n, wr_arena *a, wr_project *p, const char *id, const char *sql,

@@ -16,6 +16,7 @@ static void column(wr_buf *b, const char *col, wr_type type, const char *prefix)
     wr_sql_ident(b, wr_str_of(col));
     wr_buf_printf(b, " AS %s) AS ", sql_type(type));
     wr_sql_ident(b, wr_buf_view(&as));
+    b->failed = b->failed || as.failed;
 }
 
 static void event_columns(wr_buf *b, const wr_view *v, const char *prefix)
