@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_up.c - weir up. */
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/os.h"
+#include "cli/commands.h"
+#include "server/server.h"
+
+static const wr_cmd_arg args[] = {
+    {"port", 'p', WR_ARG_INT, "PORT", "port to listen on, 0 = any free one", "8080"},
+    {"host", 0, WR_ARG_TEXT, "IP", "address to listen on", "127.0.0.1"},
+    {"loops", 0, WR_ARG_INT, "N", "event loops, each a thread (default: one a processor, at most 4)", NULL},
+    {"no-schedule", 0, WR_ARG_FLAG, NULL, "serve only: run no monitors and no triggers", NULL},
+};
+
+static wr_server *running; /* for the signal handler; set before it is installed */
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    wr_server_stop(running);
+}
+
+/* The first signal asks for an orderly end; the second one gets its default action. */
+static void handle_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static void announce(wr_cli *c, const char *host, int port)
+{
+    bool v6 = strchr(host, ':') != NULL;
+    const char *open = wr_cli_json(c) ? "{\"url\":\"" : "weir is up at ", *close = wr_cli_json(c) ? "\"}" : "";
+    printf("%shttp://%s%s%s:%d%s\n", open, v6 ? "[" : "", host, v6 ? "]" : "", port, close);
+    fflush(stdout);
+}
+
+static int serve(wr_cli *c, wr_project *p, const wr_server_opt *opt, wr_err *err)
+{
+    wr_err end = {0};
+    WR_TRY(wr_server_open(&running, p, opt, err));
+    handle_signals();
+    announce(c, opt->host, wr_server_port(running));
+    int rc = wr_server_run(running, err), closed = wr_server_close(running, &end);
+    if (rc == 0 && closed < 0 && err) *err = end;
+    return rc < 0 ? rc : closed;
+}
+
+static int run(wr_cli *c, wr_err *err)
+{
+    wr_project *p;
+    int64_t loops = wr_os_cpus() < 4 ? wr_os_cpus() : 4, port = wr_cli_int(c, "port");
+    if (wr_cli_has(c, "loops")) loops = wr_cli_int(c, "loops");
+    if (loops < 1 || loops > 64) return wr_err_set(err, WEIR_EINVAL, "--loops %lld is not between 1 and 64", (long long)loops);
+    if (port < 0 || port > 65535) return wr_err_set(err, WEIR_EINVAL, "--port %lld is not between 0 and 65535", (long long)port);
+    wr_server_opt opt = {.host = wr_cli_text(c, "host"), .port = (int)port, .loops = (int)loops, .schedule = !wr_cli_flag(c, "no-schedule")};
+    WR_TRY(wr_cli_project(c, &p, err));
+    int rc = serve(c, p, &opt, err);
+    if (rc == WEIR_EEXIST) wr_err_hint(err, rc, "another server listens on it; weir up --port 0 takes any free port");
+    return rc;
+}
+
+const wr_cmd wr_cmd_up = {
+    "up", "serve the endpoints of the project, with monitoring and feedback", "", 0, 0, args, sizeof args / sizeof *args,
+    "Starts one process that answers predictions (Open Inference Protocol V2), takes labels and\n"
+    "feature events, keeps them, runs monitors and triggers, and shows itself at / and /metrics.\n"
+    "It prints one line when it is ready and ends in an orderly way on SIGTERM and Ctrl-C.\n"
+    "Nothing that was acknowledged is lost, however it ends.",
+    "  # on the usual port\n  weir up\n"
+    "  # on any free port, without monitors and triggers\n  weir up --port 0 --no-schedule\n"
+    "  # a prediction\n  # curl -s localhost:8080/v2/models/delay/infer -d @row.json", run};

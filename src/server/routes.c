@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* routes.c - the list of paths, and from a request to its handler and back. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "server/server_inside.h"
+
+/* Pattern: {} is one segment, a star at the end the rest. One line adds a path. */
+typedef struct {
+    const char *method, *pattern;
+    void (*handle)(wr_call *c);
+    size_t body_max;
+    wr_server_kind kind;
+} route;
+
+static const route routes[] = {
+    {NULL, "/v2*", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER}, /* the protocol answers for its methods */
+    {"POST", "/api/weir/1/endpoints/{}/labels", wr_handle_labels, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_LABELS},
+    {"POST", "/api/weir/1/views/{}/events", wr_handle_view_events, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_EVENTS},
+    {"POST", "/api/weir/1/flush", wr_handle_flush, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {"GET", "/api/weir/1/endpoints", wr_handle_endpoints, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {"GET", "/api/weir/1/jobs", wr_handle_jobs, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {"GET", "/api/weir/1/events", wr_handle_events, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {"GET", "/metrics", wr_handle_metrics, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {"GET", "/", wr_handle_page, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+};
+enum { NROUTES = sizeof routes / sizeof *routes };
+
+static bool matches(const char *pattern, wr_str path, wr_str *param)
+{
+    while (*pattern) {
+        if (*pattern == '*') return path.n == 0 || path.p[0] == '/';
+        if (*pattern == '{') {
+            size_t n = 0;
+            while (n < path.n && path.p[n] != '/') n++;
+            if (!n) return false;
+            *param = (wr_str){path.p, n};
+            path = wr_str_sub(path, n, path.n);
+            pattern += 2;
+            continue;
+        }
+        if (!path.n || *path.p != *pattern) return false;
+        path = wr_str_sub(path, 1, path.n);
+        pattern++;
+    }
+    return path.n == 0;
+}
+
+static bool method_fits(const route *r, wr_str method)
+{
+    if (!r->method || wr_str_is(method, r->method)) return true;
+    return strcmp(r->method, "GET") == 0 && wr_str_is(method, "HEAD");
+}
+
+/* Segments are decoded after the path was matched, so that an encoded slash stays inside its segment. */
+static wr_str decoded(wr_call *c, wr_str s)
+{
+    if (!s.n || !memchr(s.p, '%', s.n)) return s;
+    WR_AUTOBUF wr_buf b;
+    wr_buf_init(&b, WR_LIMIT_HTTP_TARGET);
+    if (!wr_http_decode(&b, s, false) || b.failed) return (wr_str){"", 0};
+    return wr_arena_str(c->arena, wr_buf_view(&b));
+}
+
+/* ---- answers ---- */
+
+void wr_call_json(wr_call *c, int status, wr_buf *body, bool durable)
+{
+    wr_http_reply_opt opt = {.status = body->failed ? 500 : status, .durable = durable};
+    wr_http_reply(c->req, &opt, body->failed ? WR_STR("{\"error\":\"out of memory\"}\n") : wr_buf_view(body));
+    c->status = opt.status;
+}
+
+void wr_call_err(wr_call *c, const wr_err *e)
+{
+    wr_http_reply_err(c->req, e);
+    c->status = wr_err_http(e->code);
+}
+
+static void refuse(wr_call *c, int status, const char *error, const char *hint, const char *headers)
+{
+    wr_jsonw w;
+    wr_buf_clear(&c->loop->body);
+    wr_jsonw_init(&w, &c->loop->body, 0);
+    wr_jsonw_obj(&w);
+    wr_jsonw_kstr(&w, "error", error);
+    wr_jsonw_kstr(&w, "hint", hint);
+    wr_jsonw_end(&w);
+    wr_http_reply_opt opt = {.status = status, .headers = headers};
+    wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
+    c->status = status;
+}
+
+/* ---- finding the route ---- */
+
+static void no_path(wr_call *c)
+{
+    const char *names[NROUTES];
+    char hint[300];
+    for (size_t i = 0; i < NROUTES; i++) names[i] = routes[i].pattern;
+    int near = wr_str_nearest(c->path, names, NROUTES);
+    if (near >= 0) snprintf(hint, sizeof hint, "did you mean %s?", names[near]);
+    else snprintf(hint, sizeof hint, "models answer at /v2/models/NAME/infer, everything else is under /api/weir/1/");
+    refuse(c, 404, "no such path", hint, NULL);
+}
+
+static void wrong_method(wr_call *c)
+{
+    wr_str param;
+    char allow[64] = "", hint[64] = "";
+    for (size_t i = 0; i < NROUTES; i++) {
+        if (!routes[i].method || !matches(routes[i].pattern, c->path, &param)) continue;
+        snprintf(allow, sizeof allow, "Allow: %s\r\n", routes[i].method);
+        snprintf(hint, sizeof hint, "use %s", routes[i].method);
+    }
+    refuse(c, 405, "this path does not take that method", hint, allow);
+}
+
+static const route *find(wr_str path, wr_str method, wr_str *param, bool *path_known)
+{
+    *path_known = false;
+    for (size_t i = 0; i < NROUTES; i++) {
+        if (!matches(routes[i].pattern, path, param)) continue;
+        if (method_fits(&routes[i], method)) return &routes[i];
+        *path_known = true;
+    }
+    return NULL;
+}
+
+static void handle(wr_http_req *r)
+{
+    wr_server *s = wr_http_req_ctx(r);
+    const wr_http_head *h = wr_http_req_head(r);
+    wr_call c = {.server = s, .loop = &s->loops[wr_http_req_loop(r)], .req = r, .arena = wr_http_req_arena(r), .path = h->path};
+    bool known;
+    int64_t start = wr_clock_mono_ns();
+    const route *to = find(h->path, h->method, &c.param, &known);
+    wr_buf_clear(&c.loop->body);
+    c.param = decoded(&c, c.param);
+    if (to) to->handle(&c);
+    else if (known) wrong_method(&c);
+    else no_path(&c);
+    if (!c.deferred) wr_server_count(c.loop, to ? to->kind : WR_KIND_OTHER, c.status, wr_clock_mono_ns() - start);
+    if (c.loop->body.cap > ((size_t)1 << 20)) {
+        wr_buf_fini(&c.loop->body);
+        wr_buf_init(&c.loop->body, 0);
+    }
+}
+
+void wr_server_route(void *ctx, wr_http_req *r, wr_http_route *out)
+{
+    const wr_http_head *h = wr_http_req_head(r);
+    wr_str param;
+    bool known;
+    (void)ctx;
+    const route *to = find(h->path, h->method, &param, &known);
+    *out = (wr_http_route){.handle = handle, .body_max = to ? to->body_max : WR_LIMIT_HTTP_BODY_API};
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server.c - opening and closing in the right order, and the keeper thread. */
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/server_inside.h"
+
+enum { SYNC_MS = 100, SECOND_MS = 1000, DRAIN_MS = 10000 /* of requests in flight when stopping */ };
+static const int64_t NS = 1000000000, DRAIN_AFTER_NS = (int64_t)600 * 1000000000, LEDGER_NS = (int64_t)60 * 1000000000;
+static const uint64_t DRAIN_BYTES = (uint64_t)64 << 20;
+
+/* ---- the keeper ---- */
+
+static void sleep_ms(wr_server *s, int ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    at.tv_sec += ms / 1000 + at.tv_nsec / NS;
+    at.tv_nsec %= NS;
+    pthread_mutex_lock(&s->lock);
+    if (!s->stop) pthread_cond_timedwait(&s->wake, &s->lock, &at);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void wake(wr_server *s, bool stop)
+{
+    pthread_mutex_lock(&s->lock);
+    s->stop |= stop;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool stopped(wr_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool stop = s->stop;
+    pthread_mutex_unlock(&s->lock);
+    return stop;
+}
+
+static void drain_task(void *ctx, size_t index)
+{
+    wr_server *s = ctx;
+    wr_drained d;
+    wr_err err;
+    (void)index;
+    if (wr_serve_drain(&d, s->serve, &err) < 0) wr_warn("%s", err.msg);
+    if (wr_serve_footprint(s->serve, false, &err) < 0) wr_warn("footprint of serving: %s", err.msg);
+    atomic_store(&s->drained_ns, wr_clock_mono_ns());
+    atomic_store(&s->draining, false);
+}
+
+static void drain_if_due(wr_server *s, int64_t now)
+{
+    uint64_t bytes = wr_serve_log_bytes(s->serve);
+    bool due = bytes > DRAIN_BYTES || (bytes && now - atomic_load(&s->drained_ns) > DRAIN_AFTER_NS);
+    if (!due || atomic_exchange(&s->draining, true)) return;
+    if (wr_pool_post(s->worker, drain_task, s, 0) < 0) atomic_store(&s->draining, false);
+}
+
+static void each_second(wr_server *s, int64_t now)
+{
+    wr_err err;
+    if (wr_serve_refresh(s->serve, &err) < 0) wr_warn("looking for new models: %s", err.msg);
+    wr_feed_push(s->feed);
+    drain_if_due(s, now);
+}
+
+static void each_minute(wr_server *s)
+{
+    wr_err err;
+    (void)wr_serve_energy(s->serve); /* counters wrap when nobody looks */
+    if (wr_serve_footprint(s->serve, false, &err) < 0) wr_warn("footprint of serving: %s", err.msg);
+}
+
+/* After a pass with nothing to sync the keeper sleeps until the next second, or until a round wakes it; then 100 ms, so that what a round
+ * wrote is synced with what came after it. */
+static void *keep(void *ctx)
+{
+    wr_server *s = ctx;
+    int64_t second = wr_clock_mono_ns(), minute = second;
+    int quiet = 0;
+    while (!stopped(s)) {
+        atomic_store(&s->idle, quiet >= 3);
+        sleep_ms(s, quiet >= 3 ? SECOND_MS : SYNC_MS);
+        wr_err err;
+        int rc = wr_serve_sync(s->serve, &err);
+        if (rc < 0) wr_warn("predictions are not on disk yet: %s", err.msg);
+        quiet = atomic_exchange(&s->idle, false) ? quiet : quiet < 3 ? quiet + 1 : 0;
+        int64_t now = wr_clock_mono_ns();
+        if (now - second >= NS) {
+            second = now;
+            each_second(s, now);
+        }
+        if (now - minute >= LEDGER_NS) {
+            minute = now;
+            each_minute(s);
+        }
+    }
+    return NULL;
+}
+
+/* ---- the loops' callbacks ---- */
+
+static int round_end(void *ctx, int loop)
+{
+    wr_server *s = ctx;
+    wr_err err;
+    int rc = wr_serve_round_end(s->loops[loop].round, &err);
+    if (rc < 0) wr_warn("requests were answered 503: %s", err.msg);
+    if (atomic_load_explicit(&s->idle, memory_order_relaxed) && atomic_exchange(&s->idle, false)) wake(s, false);
+    return rc;
+}
+
+/* ---- the scheduler's callbacks ---- */
+
+static size_t marks(void *ctx, wr_endpoint_mark *out, size_t max)
+{
+    wr_server *s = ctx;
+    size_t n = 0;
+    for (size_t i = 0; i < wr_serve_count(s->serve) && n < max; i++) {
+        wr_serve_status st;
+        wr_serve_status_of(&st, s->serve, i);
+        if (!st.ready || st.watermark_us == INT64_MIN) continue;
+        snprintf(out[n].name, sizeof out[n].name, "%s", st.name);
+        out[n++].watermark_us = st.watermark_us;
+    }
+    return n;
+}
+
+static int flush(void *ctx, const char *endpoint, wr_err *err)
+{
+    wr_server *s = ctx;
+    wr_drained d;
+    (void)endpoint;
+    int rc = wr_serve_drain(&d, s->serve, err);
+    if (rc == 0) atomic_store(&s->drained_ns, wr_clock_mono_ns());
+    return rc;
+}
+
+static void job_ended(void *ctx, const char *kind, int exit_code)
+{
+    wr_server *s = ctx;
+    wr_err err;
+    (void)kind;
+    (void)exit_code;
+    if (wr_serve_refresh(s->serve, &err) < 0) wr_warn("looking for new models: %s", err.msg);
+}
+
+/* ---- life ---- */
+
+static int open_http(wr_server *s, const wr_server_opt *opt, wr_err *err)
+{
+    wr_http_server_opt h = {.host = opt->host, .port = opt->port, .loops = opt->loops, .route = wr_server_route, .round_end = round_end, .ctx = s};
+    WR_TRY(wr_http_server_open(&s->http, &h, err));
+    s->loops = wr_calloc((size_t)opt->loops, sizeof *s->loops);
+    if (!s->loops) return wr_err_nomem(err);
+    s->nloops = opt->loops;
+    for (int i = 0; i < s->nloops; i++) wr_buf_init(&s->loops[i].body, 0);
+    return 0;
+}
+
+static int start_keeper(wr_server *s, wr_err *err)
+{
+    sigset_t all, before;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_destroy(&s->wake);
+    pthread_cond_init(&s->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    sigfillset(&all); /* signals are for the thread that runs the server */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int sys = pthread_create(&s->keeper, NULL, keep, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    s->keeping = sys == 0;
+    return sys ? wr_err_sys(err, sys, "cannot start a thread of the server") : 0;
+}
+
+static int start_schedule(wr_server *s, wr_err *err)
+{
+    wr_schedule_ops ops = {.ctx = s, .marks = marks, .flush = flush, .job_ended = job_ended};
+    return wr_schedule_start(&s->schedule, s->project, &ops, err);
+}
+
+static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
+{
+    WR_TRY(open_http(s, opt, err));
+    WR_TRY(wr_serve_open(&s->serve, s->project, err));
+    for (int i = 0; i < s->nloops; i++) {
+        s->loops[i].round = wr_round_new(s->serve);
+        if (!s->loops[i].round) return wr_err_nomem(err);
+    }
+    WR_TRY(wr_feed_new(&s->feed, s->project, err));
+    s->worker = wr_pool_new(2); /* one beside the caller */
+    if (!s->worker) return wr_err_nomem(err);
+    s->drained_ns = wr_clock_mono_ns();
+    WR_TRY(start_keeper(s, err));
+    return opt->schedule ? start_schedule(s, err) : 0;
+}
+
+int wr_server_open(wr_server **out, wr_project *p, const wr_server_opt *opt, wr_err *err)
+{
+    wr_server_opt o = *opt;
+    wr_server *s = wr_calloc(1, sizeof *s);
+    if (!s) return wr_err_nomem(err);
+    if (o.loops <= 0) o.loops = 1;
+    s->project = p;
+    s->started_us = wr_clock_wall_us();
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->wake, NULL);
+    int rc = open_in(s, &o, err);
+    if (rc < 0) {
+        wr_err ignored; /* what is to be told is why it did not open */
+        (void)wr_server_close(s, &ignored);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+int wr_server_port(const wr_server *s) { return wr_http_server_port(s->http); }
+int wr_server_run(wr_server *s, wr_err *err) { return wr_http_server_run(s->http, err); }
+void wr_server_stop(wr_server *s) { wr_http_server_stop(s->http, DRAIN_MS); }
+
+static int last_words(wr_server *s, wr_err *err)
+{
+    wr_drained d;
+    wr_err other;
+    int rc = wr_serve_drain(&d, s->serve, err);
+    int ledger = wr_serve_footprint(s->serve, true, &other);
+    if (rc == 0 && ledger < 0 && err) *err = other;
+    return rc < 0 ? rc : ledger;
+}
+
+int wr_server_close(wr_server *s, wr_err *err)
+{
+    if (!s) return 0;
+    bool ran = s->keeping;
+    wr_schedule_stop(s->schedule);
+    if (s->keeping) {
+        wake(s, true);
+        pthread_join(s->keeper, NULL);
+    }
+    wr_pool_free(s->worker); /* runs what was posted */
+    wr_feed_free(s->feed);
+    wr_http_server_close(s->http);
+    for (int i = 0; i < s->nloops; i++) {
+        wr_round_free(s->loops[i].round);
+        wr_buf_fini(&s->loops[i].body);
+    }
+    int rc = ran ? last_words(s, err) : 0;
+    wr_serve_close(s->serve);
+    pthread_cond_destroy(&s->wake);
+    pthread_mutex_destroy(&s->lock);
+    wr_free(s->loops);
+    wr_free(s);
+    return rc;
+}

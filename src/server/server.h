@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server.h - `weir up`: the endpoints of a project over HTTP, with what keeps them going.
+ *
+ * Paths (the list is in routes.c):
+ *   /v2/...                                Open Inference Protocol (wire/oip)
+ *   POST /api/weir/1/endpoints/E/labels    {"labels": [{"id", "label", "known_at"}]}     known_at: ISO 8601 or microseconds, default now
+ *   POST /api/weir/1/views/V/events        {"events": [{"time", COLUMN: VALUE, ...}]}    "_time" when the view has a column "time"
+ *   POST /api/weir/1/flush                 drain the log into the lake, answer when done
+ *   GET  /api/weir/1/endpoints, /api/weir/1/jobs
+ *   GET  /api/weir/1/events[?after=N&kind=K&limit=N]   JSON; server-sent events with Accept: text/event-stream (Last-Event-ID)
+ *   GET  /metrics                          Prometheus text;   GET /  status page
+ * A label may be sent again: of one id the first received counts. Events are not recognised when sent again.
+ *
+ * Threads: HTTP loops; a keeper (syncs the log within 100 ms, looks each second for models that moved, for new events to push and
+ * whether to drain, writes the ledger each minute); a worker for drains and for bodies above 64 KiB; the scheduler's.
+ */
+#pragma once
+#include "core/project.h"
+
+typedef struct wr_server wr_server;
+typedef struct {
+    const char *host; int port;     /* as in http_server.h */
+    int loops;                      /* 0 = 1 */
+    bool schedule;                  /* run monitors and triggers */
+} wr_server_opt;
+
+/* Listens, opens the log and loads models. Port in use: WEIR_EEXIST; project served already: WEIR_ECONFLICT. */
+int wr_server_open(wr_server **out, wr_project *p, const wr_server_opt *opt, wr_err *err);
+int wr_server_port(const wr_server *s);
+/* Answers until wr_server_stop(). */
+int wr_server_run(wr_server *s, wr_err *err);
+void wr_server_stop(wr_server *s);                             /* async-signal-safe */
+/* Drains the log and writes the ledger; frees `s` whatever happens. */
+int wr_server_close(wr_server *s, wr_err *err);

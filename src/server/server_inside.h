@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server_inside.h - what the files of the server share. Private to this folder.
+ *
+ *   server.c         open, run, close; the keeper thread
+ *   routes.c         the list of paths; finding one; timing
+ *   routes_infer.c   /v2, on the loop or on the worker       routes_feedback.c   labels and events
+ *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
+ *   metrics.c        /metrics                                page.c              /
+ */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/pool.h"
+#include "codec/json.h"
+#include "flow/schedule.h"
+#include "io/http_server.h"
+#include "server/server.h"
+#include "stage/deploy/drain.h"
+#include "stage/deploy/serve.h"
+
+enum { WR_LATENCY_BUCKETS = 16 };
+typedef enum { WR_KIND_INFER, WR_KIND_LABELS, WR_KIND_EVENTS, WR_KIND_OTHER, WR_KINDS } wr_server_kind;
+
+/* Counters of one kind of request on one loop; written by that loop (and the worker), read by /metrics. */
+typedef struct {
+    atomic_uint_fast64_t bucket[WR_LATENCY_BUCKETS], sum_ns, status[6]; /* by first digit */
+} wr_server_counts;
+
+typedef struct {
+    wr_round *round;
+    wr_buf body;                    /* of the answer being made */
+    wr_server_counts counts[WR_KINDS];
+} wr_server_loop;
+
+typedef struct wr_feed wr_feed;
+
+struct wr_server {
+    wr_project *project;
+    wr_serve *serve;
+    wr_http_server *http;
+    wr_schedule *schedule;          /* NULL with --no-schedule */
+    wr_pool *worker;
+    wr_feed *feed;
+    wr_server_loop *loops;
+    int nloops;
+    int64_t started_us;
+    pthread_t keeper;
+    pthread_mutex_t lock;           /* guards wake, stop; rank 1 */
+    pthread_cond_t wake;
+    bool keeping, stop;
+    atomic_bool idle;               /* the keeper sleeps long: wake it when there is something to sync */
+    atomic_bool draining;           /* a drain by time or size is posted */
+    atomic_int_fast64_t drained_ns; /* when the last one ended */
+};
+
+/* One request on its way through a handler. */
+typedef struct {
+    wr_server *server;
+    wr_server_loop *loop;
+    wr_http_req *req;
+    wr_arena *arena;
+    wr_str path;                    /* decoded */
+    wr_str param;                   /* what {} of the pattern stands for */
+    int status;                     /* what was answered, for the counters */
+    bool deferred;                  /* somebody else answers and counts */
+} wr_call;
+
+void wr_server_route(void *ctx, wr_http_req *r, wr_http_route *out);
+void wr_server_count(wr_server_loop *l, wr_server_kind kind, int status, int64_t ns);
+extern const double wr_latency_bounds[WR_LATENCY_BUCKETS]; /* seconds; the last is infinite */
+extern const char *const wr_kind_names[WR_KINDS];
+
+/* Answers; a buffer that failed becomes 500. */
+void wr_call_json(wr_call *c, int status, wr_buf *body, bool durable);
+void wr_call_err(wr_call *c, const wr_err *e);
+
+/* handlers */
+void wr_handle_infer(wr_call *c);
+void wr_handle_labels(wr_call *c);
+void wr_handle_view_events(wr_call *c);
+void wr_handle_flush(wr_call *c);
+void wr_handle_endpoints(wr_call *c);
+void wr_handle_jobs(wr_call *c);
+void wr_handle_events(wr_call *c);
+void wr_handle_metrics(wr_call *c);
+void wr_handle_page(wr_call *c);
+
+void wr_server_put_endpoints(wr_jsonw *w, wr_server *s);
+void wr_server_put_jobs(wr_jsonw *w, wr_server *s);
+int wr_server_newest_event(int64_t *out, wr_project *p, wr_err *err); /* its number, 0 = none */
+
+/* Listeners of server-sent events. */
+int wr_feed_new(wr_feed **out, wr_project *p, wr_err *err);
+void wr_feed_free(wr_feed *f);
+/* Takes over the stream; events after `after` are pushed. */
+int wr_feed_add(wr_feed *f, wr_http_stream *s, int64_t after, wr_err *err);
+void wr_feed_push(wr_feed *f);                                 /* by the keeper, each second */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* predlog.h - what serving writes into the append log (.weir/log): predictions, labels and feature events as records.
+ *
+ * A record is the payload of one log record; its type is one of wr_predlog_type. All numbers are little-endian.
+ *
+ *   str    u32 length, bytes
+ *   cell   u8 kind: 0 missing | 1 f64 | 2 i64 microseconds | 3 str | 4 f32
+ *   prediction (1)  str endpoint, str model, i64 version, u64 view, str id, i64 served_at, i64 event_time, f64 score,
+ *                   u16 n, n request cells in the order of the view's request, u16 m, m feature cells in the order of its features
+ *   label (2)       str endpoint, str id, f64 label, i64 known_at, i64 received_at
+ *   event (3)       str view, u64 view, i64 time, i64 received_at, u16 n, n cells in the order of the view's event columns
+ *
+ * The u64 `view` is the first 16 hex digits of the view's hash; the view itself is kept as canonical JSON in .weir/log/views/DIGITS.json
+ * from before the first record names it, so a segment can be read whatever weir.yaml says by then. A missing time is INT64_MIN.
+ *
+ * Decoding trusts nothing: lengths, counts and kinds are checked, and bytes left over are an error (WEIR_ECORRUPT). Slices point into
+ * the payload. No locks, no allocation but the buffer's and the arena's.
+ */
+#pragma once
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/str.h"
+#include "core/view.h"
+
+typedef enum { WR_PREDLOG_PREDICTION = 1, WR_PREDLOG_LABEL = 2, WR_PREDLOG_EVENT = 3 } wr_predlog_type;
+
+#define WR_PREDLOG_NO_TIME INT64_MIN
+
+typedef struct {
+    wr_str endpoint, model, id;
+    int64_t version, served_us, event_us;
+    uint64_t view;
+    double score;
+    size_t nrequest, nfeatures;
+    const wr_cell *request;
+    const float *num;               /* features; NaN = missing */
+    const wr_str *text;             /* categories; p NULL = missing */
+} wr_predlog_prediction;
+typedef struct { wr_str endpoint, id; double label; int64_t known_us, received_us; } wr_predlog_label;
+typedef struct { wr_str view_name; uint64_t view; int64_t time_us, received_us; size_t ncells; const wr_cell *cells; } wr_predlog_event;
+
+/* The u64 of a view's hash. */
+uint64_t wr_predlog_view_id(const wr_view *v);
+
+/* Append to `out`; check out->failed. Kinds of cells come from the view's types. */
+void wr_predlog_put_prediction(wr_buf *out, const wr_predlog_prediction *r, const wr_view *v);
+void wr_predlog_put_label(wr_buf *out, const wr_predlog_label *r);
+void wr_predlog_put_event(wr_buf *out, const wr_predlog_event *r, const wr_view *v);
+
+/* Cells, numbers and texts of the result are in `a`. */
+int wr_predlog_get_prediction(wr_predlog_prediction *out, wr_arena *a, wr_str payload, wr_err *err);
+int wr_predlog_get_label(wr_predlog_label *out, wr_str payload, wr_err *err);
+int wr_predlog_get_event(wr_predlog_event *out, wr_arena *a, wr_str payload, wr_err *err);
+/* The name a record is kept under (endpoint or view) and its view id (0 for labels), without decoding the rest. */
+int wr_predlog_peek(wr_str *name, uint64_t *view, uint32_t type, wr_str payload, wr_err *err);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve.h - the endpoints of a project, answering: rows to predictions, labels and feature events into the log.
+ *
+ * One wr_serve a process; it holds the append log, so a second one on the same project is refused (WEIR_ECONFLICT).
+ *
+ * Models: each endpoint has one wr_served, immutable and counted; a request takes it, answers with it and gives it back, so a swap
+ * never waits and a request in flight finishes on the model it began with. wr_serve_refresh looks whether the reference in weir.yaml
+ * names another package now and swaps. A package whose feature view is another one than the endpoint's is refused (event
+ * "rollback", once a package), the old one stays: its online state would not fit. An endpoint without a model is not ready.
+ *
+ * Rounds and acknowledgement: everything a loop does between two calls of wr_serve_round_end is one round and one commit of the log.
+ *   1. A prediction is in the log (written, not synced) before its answer leaves; it is synced within 100 ms (wr_serve_sync).
+ *   2. Labels and feature events are fdatasynced before their answer leaves.
+ *   3. A feature event moves the online state after its commit, in order of arrival, and so survives a restart; when the commit fails it
+ *      does not. So a prediction sees every event that was acknowledged before it was asked.
+ * `gate` makes "event in segment N" and "event in a state tagged N" the same thing: a round holds it shared from its first event until the
+ * event is applied; a drain holds it alone while it seals the segment and copies the states. Rank: drain, gate, then the states' locks.
+ *
+ * Threads: a wr_round belongs to one thread at a time, everything else may be called from any thread.
+ */
+#pragma once
+#include <stdatomic.h>
+#include "core/endpoint.h"
+#include "core/package.h"
+#include "stage/deploy/live.h"
+#include "store/applog.h"
+
+typedef struct wr_serve wr_serve;
+typedef struct wr_round wr_round;
+
+/* What an endpoint answers with now. Valid while held. */
+typedef struct wr_served {
+    atomic_int refs;                /* private */
+    const wr_package *package;
+    const wr_view *view;
+    const char *endpoint, *model;   /* names; model as registered, "delay" */
+    int64_t version;                /* 0 = a candidate */
+    double threshold;
+    wr_live *live;
+    uint64_t view_id;
+    struct wr_serve_endpoint *of;   /* private */
+    atomic_uint_fast64_t *count;    /* predictions of this version since the start */
+    char *mem;
+} wr_served;
+
+/* Opens the log and starts every endpoint that has a model. */
+int wr_serve_open(wr_serve **out, wr_project *p, wr_err *err);
+/* Nothing may be in flight. Does not drain. */
+void wr_serve_close(wr_serve *s);
+/* Look for models that moved. An endpoint's trouble is its own: kept as its error text. */
+int wr_serve_refresh(wr_serve *s, wr_err *err);
+
+/* Hold an endpoint's model. WEIR_ENOTFOUND (did-you-mean), WEIR_EUNAVAILABLE when it is not ready (why is in detail). */
+int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err);
+void wr_serve_give(wr_served *m);
+/* The state of a view by name; WEIR_ENOTFOUND. Lives as long as `s`. */
+int wr_serve_view(wr_live **out, wr_serve *s, wr_str view, wr_err *err);
+
+wr_round *wr_round_new(wr_serve *s);                           /* NULL when out of memory */
+void wr_round_free(wr_round *r);                               /* ends it */
+/* Score of one row (cells in order of the view's request; kinds as its types say). `id` is kept with it. WEIR_EINVAL when the time is missing. */
+int wr_serve_predict(double *score, wr_round *r, wr_served *m, const wr_cell *request, wr_str id, wr_err *err);
+/* A new id nobody else has, into out[WR_SERVE_ID]; returns its length. */
+enum { WR_SERVE_ID = 40 };
+size_t wr_serve_id(wr_serve *s, char out[WR_SERVE_ID]);
+int wr_serve_label(wr_round *r, wr_str endpoint, wr_str id, double label, int64_t known_us, wr_err *err);
+/* WEIR_EINVAL for a time more than a day ahead of this machine's clock: it would empty the windows. */
+int wr_serve_event_time(int64_t time_us, const wr_live *l, wr_err *err);
+/* An event of an acceptable time. */
+int wr_serve_event(wr_round *r, wr_live *l, int64_t time_us, const wr_cell *event, wr_err *err);
+/* Commits what the round did and moves the states. When it fails nothing of the round may be acknowledged. */
+int wr_serve_round_end(wr_round *r, wr_err *err);
+/* Syncs predictions that are only written; cheap when there are none. */
+int wr_serve_sync(wr_serve *s, wr_err *err);
+
+/* ---- looking at it ---- */
+
+typedef struct {
+    const char *name, *reference;   /* "delay", "delay@champion" */
+    bool ready;
+    char model[256], package[WR_SHA256_HEX], view[256], error[320];
+    int64_t version;
+    uint64_t predictions, labels;   /* since the start */
+    int64_t watermark_us;           /* newest event time seen in predictions and feature events, INT64_MIN = none */
+    double threshold;
+} wr_serve_status;
+/* Of endpoint i < wr_serve_count(). */
+size_t wr_serve_count(const wr_serve *s);
+void wr_serve_status_of(wr_serve_status *out, wr_serve *s, size_t i);
+bool wr_serve_ready(wr_serve *s);                              /* every endpoint is */
+/* Predictions by version: calls fn for each version that answered since the start. */
+void wr_serve_counts(wr_serve *s, void (*fn)(void *ctx, const char *endpoint, int64_t version, uint64_t n), void *ctx);
+uint64_t wr_serve_log_bytes(const wr_serve *s);
+wr_project *wr_serve_project(const wr_serve *s);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve_models.c - which model each endpoint answers with: opening, looking whether it moved, swapping. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "core/event.h"
+#include "core/model.h"
+#include "stage/deploy/serve_inside.h"
+
+/* ---- events ---- */
+
+static void say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before, const wr_err *why)
+{
+    WR_AUTOBUF wr_buf b;
+    char subject[300];
+    wr_err err;
+    wr_jsonw w;
+    wr_buf_init(&b, 0);
+    wr_jsonw_init(&w, &b, 0);
+    wr_jsonw_obj(&w);
+    wr_jsonw_kstr(&w, "model", v->name);
+    wr_jsonw_ki64(&w, "version", v->version);
+    wr_jsonw_kstr(&w, "package", v->package);
+    if (before >= 0) wr_jsonw_ki64(&w, why ? "stays" : "previous", before);
+    if (why) wr_jsonw_kstr(&w, "error", why->msg);
+    if (why && why->hint[0]) wr_jsonw_kstr(&w, "hint", why->hint);
+    wr_jsonw_end(&w);
+    snprintf(subject, sizeof subject, "endpoint:%s", e->name);
+    if (b.failed || wr_event_add(s->project, kind, subject, wr_buf_cstr(&b), NULL, &err) < 0) wr_warn("event \"%s\" of %s was lost", kind, subject);
+}
+
+/* ---- states ---- */
+
+static int other_view(const wr_live *l, const wr_view *v, wr_err *err)
+{
+    wr_err_set(err, WEIR_ECONFLICT, "the model was trained on another version of view \"%s\" than the one served", v->name);
+    wr_err_detail(err, WEIR_ECONFLICT, "served %.12s, model %.12s", l->view->hash, v->hash);
+    return wr_err_hint(err, WEIR_ECONFLICT, "materialize the new view, then restart weir up");
+}
+
+/* The state of a view: the one there is, or a new one. */
+static int state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err)
+{
+    size_t n = atomic_load(&s->nlives);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(s->lives[i]->view->name, v->name) != 0) continue;
+        if (strcmp(s->lives[i]->view->hash, v->hash) != 0) return other_view(s->lives[i], v, err);
+        *out = s->lives[i];
+        return 0;
+    }
+    WR_BUG_IF(n >= s->nendpoints);
+    WR_TRY(wr_live_open(out, s->project, v, s->log_dir, UINT64_MAX, err));
+    s->lives[n] = *out;
+    atomic_store_explicit(&s->nlives, n + 1, memory_order_release);
+    return 0;
+}
+
+/* ---- swapping ---- */
+
+static atomic_uint_fast64_t *counter(wr_serve *s, wr_serve_endpoint *e, int64_t version)
+{
+    for (wr_serve_version *v = e->versions; v; v = v->next)
+        if (v->version == version) return &v->n;
+    wr_serve_version *v = wr_arena_calloc(s->arena, 1, sizeof *v);
+    if (!v) return NULL;
+    v->version = version;
+    v->next = e->versions;
+    pthread_mutex_lock(&e->lock);
+    e->versions = v;
+    pthread_mutex_unlock(&e->lock);
+    return &v->n;
+}
+
+/* Takes over `k`, also on failure. */
+static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, wr_package *k, wr_live *live, wr_err *err)
+{
+    wr_served *m = wr_calloc(1, sizeof *m);
+    char *name = wr_strdup(v->name);
+    atomic_uint_fast64_t *count = counter(s, e, v->version);
+    if (!m || !name || !count) {
+        wr_free(m);
+        wr_free(name);
+        wr_package_free(k);
+        return wr_err_nomem(err);
+    }
+    atomic_init(&m->refs, 1);
+    m->package = k;
+    m->view = wr_package_get(k)->view;
+    m->endpoint = e->name;
+    m->model = m->mem = name;
+    m->version = v->version;
+    m->threshold = e->threshold;
+    m->live = live;
+    m->view_id = live->id;
+    m->of = e;
+    m->count = count;
+    *out = m;
+    return 0;
+}
+
+static int load(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, wr_err *err)
+{
+    wr_package *k;
+    wr_live *live = e->now ? e->now->live : NULL;
+    WR_TRY(wr_package_load(&k, s->project, v->package, err));
+    const wr_view *view = wr_package_get(k)->view;
+    int rc = 0;
+    if (live && strcmp(live->view->hash, view->hash) != 0) rc = other_view(live, view, err);
+    if (!live) rc = state_for(&live, s, view, err);
+    if (rc < 0) {
+        wr_package_free(k);
+        return rc;
+    }
+    return make_served(out, s, e, v, k, live, err);
+}
+
+static void install(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, wr_served *m)
+{
+    pthread_mutex_lock(&e->lock);
+    wr_served *old = e->now;
+    e->now = m;
+    snprintf(e->package, sizeof e->package, "%s", v->package);
+    e->error[0] = 0;
+    pthread_mutex_unlock(&e->lock);
+    int64_t newest = wr_live_newest(m->live), seen = atomic_load(&e->watermark);
+    if (newest > seen && newest <= wr_clock_wall_us() + WR_DAY_US) atomic_compare_exchange_strong(&e->watermark, &(int_fast64_t){seen}, newest);
+    say(s, e, "served", v, old ? old->version : -1, NULL);
+    wr_serve_give(old);
+}
+
+static void set_error(wr_serve_endpoint *e, const wr_err *why)
+{
+    pthread_mutex_lock(&e->lock);
+    snprintf(e->error, sizeof e->error, "%s", why->msg);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* `now` and `package` change only here, under s->refresh. */
+static int look(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_model_version v;
+    wr_served *m = NULL;
+    wr_err why = {0};
+    if (!a) return wr_err_nomem(err);
+    int rc = wr_model_find(&v, a, s->project, e->reference, &why);
+    if (rc == WEIR_ENOTFOUND) {
+        set_error(e, &why);
+        return 0;
+    }
+    if (rc < 0) {
+        if (err) *err = why;
+        return rc;
+    }
+    if (e->now && strcmp(v.package, e->package) == 0 && e->now->version == v.version) return 0;
+    if (strcmp(v.package, e->refused) == 0) return 0;
+    rc = load(&m, s, e, &v, &why);
+    if (rc == 0) {
+        e->refused[0] = 0;
+        install(s, e, &v, m);
+        return 0;
+    }
+    set_error(e, &why);
+    if (rc != WEIR_ENOMEM) snprintf(e->refused, sizeof e->refused, "%s", v.package);
+    wr_warn("endpoint \"%s\" does not take %s version %lld: %s", e->name, v.name, (long long)v.version, why.msg);
+    say(s, e, "rollback", &v, e->now ? e->now->version : -1, &why);
+    return 0;
+}
+
+int wr_serve_refresh(wr_serve *s, wr_err *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&s->refresh);
+    for (size_t i = 0; i < s->nendpoints && rc == 0; i++) rc = look(s, &s->endpoints[i], err);
+    pthread_mutex_unlock(&s->refresh);
+    return rc;
+}
+
+/* ---- life ---- */
+
+static void init_gate(pthread_rwlock_t *gate)
+{
+    pthread_rwlockattr_t attr; /* a drain must not wait for ever behind loops that take turns */
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(gate, &attr);
+    pthread_rwlockattr_destroy(&attr);
+}
+
+static int list_endpoints(wr_serve *s, wr_err *err)
+{
+    wr_endpoint *list;
+    WR_TRY(wr_endpoint_list(&list, &s->nendpoints, s->arena, s->project, err));
+    s->endpoints = wr_arena_calloc(s->arena, s->nendpoints + 1, sizeof *s->endpoints);
+    s->lives = wr_arena_calloc(s->arena, s->nendpoints + 1, sizeof *s->lives);
+    if (!s->endpoints || !s->lives) {
+        s->nendpoints = 0;
+        return wr_err_nomem(err);
+    }
+    for (size_t i = 0; i < s->nendpoints; i++) {
+        wr_serve_endpoint *e = &s->endpoints[i];
+        e->name = list[i].name;
+        e->reference = list[i].model;
+        e->threshold = list[i].threshold;
+        atomic_init(&e->watermark, INT64_MIN);
+        pthread_mutex_init(&e->lock, NULL);
+    }
+    return 0;
+}
+
+static int open_in(wr_serve *s, wr_err *err)
+{
+    WR_TRY(wr_project_state(&s->log_dir, s->project, "log", true, err));
+    WR_TRY(list_endpoints(s, err));
+    int rc = wr_applog_open(&s->log, s->log_dir, err);
+    if (rc == WEIR_ECONFLICT) {
+        wr_err_set(err, rc, "this project is being served already");
+        return wr_err_hint(err, rc, "stop the other weir up first, or serve a copy of the project folder");
+    }
+    WR_TRY(rc);
+    WR_TRY(wr_serve_ledger_open(s, err));
+    return wr_serve_refresh(s, err);
+}
+
+int wr_serve_open(wr_serve **out, wr_project *p, wr_err *err)
+{
+    wr_serve *s = wr_calloc(1, sizeof *s);
+    if (!s) return wr_err_nomem(err);
+    s->project = p;
+    s->arena = wr_arena_new(0);
+    wr_os_random(&s->id_seed, sizeof s->id_seed);
+    pthread_mutex_init(&s->refresh, NULL);
+    pthread_mutex_init(&s->drain, NULL);
+    init_gate(&s->gate);
+    int rc = s->arena ? open_in(s, err) : wr_err_nomem(err);
+    if (rc < 0) wr_serve_close(s);
+    else *out = s;
+    return rc;
+}
+
+void wr_serve_close(wr_serve *s)
+{
+    if (!s) return;
+    wr_serve_ledger_close(s);
+    wr_applog_close(s->log);
+    for (size_t i = 0; i < s->nendpoints; i++) {
+        wr_serve_give(s->endpoints[i].now);
+        pthread_mutex_destroy(&s->endpoints[i].lock);
+    }
+    for (size_t i = 0; i < atomic_load(&s->nlives); i++) wr_live_close(s->lives[i]);
+    pthread_mutex_destroy(&s->refresh);
+    pthread_mutex_destroy(&s->drain);
+    pthread_rwlock_destroy(&s->gate);
+    wr_arena_free(s->arena);
+    wr_free(s);
+}
