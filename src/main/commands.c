@@ -8,6 +8,7 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_init,        &wr_cmd_data_ingest,    &wr_cmd_data_check, &wr_cmd_data_clean, &wr_cmd_feature_build,  &wr_cmd_feature_materialize,
     &wr_cmd_model_train, &wr_cmd_model_evaluate, &wr_cmd_model_register, &wr_cmd_model_promote,
     &wr_cmd_model_list,  &wr_cmd_model_show,     &wr_cmd_sustain_report, &wr_cmd_monitor, &wr_cmd_trace,
+    &wr_cmd_up,
     &wr_cmd_help,           &wr_cmd_man,
     &wr_cmd_completions,
 };
