@@ -2,8 +2,10 @@
 /* cli.c - from argv to a command and from its error to an exit code. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -228,7 +230,7 @@ size_t wr_cli_list(wr_cli *c, const char *name, const char ***out)
 
 int wr_cli_project(wr_cli *c, wr_project **out, wr_err *err)
 {
-    if (!c->project) WR_TRY(wr_project_open(&c->project, wr_cli_text(c, "directory"), err));
+    if (!c->project) WR_TRY(wr_project_open(&c->project, NULL, err));
     *out = c->project;
     return 0;
 }
@@ -268,17 +270,35 @@ static int run(wr_cli *c, wr_err *err)
 {
     int rc = c->cmd->run(c, err);
     wr_progress_end(c);
+    if (c->json && c->out.failed && rc == 0) rc = wr_err_nomem(err); /* half a value is worse than none */
     if (c->json && c->out.n && (rc == 0 || rc == WEIR_ENO)) printf("%s\n", wr_buf_cstr(&c->out));
-    if (fflush(stdout) != 0 && rc == 0) rc = wr_err_sys(err, 28, "cannot write the result");
     return rc;
 }
 
+/* Output that did not arrive (full disk) is trouble, whatever was printed. `rc` if all is well. */
+static int flush_output(int rc, wr_err *err)
+{
+    bool before = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) == 0 && !before) return rc;
+    return rc < 0 && rc != WEIR_ENO ? rc : wr_err_sys(err, errno ? errno : EIO, "cannot write the result");
+}
+
+/* The words as a shell would take them again. */
 static char *command_line(wr_arena *a, int argc, char **argv)
 {
-    char *line = wr_arena_strdup(a, "weir");
-    for (int i = 1; line && i < argc; i++)
-        line = wr_arena_printf(a, strchr(argv[i], ' ') ? "%s '%s'" : "%s %s", line, argv[i]);
-    return line;
+    WR_AUTOBUF wr_buf b;
+    wr_buf_init(&b, 0);
+    wr_buf_str(&b, "weir");
+    for (int i = 1; i < argc; i++) {
+        bool plain = argv[i][0] && !strpbrk(argv[i], " \t\n'\"\\$`&|;<>()*?[]{}#~!");
+        wr_buf_str(&b, plain ? " " : " '");
+        for (const char *p = argv[i]; *p; p++)
+            if (*p == '\'') wr_buf_str(&b, "'\\''");
+            else wr_buf_char(&b, *p);
+        if (!plain) wr_buf_char(&b, '\'');
+    }
+    return b.failed ? NULL : wr_arena_strdup(a, wr_buf_cstr(&b));
 }
 
 static void fini(wr_cli *c)
@@ -313,6 +333,25 @@ static int leading_options(int argc, char **argv)
     return i < argc ? i : 1;
 }
 
+/* -C DIR: paths a command is given are relative to DIR from here on, and DIR itself is ".". */
+static int enter_directory(wr_cli *c, wr_err *err)
+{
+    const char *dir = wr_cli_text(c, "directory");
+    if (!dir) return 0;
+    if (chdir(dir) < 0) return wr_err_sys(err, errno, "cannot work in \"%s\"", dir);
+    for (size_t i = 0; i < c->values.n; i++)
+        if (c->values.at[i].arg == find_arg(c->cmd, WR_STR("directory"), 0)) c->values.at[i].text = ".";
+    return 0;
+}
+
+/* Errors of the command line itself are JSON too when --json stands anywhere in it. */
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0) return true;
+    return false;
+}
+
 static int start(wr_cli *c, int argc, char **argv, wr_err *err)
 {
     int lead = leading_options(argc, argv), nwords;
@@ -324,9 +363,8 @@ static int start(wr_cli *c, int argc, char **argv, wr_err *err)
     if (lead > 1) WR_TRY(parse(c, lead - 1, argv + 1, err));
     if ((int)c->args.n != positional)
         return wr_err_set(err, WEIR_EUSAGE, "options come before or after the command, not around it");
-    c->json = wr_cli_flag(c, "json");
     if (wr_cli_flag(c, "verbose")) wr_log_set_level(WR_LOG_INFO);
-    return 0;
+    return enter_directory(c, err);
 }
 
 int wr_cli_main(const wr_cmd *const *cmds, size_t n, int argc, char **argv)
@@ -335,16 +373,20 @@ int wr_cli_main(const wr_cmd *const *cmds, size_t n, int argc, char **argv)
     wr_cli c = {.cmds = cmds, .ncmds = n, .arena = wr_arena_new(0), .started_ns = wr_clock_mono_ns()};
     if (argc < 2 || without_command(cmds, n, argc, argv)) {
         if (argc < 2) wr_help_all(stdout, cmds, n);
+        int rc = flush_output(0, &err);
+        if (rc < 0) print_error(&c, &err);
         wr_arena_free(c.arena);
-        return 0;
+        return wr_err_exit(rc);
     }
     wr_fault_from_env();
     wr_buf_init(&c.out, 0);
     wr_jsonw_init(&c.writer, &c.out, 2);
+    c.json = wants_json(argc, argv);
     c.line = c.arena ? command_line(c.arena, argc, argv) : NULL;
     int rc = c.line ? start(&c, argc, argv, &err) : wr_err_nomem(&err);
     if (rc == 0 && wr_cli_flag(&c, "help")) wr_help_one(stdout, c.cmd);
     else if (rc == 0) rc = run(&c, &err);
+    rc = flush_output(rc, &err);
     if (rc < 0 && (rc != WEIR_ENO || err.msg[0])) print_error(&c, &err);
     fini(&c);
     return wr_err_exit(rc);

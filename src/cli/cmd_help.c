@@ -21,7 +21,15 @@ static int unknown(wr_cli *c, wr_err *err)
 {
     wr_err_set(err, WEIR_EUSAGE, "there is no command \"%s%s%s\"", wr_cli_arg(c, 0), wr_cli_arg(c, 1) ? " " : "",
                wr_cli_arg(c, 1) ? wr_cli_arg(c, 1) : "");
-    return wr_err_hint(err, WEIR_EUSAGE, "weir help lists them");
+    size_t n;
+    const wr_cmd *const *cmds = wr_cli_commands(c, &n);
+    const char **names = wr_arena_alloc(wr_cli_arena(c), (n + 1) * sizeof *names);
+    const char *typed = wr_cli_arg(c, 0);
+    if (wr_cli_arg(c, 1)) typed = wr_arena_printf(wr_cli_arena(c), "%s %s", typed, wr_cli_arg(c, 1));
+    for (size_t i = 0; names && i < n; i++) names[i] = cmds[i]->name;
+    int near = names && typed ? wr_str_nearest(wr_str_of(typed), names, n) : -1;
+    return near >= 0 ? wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir help %s\"?", names[near])
+                     : wr_err_hint(err, WEIR_EUSAGE, "weir help lists them");
 }
 
 static int run_help(wr_cli *c, wr_err *err)

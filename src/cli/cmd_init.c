@@ -4,7 +4,7 @@
 
 static int run(wr_cli *c, wr_err *err)
 {
-    const char *dir = wr_cli_arg(c, 0) ? wr_cli_arg(c, 0) : wr_cli_text(c, "directory");
+    const char *dir = wr_cli_arg(c, 0);
     WR_TRY(wr_project_init(dir, err));
     wr_jsonw *w = wr_cli_jsonw(c);
     wr_jsonw_obj(w);

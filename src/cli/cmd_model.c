@@ -105,18 +105,38 @@ const wr_cmd wr_cmd_model_register = {
 
 static const wr_cmd_arg promote_args[] = {{"alias", 'a', WR_ARG_TEXT, "ALIAS", "the alias to move", "champion"}};
 
+static int do_promote(wr_cli *c, wr_project *p, wr_run *r, const char *name, int64_t version, wr_err *err)
+{
+    wr_model_version v;
+    wr_node node;
+    const char *ref = wr_arena_printf(wr_cli_arena(c), "%s@%lld", name, (long long)version);
+    if (!ref) return wr_err_nomem(err);
+    WR_TRY(wr_model_find(&v, wr_cli_arena(c), p, ref, err));
+    if (wr_model_node(&node, wr_cli_arena(c), &v) < 0) return wr_err_nomem(err);
+    wr_run_input(r, &node);
+    wr_run_param(r, "alias", wr_cli_text(c, "alias"));
+    WR_TRY(wr_model_alias(p, name, wr_cli_text(c, "alias"), version, err));
+    return announce(p, c, name, version, v.package, err);
+}
+
 static int run_promote(wr_cli *c, wr_err *err)
 {
     wr_project *p;
+    wr_run *r;
     int64_t version;
-    wr_model_version v;
+    wr_err end = {0};
     const char *name = wr_cli_arg(c, 0);
-    WR_TRY(wr_num_i64(&version, wr_str_of(wr_cli_arg(c, 1)), err));
+    if (wr_num_i64(&version, wr_str_of(wr_cli_arg(c, 1)), NULL) < 0) {
+        wr_err_set(err, WEIR_EUSAGE, "weir model promote: \"%s\" is not a version number", wr_cli_arg(c, 1));
+        return wr_err_hint(err, WEIR_EUSAGE, "weir model list %s shows them", name);
+    }
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(wr_model_alias(p, name, wr_cli_text(c, "alias"), version, err));
-    WR_TRY(wr_model_find(&v, wr_cli_arena(c), p, wr_arena_printf(wr_cli_arena(c), "%s@%lld", name, (long long)version),
-                         err));
-    WR_TRY(announce(p, c, name, version, v.package, err));
+    wr_run_opt opt = {"promote", "deployment", name, wr_cli_command_line(c)};
+    WR_TRY(wr_run_begin(&r, p, &opt, err));
+    int rc = do_promote(c, p, r, name, version, err);
+    int rc_end = wr_run_end(r, rc, err, &end);
+    if (rc == 0 && rc_end < 0 && err) *err = end;
+    if (rc < 0 || rc_end < 0) return rc < 0 ? rc : rc_end;
     wr_say(c, "%s@%s is version %lld now", name, wr_cli_text(c, "alias"), (long long)version);
     wr_jsonw *w = wr_cli_jsonw(c);
     wr_jsonw_obj(w);
@@ -187,7 +207,7 @@ static int run_show(wr_cli *c, wr_err *err)
     wr_say(c, "model     %s%s%s", v.name, v.version ? " version " : " (candidate)",
            v.version ? wr_arena_printf(wr_cli_arena(c), "%lld", (long long)v.version) : "");
     wr_say(c, "package   %s", v.package);
-    wr_say(c, "created   %s by run %s", parts->created, parts->run_id);
+    wr_say(c, "created   %s by run %s", parts->created ? parts->created : "-", parts->run_id ? parts->run_id : "-");
     wr_say(c, "view      %s (%zu of %zu features)", parts->view->name, parts->nuse, parts->view->nfeatures);
     wr_say(c, "learner   %d trees, options %s", wr_trees_count(parts->trees), parts->options_json);
     wr_say(c, "metrics   %s", parts->metrics_json);

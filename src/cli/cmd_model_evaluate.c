@@ -103,6 +103,8 @@ static int fill(wr_evaluate_opt *o, wr_cli *c, wr_gate *gate, wr_err *err)
                            .against = wr_cli_text(c, "against"),
                            .baseline = wr_cli_text(c, "baseline"),
                            .threshold = wr_cli_num(c, "threshold")};
+    if (!(o->threshold >= 0 && o->threshold <= 1))
+        return wr_err_set(err, WEIR_EUSAGE, "--threshold is a probability, 0 to 1");
     o->nby = wr_cli_list(c, "by", &by);
     o->by = by;
     if (wr_cli_has(c, "from")) o->from_us = wr_cli_int(c, "from");

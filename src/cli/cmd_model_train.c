@@ -76,11 +76,19 @@ static void print_json(wr_cli *c, const wr_train_spec *s, const wr_trained *t)
     wr_jsonw_end(w);
 }
 
-static void apply_options(wr_cli *c, wr_train_spec *s)
+static int apply_options(wr_cli *c, wr_train_spec *s, wr_err *err)
 {
+    int64_t rounds = wr_cli_int(c, "rounds");
     if (wr_cli_has(c, "until")) s->train_until_us = wr_cli_int(c, "until");
-    if (wr_cli_int(c, "holdout") && s->train_until_us != INT64_MAX) s->train_until_us -= wr_cli_int(c, "holdout");
-    if (wr_cli_int(c, "rounds") > 0) s->learner.rounds = (int)wr_cli_int(c, "rounds");
+    if (wr_cli_has(c, "holdout")) {
+        if (s->train_until_us == INT64_MAX)
+            return wr_err_set(err, WEIR_EUSAGE, "--holdout goes with --until or train.until");
+        s->train_until_us -= wr_cli_int(c, "holdout");
+    }
+    if (!wr_cli_has(c, "rounds")) return 0;
+    if (rounds < 1 || rounds > 100000) return wr_err_set(err, WEIR_EUSAGE, "--rounds is a number from 1 to 100000");
+    s->learner.rounds = (int)rounds;
+    return 0;
 }
 
 static int run(wr_cli *c, wr_err *err)
@@ -92,7 +100,7 @@ static int run(wr_cli *c, wr_err *err)
     wr_err end = {0};
     WR_TRY(wr_cli_project(c, &p, err));
     WR_TRY(wr_train_spec_load(&s, wr_cli_arena(c), wr_cli_arg(c, 0), ".", err));
-    apply_options(c, &s);
+    WR_TRY(apply_options(c, &s, err));
     wr_run_opt opt = {"train", "training", s.model, wr_cli_command_line(c)};
     ticker tk = {c, s.learner.rounds ? s.learner.rounds : 200};
     WR_TRY(wr_run_begin(&r, p, &opt, err));

@@ -96,33 +96,82 @@ void wr_help_man(FILE *f, const wr_cmd *cmd)
     fputs(".SH EXIT STATUS\n0 fine, 1 the check says no, 2 trouble, 64 wrong usage.\n", f);
 }
 
+/* First word of a command's name. */
+static wr_str first_word(const wr_cmd *cmd)
+{
+    wr_str rest = wr_str_of(cmd->name);
+    return wr_str_cut(&rest, ' ');
+}
+
+/* Is it the first command that begins with this word? */
+static bool is_new_word(const wr_cmd *const *cmds, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (wr_str_eq(first_word(cmds[k]), first_word(cmds[i]))) return false;
+    return true;
+}
+
+static void bash_options(FILE *f, const wr_cmd *cmd)
+{
+    size_t n;
+    const wr_cmd_arg *global = wr_cli_global_args(&n);
+    fprintf(f, "    \"%s\"|\"%s \"*) COMPREPLY=($(compgen -f -W \"", cmd->name, cmd->name);
+    for (size_t j = 0; j < cmd->nargs; j++) fprintf(f, "--%s ", cmd->args[j].name);
+    for (size_t j = 0; j < n; j++) fprintf(f, "--%s ", global[j].name);
+    fputs("\" -- \"$cur\"));;\n", f);
+}
+
+/* After "weir data": the second words of that group. */
+static void bash_group(FILE *f, const wr_cmd *const *cmds, size_t n, wr_str word)
+{
+    fprintf(f, "    \"%.*s\") COMPREPLY=($(compgen -W \"", WR_STR_FMT(word));
+    for (size_t i = 0; i < n; i++)
+        if (wr_str_eq(first_word(cmds[i]), word) && cmds[i]->name[word.n])
+            fprintf(f, "%s ", cmds[i]->name + word.n + 1);
+    fputs("\" -- \"$cur\"));;\n", f);
+}
+
 static void bash(FILE *f, const wr_cmd *const *cmds, size_t n)
 {
     fputs("_weir() {\n  local line=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\" cur=\"${COMP_WORDS[COMP_CWORD]}\"\n  case "
           "\"$line\" in\n",
           f);
-    for (size_t i = 0; i < n; i++) {
-        fprintf(f, "    \"%s\"*) COMPREPLY=($(compgen -f -W \"", cmds[i]->name);
-        for (size_t j = 0; j < cmds[i]->nargs; j++) fprintf(f, "--%s ", cmds[i]->args[j].name);
-        fputs("--json --help\" -- \"$cur\"));;\n", f);
-    }
-    fputs("    *) COMPREPLY=($(compgen -W \"", f);
-    for (size_t i = 0; i < n; i++) fprintf(f, "%s ", cmds[i]->name);
+    for (size_t i = 0; i < n; i++) bash_options(f, cmds[i]);
+    for (size_t i = 0; i < n; i++)
+        if (is_new_word(cmds, i)) bash_group(f, cmds, n, first_word(cmds[i]));
+    fputs("    \"\") COMPREPLY=($(compgen -W \"", f);
+    for (size_t i = 0; i < n; i++)
+        if (is_new_word(cmds, i)) fprintf(f, "%.*s ", WR_STR_FMT(first_word(cmds[i])));
     fputs("\" -- \"$cur\"));;\n  esac\n}\ncomplete -F _weir weir\n", f);
+}
+
+/* In single quotes, where fish knows \' and \\. */
+static void fish_text(FILE *f, const char *s)
+{
+    fputc('\'', f);
+    for (; *s; s++) {
+        if (*s == '\'' || *s == '\\') fputc('\\', f);
+        fputc(*s, f);
+    }
+    fputc('\'', f);
 }
 
 static void fish(FILE *f, const wr_cmd *const *cmds, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const char *space = strchr(cmds[i]->name, ' ');
-        int first = space ? (int)(space - cmds[i]->name) : (int)strlen(cmds[i]->name);
-        fprintf(f, "complete -c weir -n __fish_use_subcommand -a '%.*s'\n", first, cmds[i]->name);
-        if (space)
-            fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %.*s' -a '%s' -d '%s'\n", first, cmds[i]->name,
-                    space + 1, cmds[i]->summary);
-        for (size_t j = 0; j < cmds[i]->nargs; j++)
-            fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s -d '%s'\n",
-                    space ? space + 1 : cmds[i]->name, cmds[i]->args[j].name, cmds[i]->args[j].help);
+        wr_str word = first_word(cmds[i]);
+        const char *last = cmds[i]->name[word.n] ? cmds[i]->name + word.n + 1 : cmds[i]->name;
+        fprintf(f, "complete -c weir -n __fish_use_subcommand -a '%.*s'\n", WR_STR_FMT(word));
+        if (last != cmds[i]->name) {
+            fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %.*s' -a '%s' -d ", WR_STR_FMT(word), last);
+            fish_text(f, cmds[i]->summary);
+            fputc('\n', f);
+        }
+        for (size_t j = 0; j < cmds[i]->nargs; j++) {
+            fprintf(f, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s -d ", last, cmds[i]->args[j].name);
+            fish_text(f, cmds[i]->args[j].help);
+            fputc('\n', f);
+        }
     }
 }
 

@@ -40,13 +40,18 @@ wr_table *wr_table_new(wr_cli *c, const char *first_header, ...)
 
 void wr_table_cell(wr_table *t, const char *fmt, ...)
 {
-    char text[1024];
+    enum { LONGEST = 1000 };
+    WR_AUTOBUF wr_buf text;
     va_list ap;
     if (!t) return;
+    wr_buf_init(&text, 0);
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    wr_buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    const char *copy = wr_arena_strdup(t->cli->arena, text);
+    /* Values of the user's data must not steer the terminal or break the lines. */
+    char *copy = wr_arena_strndup(t->cli->arena, wr_buf_cstr(&text), wr_str_fit(wr_buf_view(&text), LONGEST).n);
+    for (char *p = copy; p && *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
     if (copy) wr_vec_push(&t->cells, copy);
 }
 

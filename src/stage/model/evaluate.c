@@ -101,7 +101,10 @@ static int judge_model(wr_judged *j, job *b, const char *ref, wr_err *err)
     WR_AUTOFREE double *p = wr_alloc(b->n * sizeof *p);
     if (!p) return wr_err_nomem(err);
     int rc = load(&k, j, b, ref, err);
-    if (rc == 0) rc = wr_package_predict(p, k, b->table.frame, b->pool, err);
+    if (rc == 0) {
+        rc = wr_package_predict(p, k, b->table.frame, b->pool, err);
+        if (rc < 0) rc = wr_err_wrap(err, rc, "\"%s\" on the rows of \"%s\"", ref, b->opt->model);
+    }
     if (rc == 0) rc = metrics(j->metric, b, p, err);
     wr_package_free(k);
     return rc;
@@ -129,9 +132,20 @@ static int64_t slice_start(const char *unit, int64_t us)
 }
 
 typedef struct {
-    int64_t key;
+    int64_t key; /* of the group: start of the time unit, code of the text, bits of the number; INT64_MIN = missing */
     uint32_t row;
 } keyed;
+
+static int64_t key_of(const wr_col *c, size_t row)
+{
+    int64_t bits;
+    if (wr_col_missing(c, row)) return INT64_MIN;
+    if (c->type == WR_TEXT) return (int64_t)c->code[row];
+    if (c->type == WR_TS || c->type == WR_I64) return c->i64[row];
+    double v = wr_col_num(c, row) + 0.0; /* -0 is 0 */
+    memcpy(&bits, &v, sizeof bits);
+    return isnan(v) ? INT64_MIN : bits;
+}
 
 static int by_key(const void *a, const void *b)
 {
@@ -164,17 +178,16 @@ static int fill_slice(wr_slice *s, job *b, const keyed *k, size_t n, wr_err *err
     return wr_metric_auc(&s->auc, y, p, n, err);
 }
 
-static const char *slice_name(job *b, const wr_col *c, const char *by, const keyed *k)
+static const char *slice_name(job *b, const wr_col *c, const keyed *k)
 {
     char text[WR_TIME_TEXT];
-    if (!c) {
-        wr_time_format(text, k->key);
-        return wr_arena_printf(b->arena, "%.10s", text);
-    }
-    if (wr_col_missing(c, k->row)) return "(missing)";
+    if (!c || c->type == WR_TS) wr_time_format(text, k->key);
+    if (!c) return wr_arena_printf(b->arena, "%.10s", text);
+    if (k->key == INT64_MIN) return "(missing)";
     if (c->type == WR_TEXT) return wr_arena_str(b->arena, wr_col_text(c, k->row)).p;
-    (void)by;
-    return wr_arena_printf(b->arena, "%g", wr_col_num(c, k->row));
+    if (c->type == WR_TS) return wr_arena_strdup(b->arena, text);
+    if (c->type == WR_I64) return wr_arena_printf(b->arena, "%lld", (long long)c->i64[k->row]);
+    return wr_arena_printf(b->arena, "%.9g", wr_col_num(c, k->row));
 }
 
 static int slice(wr_slices *out, job *b, const char *by, wr_err *err)
@@ -185,10 +198,7 @@ static int slice(wr_slices *out, job *b, const char *by, wr_err *err)
     WR_AUTOFREE keyed *k = wr_alloc(b->n * sizeof *k);
     if (!k) return wr_err_nomem(err);
     for (size_t i = 0; i < b->n; i++) {
-        int64_t key = unit                 ? slice_start(by, b->table.time_us[i])
-                      : c->type == WR_TEXT ? (int64_t)c->code[i]
-                                           : (int64_t)wr_col_num(c, i);
-        k[i] = (keyed){!unit && wr_col_missing(c, i) ? -1 : key, (uint32_t)i};
+        k[i] = (keyed){unit ? slice_start(by, b->table.time_us[i]) : key_of(c, i), (uint32_t)i};
     }
     qsort(k, b->n, sizeof *k, by_key);
     size_t groups = 1;
@@ -200,7 +210,7 @@ static int slice(wr_slices *out, job *b, const char *by, wr_err *err)
     for (size_t i = 0, end; i < b->n; i = end) {
         for (end = i + 1; end < b->n && k[end].key == k[i].key;) end++;
         wr_slice *s = &out->slices[out->n++];
-        s->value = slice_name(b, c, by, &k[i]);
+        s->value = slice_name(b, c, &k[i]);
         if (!s->value) return wr_err_nomem(err);
         WR_TRY(fill_slice(s, b, k + i, end - i, err));
     }
@@ -213,14 +223,17 @@ static int slice(wr_slices *out, job *b, const char *by, wr_err *err)
 static int judge_others(wr_evaluation *e, job *b, wr_err *err)
 {
     wr_err none = {0};
+    wr_model_version v;
     if (b->opt->against) {
-        int rc = judge_model(&e->against, b, b->opt->against, &none);
+        /* Only a reference that leads nowhere is "none yet"; a package or a column that is missing is an error. */
+        int rc = wr_model_find(&v, b->arena, b->project, b->opt->against, &none);
         e->has_against = rc == 0;
         if (rc < 0 && rc != WEIR_ENOTFOUND) {
             if (err) *err = none;
             return rc;
         }
     }
+    if (e->has_against) WR_TRY(judge_model(&e->against, b, b->opt->against, err));
     if (b->opt->baseline) return judge_model(&e->baseline, b, b->opt->baseline, err);
     return judge_constant(&e->baseline, b, (double)e->positives / (double)e->rows, err);
 }

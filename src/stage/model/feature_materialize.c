@@ -49,8 +49,8 @@ static int read_events(wr_frame **out, wr_project *p, const wr_view *v, int64_t 
     wr_buf_init(&where, 0);
     wr_time_format(lo, until_us - longest_window(v) - 3600 * WR_US);
     wr_time_format(hi, until_us);
-    wr_buf_printf(&where,
-                  "CAST((%s) AS TIMESTAMP) > TIMESTAMP '%.19s' AND CAST((%s) AS TIMESTAMP) <= TIMESTAMP '%.19s'",
+    lo[strcspn(lo, "Z")] = hi[strcspn(hi, "Z")] = 0;
+    wr_buf_printf(&where, "CAST((%s) AS TIMESTAMP) > TIMESTAMP '%s' AND CAST((%s) AS TIMESTAMP) <= TIMESTAMP '%s'",
                   v->event_time, lo, v->event_time, hi);
     if (where.failed) return wr_err_nomem(err);
     WR_TRY(wr_project_tables(&t, p, NULL, err));

@@ -41,13 +41,16 @@ static int read_rule(wr_gate_rule *out, const wr_yaml *y, wr_err *err)
     out->line = y->line;
     if (!!least + !!most + !!better != 1)
         return wr_yaml_error(y, WEIR_EINVAL, err, "a rule has one of at_least, at_most, better_than");
+    const wr_yaml *by = wr_yaml_get(y, "by");
+    if (by && !better) return wr_yaml_error(by, WEIR_EINVAL, err, "by goes with better_than");
     out->kind = least ? WR_GATE_AT_LEAST : most ? WR_GATE_AT_MOST : WR_GATE_BETTER;
     if (!better) return wr_yaml_f64(&out->value, least ? least : most, least ? "at_least" : "at_most", err);
     WR_TRY(wr_yaml_str(&than, better, "better_than", err));
     out->baseline = wr_str_is(than, "baseline");
     if (!out->baseline && !wr_str_is(than, "against"))
         return wr_yaml_error(better, WEIR_EINVAL, err, "better_than is baseline or against");
-    return wr_yaml_get_f64(&out->value, y, "by", 0, err);
+    WR_TRY(wr_yaml_get_f64(&out->value, y, "by", 0, err));
+    return out->value >= 0 ? 0 : wr_yaml_error(by, WEIR_EINVAL, err, "by is 0 or more");
 }
 
 int wr_gate_load(wr_gate *out, wr_arena *a, const char *path, const char *dir, wr_err *err)

@@ -2,7 +2,7 @@
 /* table.c - the SQL around the user's rows. */
 #include "stage/model/table.h"
 
-#include <math.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "core/dataset.h"
@@ -63,17 +63,26 @@ static bool is_used(const wr_view *v, const wr_model_table_opt *opt, const char 
     return strcmp(name, v->time) == 0 || strcmp(name, v->label) == 0 || strcmp(name, "known_at") == 0;
 }
 
+static bool is_earlier(const char *const *list, const char *const *at)
+{
+    while (list < at)
+        if (strcmp(*list++, *at) == 0) return true;
+    return false;
+}
+
 static void add_range(wr_buf *b, const wr_view *v, const wr_model_table_opt *opt)
 {
     char text[WR_TIME_TEXT];
-    wr_buf_str(b, " WHERE true");
+    wr_buf_str(b, " WHERE "); /* a row without a time is in no range */
+    wr_sql_ident(b, wr_str_of(v->time));
+    wr_buf_str(b, " IS NOT NULL");
     for (int side = 0; side < 2; side++) {
         int64_t at = side ? opt->until_us : opt->from_us;
         if (at == INT64_MIN || at == INT64_MAX) continue;
         wr_time_format(text, at);
         wr_buf_str(b, " AND CAST(");
         wr_sql_ident(b, wr_str_of(v->time));
-        wr_buf_printf(b, " AS TIMESTAMP) %s TIMESTAMP '%.19s'", side ? "<" : ">=", text);
+        wr_buf_printf(b, " AS TIMESTAMP) %s TIMESTAMP '%.*s'", side ? "<" : ">=", (int)strcspn(text, "Z"), text);
     }
 }
 
@@ -87,8 +96,8 @@ static int make_sql(wr_buf *b, wr_arena *a, wr_tables *t, const wr_view *v, cons
     if (has(&c, "known_at")) WR_TRY(add(b, &c, "known_at", "TIMESTAMP", a, err));
     WR_TRY(add_features(b, &c, v, opt, a, err));
     for (const char *const *e = opt->extra; e && *e; e++)
-        if (!is_used(v, opt, *e)) WR_TRY(add(b, &c, *e, NULL, a, err));
-    wr_buf_printf(b, " FROM (%s)", opt->rows);
+        if (!is_used(v, opt, *e) && !is_earlier(opt->extra, e)) WR_TRY(add(b, &c, *e, NULL, a, err));
+    wr_buf_printf(b, " FROM (%s\n)", opt->rows); /* the line break ends a comment */
     add_range(b, v, opt);
     wr_buf_str(b, " ORDER BY ");
     wr_sql_ident(b, wr_str_of(v->time));
@@ -133,7 +142,10 @@ int wr_model_table_read(wr_model_table *out, wr_project *p, const wr_view *v, co
         return rc;
     }
     c = wr_frame_col(out->frame, "known_at");
-    out->known_us = c && c->type == WR_TS && !c->valid ? c->i64 : NULL;
+    if (!c || c->type != WR_TS) return 0;
+    out->known_us = c->i64;
+    for (size_t i = 0; i < c->n; i++)
+        if (wr_col_missing(c, i)) c->i64[i] = INT64_MAX; /* nobody can say that it was known by then */
     return 0;
 }
 

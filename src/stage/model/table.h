@@ -8,7 +8,7 @@ typedef struct {
     wr_frame *frame;                /* time, label, known_at if there is one, then the features asked for and `extra` columns */
     int64_t *time_us;               /* points into the frame */
     double *label;                  /* 0/1, NaN when not known; points into the frame */
-    int64_t *known_us;              /* NULL when the rows have no known_at */
+    int64_t *known_us;              /* INT64_MAX where missing; NULL when the rows have no known_at */
 } wr_model_table;
 
 typedef struct {

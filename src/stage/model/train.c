@@ -119,6 +119,10 @@ static int prepare(job *j, wr_err *err)
     const wr_train_spec *s = j->spec;
     wr_model_table table;
     bool validate = s->valid_from_us < s->valid_until_us;
+    if (validate && s->valid_from_us < s->train_until_us && s->train_from_us < s->valid_until_us) {
+        wr_err_set(err, WEIR_EINVAL, "the time ranges of training and validation overlap");
+        return wr_err_hint(err, WEIR_EINVAL, "a model must not be judged on rows that it has learned from");
+    }
     int64_t last = validate && s->valid_until_us > s->train_until_us ? s->valid_until_us : s->train_until_us;
     int64_t first = validate && s->valid_from_us < s->train_from_us ? s->valid_from_us : s->train_from_us;
     wr_model_table_opt opt = {.rows = s->rows, .from_us = first, .until_us = last, .use = s->use, .nuse = s->nuse};

@@ -18,8 +18,10 @@ static int read_time(int64_t *out, const wr_yaml *range, const char *key, int64_
     const wr_yaml *n = wr_yaml_get(range, key);
     wr_err why = {0};
     *out = fallback;
+    wr_str text;
     if (wr_yaml_null(n)) return 0;
-    if (wr_time_parse(out, n->text, &why) == 0) return 0;
+    WR_TRY(wr_yaml_str(&text, n, key, err));
+    if (wr_time_parse(out, text, &why) == 0) return 0;
     return wr_yaml_error(n, WEIR_EINVAL, err, "%s", why.msg);
 }
 
@@ -113,6 +115,19 @@ static int read_learner(wr_train_spec *s, const wr_yaml *l, wr_arena *a, wr_err 
     return s->options_json ? 0 : wr_err_nomem(err);
 }
 
+static int parse_spec(wr_yaml **out, wr_arena *a, const char *path, const char *dir, wr_err *err)
+{
+    WR_AUTOBUF wr_buf text;
+    wr_buf_init(&text, 0);
+    const char *full = wr_path_join(a, dir, path);
+    if (!full) return wr_err_nomem(err);
+    WR_TRY(wr_file_read(&text, full, WR_LIMIT_FILE_CONFIG, err));
+    wr_str copy = wr_arena_str(a, wr_buf_view(&text));
+    if (!copy.p) return wr_err_nomem(err);
+    WR_TRY(wr_yaml_parse(out, a, copy, path, err));
+    return wr_yaml_known(*out, "training specification", spec_keys, err);
+}
+
 static int required(const char **out, const wr_yaml *y, const char *key, wr_err *err)
 {
     wr_str s;
@@ -124,18 +139,18 @@ static int required(const char **out, const wr_yaml *y, const char *key, wr_err 
 
 int wr_train_spec_load(wr_train_spec *out, wr_arena *a, const char *path, const char *dir, wr_err *err)
 {
-    WR_AUTOBUF wr_buf text;
     wr_yaml *y;
     const wr_yaml *valid;
-    wr_buf_init(&text, 0);
     memset(out, 0, sizeof *out);
-    WR_TRY(wr_file_read(&text, wr_path_join(a, dir, path), WR_LIMIT_FILE_CONFIG, err));
-    WR_TRY(wr_yaml_parse(&y, a, wr_arena_str(a, wr_buf_view(&text)), path, err));
-    WR_TRY(wr_yaml_known(y, "training specification", spec_keys, err));
+    WR_TRY(parse_spec(&y, a, path, dir, err));
     WR_TRY(required(&out->model, y, "model", err));
+    if (!wr_name_ok(wr_str_of(out->model)))
+        return wr_yaml_error(wr_yaml_get(y, "model"), WEIR_EINVAL, err, "\"%s\" is not a model name", out->model);
     WR_TRY(required(&out->view_path, y, "view", err));
     WR_TRY(required(&out->rows, y, "rows", err));
-    WR_TRY(wr_view_load(&out->view, a, wr_path_join(a, dir, out->view_path), err));
+    const char *view = wr_path_join(a, dir, out->view_path);
+    if (!view) return wr_err_nomem(err);
+    WR_TRY(wr_view_load(&out->view, a, view, err));
     if (!out->view->label)
         return wr_yaml_error(wr_yaml_get(y, "view"), WEIR_EINVAL, err, "view \"%s\" has no label to learn",
                              out->view->name);
