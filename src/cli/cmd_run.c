@@ -40,7 +40,8 @@ static void show(view *v, const wr_stage_result *r)
     char wall[WR_NUM_TEXT], cpu[WR_NUM_TEXT], energy[WR_NUM_TEXT];
     const char *mark = wr_stage_mark(r->status);
     if (!r->run_id) {
-        wr_say(v->c, "%s %-*s  %-10s  %s", mark, v->width, r->stage->name, wr_stage_status_text(r->status), r->why);
+        wr_say(v->c, r->why[0] ? "%s %-*s  %-10s  %s" : "%s %-*s  %s%s", mark, v->width, r->stage->name,
+               wr_stage_status_text(r->status), r->why);
         return;
     }
     wr_say(v->c, "%s %-*s  %-10s  %s, CPU %s, %s  (%s)", mark, v->width, r->stage->name,
@@ -117,12 +118,13 @@ static void put_totals(wr_cli *c, const wr_flow_result *res, size_t ran, size_t 
 
 static void put_summary(wr_cli *c, const wr_flow_result *res)
 {
+    char took[WR_NUM_TEXT];
     size_t count[WR_STAGE_BLOCKED + 1] = {0};
     for (size_t i = 0; i < res->n; i++) count[res->stages[i].status]++;
     size_t fresh = count[WR_STAGE_UP_TO_DATE];
     if (res->n == 0) wr_say(c, "there are no stages to run; weir.yaml describes them");
     else if (fresh == res->n)
-        wr_say(c, "%zu stage%s up to date (%.0f ms)", res->n, res->n == 1 ? "" : "s", res->seconds * 1e3);
+        wr_say(c, "%zu stage%s up to date (%s)", res->n, res->n == 1 ? "" : "s", wr_fmt_seconds(took, res->seconds));
     else put_totals(c, res, count[WR_STAGE_RAN], count[WR_STAGE_RESTORED], fresh);
 }
 

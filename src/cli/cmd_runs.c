@@ -237,7 +237,7 @@ static void say_footprint(wr_cli *c, const wr_footprint *f)
 static void show_text(wr_cli *c, const shown_run *s)
 {
     char start[WR_TIME_TEXT], took[WR_NUM_TEXT];
-    wr_time_format(start, s->row.started_us);
+    wr_time_format(start, s->row.started_us - s->row.started_us % WR_US);
     wr_say(c, "%s", s->row.id);
     wr_say(c, "  %s \"%s\", %s%s%s", s->row.kind, s->row.name, s->row.status,
            s->row.error && s->row.error[0] ? ": " : "", s->row.error ? s->row.error : "");

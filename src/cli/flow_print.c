@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/num.h"
 #include "io/file.h"
 
 const char *wr_stage_mark(wr_stage_status s)
@@ -30,6 +31,7 @@ void wr_stage_json(wr_jsonw *w, const wr_stage_result *r)
 
 void wr_plan_print(wr_cli *c, const wr_flow_result *plan)
 {
+    char took[WR_NUM_TEXT];
     size_t fresh = 0;
     for (size_t i = 0; i < plan->n; i++) fresh += plan->stages[i].status == WR_STAGE_UP_TO_DATE;
     if (plan->n == 0) {
@@ -37,7 +39,7 @@ void wr_plan_print(wr_cli *c, const wr_flow_result *plan)
         return;
     }
     if (fresh == plan->n) {
-        wr_say(c, "%zu stage%s up to date (%.0f ms)", plan->n, plan->n == 1 ? "" : "s", plan->seconds * 1e3);
+        wr_say(c, "%zu stage%s up to date (%s)", plan->n, plan->n == 1 ? "" : "s", wr_fmt_seconds(took, plan->seconds));
         return;
     }
     wr_table *t = wr_table_new(c, "", "STAGE", "STATUS", "WHY", NULL);
