@@ -206,6 +206,7 @@ static int examples_sql(wr_buf *b, job *j, size_t i, wr_err *err)
         }
         wr_buf_printf(b, "%s FROM %s WHERE ", first ? "" : ")", j->source);
         wr_check_condition(b, j->suite, i);
+        if (c->worst) wr_buf_printf(b, " ORDER BY %s DESC NULLS LAST", c->worst);
     }
     wr_buf_printf(b, " LIMIT %d) r", WR_CHECK_EXAMPLES);
     return b->failed || !where ? wr_err_nomem(err) : 0;

@@ -155,9 +155,13 @@ static int plan_between(wr_check *c, wr_arena *a, const wr_delta_snapshot *s, wr
         if (!(l <= h)) return wr_yaml_error(min, WEIR_EINVAL, err, "min is greater than max");
     }
     WR_TRY(judged_present(c, a, err));
-    const char *low = "false", *high = "false";
+    const char *low = "false", *high = "false", *low_by;
     if (lo) SQL(low, "%s %s %s", c->quoted, strict ? "<=" : "<", lo);
     if (hi) SQL(high, "%s %s %s", c->quoted, strict ? ">=" : ">", hi);
+    if (wr_suite_is_number(c->field->type)) {
+        SQL(low_by, lo ? "%s - CAST(%s AS DOUBLE)" : "-1e308", lo, c->quoted);
+        SQL(c->worst, hi ? "greatest(%s, CAST(%s AS DOUBLE) - %s)" : "%s", low_by, c->quoted, hi);
+    }
     if (nan) SQL(c->bad, "%s OR %s OR isnan(%s)", low, high, c->quoted);
     else SQL(c->bad, "%s OR %s", low, high);
     return 0;

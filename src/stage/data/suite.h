@@ -42,6 +42,7 @@ struct wr_check {
     const char *expected;           /* for people: "between -90 and 1440" */
     const char *bad, *judged;       /* conditions; a row counts when `judged` (NULL = every row), violates when `bad` too */
     const char *helper;             /* window expression or NULL; `bad` then ends in an operator and is compared with it */
+    const char *worst;              /* number: the greater, the sooner a row is shown as an example; NULL = in row order */
     const char *value, *select;
     double lo, hi;                  /* bounds of the number, infinite = none */
     bool is_time;                   /* the number is microseconds since 1970 */
