@@ -89,6 +89,9 @@ void wr_monitor_close(wr_monitor_session *s);
 int64_t wr_monitor_watermark(const wr_monitor_session *s); /* newest event time among the predictions; INT64_MIN = none */
 /* Ends of the windows from + k window (not overlapping) that have rows, in order, at most the newest 1,000. */
 int wr_monitor_ends(int64_t **out, size_t *n, wr_arena *a, wr_monitor_session *s, wr_err *err);
+/* The newest event time among what had been served by the moment `wall_us`: the place of that moment in the time of the data;
+ * INT64_MIN = nothing had. */
+int wr_monitor_event_time(int64_t *out, wr_monitor_session *s, int64_t wall_us, wr_err *err);
 /* Judge [end - window, end). Results live in `a`. */
 int wr_monitor_window(wr_monitor_result *out, wr_arena *a, wr_monitor_session *s, int64_t window_end_us, wr_err *err);
 /* All three in one. */

@@ -109,6 +109,18 @@ int wr_monitor_ends(int64_t **out, size_t *n, wr_arena *a, wr_monitor_session *s
     return 0;
 }
 
+int wr_monitor_event_time(int64_t *out, wr_monitor_session *s, int64_t wall_us, wr_err *err)
+{
+    WR_AUTOBUF wr_buf sql;
+    wr_buf_init(&sql, 0);
+    wr_buf_printf(
+        &sql,
+        "SELECT coalesce(max(epoch_us(event_time)), CAST('%lld' AS BIGINT)) FROM %s WHERE epoch_us(served_at) <= %lld",
+        (long long)INT64_MIN, s->predictions, (long long)wall_us);
+    if (sql.failed) return wr_err_nomem(err);
+    return wr_tables_i64(s->tables, out, wr_buf_cstr(&sql), err);
+}
+
 /* ---- the window's rows ---- */
 
 /* "_model", "_version", "score", the watched columns, "_label" (NaN when it has not come). */
