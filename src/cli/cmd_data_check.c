@@ -69,7 +69,7 @@ static void print_text(wr_cli *c, const wr_check_report *r)
 
 static int write_report(wr_cli *c, const wr_check_report *r, const wr_suite *suite, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_jsonw w;
     const char *path = data_path(c, wr_cli_text(c, "report"));
     if (!path) return 0;

@@ -144,7 +144,7 @@ static int halves(job *j, wr_err *err)
 
 static int count_changes(job *j, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     WR_AUTOFRAME wr_frame *f = NULL;
     const wr_clean_steps *s = &j->steps;
     if (!s->nstep) return 0;
