@@ -66,7 +66,7 @@ static void reason(reasons *r, const char *name, const char *condition)
 static int collect(job *j, reasons *r, wr_err *err)
 {
     for (size_t i = 0; i < j->suite->n; i++) {
-        WR_AUTOBUF wr_buf b;
+        WR_AUTOBUF wr_buf b = {0};
         if (!j->suite->check[i].quarantine) continue;
         wr_buf_init(&b, 0);
         wr_check_condition(&b, j->suite, i);
