@@ -9,7 +9,7 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_data_list, &wr_cmd_data_show, &wr_cmd_data_history, &wr_cmd_data_sql, &wr_cmd_data_restore, &wr_cmd_feature_build,  &wr_cmd_feature_materialize,
     &wr_cmd_model_train, &wr_cmd_model_evaluate, &wr_cmd_model_register, &wr_cmd_model_promote,
     &wr_cmd_model_list,  &wr_cmd_model_show,     &wr_cmd_sustain_report, &wr_cmd_monitor, &wr_cmd_trace,
-    &wr_cmd_up,
+    &wr_cmd_up,         &wr_cmd_deploy_replay,  &wr_cmd_deploy_feedback, &wr_cmd_deploy_flush,
     &wr_cmd_help,           &wr_cmd_man,
     &wr_cmd_completions,
 };
