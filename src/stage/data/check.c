@@ -75,7 +75,7 @@ int wr_check_locate(wr_tables *t, const wr_suite *suite, const char *from, bool 
     if (rc == WEIR_ENOMEM || rc == WEIR_ECANCELED || rc == WEIR_EIO || rc == WEIR_ENOSPC) return rc;
     for (size_t i = 0; i < suite->n; i++) {
         const wr_check *c = &suite->check[i];
-        WR_AUTOBUF wr_buf b;
+        WR_AUTOBUF wr_buf b = {0};
         WR_AUTOFRAME wr_frame *f = NULL;
         wr_err own = {0};
         if ((!c->bad && !c->value) || (quarantine && !c->quarantine)) continue;
