@@ -19,7 +19,7 @@ static const wr_cmd_arg args[] = {
 static const char *row_text(wr_cli *c, const char *json)
 {
     WR_AUTOJSON wr_json j = {0};
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     size_t i, n;
     yyjson_val *key, *value;
     wr_buf_init(&b, 0);

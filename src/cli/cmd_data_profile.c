@@ -19,7 +19,7 @@ static void tick(void *ctx, size_t done, size_t of) { wr_progress(ctx, "profilin
 /* The histogram, or the most frequent texts with their shares. */
 static const char *picture(wr_cli *c, const wr_profile *p)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     double v[WR_PROFILE_BINS];
     wr_buf_init(&b, 0);
     size_t present = p->rows - p->missing;
@@ -63,7 +63,7 @@ static void print_text(wr_cli *c, const wr_profile_report *r)
 
 static int write_file(wr_cli *c, const char *option, const wr_profile_report *r, bool html, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_jsonw w;
     const char *path = data_path(c, wr_cli_text(c, option));
     if (!path) return 0;

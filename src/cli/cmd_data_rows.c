@@ -45,7 +45,7 @@ static void value_text(wr_buf *b, const wr_col *c, size_t row)
 /* One line: control characters would break the table, or the terminal. */
 static void cell(wr_cli *c, wr_table *t, const wr_col *col, size_t row)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_buf_init(&b, 0);
     if (wr_col_missing(col, row)) {
         wr_table_cell(t, "%s", "-");
@@ -81,7 +81,7 @@ void wr_rows_print(wr_cli *c, const wr_frame *f)
 
 static void value_json(wr_jsonw *w, const wr_col *c, size_t row)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_buf_init(&b, 0);
     if (wr_col_missing(c, row)) {
         wr_jsonw_null(w);

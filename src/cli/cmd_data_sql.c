@@ -58,30 +58,25 @@ static int explain(wr_project *p, wr_cli *c, int rc, wr_err *err)
     return wr_err_hint(err, rc, n ? "weir data list shows the datasets" : "there is no dataset yet");
 }
 
-/* Only what can stand in FROM (...) can be a query: no COPY, no CREATE. */
+/* Only what can stand in FROM (...) is a query: no COPY, no CREATE. The bare text goes first, for its own error messages. */
 static int check_query(wr_tables *t, wr_cli *c, wr_project *p, const char *sql, wr_err *err)
 {
-    WR_AUTOFRAME wr_frame *f = NULL;
-    wr_err own = {0};
-    static const char *const words[] = {"COPY", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP", "ALTER", "EXPORT", "TRUNCATE"};
-    const char *wrapped = wr_arena_printf(wr_cli_arena(c), "SELECT * FROM (\n%s\n) LIMIT 0", sql);
+    wr_table_column *columns;
+    size_t n;
+    const char *wrapped = wr_arena_printf(wr_cli_arena(c), "SELECT * FROM (\n%s\n)", sql);
     if (!wrapped) return wr_err_nomem(err);
-    int rc = wr_tables_query(t, &f, wrapped, NULL, 0, &own);
+    int rc = wr_tables_describe(t, &columns, &n, wr_cli_arena(c), sql, err);
+    if (rc < 0 && rc != WEIR_ETYPE) return explain(p, c, rc, err);
+    rc = wr_tables_describe(t, &columns, &n, wr_cli_arena(c), wrapped, NULL);
     if (rc == 0 || rc == WEIR_ETYPE) return 0;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        size_t n = strlen(words[i]), skip = strspn(sql, " \t\r\n(");
-        if (strncasecmp(sql + skip, words[i], n) != 0 || !isspace((unsigned char)sql[skip + n])) continue;
-        wr_err_set(err, WEIR_EACCESS, "%s is not a query", words[i]);
-        return wr_err_hint(err, WEIR_EACCESS, "queries only read; --out FILE.parquet keeps a result");
-    }
-    if (err) *err = own;
-    return explain(p, c, rc, err);
+    wr_err_set(err, WEIR_EACCESS, "this is not a query: \"%.60s\"", sql);
+    return wr_err_hint(err, WEIR_EACCESS, "queries only read; --out FILE.parquet keeps a result");
 }
 
 static int to_stdout(wr_tables *t, wr_cli *c, const char *sql, const char *out, wr_err *err)
 {
     WR_AUTOFRAME wr_frame *f = NULL;
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     char rows[WR_NUM_TEXT];
     int64_t limit = wr_cli_int(c, "limit");
     bool table = strcmp(out, "table") == 0 && !wr_cli_json(c);
@@ -113,7 +108,7 @@ static int to_stdout(wr_tables *t, wr_cli *c, const char *sql, const char *out, 
 /* Written beside the place, then moved there. */
 static int to_file(wr_tables *t, wr_cli *c, const char *sql, const char *path, const char *hidden, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     int64_t rows = 0;
     char count[WR_NUM_TEXT], bytes[WR_NUM_TEXT];
     wr_str name = wr_str_of(path);

@@ -118,7 +118,7 @@ static void judge_value(wr_check_result *r, double v)
 
 static int scan(job *j, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     WR_AUTOFRAME wr_frame *f = NULL;
     wr_buf_init(&b, 0);
     wr_buf_str(&b, "SELECT count(*) AS n0");
@@ -215,7 +215,7 @@ static int examples_sql(wr_buf *b, job *j, size_t i, wr_err *err)
 static int fetch_examples(job *j, size_t i, wr_err *err)
 {
     wr_check_result *r = &j->report->result[i];
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     WR_AUTOFRAME wr_frame *f = NULL;
     wr_buf_init(&b, 0);
     WR_TRY(examples_sql(&b, j, i, err));
@@ -277,7 +277,7 @@ static int finish(job *j, wr_err *err)
 
 static int run(job *j, wr_err *err)
 {
-    WR_AUTOBUF wr_buf windows;
+    WR_AUTOBUF wr_buf windows = {0};
     wr_buf_init(&windows, 0);
     wr_check_helpers(&windows, j->suite, NULL);
     j->source = windows.n ? wr_arena_printf(j->arena, "(SELECT *%s FROM this)", wr_buf_cstr(&windows)) : "this";

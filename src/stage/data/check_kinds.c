@@ -99,7 +99,7 @@ static bool has_item(const wr_yaml *list, const char *name)
 static int plan_columns(wr_check *c, wr_arena *a, const wr_delta_snapshot *s, wr_err *err)
 {
     const wr_yaml *exact = wr_yaml_get(c->yaml, "exact"), *list = exact ? exact : wr_yaml_get(c->yaml, "required");
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     bool ordered = true;
     wr_buf_init(&b, 0);
     if (!list || list->kind != WR_YAML_SEQ || (exact && wr_yaml_get(c->yaml, "required")))
@@ -170,7 +170,7 @@ static int plan_between(wr_check *c, wr_arena *a, const wr_delta_snapshot *s, wr
 static int set_list(const char **out, wr_check *c, wr_arena *a, wr_err *err)
 {
     const wr_yaml *list = wr_yaml_get(c->yaml, "values");
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_buf_init(&b, 0);
     if (!list || list->kind != WR_YAML_SEQ || !list->n)
         return wr_yaml_error(list ? list : c->yaml, WEIR_EINVAL, err, "check \"%s\" needs a list of values",
@@ -235,7 +235,7 @@ static int plan_length_between(wr_check *c, wr_arena *a, const wr_delta_snapshot
 
 static int plan_unique(wr_check *c, wr_arena *a, const wr_delta_snapshot *s, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     (void)s;
     wr_buf_init(&b, 0);
     for (size_t i = 0; i < c->ncolumns; i++) {

@@ -29,7 +29,7 @@ static bool dropped(const job *j, size_t i) { return j->steps.dropped[i]; }
 
 static int make_this(job *j, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_buf_init(&b, 0);
     wr_buf_str(&b, "CREATE TEMP VIEW this AS SELECT ");
     for (size_t i = 0; i < j->in->nfields; i++) {
@@ -85,7 +85,7 @@ static int collect(job *j, reasons *r, wr_err *err)
 
 static int make_flagged(job *j, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b, from;
+    WR_AUTOBUF wr_buf b = {0}, from = {0};
     reasons r;
     wr_buf_init(&b, 0);
     wr_buf_init(&from, 0);

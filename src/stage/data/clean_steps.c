@@ -114,11 +114,11 @@ static int cast_one(job *j, size_t field, const wr_yaml *to, wr_err *err)
     static const char *const forms[] = {
         "TRY_CAST(%s AS BIGINT)", "TRY_CAST(%s AS INTEGER)", "TRY_CAST(%s AS SMALLINT)", "TRY_CAST(%s AS TINYINT)",
         "TRY_CAST(%s AS DOUBLE)", "TRY_CAST(%s AS FLOAT)",   "TRY_CAST(%s AS BOOLEAN)",  "TRY_CAST(%s AS DATE)",
-        "CAST(%s AS VARCHAR)",    "make_timestamptz(epoch_us(TRY_CAST(%s AS TIMESTAMP)))"};
+        "CAST(%s AS VARCHAR)",    "TRY_CAST(%s AS TIMESTAMP)"};
     enum { N = sizeof types / sizeof *types };
     wr_str name;
     size_t t = 0;
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_buf_init(&b, 0);
     WR_TRY(wr_yaml_str(&name, to, "type", err));
     while (t < N && !wr_str_is(name, types[t])) t++;
@@ -158,7 +158,7 @@ static int dedupe(job *j, const wr_yaml *section, wr_err *err)
     const char **names;
     size_t n;
     wr_str keep;
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_buf_init(&b, 0);
     if (!y) return 0;
     WR_TRY(wr_yaml_known(y, "\"dedupe\"", keys, err));

@@ -92,7 +92,8 @@ static int choose_format(job *j, wr_err *err)
                        f ? "\"%s\" has another format than the files before it"
                          : "the format of \"%s\" cannot be told from its name",
                        j->path[i]);
-            return wr_err_hint(err, WEIR_EINVAL, "say it: --format parquet, csv or json");
+            return wr_err_hint(err, WEIR_EINVAL, f ? "ingest the files of one format, then the others with --append"
+                                                   : "say it: --format parquet, csv or json");
         }
         j->format = f;
     }
@@ -118,7 +119,7 @@ static int make_sql(wr_buf *b, const job *j, wr_err *err)
 /* What was ingested, for the history and to see that nothing changed. */
 static const char *parameters(job *j)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_jsonw w;
     wr_buf_init(&b, 0);
     wr_jsonw_init(&w, &b, 0);
@@ -164,21 +165,93 @@ static int record(job *j, const wr_dataset_written *w, const char *params, wr_er
     return 0;
 }
 
+/* ---- what the engine may read ---- */
+
+enum { MOST_PATHS = 15 /* wr_project_tables takes no more */ };
+
+static bool has(const char **list, size_t n, const char *path)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], path) == 0) return true;
+    return false;
+}
+
+/* The deepest folder all files are in. */
+static char *common_folder(job *j)
+{
+    char *dir = wr_path_dir(j->arena, j->absolute[0]);
+    for (size_t i = 1; dir && i < j->n; i++) {
+        size_t k = strlen(dir);
+        while (k > 1 && (strncmp(dir, j->absolute[i], k) != 0 || j->absolute[i][k] != '/')) {
+            dir[k] = 0;
+            dir = wr_path_dir(j->arena, dir);
+            if (!dir) return NULL;
+            k = strlen(dir);
+        }
+    }
+    return dir;
+}
+
+/* The files; where they are too many, their folders; where those are, the folder around them. */
+static int allowed(const char ***out, job *j, wr_err *err)
+{
+    const char **list = wr_arena_calloc(j->arena, MOST_PATHS + 1, sizeof *list);
+    size_t n = 0;
+    *out = list;
+    if (!list) return wr_err_nomem(err);
+    for (size_t i = 0; i < j->n; i++) {
+        const char *path = j->n <= MOST_PATHS ? j->absolute[i] : wr_path_dir(j->arena, j->absolute[i]);
+        if (!path) return wr_err_nomem(err);
+        if (has(list, n, path)) continue;
+        if (n < MOST_PATHS) {
+            list[n++] = path;
+            continue;
+        }
+        list[0] = common_folder(j);
+        list[1] = NULL;
+        return list[0] ? 0 : wr_err_nomem(err);
+    }
+    return 0;
+}
+
+/* ---- reading and writing ---- */
+
+/* A file whose lines differ in length is taken for one column of whole lines: better an error. */
+static int check_csv(job *j, wr_tables *t, const char *sql, wr_err *err)
+{
+    wr_table_column *c;
+    size_t n;
+    if (j->format != formats[1] || j->opt->select) return 0;
+    WR_TRY(wr_tables_describe(t, &c, &n, j->arena, sql, err));
+    if (n != 1 || !strpbrk(c[0].name, ",;\t|")) return 0;
+    wr_err_set(err, WEIR_ECORRUPT, "\"%s\" has lines with another number of columns than its header", j->path[0]);
+    return wr_err_hint(err, WEIR_ECORRUPT, "mend the file; if it is one column on purpose, name it: --select '\"%.60s\" AS x'", c[0].name);
+}
+
+/* Without the user's SQL the engine's own query only confuses: keep the first line that says something. */
+static void plain_error(const job *j, wr_err *err)
+{
+    if (!err || j->opt->select || j->opt->where) return;
+    if (strncmp(err->detail, "LINE ", 5) == 0) err->detail[0] = 0;
+    err->detail[strcspn(err->detail, "\n")] = 0;
+}
+
 static int write_version(wr_ingested *out, job *j, const char *params, wr_err *err)
 {
-    WR_AUTOBUF wr_buf sql;
+    WR_AUTOBUF wr_buf sql = {0};
     wr_tables *t;
+    const char **extra;
     wr_dataset_write_opt opt = {.mode = j->opt->append ? WR_DELTA_APPEND : WR_DELTA_OVERWRITE,
                                 .parameters = params,
                                 .run_id = wr_run_id(j->run)};
-    const char **extra = wr_arena_calloc(j->arena, j->n + 1, sizeof *extra);
     wr_buf_init(&sql, 0);
-    if (!extra) return wr_err_nomem(err);
-    memcpy(extra, j->absolute, j->n * sizeof *extra);
+    WR_TRY(allowed(&extra, j, err));
     WR_TRY(make_sql(&sql, j, err));
-    WR_TRY(wr_project_tables(&t, j->project, j->n <= 15 ? extra : NULL, err));
-    int rc = wr_dataset_write(&out->written, t, j->project, j->opt->name, wr_buf_cstr(&sql), &opt, err);
+    WR_TRY(wr_project_tables(&t, j->project, extra, err));
+    int rc = check_csv(j, t, wr_buf_cstr(&sql), err);
+    if (rc == 0) rc = wr_dataset_write(&out->written, t, j->project, j->opt->name, wr_buf_cstr(&sql), &opt, err);
     wr_tables_close(t);
+    if (rc < 0 && !j->opt->append) plain_error(j, err);
     return rc < 0 ? rc : record(j, &out->written, params, err);
 }
 

@@ -91,7 +91,7 @@ static int batch(job *j, size_t from, size_t n, wr_err *err)
 {
     WR_AUTOFRAME wr_frame *f = NULL;
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    WR_AUTOBUF wr_buf sql;
+    WR_AUTOBUF wr_buf sql = {0};
     wr_profile *p;
     wr_buf_init(&sql, 0);
     if (!a) return wr_err_nomem(err);

@@ -25,7 +25,7 @@ bool wr_suite_is_number(const char *type)
 
 const char *wr_suite_ident(wr_arena *a, const char *name)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_buf_init(&b, 0);
     wr_sql_ident(&b, wr_str_of(name));
     return b.failed ? NULL : wr_arena_strdup(a, wr_buf_cstr(&b));
@@ -69,7 +69,7 @@ int wr_suite_columns(const char ***out, size_t *n, wr_arena *a, const wr_delta_s
 
 static const char *text_literal(wr_arena *a, wr_str s)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_buf_init(&b, 0);
     wr_sql_text(&b, s);
     return b.failed ? NULL : wr_arena_strdup(a, wr_buf_cstr(&b));
@@ -84,7 +84,7 @@ static int time_literal(const char **out, wr_arena *a, const wr_yaml *at, bool d
         wr_yaml_error(at, WEIR_ETYPE, err, "\"%s\" must be a time, not \"%.*s\"", what, WR_STR_FMT(wr_str_fit(s, 60)));
         return wr_err_hint(err, WEIR_ETYPE, "for example 2001-06-30 or 2001-06-30T12:00:00Z");
     }
-    *out = wr_arena_printf(a, date ? "CAST(make_timestamp(%lld) AS DATE)" : "make_timestamptz(%lld)", (long long)us);
+    *out = wr_arena_printf(a, date ? "CAST(make_timestamp(%lld) AS DATE)" : "make_timestamp(%lld)", (long long)us);
     return *out ? 0 : wr_err_nomem(err);
 }
 
@@ -294,7 +294,7 @@ static int shape(wr_suite *out, const wr_yaml *y, wr_err *err)
 
 int wr_suite_load(wr_suite *out, wr_arena *a, const char *path, wr_err *err)
 {
-    WR_AUTOBUF wr_buf text;
+    WR_AUTOBUF wr_buf text = {0};
     wr_yaml *y;
     wr_buf_init(&text, 0);
     memset(out, 0, sizeof *out);
