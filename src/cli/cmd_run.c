@@ -102,17 +102,23 @@ static void put_json(wr_cli *c, const wr_flow_result *res)
     wr_jsonw_end(w);
 }
 
+static double cpu_used(const wr_flow_result *res)
+{
+    double cpu = 0;
+    for (size_t i = 0; i < res->n; i++) cpu += res->stages[i].cpu_s;
+    return cpu;
+}
+
 static void put_totals(wr_cli *c, const wr_flow_result *res, size_t ran, size_t restored, size_t fresh)
 {
-    double cpu = 0, energy = 0, grams = 0;
+    double energy = 0, grams = 0;
     char wall_t[WR_NUM_TEXT], cpu_t[WR_NUM_TEXT], energy_t[WR_NUM_TEXT], grams_t[WR_NUM_TEXT];
     for (size_t i = 0; i < res->n; i++) {
-        cpu += res->stages[i].cpu_s;
         energy += res->stages[i].energy_j;
         grams += res->stages[i].gco2e;
     }
     wr_say(c, "%zu ran, %zu restored, %zu up to date; %s, CPU %s, %s, %sCO2e", ran, restored, fresh,
-           wr_fmt_seconds(wall_t, res->seconds), wr_fmt_seconds(cpu_t, cpu), wr_fmt_si(energy_t, energy, "J"),
+           wr_fmt_seconds(wall_t, res->seconds), wr_fmt_seconds(cpu_t, cpu_used(res)), wr_fmt_si(energy_t, energy, "J"),
            wr_fmt_si(grams_t, grams, "g"));
 }
 
@@ -125,6 +131,9 @@ static void put_summary(wr_cli *c, const wr_flow_result *res)
     if (res->n == 0) wr_say(c, "there are no stages to run; weir.yaml describes them");
     else if (fresh == res->n)
         wr_say(c, "%zu stage%s up to date (%s)", res->n, res->n == 1 ? "" : "s", wr_fmt_seconds(took, res->seconds));
+    else if (cpu_used(res) == 0)
+        wr_say(c, "%zu restored, %zu up to date; %s", count[WR_STAGE_RESTORED], fresh,
+               wr_fmt_seconds(took, res->seconds));
     else put_totals(c, res, count[WR_STAGE_RAN], count[WR_STAGE_RESTORED], fresh);
 }
 
