@@ -265,13 +265,13 @@ static void test_parallel(void **state)
 {
     place *t = *state;
     put(t, "weir.yaml",
-        "stages:\n  s: {foreach: [1, 2, 3, 4], do: {cmd: 'touch b${item}; sleep 0.5; ls b* | wc -l > o${item}', outs: "
+        "stages:\n  s: {foreach: [1, 2, 3, 4], do: {cmd: 'touch b${item}; sleep 0.4; ls b* | wc -l > o${item}', outs: "
         "['o${item}']}}\n"
         "  end: {cmd: 'cat o1 o2 o3 o4 > all', deps: [o1, o2, o3, o4], outs: [all]}\n");
     double begin = now_s();
     assert_string_equal(go_with(t, &(wr_flow_opt){.jobs = 4}, NULL, 0, NULL),
                         "s@1:ran s@2:ran s@3:ran s@4:ran end:ran");
-    assert_true(now_s() - begin < 1.9); /* one after the other takes 2 s */
+    assert_true(now_s() - begin < 1.5); /* one after the other takes 1.6 s */
     assert_string_equal(get(t, "all"), "4\n4\n4\n4\n");
 }
 
@@ -352,7 +352,7 @@ static void test_crash_points(void **state)
     start(t);
     go(t);
     const char *good = get(t, "weir.lock");
-    for (long n = 1; n < 200; n += 7) {
+    for (long n = 1; n < 200; n += 13) {
         wr_project_close(t->p);
         t->p = NULL;
         wr_file_remove_tree(at(t, ".weir"), NULL);
