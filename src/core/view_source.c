@@ -43,6 +43,13 @@ static void from(wr_buf *b, const char *source, const char *where, const char *o
     wr_buf_printf(b, " ORDER BY %s", order);
 }
 
+static bool is_request(const wr_view *v, const char *name)
+{
+    for (size_t i = 0; i < v->nrequest; i++)
+        if (strcmp(v->request[i], name) == 0) return true;
+    return false;
+}
+
 int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, const wr_view_rows_opt *opt,
                  wr_run *run, wr_err *err)
 {
@@ -58,6 +65,7 @@ int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, 
         wr_buf_str(&b, " AS DOUBLE) AS \"_outcome\"");
     }
     for (size_t i = 0; i < v->nkeep; i++) {
+        if (is_request(v, v->keep[i])) continue; /* is there already */
         wr_buf_str(&b, ", ");
         wr_sql_ident(&b, wr_str_of(v->keep[i]));
         wr_buf_str(&b, " AS ");

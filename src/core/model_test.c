@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model_test.c - the registry: candidates, versions, aliases, references and their errors. */
+#include "core/core_testing.h"
+
+#include <pthread.h>
+
+#include "core/model.h"
+
+static int64_t reg(place *s, const char *name, const char *package, const char *alias)
+{
+    int64_t v = 0;
+    OK(wr_model_register(&v, s->p, name, package, "run", alias, &s->err));
+    return v;
+}
+
+static wr_model_version find(place *s, const char *ref)
+{
+    wr_model_version v = {0};
+    OK(wr_model_find(&v, s->a, s->p, ref, &s->err));
+    return v;
+}
+
+static void test_candidates(void **state)
+{
+    place *s = *state;
+    OK(wr_model_propose(s->p, "delay", "p1", "run1", &s->err));
+    OK(wr_model_propose(s->p, "delay", "p2", "run2", &s->err));
+    OK(wr_model_propose(s->p, "other", "p3", NULL, &s->err));
+    wr_model_version v = find(s, "delay");
+    assert_string_equal(v.package, "p2"); /* the newest */
+    assert_int_equal(v.version, 0);
+    assert_string_equal(v.run_id, "run2");
+    assert_string_equal(v.aliases, "");
+    assert_true(v.created_us > 0);
+    OK(wr_model_propose(s->p, "delay", "p1", "", &s->err)); /* comes back from the cache: its run is known */
+    v = find(s, "delay");
+    assert_string_equal(v.package, "p1");
+    assert_string_equal(v.run_id, "run1");
+    assert_string_equal(find(s, "other").run_id, "");
+}
+
+static void test_register_again(void **state)
+{
+    place *s = *state;
+    assert_int_equal(reg(s, "delay", "p1", NULL), 1);
+    assert_int_equal(reg(s, "delay", "p2", NULL), 2);
+    assert_int_equal(reg(s, "delay", "p1", NULL), 1); /* has its version already */
+    assert_int_equal(reg(s, "delay", "p3", NULL), 3);
+    assert_int_equal(reg(s, "other", "p1", NULL), 1); /* versions count for each model */
+    wr_model_version *v;
+    size_t n;
+    OK(wr_model_versions(&v, &n, s->a, s->p, "delay", &s->err));
+    assert_int_equal(n, 3);
+    for (size_t i = 0; i < n; i++) assert_int_equal(v[i].version, i + 1);
+    OK(wr_model_versions(&v, &n, s->a, s->p, NULL, &s->err));
+    assert_int_equal(n, 4);
+    OK(wr_model_versions(&v, &n, s->a, s->p, "nothing", &s->err));
+    assert_int_equal(n, 0);
+}
+
+static void test_aliases(void **state)
+{
+    place *s = *state;
+    reg(s, "delay", "p1", "champion");
+    reg(s, "delay", "p2", NULL);
+    assert_int_equal(find(s, "delay@champion").version, 1);
+    reg(s, "delay", "p2", "champion"); /* registered before: only the alias moves */
+    assert_int_equal(find(s, "delay@champion").version, 2);
+    OK(wr_model_alias(s->p, "delay", "stable", 2, &s->err));
+    assert_string_equal(find(s, "delay@2").aliases, "champion,stable");
+    OK(wr_model_alias(s->p, "delay", "champion", 1, &s->err));
+    assert_string_equal(find(s, "delay@1").aliases, "champion");
+    assert_string_equal(find(s, "delay@stable").package, "p2");
+    reopen(s);
+    assert_int_equal(find(s, "delay@champion").version, 1);
+}
+
+static void test_not_found(void **state)
+{
+    place *s = *state;
+    reg(s, "delay", "p1", "champion");
+    reg(s, "delay", "p2", NULL);
+    OK(wr_model_propose(s->p, "fresh", "p9", "r", &s->err));
+    static const struct {
+        const char *ref, *says, *hint;
+    } cases[] = {
+        {"delya@champion", "no model \"delya@champion\"", "did you mean \"delay\"?"},
+        {"frehs", "no model \"frehs\"", "did you mean \"fresh\"?"}, /* candidates are candidates for it too */
+        {"delay@9", "no model \"delay@9\"", "registered versions: 1=champion 2"},
+        {"delay@champoin", "no model \"delay@champoin\"", "1=champion"},
+        {"fresh@champion", "no model \"fresh@champion\"", "weir model register fresh"},
+        {"something", "no model \"something\"", "weir model train"},
+        {"delay@", "no model \"delay\"", ""},
+        {"@champion", "no model \"@champion\"", ""},
+        {"", "no model \"\"", ""},
+        {"delay@1@2", "no model \"delay@1@2\"", ""},
+        {"delay' OR '1'='1", "no model", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wr_model_version v;
+        FAILS(WEIR_ENOTFOUND, wr_model_find(&v, s->a, s->p, cases[i].ref, &s->err));
+        SAYS(cases[i].says, s->err.msg);
+        SAYS(cases[i].hint, s->err.hint);
+    }
+    FAILS(WEIR_ENOTFOUND, wr_model_alias(s->p, "delay", "champion", 3, &s->err));
+    SAYS("1=champion 2", s->err.hint);
+    assert_int_equal(find(s, "delay@champion").version, 1);
+}
+
+/* NAME@3 is version 3, NAME@x the alias x: names that would be read as something else are refused. */
+static void test_bad_names(void **state)
+{
+    place *s = *state;
+    static const char *const names[] = {"", "a b", "x@y", "../up", "a/b", "-x"}, *const aliases[] = {"", "3", "-1", "a b", "x@y", "+7"};
+    int64_t v;
+    for (size_t i = 0; i < 6; i++) {
+        FAILS(WEIR_EINVAL, wr_model_propose(s->p, names[i], "p", "r", &s->err));
+        SAYS("is not a model name", s->err.msg);
+        FAILS(WEIR_EINVAL, wr_model_register(&v, s->p, names[i], "p", "r", NULL, &s->err));
+    }
+    reg(s, "delay", "p1", NULL);
+    for (size_t i = 0; i < 6; i++) {
+        FAILS(WEIR_EINVAL, wr_model_register(&v, s->p, "delay", "p2", "r", aliases[i], &s->err));
+        SAYS("is not an alias", s->err.msg);
+        FAILS(WEIR_EINVAL, wr_model_alias(s->p, "delay", aliases[i], 1, &s->err));
+    }
+    wr_model_version *all;
+    size_t n;
+    OK(wr_model_versions(&all, &n, s->a, s->p, NULL, &s->err));
+    assert_int_equal(n, 1); /* refused means nothing was registered */
+}
+
+static void test_node(void **state)
+{
+    place *s = *state;
+    wr_node n;
+    OK(wr_model_propose(s->p, "delay", "p1", "r", &s->err));
+    wr_model_version v = find(s, "delay");
+    assert_int_equal(wr_model_node(&n, s->a, &v), 0);
+    assert_string_equal(n.kind, "package");
+    assert_int_equal(n.version, -1);
+    reg(s, "delay", "p1", NULL);
+    v = find(s, "delay@1");
+    assert_int_equal(wr_model_node(&n, s->a, &v), 0);
+    assert_string_equal(n.kind, "model");
+    assert_int_equal(n.version, 1);
+    assert_string_equal(n.hash, "p1");
+}
+
+typedef struct { place *s; int from; } registrar;
+
+static void *register_some(void *arg)
+{
+    registrar *r = arg;
+    for (int i = 0; i < 20; i++) {
+        char package[16];
+        int64_t v;
+        snprintf(package, sizeof package, "p%d", r->from + i);
+        if (wr_model_register(&v, r->s->p, "delay", package, "r", "champion", NULL) < 0) return NULL;
+    }
+    return arg;
+}
+
+static void test_threads(void **state)
+{
+    place *s = *state;
+    registrar r[2] = {{s, 0}, {s, 10}}; /* half of the packages twice */
+    pthread_t t[2];
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&t[i], NULL, register_some, &r[i]), 0);
+    for (int i = 0; i < 2; i++) {
+        void *ok;
+        pthread_join(t[i], &ok);
+        assert_non_null(ok);
+    }
+    wr_model_version *v;
+    size_t n;
+    OK(wr_model_versions(&v, &n, s->a, s->p, "delay", &s->err));
+    assert_int_equal(n, 30);
+    for (size_t i = 0; i < n; i++) assert_int_equal(v[i].version, i + 1);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {T(test_candidates), T(test_register_again), T(test_aliases), T(test_not_found),
+                                       T(test_bad_names),  T(test_node),           T(test_threads)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
