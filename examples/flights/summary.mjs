@@ -24,7 +24,7 @@ const summary = {
   rows: check.rows ?? 3000000,
   requests: replay.requests,
   failed_requests: replay.failed,
-  drift_weeks: monitor.windows.filter((w) => w.drift).map((w) => w.start.slice(0, 10)),
+  drift_weeks: monitor.windows.filter((w) => w.drifts && w.complete).map((w) => w.window_start),
   retrainings: cost.stages.filter((s) => s.stage === 'retrain').reduce((n, s) => n + s.runs, 0),
   promoted: models.some((m) => m.model === 'delay' && m.version > 1 && m.aliases.includes('champion')),
   energy_j: cost.total.energy_j,
@@ -47,5 +47,5 @@ console.log(`Will a flight arrive more than 15 minutes late? Asked for June 2001
   drift                  ${summary.drift_weeks.length ? 'weeks of ' + summary.drift_weeks.join(', ') : 'none'}
   retrainings            ${summary.retrainings}: AUC ${gain}
   energy and carbon      ${(summary.energy_j / 3600).toFixed(2)} Wh, ${summary.gco2e.toFixed(2)} gCO2e in all; ${f(cost.serving.energy_j_per_1000, 2)} J per 1000 predictions
-  time                   ${n(summary.seconds)} s, of which ${n(replay.seconds)} s replay
+  time                   ${n(summary.seconds)} s, of which ${n(replay.wall_s)} s replay
 More: build/demo.json, ${live}/reports/monitor.html`)
