@@ -53,7 +53,7 @@ static const char style[] =
     "2px}h2{font-size:17px;margin:36px 0 8px}p{margin:4px 0}"
     ".soft,figcaption,footer{color:var(--soft)}.cards{display:flex;flex-wrap:wrap;gap:12px;margin:20px 0}"
     ".card{flex:1 1 150px;background:var(--panel);border-radius:8px;padding:12px 16px}.card "
-    "b{display:block;font-size:22px;line-height:1.3}"
+    "b{display:block;font-size:20px;line-height:1.4;white-space:nowrap}"
     ".card "
     "span{color:var(--soft);font-size:13px}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;"
     "font-size:14px}"

@@ -15,16 +15,19 @@ typedef struct {
     double wall_s, cpu_s, max_rss;
     double energy_j, active_j, idle_j, energy_lo_j, energy_hi_j;
     double gco2e, gco2e_lo, gco2e_hi;
-    double units; const char *unit; /* summed where the rows agree on the unit, else unit "" */
+    double units; const char *unit; /* summed where the rows that did countable work agree on the unit, else 0 and "" */
+    bool mixed;                     /* they do not agree */
 } wr_sustain_stage;
 
-typedef struct { char tier; const char *source; double energy_j, rel_uncertainty; } wr_sustain_source;
+typedef struct { char tier; const char *source; double energy_j, rel_uncertainty; /* the largest of its rows */ } wr_sustain_source;
+typedef struct { const char *region, *source; int year; double g_per_kwh, energy_j; } wr_sustain_grid; /* what rows were counted with */
 
 typedef struct {
     wr_sustain_stage *stages; size_t n;   /* in order of first appearance */
     wr_sustain_stage total;
-    wr_sustain_source *sources; size_t nsources;
-    double predictions, serve_j, serve_active_j, serve_g; /* of the rows whose unit is "predictions" */
+    wr_sustain_source *sources; size_t nsources; /* each source and tier once */
+    wr_sustain_grid *grids; size_t ngrids;
+    double predictions, serve_j, serve_active_j, serve_idle_j, serve_g, serve_g_lo, serve_g_hi; /* of the rows whose unit is "predictions" */
     wr_carbon carbon;                     /* as weir.yaml says now; rows keep what held when they were written */
 } wr_sustain_report;
 

@@ -236,7 +236,7 @@ int wr_trace_make(wr_trace *out, wr_arena *a, wr_project *p, const char *what, b
         if (err) *err = why;
         return rc;
     }
-    if (rc == 0) return unknown(what, err);
+    if (rc == 0) return wr_arena_failed(a) ? wr_err_nomem(err) : unknown(what, err);
     WR_TRY(wr_footprint_list(&ledger, &nledger, a, p, NULL, err));
     WR_TRY(fill(out, a, p, &start, ledger, nledger, err));
     if (out->prediction) {
