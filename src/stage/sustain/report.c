@@ -102,6 +102,8 @@ int wr_sustain_report_make(wr_sustain_report *out, wr_arena *a, wr_project *p, i
         add_grid(out, &rows[i]);
         add_serving(out, &rows[i]);
     }
+    out->total.units = 0; /* the same rows pass through many stages: their sum means nothing */
+    out->total.unit = "";
     return 0;
 }
 

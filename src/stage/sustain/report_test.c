@@ -115,6 +115,8 @@ static void test_sums(void **state)
     assert_string_equal(t->unit, "rows");
     assert_int_equal(r.total.runs, 3);
     assert_true(near(r.total.energy_j, 410) && near(r.total.gco2e, 0.082));
+    assert_true(r.total.units == 0);
+    assert_string_equal(r.total.unit, "");
     assert_int_equal(r.nsources, 2);
     assert_true(near(r.sources[0].energy_j, 100) && near(r.sources[1].energy_j, 310));
     assert_int_equal(r.ngrids, 1);

@@ -208,9 +208,14 @@ static int trace_prediction(wr_trace *out, wr_node *start, wr_arena *a, wr_proje
     return rc < 0 ? rc : 1;
 }
 
-static int unknown(const char *what, wr_err *err)
+static int unknown(wr_arena *a, wr_project *p, const char *what, wr_err *err)
 {
+    char **names;
+    size_t n;
+    wr_str rest = wr_str_of(what), name = wr_str_cut(&rest, '@');
+    int near = wr_dataset_list(&names, &n, a, p, NULL) < 0 ? -1 : wr_str_nearest(name, (const char *const *)names, n);
     wr_err_set(err, WEIR_ENOTFOUND, "nothing is known of \"%s\"", what);
+    if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
     return wr_err_hint(
         err, WEIR_ENOTFOUND,
         "a prediction id, DATASET@VERSION, MODEL@VERSION, a file, a view, a run id or a hash of 6 digits and more");
@@ -236,7 +241,7 @@ int wr_trace_make(wr_trace *out, wr_arena *a, wr_project *p, const char *what, b
         if (err) *err = why;
         return rc;
     }
-    if (rc == 0) return wr_arena_failed(a) ? wr_err_nomem(err) : unknown(what, err);
+    if (rc == 0) return wr_arena_failed(a) ? wr_err_nomem(err) : unknown(a, p, what, err);
     WR_TRY(wr_footprint_list(&ledger, &nledger, a, p, NULL, err));
     WR_TRY(fill(out, a, p, &start, ledger, nledger, err));
     if (out->prediction) {
