@@ -3,9 +3,9 @@
 #include <math.h>
 
 #include "base/num.h"
-#include "cli/cmd_data_path.h"
 #include "cli/commands.h"
 #include "core/run.h"
+#include "io/file.h"
 #include "stage/data/check.h"
 
 static const wr_cmd_arg args[] = {
@@ -64,14 +64,17 @@ static void print_text(wr_cli *c, const wr_check_report *r)
         for (size_t k = 0; k < x->nexamples && (int64_t)k < most; k++) wr_say(c, "  %s", row_text(c, x->examples[k]));
     }
     wr_say(c, "\n%s version %lld, %s rows: %zu of %zu checks pass%s", r->node.name, (long long)r->node.version,
-           wr_fmt_count(a, (double)r->rows), r->passed, r->n, r->failed ? "" : r->warned ? ", the rest are warnings" : "");
+           wr_fmt_count(a, (double)r->rows), r->passed, r->n,
+           r->failed   ? ""
+           : r->warned ? ", the rest are warnings"
+                       : "");
 }
 
 static int write_report(wr_cli *c, const wr_check_report *r, const wr_suite *suite, wr_err *err)
 {
     WR_AUTOBUF wr_buf b = {0};
     wr_jsonw w;
-    const char *path = data_path(c, wr_cli_text(c, "report"));
+    const char *path = wr_cli_text(c, "report");
     if (!path) return 0;
     wr_buf_init(&b, 0);
     wr_jsonw_init(&w, &b, 2);
@@ -120,7 +123,7 @@ static int run(wr_cli *c, wr_err *err)
     wr_check_report report;
     wr_err end = {0};
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(wr_suite_load(&suite, wr_cli_arena(c), data_path(c, wr_cli_text(c, "suite")), err));
+    WR_TRY(wr_suite_load(&suite, wr_cli_arena(c), wr_cli_text(c, "suite"), err));
     wr_run_opt ro = {"check", "data-preparation", wr_cli_arg(c, 0), wr_cli_command_line(c)};
     WR_TRY(wr_run_begin(&r, p, &ro, err));
     int rc = check(c, &report, &suite, p, r, err);

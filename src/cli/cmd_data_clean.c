@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_data_clean.c - weir data clean. */
 #include "base/num.h"
-#include "cli/cmd_data_path.h"
 #include "cli/commands.h"
 #include "stage/data/clean.h"
 
@@ -26,7 +25,8 @@ static void json_counts(wr_jsonw *w, const char *key, const wr_clean_count *c, s
     wr_jsonw_end(w);
 }
 
-static void json_side(wr_jsonw *w, const char *key, const char *name, const wr_dataset_written *v, int64_t rows, bool dry)
+static void json_side(wr_jsonw *w, const char *key, const char *name, const wr_dataset_written *v, int64_t rows,
+                      bool dry)
 {
     wr_jsonw_key(w, key);
     wr_jsonw_obj(w);
@@ -110,7 +110,7 @@ static int run(wr_cli *c, wr_err *err)
     if (!o.quarantine) o.quarantine = wr_arena_printf(wr_cli_arena(c), "%.*s_quarantine", plain, name);
     if (!o.out || !o.quarantine) return wr_err_nomem(err);
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(wr_suite_load(&suite, wr_cli_arena(c), data_path(c, wr_cli_text(c, "suite")), err));
+    WR_TRY(wr_suite_load(&suite, wr_cli_arena(c), wr_cli_text(c, "suite"), err));
     int rc = clean(c, &rep, p, &o, &suite, err);
     wr_progress_end(c);
     if (rc < 0) return rc;

@@ -68,15 +68,14 @@ static int run(wr_cli *c, wr_err *err)
     return 0;
 }
 
-const wr_cmd wr_cmd_data_history = {
-    "data history",
-    "list the versions of a dataset",
-    "NAME",
-    1,
-    1,
-    args,
-    sizeof args / sizeof *args,
-    "Newest first. Each version can be read as NAME@VERSION and brought back with\n"
-    "weir data restore.",
-    "  # who changed it\n  weir data history flights",
-    run};
+const wr_cmd wr_cmd_data_history = {"data history",
+                                    "list the versions of a dataset",
+                                    "NAME",
+                                    1,
+                                    1,
+                                    args,
+                                    sizeof args / sizeof *args,
+                                    "Newest first. Each version can be read as NAME@VERSION and brought back with\n"
+                                    "weir data restore.",
+                                    "  # who changed it\n  weir data history flights",
+                                    run};

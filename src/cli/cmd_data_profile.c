@@ -3,9 +3,9 @@
 #include <math.h>
 
 #include "base/num.h"
-#include "cli/cmd_data_path.h"
 #include "cli/commands.h"
 #include "core/run.h"
+#include "io/file.h"
 #include "stage/data/profile_report.h"
 
 static const wr_cmd_arg args[] = {
@@ -29,7 +29,8 @@ static const char *picture(wr_cli *c, const wr_profile *p)
     }
     for (size_t i = 0; i < p->ntop && i < 3; i++) {
         wr_str s = wr_str_fit(p->top[i].value, 16);
-        wr_buf_printf(&b, "%s%.*s %.2g %%", i ? ", " : "", WR_STR_FMT(s), 100.0 * (double)p->top[i].n / (double)present);
+        wr_buf_printf(&b, "%s%.*s %.2g %%", i ? ", " : "", WR_STR_FMT(s),
+                      100.0 * (double)p->top[i].n / (double)present);
     }
     char *text = wr_arena_strdup(wr_cli_arena(c), wr_buf_cstr(&b));
     for (char *t = text; t && *t; t++)
@@ -40,7 +41,8 @@ static const char *picture(wr_cli *c, const wr_profile *p)
 static void print_text(wr_cli *c, const wr_profile_report *r)
 {
     char a[WR_NUM_TEXT], b[WR_PROFILE_TEXT];
-    wr_table *t = wr_table_new(c, "COLUMN", "TYPE", ">MISSING", ">DISTINCT", ">MIN", ">MEDIAN", ">MEAN", ">MAX", "", NULL);
+    wr_table *t =
+        wr_table_new(c, "COLUMN", "TYPE", ">MISSING", ">DISTINCT", ">MIN", ">MEDIAN", ">MEAN", ">MAX", "", NULL);
     for (size_t i = 0; i < r->n; i++) {
         const wr_profile *p = &r->column[i];
         bool text = p->type == WR_TEXT;
@@ -57,15 +59,15 @@ static void print_text(wr_cli *c, const wr_profile_report *r)
     }
     wr_table_print(t);
     for (size_t i = 0; i < r->nskipped; i++) wr_say(c, "%s: binary, not profiled", r->skipped[i]);
-    wr_say(c, "%s version %lld, %s rows; histograms span the quantiles 0.001 to 0.999", r->node.name, (long long)r->node.version,
-           wr_fmt_count(a, (double)r->rows));
+    wr_say(c, "%s version %lld, %s rows; histograms span the quantiles 0.001 to 0.999", r->node.name,
+           (long long)r->node.version, wr_fmt_count(a, (double)r->rows));
 }
 
 static int write_file(wr_cli *c, const char *option, const wr_profile_report *r, bool html, wr_err *err)
 {
     WR_AUTOBUF wr_buf b = {0};
     wr_jsonw w;
-    const char *path = data_path(c, wr_cli_text(c, option));
+    const char *path = wr_cli_text(c, option);
     if (!path) return 0;
     wr_buf_init(&b, 0);
     wr_jsonw_init(&w, &b, 2);

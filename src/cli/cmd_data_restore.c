@@ -10,7 +10,11 @@ static const wr_cmd_arg args[] = {
     {"dry-run", 0, WR_ARG_FLAG, NULL, "say what would happen, change nothing", NULL},
 };
 
-typedef struct { const char *name; int64_t version, rows_now, rows_then, now; wr_node source; } plan;
+typedef struct {
+    const char *name;
+    int64_t version, rows_now, rows_then, now;
+    wr_node source;
+} plan;
 
 static int make_plan(plan *out, wr_cli *c, wr_project *p, wr_err *err)
 {
@@ -19,7 +23,8 @@ static int make_plan(plan *out, wr_cli *c, wr_project *p, wr_err *err)
     bool empty = wr_cli_flag(c, "empty");
     *out = (plan){.name = wr_cli_arg(c, 0), .version = -1};
     if (empty == (wr_cli_nargs(c) == 2)) {
-        wr_err_set(err, WEIR_EUSAGE, "weir data restore: name a version%s", empty ? " or --empty, not both" : ", or --empty");
+        wr_err_set(err, WEIR_EUSAGE, "weir data restore: name a version%s",
+                   empty ? " or --empty, not both" : ", or --empty");
         return wr_err_hint(err, WEIR_EUSAGE, "weir data history %s lists the versions", out->name);
     }
     if (!empty && (wr_num_i64(&out->version, wr_str_of(wr_cli_arg(c, 1)), NULL) < 0 || out->version < 0))
@@ -81,8 +86,8 @@ static int run(wr_cli *c, wr_err *err)
     wr_fmt_count(now, (double)pl.rows_now);
     wr_fmt_count(then, (double)pl.rows_then);
     if (pl.version < 0)
-        wr_say(c, "%s version %lld %s empty; version %lld had %s rows", pl.name, (long long)made, dry ? "would be" : "is",
-               (long long)pl.now, now);
+        wr_say(c, "%s version %lld %s empty; version %lld had %s rows", pl.name, (long long)made,
+               dry ? "would be" : "is", (long long)pl.now, now);
     else
         wr_say(c, "%s version %lld %s version %lld again: %s rows, version %lld had %s", pl.name, (long long)made,
                dry ? "would be" : "is", (long long)pl.version, then, (long long)pl.now, now);

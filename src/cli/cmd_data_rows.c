@@ -30,11 +30,21 @@ static void value_text(wr_buf *b, const wr_col *c, size_t row)
 {
     char time[WR_TIME_TEXT];
     switch (c->type) {
-    case WR_F64: wr_buf_f64(b, c->f64[row]); break;
-    case WR_F32: float_text(b, c->f32[row]); break;
-    case WR_I64: wr_buf_i64(b, c->i64[row]); break;
-    case WR_BOOL: wr_buf_str(b, c->b[row] ? "true" : "false"); break;
-    case WR_TEXT: wr_buf_slice(b, wr_col_text(c, row)); break;
+    case WR_F64:
+        wr_buf_f64(b, c->f64[row]);
+        break;
+    case WR_F32:
+        float_text(b, c->f32[row]);
+        break;
+    case WR_I64:
+        wr_buf_i64(b, c->i64[row]);
+        break;
+    case WR_BOOL:
+        wr_buf_str(b, c->b[row] ? "true" : "false");
+        break;
+    case WR_TEXT:
+        wr_buf_slice(b, wr_col_text(c, row));
+        break;
     case WR_TS:
         wr_time_format(time, c->i64[row]);
         wr_buf_str(b, time);
@@ -70,9 +80,9 @@ void wr_rows_print(wr_cli *c, const wr_frame *f)
         if (!h[i]) h[i] = "?";
     }
     /* The first NULL ends the headers. */
-    wr_table *t = wr_table_new(c, h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
-                               h[15], h[16], h[17], h[18], h[19], h[20], h[21], h[22], h[23], h[24], h[25], h[26], h[27],
-                               h[28], h[29], h[30], h[31], NULL);
+    wr_table *t = wr_table_new(c, h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12],
+                               h[13], h[14], h[15], h[16], h[17], h[18], h[19], h[20], h[21], h[22], h[23], h[24],
+                               h[25], h[26], h[27], h[28], h[29], h[30], h[31], NULL);
     for (size_t r = 0; r < f->nrows; r++)
         for (size_t i = 0; i < n; i++) cell(c, t, &f->cols[i], r);
     wr_table_print(t);

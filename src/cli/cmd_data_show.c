@@ -46,7 +46,8 @@ static int first_rows(wr_frame **out, wr_cli *c, wr_project *p, const char *ref,
     return rc;
 }
 
-static void print_json(wr_cli *c, const char *name, const wr_delta_snapshot *s, int64_t size, const wr_run_row *by, const wr_frame *f)
+static void print_json(wr_cli *c, const char *name, const wr_delta_snapshot *s, int64_t size, const wr_run_row *by,
+                       const wr_frame *f)
 {
     char time[WR_TIME_TEXT];
     wr_jsonw *w = wr_cli_jsonw(c);
@@ -77,7 +78,8 @@ static void print_json(wr_cli *c, const char *name, const wr_delta_snapshot *s, 
     wr_jsonw_end(w);
 }
 
-static void print_text(wr_cli *c, const char *name, const wr_delta_snapshot *s, int64_t size, const wr_run_row *by, const wr_frame *f)
+static void print_text(wr_cli *c, const char *name, const wr_delta_snapshot *s, int64_t size, const wr_run_row *by,
+                       const wr_frame *f)
 {
     char rows[WR_NUM_TEXT], bytes[WR_NUM_TEXT], time[WR_TIME_TEXT];
     wr_time_format(time, s->timestamp_us);

@@ -6,10 +6,10 @@
 
 #include "base/num.h"
 #include "base/os.h"
-#include "cli/cmd_data_path.h"
 #include "cli/cmd_data_rows.h"
 #include "cli/commands.h"
 #include "core/dataset.h"
+#include "io/file.h"
 
 static const wr_cmd_arg args[] = {
     {"out", 'o', WR_ARG_TEXT, "WHERE", "table, csv or json on stdout, or a file *.csv, *.json, *.parquet", "table"},
@@ -58,7 +58,8 @@ static int explain(wr_project *p, wr_cli *c, int rc, wr_err *err)
     return wr_err_hint(err, rc, n ? "weir data list shows the datasets" : "there is no dataset yet");
 }
 
-/* Only what can stand in FROM (...) is a query: no COPY, no CREATE. The bare text goes first, for its own error messages. */
+/* Only what can stand in FROM (...) is a query: no COPY, no CREATE. The bare text goes first, for its own error
+ * messages. */
 static int check_query(wr_tables *t, wr_cli *c, wr_project *p, const char *sql, wr_err *err)
 {
     wr_table_column *columns;
@@ -81,7 +82,9 @@ static int to_stdout(wr_tables *t, wr_cli *c, const char *sql, const char *out, 
     int64_t limit = wr_cli_int(c, "limit");
     bool table = strcmp(out, "table") == 0 && !wr_cli_json(c);
     wr_buf_init(&b, 0);
-    const char *run = table && limit > 0 ? wr_arena_printf(wr_cli_arena(c), "SELECT * FROM (\n%s\n) LIMIT %lld", sql, (long long)limit + 1) : sql;
+    const char *run = table && limit > 0 ? wr_arena_printf(wr_cli_arena(c), "SELECT * FROM (\n%s\n) LIMIT %lld", sql,
+                                                           (long long)limit + 1)
+                                         : sql;
     if (!run) return wr_err_nomem(err);
     WR_TRY(wr_tables_query(t, &f, run, NULL, 0, err));
     bool cut = table && limit > 0 && f->nrows > (size_t)limit;
@@ -131,7 +134,8 @@ static int to_file(wr_tables *t, wr_cli *c, const char *sql, const char *path, c
     wr_jsonw_ki64(w, "rows", rows);
     wr_jsonw_ki64(w, "bytes", wr_file_size(path));
     wr_jsonw_end(w);
-    wr_say(c, "%s: %s rows, %s", path, wr_fmt_count(count, (double)rows), wr_fmt_bytes(bytes, (double)wr_file_size(path)));
+    wr_say(c, "%s: %s rows, %s", path, wr_fmt_count(count, (double)rows),
+           wr_fmt_bytes(bytes, (double)wr_file_size(path)));
     return 0;
 }
 
@@ -152,7 +156,7 @@ static int run(wr_cli *c, wr_err *err)
     WR_TRY(wr_cli_project(c, &p, err));
     wr_arena *a = wr_cli_arena(c);
     wr_os_uuid(uuid);
-    const char *path = file ? wr_path_absolute(a, data_path(c, out)) : NULL;
+    const char *path = file ? wr_path_absolute(a, out) : NULL;
     const char *dir = path ? wr_path_dir(a, path) : NULL;
     const char *hidden = dir ? wr_arena_printf(a, "%s/.weir-%.8s.tmp", dir, uuid) : NULL;
     if (file && !hidden) return wr_err_nomem(err);
@@ -178,6 +182,7 @@ const wr_cmd wr_cmd_data_sql = {
     "DuckDB's SQL over datasets by their names; an older version is \"NAME@VERSION\" in double\n"
     "quotes, and a name with a dot needs them too. Files of the project can be read with\n"
     "read_csv('data/x.csv') and the like. Queries cannot change anything.",
-    "  # the worst airports\n  weir data sql 'SELECT origin, avg(delay) d FROM flights GROUP BY 1 ORDER BY 2 DESC LIMIT 5'\n"
+    "  # the worst airports\n  weir data sql 'SELECT origin, avg(delay) d FROM flights GROUP BY 1 ORDER BY 2 DESC "
+    "LIMIT 5'\n"
     "  # keep the result\n  weir data sql 'SELECT * FROM flights WHERE delay > 1000' --out late.parquet",
     run};

@@ -13,7 +13,7 @@ typedef struct {
     wr_tables *tables;
     const wr_suite *suite;
     wr_check_report *report;
-    const char *source;             /* what to select from: this, or this with the windows */
+    const char *source; /* what to select from: this, or this with the windows */
 } job;
 
 /* ---- SQL ---- */
@@ -69,8 +69,7 @@ static void scan_columns(wr_buf *b, const wr_suite *suite, size_t i)
 
 /* ---- errors in the user's SQL ---- */
 
-int wr_check_locate(wr_tables *t, const wr_suite *suite, const char *from, bool quarantine, int rc,
-                    wr_err *err)
+int wr_check_locate(wr_tables *t, const wr_suite *suite, const char *from, bool quarantine, int rc, wr_err *err)
 {
     if (rc == WEIR_ENOMEM || rc == WEIR_ECANCELED || rc == WEIR_EIO || rc == WEIR_ENOSPC) return rc;
     for (size_t i = 0; i < suite->n; i++) {
@@ -151,9 +150,11 @@ static int count_groups(job *j, wr_check_result *r, wr_err *err)
     const wr_check *c = r->check;
     const char *where = where_clause(j->arena, c), *sql = NULL;
     if (where)
-        sql = wr_arena_printf(j->arena, "SELECT CAST(coalesce(sum(n), 0) AS BIGINT) AS j0, "
+        sql = wr_arena_printf(j->arena,
+                              "SELECT CAST(coalesce(sum(n), 0) AS BIGINT) AS j0, "
                               "CAST(coalesce(sum(n - 1), 0) AS BIGINT) AS b0 FROM "
-                              "(SELECT count(*) AS n FROM this%s GROUP BY %s)", where, c->groups);
+                              "(SELECT count(*) AS n FROM this%s GROUP BY %s)",
+                              where, c->groups);
     if (!sql) return wr_err_nomem(err);
     WR_TRY(wr_tables_query(j->tables, &f, sql, NULL, 0, err));
     judge_rows(r, whole(f, "j", 0), whole(f, "b", 0));
@@ -255,7 +256,8 @@ static int say(wr_check_result *r, wr_arena *a, wr_err *err)
         r->message = wr_arena_printf(a, "%s: %s of %s rows violate", c->expected,
                                      wr_fmt_count(bad, (double)r->violating), wr_fmt_count(all, (double)r->judged));
         if (r->message && c->mostly < 1)
-            r->message = wr_arena_printf(a, "%s (%.4g %% pass, %.4g %% must)", r->message, 100 * r->share, 100 * c->mostly);
+            r->message =
+                wr_arena_printf(a, "%s (%.4g %% pass, %.4g %% must)", r->message, 100 * r->share, 100 * c->mostly);
     }
     return r->message ? 0 : wr_err_nomem(err);
 }
@@ -297,7 +299,8 @@ static int prepare(job *j, wr_delta_snapshot *s, const char *ref, wr_suite *suit
     if (!out->dataset || !out->result || wr_dataset_node(&out->node, j->arena, ref, s) < 0) return wr_err_nomem(err);
     for (size_t i = 0; i < suite->n; i++) {
         const wr_check *c = &suite->check[i];
-        out->result[i] = (wr_check_result){.check = c, .value = NAN, .share = c->decided >= 0, .success = c->decided > 0};
+        out->result[i] =
+            (wr_check_result){.check = c, .value = NAN, .share = c->decided >= 0, .success = c->decided > 0};
     }
     return 0;
 }

@@ -7,7 +7,10 @@
 #include "base/num.h"
 #include "stage/data/suite.h"
 
-#define SQL(field, ...) do { if (!((field) = wr_arena_printf(a, __VA_ARGS__))) return wr_err_nomem(err); } while (0)
+#define SQL(field, ...)                                                                                                \
+    do {                                                                                                               \
+        if (!((field) = wr_arena_printf(a, __VA_ARGS__))) return wr_err_nomem(err);                                    \
+    } while (0)
 
 static int needs(const wr_check *c, bool fits, const char *wanted, wr_err *err)
 {
@@ -71,8 +74,9 @@ static int plan_type(wr_check *c, wr_arena *a, const wr_delta_snapshot *s, wr_er
                       WR_STR_FMT(wr_str_fit(want, 60)));
         int near = wr_str_nearest(want, types, N);
         return near >= 0 ? wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", types[near])
-                         : wr_err_hint(err, WEIR_EINVAL, "long, integer, short, byte, double, float, decimal, boolean, "
-                                                         "timestamp, date, string, binary, or number");
+                         : wr_err_hint(err, WEIR_EINVAL,
+                                       "long, integer, short, byte, double, float, decimal, boolean, "
+                                       "timestamp, date, string, binary, or number");
     }
     bool fits = wr_str_is(want, c->field->type) || (wr_str_is(want, "number") && wr_suite_is_number(c->field->type)) ||
                 (wr_str_is(want, "decimal") && strncmp(c->field->type, "decimal", 7) == 0);
@@ -354,7 +358,8 @@ static int plan_sql(wr_check *c, wr_arena *a, const wr_delta_snapshot *s, wr_err
     const wr_yaml *at = wr_yaml_get(c->yaml, "select");
     (void)s;
     if (!at == !c->where)
-        return wr_yaml_error(c->yaml, WEIR_EINVAL, err, "check \"sql\" needs where (violating rows) or select (a number)");
+        return wr_yaml_error(c->yaml, WEIR_EINVAL, err,
+                             "check \"sql\" needs where (violating rows) or select (a number)");
     if (c->where) {
         if (wr_yaml_get(c->yaml, "min") || wr_yaml_get(c->yaml, "max"))
             return wr_yaml_error(c->yaml, WEIR_EINVAL, err, "min and max go with select, not with where");
@@ -371,11 +376,14 @@ static int plan_sql(wr_check *c, wr_arena *a, const wr_delta_snapshot *s, wr_err
     return 0;
 }
 
-#define KEYS(...) (const char *const[]){__VA_ARGS__, NULL}
-#define NONE (const char *const[]){NULL}
+#define KEYS(...)                                                                                                      \
+    (const char *const[]) { __VA_ARGS__, NULL }
+#define NONE                                                                                                           \
+    (const char *const[]) { NULL }
 const wr_check_kind wr_check_kinds[] = {
     {"type", "the column's type (is: timestamp)", WR_CHECK_COLUMN, KEYS("is"), plan_type},
-    {"columns", "the dataset's columns (exact: [...] or required: [...])", WR_CHECK_TABLE, KEYS("exact", "required"), plan_columns},
+    {"columns", "the dataset's columns (exact: [...] or required: [...])", WR_CHECK_TABLE, KEYS("exact", "required"),
+     plan_columns},
     {"not_null", "no missing value", WR_CHECK_COLUMN | WR_CHECK_ROWS, NONE, plan_not_null},
     {"null_share", "share of missing values (max)", WR_CHECK_COLUMN, KEYS("max"), plan_null_share},
     {"between", "value from min to max (strict: true leaves the bounds out)", WR_CHECK_COLUMN | WR_CHECK_ROWS,
@@ -383,16 +391,21 @@ const wr_check_kind wr_check_kinds[] = {
     {"in_set", "value is one of `values`", WR_CHECK_COLUMN | WR_CHECK_ROWS, KEYS("values"), plan_in_set},
     {"not_in_set", "value is none of `values`", WR_CHECK_COLUMN | WR_CHECK_ROWS, KEYS("values"), plan_not_in_set},
     {"matches", "the whole text matches `regex` (RE2)", WR_CHECK_COLUMN | WR_CHECK_ROWS, KEYS("regex"), plan_matches},
-    {"length_between", "characters of the text (min, max)", WR_CHECK_COLUMN | WR_CHECK_ROWS, KEYS("min", "max"), plan_length_between},
-    {"unique", "no two rows equal in `columns`; the second and later ones violate", WR_CHECK_COLUMNS | WR_CHECK_ROWS, NONE, plan_unique},
-    {"increasing", "never below a value before it (strict: true: never equal)", WR_CHECK_COLUMN | WR_CHECK_ROWS, KEYS("strict"), plan_increasing},
+    {"length_between", "characters of the text (min, max)", WR_CHECK_COLUMN | WR_CHECK_ROWS, KEYS("min", "max"),
+     plan_length_between},
+    {"unique", "no two rows equal in `columns`; the second and later ones violate", WR_CHECK_COLUMNS | WR_CHECK_ROWS,
+     NONE, plan_unique},
+    {"increasing", "never below a value before it (strict: true: never equal)", WR_CHECK_COLUMN | WR_CHECK_ROWS,
+     KEYS("strict"), plan_increasing},
     {"row_count", "number of rows (min, max)", WR_CHECK_TABLE, KEYS("min", "max"), plan_row_count},
-    {"distinct_count", "number of different values (min, max)", WR_CHECK_COLUMN, KEYS("min", "max"), plan_distinct_count},
-    {"freshness", "newest time (not_before: TIME or max_age: 2d)", WR_CHECK_COLUMN, KEYS("not_before", "max_age"), plan_freshness},
+    {"distinct_count", "number of different values (min, max)", WR_CHECK_COLUMN, KEYS("min", "max"),
+     plan_distinct_count},
+    {"freshness", "newest time (not_before: TIME or max_age: 2d)", WR_CHECK_COLUMN, KEYS("not_before", "max_age"),
+     plan_freshness},
     {"mean_between", "mean (min, max)", WR_CHECK_COLUMN, KEYS("min", "max"), plan_mean},
     {"std_between", "standard deviation (min, max)", WR_CHECK_COLUMN, KEYS("min", "max"), plan_std},
     {"quantile_between", "quantile `q` (min, max)", WR_CHECK_COLUMN, KEYS("q", "min", "max"), plan_quantile},
-    {"sql", "where: condition of violating rows, or select: query of one number (min, max) over `this`", WR_CHECK_TABLE | WR_CHECK_ROWS,
-     KEYS("select", "min", "max"), plan_sql},
+    {"sql", "where: condition of violating rows, or select: query of one number (min, max) over `this`",
+     WR_CHECK_TABLE | WR_CHECK_ROWS, KEYS("select", "min", "max"), plan_sql},
 };
 const size_t wr_check_kinds_count = sizeof wr_check_kinds / sizeof *wr_check_kinds;

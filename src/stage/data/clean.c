@@ -41,7 +41,8 @@ static int make_this(job *j, wr_err *err)
         wr_sql_ident(&b, name);
         wr_buf_printf(&b, " AS _weir_o%zu, ", i);
         if (j->steps.uncast[i])
-            wr_buf_printf(&b, "(%s IS NOT NULL AND %s IS NULL) AS _weir_u%zu, ", j->steps.uncast[i], j->steps.expr[i], i);
+            wr_buf_printf(&b, "(%s IS NOT NULL AND %s IS NULL) AS _weir_u%zu, ", j->steps.uncast[i], j->steps.expr[i],
+                          i);
     }
     wr_buf_str(&b, "row_number() OVER () AS _weir_row FROM _weir_in");
     return exec(j, &b, err);
@@ -49,7 +50,9 @@ static int make_this(job *j, wr_err *err)
 
 /* ---- which rows go, and why ---- */
 
-typedef struct { wr_buf any, names; } reasons;
+typedef struct {
+    wr_buf any, names;
+} reasons;
 
 static void reason(reasons *r, const char *name, const char *condition)
 {
@@ -98,15 +101,16 @@ static int make_flagged(job *j, wr_err *err)
     wr_buf_str(&from, " FROM this)");
     wr_buf_str(&b, "CREATE TEMP TABLE _weir_flagged AS ");
     if (j->steps.dedupe)
-        wr_buf_printf(&b,
-                      "SELECT _weir_row, CASE WHEN _weir_bad THEN _weir_why ELSE 'dedupe' END AS _reason FROM (SELECT "
-                      "_weir_row, _weir_bad, _weir_why, row_number() OVER (PARTITION BY _weir_bad, %s ORDER BY _weir_row%s)"
-                      " AS _weir_d FROM (SELECT *, %s AS _weir_bad, concat_ws(',', %s) AS _weir_why FROM %s)) "
-                      "WHERE _weir_bad OR _weir_d > 1",
-                      j->steps.dedupe, j->steps.keep_last ? " DESC" : "", any, names, wr_buf_cstr(&from));
+        wr_buf_printf(
+            &b,
+            "SELECT _weir_row, CASE WHEN _weir_bad THEN _weir_why ELSE 'dedupe' END AS _reason FROM (SELECT "
+            "_weir_row, _weir_bad, _weir_why, row_number() OVER (PARTITION BY _weir_bad, %s ORDER BY _weir_row%s)"
+            " AS _weir_d FROM (SELECT *, %s AS _weir_bad, concat_ws(',', %s) AS _weir_why FROM %s)) "
+            "WHERE _weir_bad OR _weir_d > 1",
+            j->steps.dedupe, j->steps.keep_last ? " DESC" : "", any, names, wr_buf_cstr(&from));
     else
-        wr_buf_printf(&b, "SELECT _weir_row, concat_ws(',', %s) AS _reason FROM %s WHERE %s", names,
-                      wr_buf_cstr(&from), any);
+        wr_buf_printf(&b, "SELECT _weir_row, concat_ws(',', %s) AS _reason FROM %s WHERE %s", names, wr_buf_cstr(&from),
+                      any);
     wr_buf_fini(&r.any);
     wr_buf_fini(&r.names);
     if (rc == 0) rc = exec(j, &b, err);
@@ -135,8 +139,10 @@ static int halves(job *j, wr_err *err)
     }
     /* Joins promise no order; where nothing is flagged the scan's own order stands. */
     wr_buf_str(o, none ? " FROM this" : " FROM this ANTI JOIN _weir_flagged USING (_weir_row) ORDER BY _weir_row");
-    wr_buf_printf(q, "_reason, CAST(%lld AS BIGINT) AS _source_version FROM this JOIN _weir_flagged USING (_weir_row) "
-                  "ORDER BY _weir_row", (long long)j->in->version);
+    wr_buf_printf(q,
+                  "_reason, CAST(%lld AS BIGINT) AS _source_version FROM this JOIN _weir_flagged USING (_weir_row) "
+                  "ORDER BY _weir_row",
+                  (long long)j->in->version);
     return o->failed || q->failed ? wr_err_nomem(err) : 0;
 }
 
@@ -162,8 +168,8 @@ static int count_changes(job *j, wr_err *err)
     j->report->change = wr_arena_calloc(j->a, s->nstep, sizeof *j->report->change);
     if (!j->report->change) return wr_err_nomem(err);
     for (size_t i = 0; i < s->nstep; i++)
-        j->report->change[i] = (wr_clean_count){s->step[i].op, wr_arena_strdup(j->a, j->in->fields[s->step[i].field].name),
-                                                f->cols[i].i64[0]};
+        j->report->change[i] = (wr_clean_count){
+            s->step[i].op, wr_arena_strdup(j->a, j->in->fields[s->step[i].field].name), f->cols[i].i64[0]};
     j->report->nchange = s->nstep;
     return 0;
 }
@@ -171,8 +177,10 @@ static int count_changes(job *j, wr_err *err)
 static int count_reasons(job *j, wr_err *err)
 {
     WR_AUTOFRAME wr_frame *f = NULL;
-    WR_TRY(wr_tables_query(j->t, &f, "SELECT r, count(*) AS n FROM (SELECT unnest(string_split(_reason, ',')) AS r "
-                           "FROM _weir_flagged) GROUP BY r ORDER BY n DESC, r", NULL, 0, err));
+    WR_TRY(wr_tables_query(j->t, &f,
+                           "SELECT r, count(*) AS n FROM (SELECT unnest(string_split(_reason, ',')) AS r "
+                           "FROM _weir_flagged) GROUP BY r ORDER BY n DESC, r",
+                           NULL, 0, err));
     j->report->reason = wr_arena_calloc(j->a, f->nrows + 1, sizeof *j->report->reason);
     if (!j->report->reason) return wr_err_nomem(err);
     for (size_t i = 0; i < f->nrows; i++) {
@@ -215,8 +223,8 @@ static int count(job *j, wr_err *err)
 static int write_one(wr_dataset_written *w, job *j, const char *name, const wr_buf *sql, int64_t rows, wr_err *err)
 {
     wr_dataset_write_opt opt = {.mode = WR_DELTA_OVERWRITE, .operation = "CLEAN", .run_id = wr_run_id(j->run)};
-    opt.parameters = wr_arena_printf(j->a, "{\"source\":\"%s\",\"version\":%lld,\"suite\":\"%.64s\"}", j->report->in.name,
-                                     (long long)j->in->version, j->suite->hash);
+    opt.parameters = wr_arena_printf(j->a, "{\"source\":\"%s\",\"version\":%lld,\"suite\":\"%.64s\"}",
+                                     j->report->in.name, (long long)j->in->version, j->suite->hash);
     if (!opt.parameters) return wr_err_nomem(err);
     WR_TRY(wr_dataset_write(w, j->t, j->project, name, wr_buf_cstr(sql), &opt, err));
     return w->rows == rows ? 0 : lost(j->report, err);
@@ -263,10 +271,12 @@ static int check_names(const job *j, wr_err *err)
         return wr_err_set(err, WEIR_EINVAL, "output and quarantine are both \"%s\"", o->out);
     const char *const names[] = {o->out, o->quarantine};
     for (size_t i = 0; i < 2; i++)
-        if (!wr_name_ok(wr_str_of(names[i]))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", names[i]);
+        if (!wr_name_ok(wr_str_of(names[i])))
+            return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not a dataset name", names[i]);
     for (size_t i = 0; i < j->in->nfields; i++) {
         const char *f = j->in->fields[i].name;
-        if (strncasecmp(f, "_weir_", 6) != 0 && strcasecmp(f, "_reason") != 0 && strcasecmp(f, "_source_version") != 0) continue;
+        if (strncasecmp(f, "_weir_", 6) != 0 && strcasecmp(f, "_reason") != 0 && strcasecmp(f, "_source_version") != 0)
+            continue;
         wr_err_set(err, WEIR_EINVAL, "column \"%s\" has a name that cleaning needs itself", f);
         return wr_err_hint(err, WEIR_EINVAL, "rename it when ingesting: --select '* RENAME (\"%s\" AS other)'", f);
     }
@@ -294,8 +304,8 @@ static int prepare(job *j, wr_err *err)
     return wr_suite_bind(j->suite, j->a, &after, err);
 }
 
-int wr_clean(wr_clean_report *report, wr_arena *a, wr_project *p, const wr_clean_opt *opt, wr_suite *suite, wr_run *run_record,
-             wr_err *err)
+int wr_clean(wr_clean_report *report, wr_arena *a, wr_project *p, const wr_clean_opt *opt, wr_suite *suite,
+             wr_run *run_record, wr_err *err)
 {
     wr_delta_snapshot s;
     job j = {.a = a, .project = p, .opt = opt, .suite = suite, .run = run_record, .report = report, .in = &s};

@@ -97,7 +97,8 @@ static int one_fill(job *j, const wr_yaml *m, wr_err *err)
 }
 
 /* One map or a list of maps. */
-static int each(job *j, const wr_yaml *section, const char *op, int (*one)(job *, const wr_yaml *, wr_err *), wr_err *err)
+static int each(job *j, const wr_yaml *section, const char *op, int (*one)(job *, const wr_yaml *, wr_err *),
+                wr_err *err)
 {
     const wr_yaml *y = wr_yaml_get(section, op);
     if (!y) return 0;
@@ -109,11 +110,11 @@ static int each(job *j, const wr_yaml *section, const char *op, int (*one)(job *
 
 static int cast_one(job *j, size_t field, const wr_yaml *to, wr_err *err)
 {
-    static const char *const types[] = {"long",    "integer",   "short", "byte",  "double",
-                                        "float",   "boolean",   "date",  "string", "timestamp"};
+    static const char *const types[] = {"long",  "integer", "short", "byte",   "double",
+                                        "float", "boolean", "date",  "string", "timestamp"};
     static const char *const forms[] = {
-        "TRY_CAST(%s AS BIGINT)", "TRY_CAST(%s AS INTEGER)", "TRY_CAST(%s AS SMALLINT)", "TRY_CAST(%s AS TINYINT)",
-        "TRY_CAST(%s AS DOUBLE)", "TRY_CAST(%s AS FLOAT)",   "TRY_CAST(%s AS BOOLEAN)",  "TRY_CAST(%s AS DATE)",
+        "TRY_CAST(%s AS BIGINT)", "TRY_CAST(%s AS INTEGER)",  "TRY_CAST(%s AS SMALLINT)", "TRY_CAST(%s AS TINYINT)",
+        "TRY_CAST(%s AS DOUBLE)", "TRY_CAST(%s AS FLOAT)",    "TRY_CAST(%s AS BOOLEAN)",  "TRY_CAST(%s AS DATE)",
         "CAST(%s AS VARCHAR)",    "TRY_CAST(%s AS TIMESTAMP)"};
     enum { N = sizeof types / sizeof *types };
     wr_str name;
@@ -190,7 +191,8 @@ static int drops(job *j, const wr_yaml *section, wr_err *err)
     return 0;
 }
 
-int wr_clean_steps_read(wr_clean_steps *out, wr_arena *a, const wr_yaml *section, const wr_delta_snapshot *s, wr_err *err)
+int wr_clean_steps_read(wr_clean_steps *out, wr_arena *a, const wr_yaml *section, const wr_delta_snapshot *s,
+                        wr_err *err)
 {
     static const char *const keys[] = {"trim", "lower", "missing", "fill", "cast", "dedupe", "drop_columns", NULL};
     job j = {out, a, s};

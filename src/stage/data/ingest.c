@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,8 +93,9 @@ static int choose_format(job *j, wr_err *err)
                        f ? "\"%s\" has another format than the files before it"
                          : "the format of \"%s\" cannot be told from its name",
                        j->path[i]);
-            return wr_err_hint(err, WEIR_EINVAL, f ? "ingest the files of one format, then the others with --append"
-                                                   : "say it: --format parquet, csv or json");
+            return wr_err_hint(err, WEIR_EINVAL,
+                               f ? "ingest the files of one format, then the others with --append"
+                                 : "say it: --format parquet, csv or json");
         }
         j->format = f;
     }
@@ -103,7 +105,8 @@ static int choose_format(job *j, wr_err *err)
 static int make_sql(wr_buf *b, const job *j, wr_err *err)
 {
     static const char *const reader[] = {"read_parquet", "read_csv", "read_json"};
-    static const char *const option[] = {"", ", header=true, sample_size=-1", ""};
+    const char *csv =
+        j->opt->header == WR_HEADER_NONE ? ", header=false, sample_size=-1" : ", header=true, sample_size=-1";
     size_t f = 0;
     while (f < 2 && j->format != formats[f]) f++;
     wr_buf_printf(b, "SELECT %s FROM %s([", j->opt->select ? j->opt->select : "*", reader[f]);
@@ -111,7 +114,7 @@ static int make_sql(wr_buf *b, const job *j, wr_err *err)
         if (i) wr_buf_char(b, ',');
         wr_sql_text(b, wr_str_of(j->absolute[i]));
     }
-    wr_buf_printf(b, "]%s)", option[f]);
+    wr_buf_printf(b, "]%s)", f == 1 ? csv : "");
     if (j->opt->where) wr_buf_printf(b, " WHERE (%s)", j->opt->where);
     return b->failed ? wr_err_nomem(err) : 0;
 }
@@ -126,6 +129,7 @@ static const char *parameters(job *j)
     wr_jsonw_obj(&w);
     wr_jsonw_kstr(&w, "mode", j->opt->append ? "Append" : "Overwrite");
     wr_jsonw_kstr(&w, "format", j->format);
+    if (j->opt->header == WR_HEADER_NONE) wr_jsonw_kbool(&w, "header", false);
     wr_jsonw_kstr(&w, "select", j->opt->select);
     wr_jsonw_kstr(&w, "where", j->opt->where);
     wr_jsonw_key(&w, "sha256");
@@ -136,17 +140,43 @@ static const char *parameters(job *j)
     return b.failed ? NULL : wr_arena_strdup(j->arena, wr_buf_cstr(&b));
 }
 
-/* The newest version's parameters, kept beside its lineage node. */
-static int newest_parameters(const char **out, job *j, wr_err *err)
+/* The parameters are kept with the run that wrote the version. */
+static const char *param_key(job *j) { return wr_arena_printf(j->arena, "ingest.%s", j->opt->name); }
+
+static int params_of_run(const char **out, job *j, const char *metadata, wr_err *err)
 {
-    wr_node node;
-    char hash[WR_SHA256_HEX];
-    int64_t version;
-    *out = NULL;
-    if (!wr_dataset_exists(j->project, j->opt->name)) return 0;
-    WR_TRY(wr_dataset_hash(hash, &version, j->project, j->opt->name, err));
-    int rc = wr_lineage_find(&node, j->arena, j->project, "dataset", j->opt->name, version, NULL, NULL);
-    if (rc == 0) *out = node.detail;
+    WR_AUTOJSON wr_json json = {0};
+    wr_run_item *items;
+    wr_str id;
+    size_t n;
+    const char *key = param_key(j);
+    if (!key) return wr_err_nomem(err);
+    if (wr_json_parse(&json, wr_str_of(metadata), "metadata", NULL) < 0) return 0;
+    if (wr_json_str(&id, json.root, "run", NULL) < 0) return 0; /* somebody else's commit */
+    if (wr_run_params(&items, &n, j->arena, j->project, id.p, NULL) < 0) return 0;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(items[i].key, key) == 0) *out = items[i].value;
+    return 0;
+}
+
+/* Are these files, taken this way, the newest version already? Then it is what this run gives. */
+static int find_unchanged(wr_ingested *out, job *j, const char *params, wr_err *err)
+{
+    wr_delta_entry *e;
+    wr_delta_snapshot s;
+    size_t n;
+    const char *before = NULL, *dir = wr_dataset_dir(j->arena, j->project, j->opt->name);
+    if (j->opt->append || !wr_dataset_exists(j->project, j->opt->name)) return 0;
+    if (!dir) return wr_err_nomem(err);
+    WR_TRY(wr_delta_history(&e, &n, j->arena, dir, 1, err));
+    if (n && e[0].user_metadata) WR_TRY(params_of_run(&before, j, e[0].user_metadata, err));
+    if (!before || strcmp(before, params) != 0) return 0;
+    WR_TRY(wr_dataset_read(&s, j->project, j->opt->name, err));
+    out->unchanged = s.version == e[0].version;
+    out->written = (wr_dataset_written){.version = s.version, .rows = s.rows};
+    memcpy(out->written.hash, s.hash, sizeof s.hash);
+    for (size_t i = 0; i < s.nfiles; i++) out->written.bytes += s.files[i].size;
+    wr_delta_free(&s);
     return 0;
 }
 
@@ -158,8 +188,11 @@ static int record(job *j, const wr_dataset_written *w, const char *params, wr_er
         if (!file.detail) return wr_err_nomem(err);
         wr_run_input(j->run, &file);
     }
-    wr_node node = {.kind = "dataset", .name = j->opt->name, .hash = w->hash, .version = w->version, .detail = params};
+    wr_node node = {.kind = "dataset", .name = j->opt->name, .hash = w->hash, .version = w->version};
     wr_run_output(j->run, &node);
+    const char *key = param_key(j);
+    if (!key) return wr_err_nomem(err);
+    wr_run_param(j->run, key, params);
     wr_run_metric(j->run, "rows", (double)w->rows);
     wr_run_units(j->run, (double)w->rows, "rows");
     return 0;
@@ -216,16 +249,38 @@ static int allowed(const char ***out, job *j, wr_err *err)
 
 /* ---- reading and writing ---- */
 
-/* A file whose lines differ in length is taken for one column of whole lines: better an error. */
-static int check_csv(job *j, wr_tables *t, const char *sql, wr_err *err)
+static bool starts_with_number(const char *name)
 {
+    char *end;
+    (void)strtod(name, &end);
+    return end != name;
+}
+
+/* A file whose lines differ in length is taken for one column of whole lines, and first lines are taken for names:
+ * better an error. */
+static int check_csv(job *j, wr_tables *t, wr_err *err)
+{
+    WR_AUTOBUF wr_buf sql = {0};
     wr_table_column *c;
-    size_t n;
-    if (j->format != formats[1] || j->opt->select) return 0;
-    WR_TRY(wr_tables_describe(t, &c, &n, j->arena, sql, err));
-    if (n != 1 || !strpbrk(c[0].name, ",;\t|")) return 0;
+    size_t n, numbers = 0;
+    job all = *j;
+    wr_ingest_opt whole = *j->opt;
+    if (j->format != formats[1]) return 0;
+    whole.select = whole.where = NULL;
+    all.opt = &whole;
+    WR_TRY(make_sql(&sql, &all, err));
+    WR_TRY(wr_tables_describe(t, &c, &n, j->arena, wr_buf_cstr(&sql), err));
+    for (size_t i = 0; i < n; i++) numbers += starts_with_number(c[i].name);
+    if (numbers == n && j->opt->header == WR_HEADER_EXPECTED) {
+        wr_err_set(err, WEIR_EINVAL, "\"%s\" seems to have no header: its first line has numbers for names",
+                   j->path[0]);
+        return wr_err_hint(err, WEIR_EINVAL,
+                           "--no-header names the columns column0 and so on; --header if these are names");
+    }
+    if (n != 1 || j->opt->select || !strpbrk(c[0].name, ",;\t|")) return 0;
     wr_err_set(err, WEIR_ECORRUPT, "\"%s\" has lines with another number of columns than its header", j->path[0]);
-    return wr_err_hint(err, WEIR_ECORRUPT, "mend the file; if it is one column on purpose, name it: --select '\"%.60s\" AS x'", c[0].name);
+    return wr_err_hint(err, WEIR_ECORRUPT,
+                       "mend the file; if it is one column on purpose, name it: --select '\"%.60s\" AS x'", c[0].name);
 }
 
 /* Without the user's SQL the engine's own query only confuses: keep the first line that says something. */
@@ -248,7 +303,7 @@ static int write_version(wr_ingested *out, job *j, const char *params, wr_err *e
     WR_TRY(allowed(&extra, j, err));
     WR_TRY(make_sql(&sql, j, err));
     WR_TRY(wr_project_tables(&t, j->project, extra, err));
-    int rc = check_csv(j, t, wr_buf_cstr(&sql), err);
+    int rc = check_csv(j, t, err);
     if (rc == 0) rc = wr_dataset_write(&out->written, t, j->project, j->opt->name, wr_buf_cstr(&sql), &opt, err);
     wr_tables_close(t);
     if (rc < 0 && !j->opt->append) plain_error(j, err);
@@ -257,7 +312,6 @@ static int write_version(wr_ingested *out, job *j, const char *params, wr_err *e
 
 static int ingest(wr_ingested *out, job *j, wr_err *err)
 {
-    const char *before;
     for (size_t i = 0; i < j->opt->nfrom; i++) WR_TRY(expand(j, j->opt->from[i], err));
     WR_TRY(choose_format(j, err));
     for (size_t i = 0; i < j->n; i++) WR_TRY(wr_file_sha256(j->hash[i], j->absolute[i], err));
@@ -265,9 +319,8 @@ static int ingest(wr_ingested *out, job *j, wr_err *err)
     if (!params) return wr_err_nomem(err);
     out->files = j->n;
     out->source_bytes = j->bytes;
-    WR_TRY(newest_parameters(&before, j, err));
-    out->unchanged = !j->opt->append && before && strcmp(before, params) == 0;
-    return out->unchanged ? 0 : write_version(out, j, params, err);
+    WR_TRY(find_unchanged(out, j, params, err));
+    return out->unchanged ? record(j, &out->written, params, err) : write_version(out, j, params, err);
 }
 
 int wr_ingest(wr_ingested *out, wr_project *p, const wr_ingest_opt *opt, wr_run *run, wr_err *err)

@@ -121,8 +121,8 @@ static int run(job *j, wr_project *p, const char *fixed, wr_profile_tick tick, v
     return 0;
 }
 
-int wr_profile_dataset(wr_profile_report *out, wr_arena *a, wr_project *p, const char *ref, const char *const *only, size_t n,
-                       wr_pool *pool, wr_profile_tick tick, void *ctx, wr_err *err)
+int wr_profile_dataset(wr_profile_report *out, wr_arena *a, wr_project *p, const char *ref, const char *const *only,
+                       size_t n, wr_pool *pool, wr_profile_tick tick, void *ctx, wr_err *err)
 {
     wr_delta_snapshot s;
     job j = {.out = out, .a = a, .pool = pool};

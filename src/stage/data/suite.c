@@ -188,9 +188,9 @@ static int name_check(wr_suite *suite, wr_check *c, wr_arena *a, bool many, wr_e
         return wr_err_hint(err, WEIR_EINVAL, "letters, digits, '_', '-' and '.'");
     }
     char *base = given.p && many ? wr_arena_printf(a, "%.*s_%s", WR_STR_FMT(given), c->column)
-                       : given.p       ? wr_arena_strdup(a, given.p)
-                       : c->column     ? wr_arena_printf(a, "%s_%s", c->column, c->kind->name)
-                                       : wr_arena_strdup(a, c->kind->name);
+                 : given.p       ? wr_arena_strdup(a, given.p)
+                 : c->column     ? wr_arena_printf(a, "%s_%s", c->column, c->kind->name)
+                                 : wr_arena_strdup(a, c->kind->name);
     for (char *p = base; p && *p; p++)
         if (*p == ',' || (unsigned char)*p <= ' ') *p = '_'; /* reasons are joined by commas */
     c->name = base;
