@@ -44,6 +44,10 @@ int wr_frame_resize(wr_frame *f, size_t rows);                 /* length of ever
 /* New frame of the rows listed (copied). */
 int wr_frame_take(wr_frame **out, const wr_frame *f, const uint32_t *rows, size_t n, wr_err *err);
 
+/* Put the rows into the order of a TS or I64 column, equal ones in the order they had; `*f` is replaced unless it is in order already.
+ * The order of a query with ties would depend on its threads; this does not. */
+int wr_frame_sort(wr_frame **f, const char *column, wr_err *err);
+
 int wr_col_set_missing(wr_col *c, size_t row);                 /* allocates `valid` at need */
 static inline bool wr_col_missing(const wr_col *c, size_t row) { return c->valid && !c->valid[row]; }
 int wr_col_code(wr_col *c, wr_str s, uint32_t *code);          /* intern; WEIR_ELIMIT beyond WR_LIMIT_DICT */

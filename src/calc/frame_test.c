@@ -260,6 +260,33 @@ static void every_allocation_fails_once(void **state)
     assert_int_equal(f->cols[0].i64[5], 50);
 }
 
+static void sort_is_stable_and_keeps_rows_together(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    wr_frame *f = wr_frame_new();
+    assert_int_equal(wr_frame_resize(f, N), 0);
+    assert_non_null(wr_frame_add(f, "t", WR_TS));
+    assert_non_null(wr_frame_add(f, "was", WR_I64));
+    wr_col *t = wr_frame_col(f, "t"), *was = wr_frame_col(f, "was");
+    for (int i = 0; i < N; i++) {
+        t->i64[i] = (i * 7919) % 13 - 6; /* many ties, negative ones too */
+        was->i64[i] = i;
+    }
+    wr_err err = {0};
+    assert_int_equal(wr_frame_sort(&f, "t", &err), 0);
+    t = wr_frame_col(f, "t");
+    was = wr_frame_col(f, "was");
+    for (int i = 0; i < N; i++) assert_int_equal(t->i64[i], (was->i64[i] * 7919) % 13 - 6);
+    for (int i = 1; i < N; i++)
+        assert_true(t->i64[i - 1] < t->i64[i] || (t->i64[i - 1] == t->i64[i] && was->i64[i - 1] < was->i64[i]));
+    wr_frame *before = f;
+    assert_int_equal(wr_frame_sort(&f, "t", &err), 0);
+    assert_ptr_equal(f, before); /* nothing to do, nothing copied */
+    assert_int_equal(wr_frame_sort(&f, "tt", &err), WEIR_ENOTFOUND);
+    wr_frame_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +298,7 @@ int main(void)
         cmocka_unit_test(dictionary_is_bounded),
         cmocka_unit_test(need_says_what_is_there),
         cmocka_unit_test(take_copies_rows),
+        cmocka_unit_test(sort_is_stable_and_keeps_rows_together),
         cmocka_unit_test(every_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

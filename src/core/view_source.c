@@ -35,12 +35,11 @@ int wr_query_datasets(wr_frame **out, wr_project *p, wr_tables *t, const char *s
     return wr_tables_query(t, out, sql, NULL, 0, err);
 }
 
-static void from(wr_buf *b, const char *source, const char *where, const char *order)
+static void from(wr_buf *b, const char *source, const char *where)
 {
     wr_buf_str(b, " FROM ");
     wr_sql_ident(b, wr_str_of(source));
     if (where) wr_buf_printf(b, " WHERE (%s)", where);
-    wr_buf_printf(b, " ORDER BY %s", order);
 }
 
 static bool is_request(const wr_view *v, const char *name)
@@ -53,9 +52,8 @@ static bool is_request(const wr_view *v, const char *name)
 int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, const wr_view_rows_opt *opt,
                  wr_run *run, wr_err *err)
 {
-    WR_AUTOBUF wr_buf b, time;
+    WR_AUTOBUF wr_buf b;
     wr_buf_init(&b, 0);
-    wr_buf_init(&time, 0);
     wr_buf_str(&b, "SELECT ");
     for (size_t i = 0; i < v->nrequest; i++) column(&b, v->request[i], v->request_type[i], "");
     if (v->known_at) wr_buf_printf(&b, ", CAST((%s) AS TIMESTAMP) AS \"_known_at\"", v->known_at);
@@ -75,10 +73,10 @@ int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, 
         wr_buf_printf(&b, ", CAST((%s) AS TIMESTAMP) AS \"_event_time\"", v->event_time);
         event_columns(&b, v, "_event.");
     }
-    wr_sql_ident(&time, wr_str_of(v->time));
-    from(&b, v->source, opt->where, wr_buf_cstr(&time));
-    if (b.failed || time.failed) return wr_err_nomem(err);
+    from(&b, v->source, opt->where);
+    if (b.failed) return wr_err_nomem(err);
     int rc = wr_query_datasets(out, p, t, wr_buf_cstr(&b), run, err);
+    if (rc == 0) rc = wr_frame_sort(out, v->time, err);
     return rc < 0 ? wr_err_wrap(err, rc, "rows of view \"%s\"", v->name) : 0;
 }
 
@@ -90,12 +88,10 @@ int wr_view_events(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t
     if (!v->event_source) return wr_err_set(err, WEIR_EINVAL, "view \"%s\" has no events", v->name);
     wr_buf_printf(&b, "SELECT CAST((%s) AS TIMESTAMP) AS \"_time\"", v->event_time);
     event_columns(&b, v, "");
-    wr_buf_str(&b, " FROM ");
-    wr_sql_ident(&b, wr_str_of(v->event_source));
-    if (where) wr_buf_printf(&b, " WHERE (%s)", where);
-    wr_buf_str(&b, " ORDER BY \"_time\"");
+    from(&b, v->event_source, where);
     if (b.failed) return wr_err_nomem(err);
     int rc = wr_query_datasets(out, p, t, wr_buf_cstr(&b), run, err);
+    if (rc == 0) rc = wr_frame_sort(out, "_time", err);
     return rc < 0 ? wr_err_wrap(err, rc, "events of view \"%s\"", v->name) : 0;
 }
 

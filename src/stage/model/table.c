@@ -99,8 +99,6 @@ static int make_sql(wr_buf *b, wr_arena *a, wr_tables *t, const wr_view *v, cons
         if (!is_used(v, opt, *e) && !is_earlier(opt->extra, e)) WR_TRY(add(b, &c, *e, NULL, a, err));
     wr_buf_printf(b, " FROM (%s\n)", opt->rows); /* the line break ends a comment */
     add_range(b, v, opt);
-    wr_buf_str(b, " ORDER BY ");
-    wr_sql_ident(b, wr_str_of(v->time));
     return b->failed ? wr_err_nomem(err) : 0;
 }
 
@@ -133,6 +131,7 @@ int wr_model_table_read(wr_model_table *out, wr_project *p, const wr_view *v, co
         wr_err_set(err, WEIR_EINVAL, "the rows asked for are none");
         rc = wr_err_hint(err, WEIR_EINVAL, "check the SQL and the time range: %s", opt->rows);
     }
+    if (rc == 0) rc = wr_frame_sort(&out->frame, v->time, err);
     if (rc == 0) rc = wr_frame_need(&c, out->frame, v->time, WR_TS, err);
     if (rc == 0) out->time_us = c->i64;
     if (rc == 0) rc = wr_frame_need(&c, out->frame, v->label, WR_F64, err);
