@@ -10,7 +10,7 @@ static int copy_column(wr_frame *out, const wr_col *from, const char *name, wr_e
 {
     wr_col *c = wr_frame_add(out, name, from->type);
     if (!c) return wr_err_set(err, WEIR_EINVAL, "column \"%s\" twice, or out of memory", name);
-    memcpy(c->data, from->data, from->n * wr_type_size(from->type));
+    if (from->n) memcpy(c->data, from->data, from->n * wr_type_size(from->type));
     for (size_t i = 0; from->valid && i < from->n; i++)
         if (!from->valid[i]) WR_TRY(wr_col_set_missing(c, i));
     for (size_t i = 0; i < from->dict.n; i++) {
@@ -27,11 +27,11 @@ static bool is_feature(const wr_view *v, const char *name)
     return false;
 }
 
-/* The label column: 0/1 (or the clipped value); share of ones for the report. */
+/* The label column: 0/1 (or the clipped value); share of ones among the rows that have one, for the report. */
 static int add_label(wr_frame *out, const wr_view *v, const wr_frame *rows, double *share, wr_err *err)
 {
     wr_col *from, *c;
-    double ones = 0;
+    double ones = 0, known = 0;
     *share = NAN;
     if (!v->label) return 0;
     WR_TRY(wr_frame_need(&from, rows, "_outcome", WR_F64, err));
@@ -40,9 +40,12 @@ static int add_label(wr_frame *out, const wr_view *v, const wr_frame *rows, doub
     for (size_t i = 0; i < from->n; i++) {
         c->f64[i] = wr_view_value_of(&v->label_of, wr_col_num(from, i));
         if (isnan(c->f64[i])) WR_TRY(wr_col_set_missing(c, i));
-        else ones += c->f64[i];
+        else {
+            ones += c->f64[i];
+            known++;
+        }
     }
-    *share = from->n ? ones / (double)from->n : NAN;
+    *share = known > 0 ? ones / known : NAN;
     return 0;
 }
 
