@@ -28,7 +28,7 @@ static int64_t store_node(wr_db *db, const wr_node *n, wr_err *err)
     WR_TRY(wr_db_prepare(
         db, &s,
         "INSERT INTO nodes (kind, name, hash, version, detail, created_us) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (kind, name, hash, version) DO UPDATE SET detail = coalesce(excluded.detail, detail)",
+        " ON CONFLICT (kind, name, hash, version) DO UPDATE SET detail = coalesce(detail, excluded.detail)",
         err));
     wr_bind_cstr(s, 1, n->kind);
     wr_bind_cstr(s, 2, n->name);
