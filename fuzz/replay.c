@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* replay.c - a fuzz target as an ordinary test: every file of a corpus folder goes once through its entry.
  *
- * Usage: fuzz_NAME CORPUS-OR-FILE... Each input lies in a block of exactly its size, so that a sanitizer sees a read of one
- * byte too far. The name is printed before the input is tried: a crash leaves the culprit as the last line. Exit 1 when a
- * file cannot be read, a folder holds none, or nothing is named.
+ * Usage: fuzz_NAME CORPUS-OR-FILE... Each input lies in a block of exactly its size, so that a sanitizer sees a read of
+ * one byte too far. The name is printed before the input is tried: a crash leaves the culprit as the last line. Exit 1
+ * when a file cannot be read, a folder holds none, or nothing is named.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -28,9 +28,7 @@ static bool feed(FILE *f, const char *path, size_t size)
 {
     uint8_t *data = malloc(size ? size : 1);
     bool whole = data && fread(data, 1, size, f) == size;
-    if (whole) {
-        (void)LLVMFuzzerTestOneInput(data, size);
-    }
+    if (whole) { (void)LLVMFuzzerTestOneInput(data, size); }
     free(data);
     return whole || complain(path, data ? "cannot be read" : "out of memory");
 }
