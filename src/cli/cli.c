@@ -387,6 +387,7 @@ int wr_cli_main(const wr_cmd *const *cmds, size_t n, int argc, char **argv)
     if (rc == 0 && wr_cli_flag(&c, "help")) wr_help_one(stdout, c.cmd);
     else if (rc == 0) rc = run(&c, &err);
     rc = flush_output(rc, &err);
+    if (err.code == 0) err.code = rc; /* a command that failed without a word */
     if (rc < 0 && (rc != WEIR_ENO || err.msg[0])) print_error(&c, &err);
     fini(&c);
     return wr_err_exit(rc);

@@ -41,7 +41,7 @@ wr_table *wr_table_new(wr_cli *c, const char *first_header, ...)
 void wr_table_cell(wr_table *t, const char *fmt, ...)
 {
     enum { LONGEST = 1000 };
-    WR_AUTOBUF wr_buf text;
+    WR_AUTOBUF wr_buf text = {0};
     va_list ap;
     if (!t) return;
     wr_buf_init(&text, 0);
@@ -160,6 +160,13 @@ const char *wr_bar(wr_cli *c, double value, double max, int width)
     return s ? s : "";
 }
 
+/* Level 0..7 of v between lo and hi; what is infinite is at the end it points to. */
+static int level_of(double v, double lo, double hi)
+{
+    if (v >= hi) return hi > lo || v > hi ? 7 : 3;
+    return v <= lo ? 0 : (int)((v - lo) / (hi - lo) * 7.999);
+}
+
 const char *wr_spark(wr_cli *c, const double *v, size_t n)
 {
     static const char *const level[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
@@ -168,13 +175,12 @@ const char *wr_spark(wr_cli *c, const double *v, size_t n)
     bool any = false;
     wr_buf_init(&b, 0);
     for (size_t i = 0; i < n; i++) {
-        if (v[i] != v[i]) continue;
+        if (v[i] - v[i] != 0) continue; /* NaN, infinite */
         lo = !any || v[i] < lo ? v[i] : lo;
         hi = !any || v[i] > hi ? v[i] : hi;
         any = true;
     }
-    for (size_t i = 0; i < n; i++)
-        wr_buf_str(&b, v[i] != v[i] ? " " : level[hi > lo ? (int)((v[i] - lo) / (hi - lo) * 7.999) : 3]);
+    for (size_t i = 0; i < n; i++) wr_buf_str(&b, v[i] != v[i] ? " " : level[level_of(v[i], lo, hi)]);
     const char *s = wr_arena_strdup(c->arena, wr_buf_cstr(&b));
     return s ? s : "";
 }
