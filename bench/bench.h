@@ -16,7 +16,7 @@ typedef struct {
     double ours;
     const char *peer;
     double theirs;
-    bool more;                      /* more is better: a rate */
+    bool more; /* more is better: a rate */
     const char *how;
 } wr_bench_entry;
 
