@@ -145,6 +145,7 @@ static int stream_events(wr_call *c, int64_t after, wr_err *err)
     if (!s) return wr_err_nomem(err);
     c->status = 200;
     if (wr_feed_add(c->server->feed, s, after, err) < 0) wr_http_stream_close(s); /* the head is on its way: an early end is all that is left */
+    else wr_feed_push(c->server->feed);
     return 0;
 }
 

@@ -107,12 +107,20 @@ static void *keep(void *ctx)
 
 /* ---- the loops' callbacks ---- */
 
+/* A full disk fails thousands of rounds a second: one line in five seconds tells as much. */
+static void warn_unkept(wr_server *s, const wr_err *why)
+{
+    int_fast64_t now = wr_clock_mono_ns(), last = atomic_load(&s->warned_ns);
+    if (last && now - last < 5 * NS) return;
+    if (atomic_compare_exchange_strong(&s->warned_ns, &last, now)) wr_warn("requests are answered 503: %s%s%s", why->msg, why->detail[0] ? ": " : "", why->detail);
+}
+
 static int round_end(void *ctx, int loop)
 {
     wr_server *s = ctx;
     wr_err err;
     int rc = wr_serve_round_end(s->loops[loop].round, &err);
-    if (rc < 0) wr_warn("requests were answered 503: %s", err.msg);
+    if (rc < 0) warn_unkept(s, &err);
     if (atomic_load_explicit(&s->idle, memory_order_relaxed) && atomic_exchange(&s->idle, false)) wake(s, false);
     return rc;
 }

@@ -51,6 +51,7 @@ struct wr_server {
     atomic_bool idle;               /* the keeper sleeps long: wake it when there is something to sync */
     atomic_bool draining;           /* a drain by time or size is posted */
     atomic_int_fast64_t drained_ns; /* when the last one ended */
+    atomic_int_fast64_t warned_ns;  /* when a failed commit was last told */
 };
 
 /* One request on its way through a handler. */

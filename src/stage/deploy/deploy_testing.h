@@ -26,8 +26,8 @@ enum { TRIPS = 300, KNOWN_MINUTES = 30 };
 static const int64_t TRIP_US = (int64_t)7 * 60 * 1000000, TRIPS_FROM_US = (int64_t)991353600 * 1000000; /* 2001-06-01 */
 
 static const char trip_view[] = "name: trips_features\nsource: trips\ntime: at\nkeep: [delay]\nlabel: {name: late, of: delay, above: 15}\n"
-                                "known_at: at + INTERVAL 30 MINUTE\n"
-                                "events: {source: trips, time: at + INTERVAL 30 MINUTE, values: {delay: {of: delay}, late: {of: delay, above: 15}}}\n"
+                                "known_at: '\"at\" + INTERVAL 30 MINUTE'\n"
+                                "events: {source: trips, time: '\"at\" + INTERVAL 30 MINUTE', values: {delay: {of: delay}, late: {of: delay, above: 15}}}\n"
                                 "features:\n"
                                 "  - {name: hour, op: hour, of: at}\n"
                                 "  - {name: km, op: number, of: km}\n"
