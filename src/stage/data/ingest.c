@@ -34,13 +34,19 @@ typedef struct {
 static int check_file(const char *path, uint64_t *bytes, wr_err *err)
 {
     struct stat st;
-    if (stat(path, &st) < 0) return wr_err_sys(err, errno, "cannot read \"%s\"", path);
+    if (stat(path, &st) < 0) {
+        int rc = wr_err_sys(err, errno, "cannot read \"%s\"", path);
+        return rc == WEIR_ENOTFOUND ? wr_err_hint(err, rc, "paths are relative to the folder you are in; globs are quoted: --from 'data/*.csv'") : rc;
+    }
     if (S_ISDIR(st.st_mode)) {
         wr_err_set(err, WEIR_EINVAL, "\"%s\" is a folder", path);
         return wr_err_hint(err, WEIR_EINVAL, "name its files, for example --from '%s/*.parquet'", path);
     }
     if (access(path, R_OK) < 0) return wr_err_sys(err, errno, "cannot read \"%s\"", path);
-    if (st.st_size == 0) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is empty", path);
+    if (st.st_size == 0) {
+        wr_err_set(err, WEIR_EINVAL, "\"%s\" is empty", path);
+        return wr_err_hint(err, WEIR_EINVAL, "was it written completely? a CSV needs at least its header line");
+    }
     *bytes += (uint64_t)st.st_size;
     return 0;
 }
