@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oip_fuzz.c - hostile inference requests and paths, and hostile records of the serving log: an answer or an error, always valid JSON.
+/* oip_fuzz.c - hostile inference requests and paths, and hostile records of the serving log: an answer or an error,
+ * always valid JSON.
  *
- * The first byte chooses: a request body, a path (up to the first line feed) with a body behind it, or a log record of some type.
+ * The first byte chooses: a request body, a path (up to the first line feed) with a body behind it, or a log record of
+ * some type.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +25,8 @@ static int model(void *ctx, wr_oip_model *out, wr_str name, wr_arena *a, wr_err 
     (void)ctx;
     (void)a;
     if (!wr_str_is(name, "m")) return wr_err_set(err, WEIR_ENOTFOUND, "no endpoint");
-    *out = (wr_oip_model){.name = WR_STR("m"), .version = WR_STR("1"), .ninputs = 3, .inputs = inputs, .types = types, .threshold = 0.5};
+    *out = (wr_oip_model){
+        .name = WR_STR("m"), .version = WR_STR("1"), .ninputs = 3, .inputs = inputs, .types = types, .threshold = 0.5};
     return 0;
 }
 
@@ -34,7 +37,8 @@ static void release(void *ctx, wr_oip_model *m)
 }
 
 /* Every cell is read, and what a cell promises holds. */
-static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_t n, double *scores, wr_str *ids, wr_arena *a, wr_err *err)
+static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_t n, double *scores, wr_str *ids,
+                   wr_arena *a, wr_err *err)
 {
     uint64_t sum = 0;
     (void)ctx;
@@ -53,7 +57,8 @@ static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_
 static void request(wr_str path, wr_str text)
 {
     wr_oip_ops ops = {.server_version = "1", .ready = ready, .model = model, .release = release, .predict = predict};
-    wr_oip_request in = {.method = wr_str_ends(path, "infer") ? WR_STR("POST") : WR_STR("GET"), .path = path, .body = text};
+    wr_oip_request in = {
+        .method = wr_str_ends(path, "infer") ? WR_STR("POST") : WR_STR("GET"), .path = path, .body = text};
     wr_json j = {0};
     wr_buf body = {0};
     wr_oip_response out = {.body = &body};
@@ -75,7 +80,8 @@ static void record(wr_str payload)
     uint64_t view;
     wr_arena *a = wr_arena_new((size_t)64 << 20);
     if (!a) return;
-    if (wr_predlog_get_prediction(&p, a, payload, NULL) == 0) WR_BUG_IF(wr_predlog_peek(&name, &view, WR_PREDLOG_PREDICTION, payload, NULL) < 0);
+    if (wr_predlog_get_prediction(&p, a, payload, NULL) == 0)
+        WR_BUG_IF(wr_predlog_peek(&name, &view, WR_PREDLOG_PREDICTION, payload, NULL) < 0);
     if (wr_predlog_get_label(&l, payload, NULL) == 0) {
         wr_buf b = {0}; /* what is read is written as the same bytes */
         wr_predlog_put_label(&b, &l);

@@ -20,8 +20,8 @@ static void print(wr_cli *c, const wr_feedback_opt *o, const wr_feedback_made *m
     wr_jsonw_ki64(w, "predictions", m->predictions);
     wr_jsonw_kstr(w, "hash", m->written.hash);
     wr_jsonw_end(w);
-    wr_say(c, "%s version %lld: %s of %s predictions have a label", o->out, (long long)m->written.version, wr_fmt_count(rows, (double)m->written.rows),
-           wr_fmt_count(all, (double)m->predictions));
+    wr_say(c, "%s version %lld: %s of %s predictions have a label", o->out, (long long)m->written.version,
+           wr_fmt_count(rows, (double)m->written.rows), wr_fmt_count(all, (double)m->predictions));
 }
 
 static int run(wr_cli *c, wr_err *err)
@@ -30,7 +30,8 @@ static int run(wr_cli *c, wr_err *err)
     wr_run *r;
     wr_feedback_made made;
     wr_err end = {0};
-    wr_feedback_opt opt = {.endpoint = wr_cli_arg(c, 0), .out = wr_cli_text(c, "out"), .has_until = wr_cli_has(c, "until")};
+    wr_feedback_opt opt = {
+        .endpoint = wr_cli_arg(c, 0), .out = wr_cli_text(c, "out"), .has_until = wr_cli_has(c, "until")};
     if (opt.has_until) opt.until_us = wr_cli_int(c, "until");
     if (!opt.out) {
         wr_err_set(err, WEIR_EUSAGE, "weir deploy feedback: --out is needed");
@@ -49,11 +50,18 @@ static int run(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_deploy_feedback = {
-    "deploy feedback", "make training data from what was served and what came true", "ENDPOINT --out DATASET", 1, 1, args, sizeof args / sizeof *args,
+    "deploy feedback",
+    "make training data from what was served and what came true",
+    "ENDPOINT --out DATASET",
+    1,
+    1,
+    args,
+    sizeof args / sizeof *args,
     "Joins the predictions of an endpoint with the first label received for each. The dataset\n"
     "has the columns of the view's training table, so both can be trained on together:\n"
     "  rows: SELECT * FROM flights_features UNION ALL BY NAME SELECT * FROM flights_feedback\n"
     "Features are those the model saw. What the server has not drained yet is not in it\n"
     "(weir deploy flush).",
     "  # everything that is labelled by now\n  weir deploy feedback delay --out flights_feedback\n"
-    "  # as it was known in the middle of June\n  weir deploy feedback delay --out flights_feedback --until 2001-06-16", run};
+    "  # as it was known in the middle of June\n  weir deploy feedback delay --out flights_feedback --until 2001-06-16",
+    run};

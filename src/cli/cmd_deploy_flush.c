@@ -71,14 +71,21 @@ static int run(wr_cli *c, wr_err *err)
     wr_jsonw_end(w);
     if (!d.segments) wr_say(c, "nothing was waiting");
     else
-        wr_say(c, "%s predictions, %s labels and %s events are in the lake", wr_fmt_count(p, (double)d.predictions), wr_fmt_count(l, (double)d.labels),
-               wr_fmt_count(e, (double)d.events));
+        wr_say(c, "%s predictions, %s labels and %s events are in the lake", wr_fmt_count(p, (double)d.predictions),
+               wr_fmt_count(l, (double)d.labels), wr_fmt_count(e, (double)d.events));
     return 0;
 }
 
 const wr_cmd wr_cmd_deploy_flush = {
-    "deploy flush", "bring what a server has logged into the lake now", "", 0, 0, args, sizeof args / sizeof *args,
+    "deploy flush",
+    "bring what a server has logged into the lake now",
+    "",
+    0,
+    0,
+    args,
+    sizeof args / sizeof *args,
     "A running server does this every ten minutes, when its log has 64 MiB, and when it ends.\n"
     "Datasets: predictions.ENDPOINT, labels.ENDPOINT, events.VIEW.",
     "  # of the server on the usual port\n  weir deploy flush\n"
-    "  # after a crash, without starting a server\n  weir deploy flush --offline", run};
+    "  # after a crash, without starting a server\n  weir deploy flush --offline",
+    run};

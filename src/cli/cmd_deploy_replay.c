@@ -58,14 +58,14 @@ static void put_report(wr_jsonw *w, const char *endpoint, const wr_replay_report
     wr_jsonw_end(w);
 }
 
-static int write_report(const char *path, wr_arena *a, wr_project *p, const char *endpoint, const wr_replay_report *r, wr_err *err)
+static int write_report(const char *path, wr_arena *a, wr_project *p, const char *endpoint, const wr_replay_report *r,
+                        wr_err *err)
 {
-    WR_AUTOBUF wr_buf b;
+    WR_AUTOBUF wr_buf b = {0};
     wr_jsonw w;
     if (!path) return 0;
     const char *at = wr_path_join(a, wr_project_root(p), path), *dir = at ? wr_path_dir(a, at) : NULL;
     if (!dir) return wr_err_nomem(err);
-    wr_buf_init(&b, 0);
     wr_jsonw_init(&w, &b, 2);
     put_report(&w, endpoint, r);
     wr_buf_char(&b, '\n');
@@ -77,10 +77,11 @@ static int write_report(const char *path, wr_arena *a, wr_project *p, const char
 static void print(wr_cli *c, const wr_replay_report *r)
 {
     char n[WR_NUM_TEXT], m[WR_NUM_TEXT], k[WR_NUM_TEXT], first[WR_TIME_TEXT], last[WR_TIME_TEXT];
-    wr_say(c, "%s predictions, %s labels, %s events in %.1f s", wr_fmt_count(n, (double)r->predictions), wr_fmt_count(m, (double)r->labels),
-           wr_fmt_count(k, (double)r->events), r->wall_s);
-    wr_say(c, "%s requests, %s failed, %s a second; a prediction took %s (99 %%: %s)", wr_fmt_count(n, (double)r->requests),
-           wr_fmt_count(m, (double)r->failed), wr_fmt_count(k, r->per_s), wr_fmt_seconds(first, r->p50_us / 1e6), wr_fmt_seconds(last, r->p99_us / 1e6));
+    wr_say(c, "%s predictions, %s labels, %s events in %.1f s", wr_fmt_count(n, (double)r->predictions),
+           wr_fmt_count(m, (double)r->labels), wr_fmt_count(k, (double)r->events), r->wall_s);
+    wr_say(c, "%s requests, %s failed, %s a second; a prediction took %s (99 %%: %s)",
+           wr_fmt_count(n, (double)r->requests), wr_fmt_count(m, (double)r->failed), wr_fmt_count(k, r->per_s),
+           wr_fmt_seconds(first, r->p50_us / 1e6), wr_fmt_seconds(last, r->p99_us / 1e6));
     if (r->failure[0]) wr_say(c, "the first failure: %s", r->failure);
     wr_table *t = wr_table_new(c, "VERSION", ">PREDICTIONS", ">LABELLED", ">AUC", "FIRST", "LAST", NULL);
     for (size_t i = 0; i < r->nversions; i++) {
@@ -108,8 +109,13 @@ static void progress(void *ctx, double fraction, int64_t event_us)
 
 static int read_options(wr_replay_opt *o, wr_cli *c, wr_err *err)
 {
-    *o = (wr_replay_opt){.endpoint = wr_cli_arg(c, 0), .url = wr_cli_text(c, "url"), .connections = (int)wr_cli_int(c, "connections"),
-                         .label_batch = wr_cli_flag(c, "label-batch"), .slow = wr_cli_num(c, "slow"), .progress = progress, .ctx = c};
+    *o = (wr_replay_opt){.endpoint = wr_cli_arg(c, 0),
+                         .url = wr_cli_text(c, "url"),
+                         .connections = (int)wr_cli_int(c, "connections"),
+                         .label_batch = wr_cli_flag(c, "label-batch"),
+                         .slow = wr_cli_num(c, "slow"),
+                         .progress = progress,
+                         .ctx = c};
     if (!wr_cli_has(c, "from") || !wr_cli_has(c, "until")) {
         wr_err_set(err, WEIR_EUSAGE, "weir deploy replay: --from and --until are needed");
         return wr_err_hint(err, WEIR_EUSAGE, "weir deploy replay %s --from 2001-06-01 --until 2001-06-08", o->endpoint);
@@ -146,15 +152,23 @@ static int run(wr_cli *c, wr_err *err)
     put_report(wr_cli_jsonw(c), opt.endpoint, &report);
     print(c, &report);
     if (!report.failed) return 0;
-    return wr_err_set(err, WEIR_ENO, "%llu of %llu requests failed", (unsigned long long)report.failed, (unsigned long long)report.requests);
+    return wr_err_set(err, WEIR_ENO, "%llu of %llu requests failed", (unsigned long long)report.failed,
+                      (unsigned long long)report.requests);
 }
 
 const wr_cmd wr_cmd_deploy_replay = {
-    "deploy replay", "send a stretch of the past to a running server", "ENDPOINT --from TIME --until TIME", 1, 1, args, sizeof args / sizeof *args,
+    "deploy replay",
+    "send a stretch of the past to a running server",
+    "ENDPOINT --from TIME --until TIME",
+    1,
+    1,
+    args,
+    sizeof args / sizeof *args,
     "Rows of the endpoint's feature view become prediction requests in the order of their time;\n"
     "their outcomes become labels and feature events once they were known. So a server goes\n"
     "through months in minutes, with the features it would have seen. Materialize the view until\n"
     "--from first. Failed requests are counted, not repeated; any makes the exit code 1.",
     "  # a week as fast as it goes\n  weir deploy replay delay --from 2001-06-01 --until 2001-06-08\n"
     "  # a month in two minutes, giving retraining the time it would have had\n"
-    "  weir deploy replay delay --from 2001-06-01 --until 2001-07-01 --seconds 120 --slow 20", run};
+    "  weir deploy replay delay --from 2001-06-01 --until 2001-07-01 --seconds 120 --slow 20",
+    run};

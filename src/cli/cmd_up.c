@@ -55,9 +55,14 @@ static int run(wr_cli *c, wr_err *err)
     wr_project *p;
     int64_t loops = wr_os_cpus() < 4 ? wr_os_cpus() : 4, port = wr_cli_int(c, "port");
     if (wr_cli_has(c, "loops")) loops = wr_cli_int(c, "loops");
-    if (loops < 1 || loops > 64) return wr_err_set(err, WEIR_EINVAL, "--loops %lld is not between 1 and 64", (long long)loops);
-    if (port < 0 || port > 65535) return wr_err_set(err, WEIR_EINVAL, "--port %lld is not between 0 and 65535", (long long)port);
-    wr_server_opt opt = {.host = wr_cli_text(c, "host"), .port = (int)port, .loops = (int)loops, .schedule = !wr_cli_flag(c, "no-schedule")};
+    if (loops < 1 || loops > 64)
+        return wr_err_set(err, WEIR_EINVAL, "--loops %lld is not between 1 and 64", (long long)loops);
+    if (port < 0 || port > 65535)
+        return wr_err_set(err, WEIR_EINVAL, "--port %lld is not between 0 and 65535", (long long)port);
+    wr_server_opt opt = {.host = wr_cli_text(c, "host"),
+                         .port = (int)port,
+                         .loops = (int)loops,
+                         .schedule = !wr_cli_flag(c, "no-schedule")};
     WR_TRY(wr_cli_project(c, &p, err));
     int rc = serve(c, p, &opt, err);
     if (rc == WEIR_EEXIST) wr_err_hint(err, rc, "another server listens on it; weir up --port 0 takes any free port");
@@ -65,11 +70,18 @@ static int run(wr_cli *c, wr_err *err)
 }
 
 const wr_cmd wr_cmd_up = {
-    "up", "serve the endpoints of the project, with monitoring and feedback", "", 0, 0, args, sizeof args / sizeof *args,
+    "up",
+    "serve the endpoints of the project, with monitoring and feedback",
+    "",
+    0,
+    0,
+    args,
+    sizeof args / sizeof *args,
     "Starts one process that answers predictions (Open Inference Protocol V2), takes labels and\n"
     "feature events, keeps them, runs monitors and triggers, and shows itself at / and /metrics.\n"
     "It prints one line when it is ready and ends in an orderly way on SIGTERM and Ctrl-C.\n"
     "Nothing that was acknowledged is lost, however it ends.",
     "  # on the usual port\n  weir up\n"
     "  # on any free port, without monitors and triggers\n  weir up --port 0 --no-schedule\n"
-    "  # a prediction\n  # curl -s localhost:8080/v2/models/delay/infer -d @row.json", run};
+    "  # a prediction\n  # curl -s localhost:8080/v2/models/delay/infer -d @row.json",
+    run};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* feed.c - events pushed to those who listen (server-sent events). The keeper looks once a second, and only while somebody listens. */
+/* feed.c - events pushed to those who listen (server-sent events). The keeper looks once a second, and only while
+ * somebody listens. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/vec.h"
@@ -9,7 +10,10 @@
 enum { LISTENERS = 256, BATCH = 1000 };
 static const int64_t ALIVE_NS = (int64_t)15 * 1000000000;
 
-typedef struct { wr_http_stream *stream; int64_t after, alive_ns; } listener;
+typedef struct {
+    wr_http_stream *stream;
+    int64_t after, alive_ns;
+} listener;
 
 struct wr_feed {
     wr_project *project;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kill_test.c - the real program: killed at random moments under load, it loses nothing that it acknowledged and doubles nothing. And its
- * manners: one line when it is up, small when idle, exit 0 on SIGTERM, exit 2 with a hint when it cannot start. */
+/* kill_test.c - the real program: killed at random moments under load, it loses nothing that it acknowledged and
+ * doubles nothing. And its manners: one line when it is up, small when idle, exit 0 on SIGTERM, exit 2 with a hint when
+ * it cannot start. */
 #include "server/server_testing.h"
 
 #include <pthread.h>
@@ -10,7 +11,10 @@
 #include "base/rng.h"
 #include "base/vec.h"
 
-typedef struct { pid_t pid; int port; } program;
+typedef struct {
+    pid_t pid;
+    int port;
+} program;
 
 /* Runs `weir -C DIR up ...`; its stdout up to the first line. False when it ended without one. */
 static bool launch(program *out, trips *w, const char *port)
@@ -27,7 +31,8 @@ static bool launch(program *out, trips *w, const char *port)
         close(pipes[0]);
         close(pipes[1]);
         if (!freopen(trips_path(w, "up.err"), "w", stderr)) _exit(9);
-        execl(WEIR_BINARY_DIR "/weir", "weir", "-C", w->dir, "up", "--port", port, "--no-schedule", "--loops", "2", (char *)NULL);
+        execl(WEIR_BINARY_DIR "/weir", "weir", "-C", w->dir, "up", "--port", port, "--no-schedule", "--loops", "2",
+              (char *)NULL);
         _exit(9);
     }
     close(pipes[1]);
@@ -53,7 +58,11 @@ static int end(program *p, int sig)
 
 /* ---- load until it dies ---- */
 
-typedef struct { trips *w; size_t next; WR_VEC(size_t) predictions, labels, events; } ledger; /* what was acknowledged, by number */
+typedef struct {
+    trips *w;
+    size_t next;
+    WR_VEC(size_t) predictions, labels, events;
+} ledger; /* what was acknowledged, by number */
 
 typedef enum { PREDICT, LABEL, EVENT, KINDS } kind;
 
@@ -63,13 +72,16 @@ static void queue(ledger *g, wr_http_client *c, kind k, size_t i, wr_buf *b)
     const char *body = k == PREDICT ? infer_body(g->w, b, id, i, i + 1)
                        : k == LABEL ? wr_arena_printf(g->w->a, "{\"labels\":[{\"id\":\"%zu\",\"label\":1}]}", i)
                                     : events_body(g->w, b, 0, 1, (int64_t)i); /* told apart by their time */
-    static const char *const target[] = {"/v2/models/late/infer", "/api/weir/1/endpoints/late/labels", "/api/weir/1/views/trips_features/events"};
+    static const char *const target[] = {"/v2/models/late/infer", "/api/weir/1/endpoints/late/labels",
+                                         "/api/weir/1/views/trips_features/events"};
     (void)wr_http_client_send(c, "POST", target[k], NULL, wr_str_of(body), NULL);
 }
 
 static void acknowledge(ledger *g, kind k, size_t i)
 {
-    int rc = k == PREDICT ? wr_vec_push(&g->predictions, i) : k == LABEL ? wr_vec_push(&g->labels, i) : wr_vec_push(&g->events, i);
+    int rc = k == PREDICT ? wr_vec_push(&g->predictions, i)
+             : k == LABEL ? wr_vec_push(&g->labels, i)
+                          : wr_vec_push(&g->events, i);
     assert_int_equal(rc, 0);
 }
 

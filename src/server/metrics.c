@@ -20,7 +20,10 @@ void wr_server_count(wr_server_loop *l, wr_server_kind kind, int status, int64_t
     if (status >= 100 && status < 600) atomic_fetch_add_explicit(&k->status[status / 100], 1, memory_order_relaxed);
 }
 
-static void head(wr_buf *b, const char *name, const char *type, const char *help) { wr_buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type); }
+static void head(wr_buf *b, const char *name, const char *type, const char *help)
+{
+    wr_buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
 
 static void value(wr_buf *b, const char *name, double v)
 {
@@ -34,7 +37,8 @@ static uint64_t sum(const wr_server *s, wr_server_kind kind, size_t offset)
     uint64_t total = 0;
     for (int i = 0; i < s->nloops; i++) {
         const char *counts = (const char *)&s->loops[i].counts[kind];
-        total += atomic_load_explicit((const atomic_uint_fast64_t *)(const void *)(counts + offset), memory_order_relaxed);
+        total +=
+            atomic_load_explicit((const atomic_uint_fast64_t *)(const void *)(counts + offset), memory_order_relaxed);
     }
     return total;
 }
@@ -44,8 +48,11 @@ static void put_requests(wr_buf *b, const wr_server *s)
     head(b, "weir_http_requests_total", "counter", "Requests answered, by kind and first digit of the status.");
     for (int k = 0; k < WR_KINDS; k++)
         for (size_t d = 1; d < 6; d++) {
-            uint64_t n = sum(s, (wr_server_kind)k, offsetof(wr_server_counts, status) + d * sizeof(atomic_uint_fast64_t));
-            if (n) wr_buf_printf(b, "weir_http_requests_total{kind=\"%s\",code=\"%zuxx\"} %llu\n", wr_kind_names[k], d, (unsigned long long)n);
+            uint64_t n =
+                sum(s, (wr_server_kind)k, offsetof(wr_server_counts, status) + d * sizeof(atomic_uint_fast64_t));
+            if (n)
+                wr_buf_printf(b, "weir_http_requests_total{kind=\"%s\",code=\"%zuxx\"} %llu\n", wr_kind_names[k], d,
+                              (unsigned long long)n);
         }
 }
 
@@ -67,7 +74,8 @@ static void put_latency(wr_buf *b, const wr_server *s, wr_server_kind kind)
 
 static void put_version(void *ctx, const char *endpoint, int64_t version, uint64_t n)
 {
-    wr_buf_printf(ctx, "weir_predictions_total{endpoint=\"%s\",version=\"%lld\"} %llu\n", endpoint, (long long)version, (unsigned long long)n);
+    wr_buf_printf(ctx, "weir_predictions_total{endpoint=\"%s\",version=\"%lld\"} %llu\n", endpoint, (long long)version,
+                  (unsigned long long)n);
 }
 
 static void put_endpoints(wr_buf *b, wr_server *s)
@@ -115,7 +123,8 @@ void wr_handle_metrics(wr_call *c)
 {
     wr_buf *b = &c->loop->body;
     put_requests(b, c->server);
-    head(b, "weir_http_request_duration_seconds", "histogram", "From the whole request to its answer, without the commit of the log.");
+    head(b, "weir_http_request_duration_seconds", "histogram",
+         "From the whole request to its answer, without the commit of the log.");
     for (int k = 0; k < WR_KINDS; k++) put_latency(b, c->server, (wr_server_kind)k);
     put_endpoints(b, c->server);
     put_process(b, c->server);

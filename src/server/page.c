@@ -7,10 +7,14 @@
 #include "server/server_inside.h"
 
 static const char style[] =
-    "<style>:root{color-scheme:light dark;--line:#8883;--soft:#777}body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;"
-    "padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .4rem}table{border-collapse:collapse;width:100%}"
-    "th,td{text-align:left;padding:.35rem .8rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600;color:var(--soft);"
-    "font-size:.85rem}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}"
+    "<style>:root{color-scheme:light dark;--line:#8883;--soft:#777}body{font:15px/1.5 "
+    "system-ui,sans-serif;max-width:62rem;margin:2rem auto;"
+    "padding:0 1rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 "
+    ".4rem}table{border-collapse:collapse;width:100%}"
+    "th,td{text-align:left;padding:.35rem .8rem .35rem 0;border-bottom:1px solid "
+    "var(--line);vertical-align:top}th{font-weight:600;color:var(--soft);"
+    "font-size:.85rem}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font:13px "
+    "ui-monospace,monospace;overflow-wrap:anywhere}"
     ".soft{color:var(--soft)}.ok{color:#1a7f37}.no{color:#b35900}.scroll{overflow-x:auto}</style>";
 
 static void text(wr_buf *b, const char *s)
@@ -29,7 +33,8 @@ static void put_endpoint(wr_buf *b, const wr_serve_status *st)
     if (st->watermark_us != INT64_MIN) wr_time_format(at, st->watermark_us);
     wr_buf_str(b, "<tr><td><strong>");
     text(b, st->name);
-    wr_buf_printf(b, "</strong></td><td class=\"%s\">%s</td><td>", st->ready ? "ok" : "no", st->ready ? "ready" : "not ready");
+    wr_buf_printf(b, "</strong></td><td class=\"%s\">%s</td><td>", st->ready ? "ok" : "no",
+                  st->ready ? "ready" : "not ready");
     text(b, st->ready ? st->model : st->reference);
     if (st->ready && st->version) wr_buf_printf(b, " version %lld", (long long)st->version);
     if (st->ready) wr_buf_printf(b, " <code class=soft title=\"package\">%.12s</code>", st->package);
@@ -47,10 +52,12 @@ static void put_endpoints(wr_buf *b, wr_server *s)
     size_t n = wr_serve_count(s->serve);
     wr_buf_str(b, "<h2>Endpoints</h2>");
     if (!n) {
-        wr_buf_str(b, "<p class=soft>weir.yaml declares none. For example <code>endpoints: {delay: {model: delay@champion}}</code></p>");
+        wr_buf_str(b, "<p class=soft>weir.yaml declares none. For example <code>endpoints: {delay: {model: "
+                      "delay@champion}}</code></p>");
         return;
     }
-    wr_buf_str(b, "<div class=scroll><table><tr><th>name</th><th>state</th><th>model</th><th class=n>predictions</th><th class=n>labels</th>"
+    wr_buf_str(b, "<div class=scroll><table><tr><th>name</th><th>state</th><th>model</th><th "
+                  "class=n>predictions</th><th class=n>labels</th>"
                   "<th>newest event time</th></tr>\n");
     for (size_t i = 0; i < n; i++) {
         wr_serve_status st;
@@ -80,7 +87,8 @@ static void put_job_rows(wr_buf *b, wr_str json)
         wr_buf_str(b, "<p class=soft>None yet.</p>");
         return;
     }
-    wr_buf_str(b, "<div class=scroll><table><tr><th class=n>no.</th><th>kind</th><th>what</th><th>state</th><th>started</th><th>ended</th>"
+    wr_buf_str(b, "<div class=scroll><table><tr><th "
+                  "class=n>no.</th><th>kind</th><th>what</th><th>state</th><th>started</th><th>ended</th>"
                   "<th class=n>exit</th></tr>\n");
     yyjson_arr_foreach(j.root, i, max, job)
     {
@@ -111,7 +119,8 @@ static void put_jobs(wr_buf *b, wr_server *s)
     else put_job_rows(b, wr_buf_view(&json));
 }
 
-/* The newest first; events are numbered from 1 without gaps worth speaking of, so the last few are near the newest number. */
+/* The newest first; events are numbered from 1 without gaps worth speaking of, so the last few are near the newest
+ * number. */
 static int put_events(wr_buf *b, wr_server *s, wr_arena *a, wr_err *err)
 {
     enum { SHOW = 20 };
@@ -123,7 +132,9 @@ static int put_events(wr_buf *b, wr_server *s, wr_arena *a, wr_err *err)
     WR_TRY(wr_event_list(&e, &n, a, s->project, newest > SHOW ? newest - SHOW : 0, NULL, SHOW, err));
     wr_buf_str(b, "<h2>Last events</h2>");
     if (!n) wr_buf_str(b, "<p class=soft>None yet.</p>");
-    else wr_buf_str(b, "<div class=scroll><table><tr><th class=n>no.</th><th>time</th><th>what</th><th>of</th><th>details</th></tr>\n");
+    else
+        wr_buf_str(b, "<div class=scroll><table><tr><th "
+                      "class=n>no.</th><th>time</th><th>what</th><th>of</th><th>details</th></tr>\n");
     for (size_t i = n; i-- > 0;) {
         wr_time_format(at, e[i].time_us - e[i].time_us % WR_US);
         wr_buf_printf(b, "<tr><td class=n>%lld</td><td>%s</td><td>", (long long)e[i].id, at);
@@ -142,20 +153,25 @@ static void put_head(wr_buf *b, wr_server *s)
 {
     char started[WR_TIME_TEXT], rss[WR_NUM_TEXT], energy[WR_NUM_TEXT], log[WR_NUM_TEXT];
     wr_time_format(started, s->started_us - s->started_us % WR_US);
-    wr_buf_str(b, "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">"
-                  "<meta http-equiv=refresh content=10><title>Weir</title>");
+    wr_buf_str(
+        b, "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">"
+           "<meta http-equiv=refresh content=10><title>Weir</title>");
     wr_buf_str(b, style);
-    wr_buf_printf(b, "</head><body><h1>Weir</h1><p class=soft>%s &middot; since %s &middot; %s of memory &middot; %s &middot; %s in the log &middot; ",
-                  WEIR_VERSION, started, wr_fmt_bytes(rss, (double)wr_os_rss()), wr_fmt_si(energy, wr_serve_energy(s->serve), "J"),
+    wr_buf_printf(b,
+                  "</head><body><h1>Weir</h1><p class=soft>%s &middot; since %s &middot; %s of memory &middot; %s "
+                  "&middot; %s in the log &middot; ",
+                  WEIR_VERSION, started, wr_fmt_bytes(rss, (double)wr_os_rss()),
+                  wr_fmt_si(energy, wr_serve_energy(s->serve), "J"),
                   wr_fmt_bytes(log, (double)wr_serve_log_bytes(s->serve)));
     text(b, wr_project_root(s->project));
     wr_buf_str(b, "</p>");
 }
 
-static const char tail[] =
-    "<h2>Addresses</h2><p><code>POST /v2/models/NAME/infer</code> (Open Inference Protocol) &middot; <a href=/metrics>/metrics</a> &middot; "
-    "<a href=/api/weir/1/endpoints>endpoints</a> &middot; <a href=/api/weir/1/jobs>jobs</a> &middot; <a href=/api/weir/1/events>events</a></p>"
-    "</body></html>\n";
+static const char tail[] = "<h2>Addresses</h2><p><code>POST /v2/models/NAME/infer</code> (Open Inference Protocol) "
+                           "&middot; <a href=/metrics>/metrics</a> &middot; "
+                           "<a href=/api/weir/1/endpoints>endpoints</a> &middot; <a href=/api/weir/1/jobs>jobs</a> "
+                           "&middot; <a href=/api/weir/1/events>events</a></p>"
+                           "</body></html>\n";
 
 void wr_handle_page(wr_call *c)
 {
@@ -169,8 +185,11 @@ void wr_handle_page(wr_call *c)
         return;
     }
     wr_buf_str(b, tail);
-    wr_http_reply_opt opt = {.status = b->failed ? 500 : 200, .type = "text/html; charset=utf-8",
-                             .headers = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nCache-Control: no-store\r\n"};
+    wr_http_reply_opt opt = {
+        .status = b->failed ? 500 : 200,
+        .type = "text/html; charset=utf-8",
+        .headers =
+            "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nCache-Control: no-store\r\n"};
     wr_http_reply(c->req, &opt, b->failed ? WR_STR("") : wr_buf_view(b));
     c->status = opt.status;
 }

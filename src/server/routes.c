@@ -132,7 +132,8 @@ static void handle(wr_http_req *r)
 {
     wr_server *s = wr_http_req_ctx(r);
     const wr_http_head *h = wr_http_req_head(r);
-    wr_call c = {.server = s, .loop = &s->loops[wr_http_req_loop(r)], .req = r, .arena = wr_http_req_arena(r), .path = h->path};
+    wr_call c = {
+        .server = s, .loop = &s->loops[wr_http_req_loop(r)], .req = r, .arena = wr_http_req_arena(r), .path = h->path};
     bool known;
     int64_t start = wr_clock_mono_ns();
     const route *to = find(h->path, h->method, &c.param, &known);

@@ -39,7 +39,11 @@ static int read_list(yyjson_val **out, wr_json *j, const char *key, wr_err *err)
 
 /* ---- labels ---- */
 
-typedef struct { wr_str id; double label; int64_t known_us; } label;
+typedef struct {
+    wr_str id;
+    double label;
+    int64_t known_us;
+} label;
 
 static int read_label(label *out, yyjson_val *v, size_t i, int64_t now, wr_err *err)
 {
@@ -47,8 +51,10 @@ static int read_label(label *out, yyjson_val *v, size_t i, int64_t now, wr_err *
     if (!yyjson_is_obj(v)) return wr_err_set(err, WEIR_ETYPE, "label %zu is not an object", i);
     int rc = wr_json_str(&out->id, v, "id", err);
     if (rc < 0) return wr_err_wrap(err, rc, "label %zu", i);
-    if (!out->id.n || out->id.n > WR_LIMIT_ID) return wr_err_set(err, WEIR_EINVAL, "label %zu: an id has 1 to %d bytes", i, WR_LIMIT_ID);
-    if (!yyjson_is_num(value) && !yyjson_is_bool(value)) return wr_err_set(err, WEIR_EINVAL, "label %zu: \"label\" is not a number", i);
+    if (!out->id.n || out->id.n > WR_LIMIT_ID)
+        return wr_err_set(err, WEIR_EINVAL, "label %zu: an id has 1 to %d bytes", i, WR_LIMIT_ID);
+    if (!yyjson_is_num(value) && !yyjson_is_bool(value))
+        return wr_err_set(err, WEIR_EINVAL, "label %zu: \"label\" is not a number", i);
     out->label = yyjson_is_bool(value) ? yyjson_get_bool(value) : yyjson_get_num(value);
     out->known_us = now;
     return !known || yyjson_is_null(known) ? 0 : read_time(&out->known_us, known, "known_at", i, err);
@@ -66,7 +72,8 @@ static int take_labels(size_t *n, wr_call *c, wr_err *err)
     label *all = wr_arena_alloc(c->arena, (*n + 1) * sizeof *all);
     if (!all) return wr_err_nomem(err);
     yyjson_arr_foreach(list, i, max, v) WR_TRY(read_label(&all[i], v, i, now, err));
-    for (i = 0; i < *n; i++) WR_TRY(wr_serve_label(c->loop->round, c->param, all[i].id, all[i].label, all[i].known_us, err));
+    for (i = 0; i < *n; i++)
+        WR_TRY(wr_serve_label(c->loop->round, c->param, all[i].id, all[i].label, all[i].known_us, err));
     return 0;
 }
 
@@ -90,7 +97,12 @@ void wr_handle_labels(wr_call *c)
 
 /* ---- feature events ---- */
 
-typedef struct { const wr_view *view; const char *time_key; size_t item; wr_err *err; } event_reader;
+typedef struct {
+    const wr_view *view;
+    const char *time_key;
+    size_t item;
+    wr_err *err;
+} event_reader;
 
 static int read_cell(const event_reader *r, wr_cell *out, wr_type type, const char *name, yyjson_val *v)
 {
@@ -104,14 +116,17 @@ static int read_cell(const event_reader *r, wr_cell *out, wr_type type, const ch
         out->num = yyjson_is_bool(v) ? yyjson_get_bool(v) : yyjson_get_num(v);
         return 0;
     }
-    return wr_err_set(r->err, WEIR_ETYPE, "event %zu: \"%s\" is not %s", r->item, name, type == WR_TEXT ? "text" : "a number");
+    return wr_err_set(r->err, WEIR_ETYPE, "event %zu: \"%s\" is not %s", r->item, name,
+                      type == WR_TEXT ? "text" : "a number");
 }
 
 static int unknown_column(const event_reader *r, const char *name)
 {
     int near = wr_str_nearest(wr_str_of(name), (const char *const *)r->view->event_columns, r->view->nevent_columns);
-    wr_err_set(r->err, WEIR_EINVAL, "event %zu: view \"%s\" has no event column \"%.100s\"", r->item, r->view->name, name);
-    return near >= 0 ? wr_err_hint(r->err, WEIR_EINVAL, "did you mean \"%s\"?", r->view->event_columns[near]) : WEIR_EINVAL;
+    wr_err_set(r->err, WEIR_EINVAL, "event %zu: view \"%s\" has no event column \"%.100s\"", r->item, r->view->name,
+               name);
+    return near >= 0 ? wr_err_hint(r->err, WEIR_EINVAL, "did you mean \"%s\"?", r->view->event_columns[near])
+                     : WEIR_EINVAL;
 }
 
 static int read_event(const event_reader *r, int64_t *time_us, wr_cell *cells, yyjson_val *v)
@@ -131,7 +146,8 @@ static int read_event(const event_reader *r, int64_t *time_us, wr_cell *cells, y
             continue;
         }
         size_t k = 0;
-        while (k < view->nevent_columns && strcmp(view->event_columns[(guess + k) % view->nevent_columns], name) != 0) k++;
+        while (k < view->nevent_columns && strcmp(view->event_columns[(guess + k) % view->nevent_columns], name) != 0)
+            k++;
         if (k == view->nevent_columns) return unknown_column(r, name);
         k = (guess + k) % view->nevent_columns;
         guess = k + 1;

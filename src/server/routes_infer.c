@@ -9,7 +9,10 @@
 
 enum { ON_LOOP_MAX = 64 << 10 }; /* bytes of a body */
 
-typedef struct { wr_server *server; wr_round *round; } source;
+typedef struct {
+    wr_server *server;
+    wr_round *round;
+} source;
 
 static bool ready(void *ctx) { return wr_serve_ready(((source *)ctx)->server->serve); }
 
@@ -23,8 +26,13 @@ static int model(void *ctx, wr_oip_model *out, wr_str name, wr_arena *a, wr_err 
         return wr_err_nomem(err);
     }
     int n = m->version ? snprintf(version, 24, "%lld", (long long)m->version) : 0;
-    *out = (wr_oip_model){.name = wr_str_of(m->endpoint), .version = {version, (size_t)n}, .ninputs = m->view->nrequest,
-                          .inputs = m->view->request, .types = m->view->request_type, .threshold = m->threshold, .handle = m};
+    *out = (wr_oip_model){.name = wr_str_of(m->endpoint),
+                          .version = {version, (size_t)n},
+                          .ninputs = m->view->nrequest,
+                          .inputs = m->view->request,
+                          .types = m->view->request_type,
+                          .threshold = m->threshold,
+                          .handle = m};
     return 0;
 }
 
@@ -34,7 +42,8 @@ static void release(void *ctx, wr_oip_model *m)
     wr_serve_give(m->handle);
 }
 
-static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_t n, double *scores, wr_str *ids, wr_arena *a, wr_err *err)
+static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_t n, double *scores, wr_str *ids,
+                   wr_arena *a, wr_err *err)
 {
     source *s = ctx;
     for (size_t i = 0; i < n; i++) {
@@ -52,8 +61,15 @@ static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_
 static void answer(wr_oip_response *out, source *s, wr_http_req *r, wr_buf *body)
 {
     const wr_http_head *h = wr_http_req_head(r);
-    wr_oip_ops ops = {.ctx = s, .server_version = WEIR_VERSION, .ready = ready, .model = model, .release = release, .predict = predict};
-    wr_oip_request in = {.method = h->method, .path = h->path, .body = wr_http_req_body(r),
+    wr_oip_ops ops = {.ctx = s,
+                      .server_version = WEIR_VERSION,
+                      .ready = ready,
+                      .model = model,
+                      .release = release,
+                      .predict = predict};
+    wr_oip_request in = {.method = h->method,
+                         .path = h->path,
+                         .body = wr_http_req_body(r),
                          .binary = wr_http_get(h, "inference-header-content-length").p != NULL};
     out->body = body;
     wr_oip_handle(out, &in, &ops, wr_http_req_arena(r));
@@ -61,7 +77,12 @@ static void answer(wr_oip_response *out, source *s, wr_http_req *r, wr_buf *body
 
 /* ---- on the worker ---- */
 
-typedef struct { wr_server *server; wr_server_loop *loop; wr_http_req *req; int64_t start; } big;
+typedef struct {
+    wr_server *server;
+    wr_server_loop *loop;
+    wr_http_req *req;
+    int64_t start;
+} big;
 
 static void finish(big *b, int status, wr_str body)
 {

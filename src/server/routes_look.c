@@ -144,7 +144,8 @@ static int stream_events(wr_call *c, int64_t after, wr_err *err)
     wr_http_stream *s = wr_http_stream_open(c->req, &opt);
     if (!s) return wr_err_nomem(err);
     c->status = 200;
-    if (wr_feed_add(c->server->feed, s, after, err) < 0) wr_http_stream_close(s); /* the head is on its way: an early end is all that is left */
+    if (wr_feed_add(c->server->feed, s, after, err) < 0)
+        wr_http_stream_close(s); /* the head is on its way: an early end is all that is left */
     else wr_feed_push(c->server->feed);
     return 0;
 }
@@ -161,7 +162,8 @@ static int answer_events(wr_call *c, wr_err *err)
     WR_TRY(query_number(&limit, h->query, "limit", err));
     if (limit < 1 || limit > LIMIT) return wr_err_set(err, WEIR_EINVAL, "\"limit\" is between 1 and %d", LIMIT);
     if (accept.p && memmem(accept.p, accept.n, "text/event-stream", 17)) {
-        if (last.p && (wr_num_i64(&after, last, NULL) < 0 || after < 0)) return wr_err_set(err, WEIR_EINVAL, "Last-Event-ID is not a number");
+        if (last.p && (wr_num_i64(&after, last, NULL) < 0 || after < 0))
+            return wr_err_set(err, WEIR_EINVAL, "Last-Event-ID is not a number");
         return stream_events(c, after, err);
     }
     bool has_kind = wr_http_query(&kind, h->query, "kind");
@@ -178,7 +180,12 @@ void wr_handle_events(wr_call *c)
 
 /* ---- flush ---- */
 
-typedef struct { wr_server *server; wr_server_loop *loop; wr_http_req *req; int64_t start; } flush_job;
+typedef struct {
+    wr_server *server;
+    wr_server_loop *loop;
+    wr_http_req *req;
+    int64_t start;
+} flush_job;
 
 static void flush_answer(wr_jsonw *w, const wr_drained *d)
 {

@@ -78,8 +78,8 @@ static void each_minute(wr_server *s)
     if (wr_serve_footprint(s->serve, false, &err) < 0) wr_warn("footprint of serving: %s", err.msg);
 }
 
-/* After a pass with nothing to sync the keeper sleeps until the next second, or until a round wakes it; then 100 ms, so that what a round
- * wrote is synced with what came after it. */
+/* After a pass with nothing to sync the keeper sleeps until the next second, or until a round wakes it; then 100 ms, so
+ * that what a round wrote is synced with what came after it. */
 static void *keep(void *ctx)
 {
     wr_server *s = ctx;
@@ -112,7 +112,8 @@ static void warn_unkept(wr_server *s, const wr_err *why)
 {
     int_fast64_t now = wr_clock_mono_ns(), last = atomic_load(&s->warned_ns);
     if (last && now - last < 5 * NS) return;
-    if (atomic_compare_exchange_strong(&s->warned_ns, &last, now)) wr_warn("requests are answered 503: %s%s%s", why->msg, why->detail[0] ? ": " : "", why->detail);
+    if (atomic_compare_exchange_strong(&s->warned_ns, &last, now))
+        wr_warn("requests are answered 503: %s%s%s", why->msg, why->detail[0] ? ": " : "", why->detail);
 }
 
 static int round_end(void *ctx, int loop)
@@ -164,7 +165,12 @@ static void job_ended(void *ctx, const char *kind, int exit_code)
 
 static int open_http(wr_server *s, const wr_server_opt *opt, wr_err *err)
 {
-    wr_http_server_opt h = {.host = opt->host, .port = opt->port, .loops = opt->loops, .route = wr_server_route, .round_end = round_end, .ctx = s};
+    wr_http_server_opt h = {.host = opt->host,
+                            .port = opt->port,
+                            .loops = opt->loops,
+                            .route = wr_server_route,
+                            .round_end = round_end,
+                            .ctx = s};
     WR_TRY(wr_http_server_open(&s->http, &h, err));
     s->loops = wr_calloc((size_t)opt->loops, sizeof *s->loops);
     if (!s->loops) return wr_err_nomem(err);

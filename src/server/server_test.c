@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server_test.c - the server over the wire, in this process: predictions, labels, events, looking at it, failures, swaps, replay. */
+/* server_test.c - the server over the wire, in this process: predictions, labels, events, looking at it, failures,
+ * swaps, replay. */
 #include "server/server_testing.h"
 
 #include <arpa/inet.h>
-#include <pthread.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
@@ -14,7 +15,11 @@
 #include "server/server.h"
 #include "stage/deploy/replay.h"
 
-typedef struct { wr_server *s; pthread_t thread; int port; } up;
+typedef struct {
+    wr_server *s;
+    pthread_t thread;
+    int port;
+} up;
 
 static void *run(void *ctx)
 {
@@ -41,7 +46,7 @@ static void stop(up *u)
 
 #define LABELS "/api/weir/1/endpoints/late/labels"
 #define EVENTS "/api/weir/1/views/trips_features/events"
-#define INFER "/v2/models/late/infer"
+#define INFER  "/v2/models/late/infer"
 
 /* ---- over the wire ---- */
 
@@ -65,7 +70,8 @@ static void test_parity(void **state)
         while (w->events->cols[0].i64[due] <= w->rows->cols[0].i64[i]) due++;
         if (due > sent) assert_int_equal(call(c, "POST", EVENTS, events_body(w, &b, sent, due, 0), NULL), 200);
         sent = due;
-        assert_int_equal(call(c, "POST", INFER, infer_body(w, &b, wr_arena_printf(w->a, "r%zu", i), i, i + 1), &reply), 200);
+        assert_int_equal(call(c, "POST", INFER, infer_body(w, &b, wr_arena_printf(w->a, "r%zu", i), i, i + 1), &reply),
+                         200);
         assert_true(score_of(reply, NULL) == offline[i]);
     }
     assert_int_equal(call(c, "POST", "/api/weir/1/flush", "", &reply), 200);
@@ -81,9 +87,12 @@ static void test_parity(void **state)
     OK(wr_dataset_view(t, w->project, "predictions.late", NULL, err));
     int64_t same = 0;
     OK(wr_tables_i64(t, &same,
-                     "SELECT count(*) FROM \"predictions.late\" p JOIN (SELECT row_number() OVER () - 1 AS n, * FROM offline) o ON p.prediction_id = 'r' || o.n"
-                     " WHERE p.hour = o.hour AND p.km IS NOT DISTINCT FROM o.km AND p.\"from\" = o.\"from\" AND p.delay_3h IS NOT DISTINCT FROM o.delay_3h"
-                     " AND p.late_3h IS NOT DISTINCT FROM o.late_3h AND p.arrivals_3h = o.arrivals_3h AND p.to_delay_3h IS NOT DISTINCT FROM o.to_delay_3h",
+                     "SELECT count(*) FROM \"predictions.late\" p JOIN (SELECT row_number() OVER () - 1 AS n, * FROM "
+                     "offline) o ON p.prediction_id = 'r' || o.n"
+                     " WHERE p.hour = o.hour AND p.km IS NOT DISTINCT FROM o.km AND p.\"from\" = o.\"from\" AND "
+                     "p.delay_3h IS NOT DISTINCT FROM o.delay_3h"
+                     " AND p.late_3h IS NOT DISTINCT FROM o.late_3h AND p.arrivals_3h = o.arrivals_3h AND "
+                     "p.to_delay_3h IS NOT DISTINCT FROM o.to_delay_3h",
                      err));
     wr_tables_close(t);
     assert_int_equal(same, 60);
@@ -96,18 +105,38 @@ static void test_bad_feedback(void **state)
     up u = start_with(w, 1, false);
     wr_http_client *c = client_at(u.port);
     wr_str reply;
-    static const struct { const char *target, *body; int status; const char *text; } all[] = {
-        {LABELS, "{\"labels\":[{\"id\":\"a\",\"label\":1,\"known_at\":\"2001-06-01T00:00:00Z\"},{\"id\":\"b\",\"label\":true}]}", 200, "\"accepted\":2"},
-        {LABELS, "{\"labels\":[]}", 200, "\"accepted\":0"}, {LABELS, "", 400, "no value"}, {LABELS, "[]", 400, "labels"}, {LABELS, "{}", 400, "labels"},
-        {LABELS, "{\"labels\":[{\"id\":\"a\"}]}", 400, "not a number"}, {LABELS, "{\"labels\":[{\"label\":1}]}", 400, "id"}, {LABELS, "{\"labels\":[1]}", 400, "not an object"},
-        {LABELS, "{\"labels\":[{\"id\":\"\",\"label\":1}]}", 400, "1 to 128"}, {LABELS, "{\"labels\":[{\"id\":\"a\",\"label\":1,\"known_at\":\"soon\"}]}", 400, "not a time"},
-        {"/api/weir/1/endpoints/lat/labels", "{\"labels\":[]}", 404, "did you mean"}, {"/api/weir/1/endpoints/l%61te/labels", "{\"labels\":[]}", 200, ""},
-        {EVENTS, "{\"events\":[{\"time\":\"2001-06-01\",\"from\":\"SFO\",\"to\":\"JFK\",\"delay\":3}]}", 200, "\"accepted\":1"},
-        {EVENTS, "{\"events\":[{\"time\":991353600000000,\"delay\":null}]}", 200, ""}, {EVENTS, "{\"events\":[{\"from\":\"SFO\"}]}", 400, "no \\\"time\\\""},
-        {EVENTS, "{\"events\":[{\"time\":\"2001-06-01\",\"form\":\"SFO\"}]}", 400, "did you mean"}, {EVENTS, "{\"events\":[{\"time\":\"2001-06-01\",\"delay\":\"3\"}]}", 400, "not a number"},
-        {EVENTS, "{\"events\":[{\"time\":\"2001-06-01\",\"from\":3}]}", 400, "not text"}, {EVENTS, "{\"events\":[{\"time\":\"2101-06-01\"}]}", 400, "not come yet"},
-        {EVENTS, "{\"events\":[7]}", 400, "not an object"}, {"/api/weir/1/views/trip_features/events", "{\"events\":[]}", 404, "did you mean"},
-        {"/api/weir/1/labels", "{}", 404, "no such path"}, {"/metrics", "{}", 405, "use GET"}, {"/api/weir/1/endpoints", "", 405, "use GET"}};
+    static const struct {
+        const char *target, *body;
+        int status;
+        const char *text;
+    } all[] = {{LABELS,
+                "{\"labels\":[{\"id\":\"a\",\"label\":1,\"known_at\":\"2001-06-01T00:00:00Z\"},{\"id\":\"b\",\"label\":"
+                "true}]}",
+                200, "\"accepted\":2"},
+               {LABELS, "{\"labels\":[]}", 200, "\"accepted\":0"},
+               {LABELS, "", 400, "no value"},
+               {LABELS, "[]", 400, "labels"},
+               {LABELS, "{}", 400, "labels"},
+               {LABELS, "{\"labels\":[{\"id\":\"a\"}]}", 400, "not a number"},
+               {LABELS, "{\"labels\":[{\"label\":1}]}", 400, "id"},
+               {LABELS, "{\"labels\":[1]}", 400, "not an object"},
+               {LABELS, "{\"labels\":[{\"id\":\"\",\"label\":1}]}", 400, "1 to 128"},
+               {LABELS, "{\"labels\":[{\"id\":\"a\",\"label\":1,\"known_at\":\"soon\"}]}", 400, "not a time"},
+               {"/api/weir/1/endpoints/lat/labels", "{\"labels\":[]}", 404, "did you mean"},
+               {"/api/weir/1/endpoints/l%61te/labels", "{\"labels\":[]}", 200, ""},
+               {EVENTS, "{\"events\":[{\"time\":\"2001-06-01\",\"from\":\"SFO\",\"to\":\"JFK\",\"delay\":3}]}", 200,
+                "\"accepted\":1"},
+               {EVENTS, "{\"events\":[{\"time\":991353600000000,\"delay\":null}]}", 200, ""},
+               {EVENTS, "{\"events\":[{\"from\":\"SFO\"}]}", 400, "no \\\"time\\\""},
+               {EVENTS, "{\"events\":[{\"time\":\"2001-06-01\",\"form\":\"SFO\"}]}", 400, "did you mean"},
+               {EVENTS, "{\"events\":[{\"time\":\"2001-06-01\",\"delay\":\"3\"}]}", 400, "not a number"},
+               {EVENTS, "{\"events\":[{\"time\":\"2001-06-01\",\"from\":3}]}", 400, "not text"},
+               {EVENTS, "{\"events\":[{\"time\":\"2101-06-01\"}]}", 400, "not come yet"},
+               {EVENTS, "{\"events\":[7]}", 400, "not an object"},
+               {"/api/weir/1/views/trip_features/events", "{\"events\":[]}", 404, "did you mean"},
+               {"/api/weir/1/labels", "{}", 404, "no such path"},
+               {"/metrics", "{}", 405, "use GET"},
+               {"/api/weir/1/endpoints", "", 405, "use GET"}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         int status = call(c, "POST", all[i].target, all[i].body, &reply);
         if (status != all[i].status || !memmem(reply.p, reply.n, all[i].text, strlen(all[i].text)))
@@ -116,7 +145,8 @@ static void test_bad_feedback(void **state)
     assert_int_equal(call(c, "GET", LABELS, "", NULL), 405);
     wr_http_client_close(c);
     stop(&u); /* drains */
-    assert_int_equal(trips_number(w, "SELECT count(*) FROM \"labels.late\""), 2); /* of a request that was refused nothing is kept */
+    assert_int_equal(trips_number(w, "SELECT count(*) FROM \"labels.late\""),
+                     2); /* of a request that was refused nothing is kept */
     assert_int_equal(trips_number(w, "SELECT count(*) FROM \"events.trips_features\""), 2);
 }
 
@@ -156,7 +186,8 @@ static void test_looking(void **state)
     assert_int_equal(call(c, "GET", "/api/weir/1/endpoints", "", &r), 200);
     assert_non_null(memmem(r.p, r.n, "\"ready\":false", 13));
     trips_promote(w, 0);
-    for (int i = 0; i < 300 && call(c, "GET", "/v2/health/ready", "", NULL) != 200; i++) usleep(20000); /* taken up within a second or so */
+    for (int i = 0; i < 300 && call(c, "GET", "/v2/health/ready", "", NULL) != 200; i++)
+        usleep(20000); /* taken up within a second or so */
     assert_int_equal(call(c, "GET", "/v2/health/ready", "", NULL), 200);
     assert_int_equal(call(c, "POST", INFER, infer_body(w, &b, NULL, 0, 1), NULL), 200);
     assert_int_equal(call(c, "GET", "/api/weir/1/endpoints?x=1", "", &r), 200);
@@ -170,8 +201,13 @@ static void test_looking(void **state)
     assert_int_equal(call(c, "GET", "/api/weir/1/events?limit=0", "", NULL), 400);
     assert_int_equal(call(c, "GET", "/api/weir/1/events?after=x", "", NULL), 400);
     assert_int_equal(call(c, "GET", "/metrics", "", &r), 200);
-    static const char *const metrics[] = {"weir_predictions_total{endpoint=\"late\",version=\"1\"} 1\n", "weir_http_requests_total{kind=\"infer\",code=\"2xx\"}",
-                                          "le=\"+Inf\"} ", "weir_energy_joules_total ", "weir_log_bytes ", "process_resident_memory_bytes ", "weir_endpoint_ready{endpoint=\"late\"} 1\n"};
+    static const char *const metrics[] = {"weir_predictions_total{endpoint=\"late\",version=\"1\"} 1\n",
+                                          "weir_http_requests_total{kind=\"infer\",code=\"2xx\"}",
+                                          "le=\"+Inf\"} ",
+                                          "weir_energy_joules_total ",
+                                          "weir_log_bytes ",
+                                          "process_resident_memory_bytes ",
+                                          "weir_endpoint_ready{endpoint=\"late\"} 1\n"};
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
         if (!memmem(r.p, r.n, metrics[i], strlen(metrics[i]))) fail_msg("no %s", metrics[i]);
     assert_int_equal(call(c, "GET", "/", "", &r), 200);
@@ -202,12 +238,14 @@ static void listen_for(int port, const char *headers, const char *want)
 {
     char request[300], got[16384];
     size_t n = 0;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct timeval patience = {.tv_sec = 5};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-    int len = snprintf(request, sizeof request, "GET /api/weir/1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n%s\r\n", headers);
+    int len = snprintf(request, sizeof request,
+                       "GET /api/weir/1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n%s\r\n", headers);
     assert_int_equal(send(fd, request, (size_t)len, 0), len);
     got[0] = 0;
     while (!strstr(got, want)) {
@@ -257,7 +295,8 @@ static void test_refusals(void **state)
     stop(&u);
 }
 
-/* A full disk: what cannot be kept is answered 503 or 507, and when there is room again all goes on; nothing that was refused is kept. */
+/* A full disk: what cannot be kept is answered 503 or 507, and when there is room again all goes on; nothing that was
+ * refused is kept. */
 static void test_full_disk(void **state)
 {
     trips *w = *state;
@@ -269,13 +308,15 @@ static void test_full_disk(void **state)
     for (int kind = WR_FAULT_WRITE; kind <= WR_FAULT_FSYNC; kind++) {
         wr_fault_arm((wr_fault_kind)kind, 1, true);
         for (int i = 0; i < 3; i++) {
-            if (kind == WR_FAULT_WRITE) assert_in_range(call(c, "POST", INFER, infer_body(w, &b, "lost", 0, 1), NULL), 503, 507);
+            if (kind == WR_FAULT_WRITE)
+                assert_in_range(call(c, "POST", INFER, infer_body(w, &b, "lost", 0, 1), NULL), 503, 507);
             assert_in_range(call(c, "POST", LABELS, "{\"labels\":[{\"id\":\"lost\",\"label\":1}]}", NULL), 503, 507);
             assert_in_range(call(c, "POST", EVENTS, events_body(w, &b, 0, 2, 0), NULL), 503, 507);
         }
         assert_int_equal(call(c, "GET", "/v2/health/live", "", NULL), 200);
         wr_fault_arm((wr_fault_kind)kind, 0, false);
-        assert_int_equal(call(c, "POST", INFER, infer_body(w, &b, kind == WR_FAULT_WRITE ? "after1" : "after2", 0, 1), NULL), 200);
+        assert_int_equal(
+            call(c, "POST", INFER, infer_body(w, &b, kind == WR_FAULT_WRITE ? "after1" : "after2", 0, 1), NULL), 200);
         assert_int_equal(call(c, "POST", LABELS, "{\"labels\":[{\"id\":\"before\",\"label\":1}]}", NULL), 200);
         assert_int_equal(call(c, "POST", EVENTS, events_body(w, &b, (size_t)kind, (size_t)kind + 1, 0), NULL), 200);
     }
@@ -289,7 +330,12 @@ static void test_full_disk(void **state)
 
 /* ---- swaps ---- */
 
-typedef struct { trips *w; int port; atomic_bool stop; atomic_int answered, failed, versions[4]; } load;
+typedef struct {
+    trips *w;
+    int port;
+    atomic_bool stop;
+    atomic_int answered, failed, versions[4];
+} load;
 
 static void *ask_on(void *ctx)
 {
@@ -347,7 +393,11 @@ static void test_replay(void **state)
     trips_promote(w, 0);
     trips_dataset(w);
     OK(wr_run_begin(&run_record, w->project, &ro, err));
-    wr_replay_opt opt = {.endpoint = "late", .url = url, .from_us = TRIPS_FROM_US + 40 * TRIP_US, .until_us = TRIPS_FROM_US + 140 * TRIP_US, .connections = 3};
+    wr_replay_opt opt = {.endpoint = "late",
+                         .url = url,
+                         .from_us = TRIPS_FROM_US + 40 * TRIP_US,
+                         .until_us = TRIPS_FROM_US + 140 * TRIP_US,
+                         .connections = 3};
     snprintf(url, sizeof url, "http://127.0.0.1:1");
     assert_int_equal(wr_replay(&r, w->a, w->project, &opt, run_record, NULL), WEIR_EUNAVAILABLE);
     up u = start_with(w, 2, false);
@@ -368,15 +418,19 @@ static void test_replay(void **state)
     assert_true(r.versions[0].auc > 0.6);
     stop(&u);
     OK(wr_run_end(run_record, 0, NULL, err));
-    assert_int_equal(trips_number(w, "SELECT count(*) FROM \"predictions.late\" p JOIN trips t ON p.\"at\" = t.\"at\" AND p.prediction_id = 'late-' || "
-                                     "(1 + (SELECT count(*) FROM trips u WHERE u.\"at\" < t.\"at\"))"), 100);
+    assert_int_equal(trips_number(w, "SELECT count(*) FROM \"predictions.late\" p JOIN trips t ON p.\"at\" = t.\"at\" "
+                                     "AND p.prediction_id = 'late-' || "
+                                     "(1 + (SELECT count(*) FROM trips u WHERE u.\"at\" < t.\"at\"))"),
+                     100);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, trips_make, trips_end)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_parity), TEST(test_bad_feedback), TEST(test_large_batch), TEST(test_looking), TEST(test_page_escapes),
-                                       TEST(test_event_stream), TEST(test_refusals), TEST(test_full_disk), TEST(test_swap_under_load), TEST(test_replay)};
+    const struct CMUnitTest tests[] = {TEST(test_parity),   TEST(test_bad_feedback), TEST(test_large_batch),
+                                       TEST(test_looking),  TEST(test_page_escapes), TEST(test_event_stream),
+                                       TEST(test_refusals), TEST(test_full_disk),    TEST(test_swap_under_load),
+                                       TEST(test_replay)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

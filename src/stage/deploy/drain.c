@@ -18,8 +18,8 @@ typedef struct {
     wr_tables *tables; /* opened for the first rows */
     uint64_t *segments;
     size_t nsegments;
-    uint64_t newest;   /* newest sealed segment */
-    wr_buf *states;    /* one for each live state */
+    uint64_t newest; /* newest sealed segment */
+    wr_buf *states;  /* one for each live state */
     size_t nlives;
     uint64_t stray[32]; /* views with events in the segments that nobody serves now */
     size_t nstray;
@@ -144,7 +144,8 @@ static int write_dataset(job *j, const wr_drain_rows *r, size_t first, uint64_t 
         WR_TRY(wr_tables_register(j->tables, table, r->tables[i].frame, err));
         wr_buf_printf(&sql, "%sSELECT * FROM \"%s\"", i == first ? "" : " UNION ALL BY NAME ", table);
     }
-    wr_dataset_write_opt opt = {.mode = WR_DELTA_APPEND, .operation = "STREAMING UPDATE", .txn_app = app, .txn_version = (int64_t)segment};
+    wr_dataset_write_opt opt = {
+        .mode = WR_DELTA_APPEND, .operation = "STREAMING UPDATE", .txn_app = app, .txn_version = (int64_t)segment};
     WR_TRY(write_rows(j, dataset, &sql, &opt, err));
     wr_fault_crash_point();
     return r->tables[first].type == WR_PREDLOG_PREDICTION ? record_models(j, r, dataset, err) : 0;
@@ -195,8 +196,8 @@ static int drain_segment(job *j, uint64_t segment, wr_err *err)
 
 /* ---- step 3 ---- */
 
-/* Events of a view that is not served at the moment: its snapshot must have them before their segments go. One whose files are of
- * another version of the view is left alone. */
+/* Events of a view that is not served at the moment: its snapshot must have them before their segments go. One whose
+ * files are of another version of the view is left alone. */
 static int advance_stray(job *j, uint64_t id, wr_err *err)
 {
     wr_view *v;

@@ -9,11 +9,16 @@
 #include "base/mem.h"
 #include "store/applog.h"
 
-static const struct { const char *name; wr_type type; } prediction_columns[] = {
-    {"prediction_id", WR_TEXT}, {"model", WR_TEXT}, {"version", WR_I64}, {"served_at", WR_TS}, {"event_time", WR_TS}, {"score", WR_F64}};
+static const struct {
+    const char *name;
+    wr_type type;
+} prediction_columns[] = {{"prediction_id", WR_TEXT}, {"model", WR_TEXT},    {"version", WR_I64},
+                          {"served_at", WR_TS},       {"event_time", WR_TS}, {"score", WR_F64}};
 enum { NPREDICTION = sizeof prediction_columns / sizeof *prediction_columns };
-static const struct { const char *name; wr_type type; } label_columns[] = {
-    {"prediction_id", WR_TEXT}, {"label", WR_F64}, {"known_at", WR_TS}, {"received_at", WR_TS}};
+static const struct {
+    const char *name;
+    wr_type type;
+} label_columns[] = {{"prediction_id", WR_TEXT}, {"label", WR_F64}, {"known_at", WR_TS}, {"received_at", WR_TS}};
 
 const char *wr_drain_column(wr_arena *a, const char *name)
 {
@@ -42,7 +47,8 @@ static int prediction_frame(wr_drain_table *t, wr_arena *a, wr_err *err)
     t->request_at = wr_arena_alloc(a, (v->nrequest + 1) * sizeof *t->request_at);
     t->feature_at = wr_arena_alloc(a, (v->nfeatures + 1) * sizeof *t->feature_at);
     if (!t->request_at || !t->feature_at) return wr_err_nomem(err);
-    for (size_t i = 0; i < NPREDICTION; i++) WR_TRY(add_column(t->frame, prediction_columns[i].name, prediction_columns[i].type, err));
+    for (size_t i = 0; i < NPREDICTION; i++)
+        WR_TRY(add_column(t->frame, prediction_columns[i].name, prediction_columns[i].type, err));
     for (size_t i = 0; i < v->nrequest; i++) {
         t->request_at[i] = -1;
         if (is_feature(v, v->request[i])) continue;
@@ -65,7 +71,8 @@ static int other_frame(wr_drain_table *t, wr_err *err)
         return 0;
     }
     WR_TRY(add_column(t->frame, "_time", WR_TS, err));
-    for (size_t i = 0; i < t->view->nevent_columns; i++) WR_TRY(add_column(t->frame, t->view->event_columns[i], t->view->event_type[i], err));
+    for (size_t i = 0; i < t->view->nevent_columns; i++)
+        WR_TRY(add_column(t->frame, t->view->event_columns[i], t->view->event_type[i], err));
     return 0;
 }
 
@@ -116,7 +123,10 @@ static int put_text(wr_col *c, size_t row, wr_str s, wr_err *err)
     return rc < 0 ? wr_err_set(err, rc, "column \"%s\": %s", c->name, wr_err_text(rc)) : 0;
 }
 
-static int put_missing(wr_col *c, size_t row, wr_err *err) { return wr_col_set_missing(c, row) < 0 ? wr_err_nomem(err) : 0; }
+static int put_missing(wr_col *c, size_t row, wr_err *err)
+{
+    return wr_col_set_missing(c, row) < 0 ? wr_err_nomem(err) : 0;
+}
 
 static int put_time(wr_col *c, size_t row, int64_t us, wr_err *err)
 {
@@ -187,7 +197,8 @@ static int add_event(wr_drain_rows *r, wr_drain_table *t, size_t row, wr_str pay
     wr_predlog_event e;
     wr_col *c = t->frame->cols;
     WR_TRY(wr_predlog_get_event(&e, r->scratch, payload, err));
-    if (e.ncells != t->view->nevent_columns) return wr_err_set(err, WEIR_ECORRUPT, "an event of \"%s\" does not fit its view", t->name);
+    if (e.ncells != t->view->nevent_columns)
+        return wr_err_set(err, WEIR_ECORRUPT, "an event of \"%s\" does not fit its view", t->name);
     WR_TRY(put_time(&c[0], row, e.time_us, err));
     for (size_t i = 0; i < e.ncells; i++) WR_TRY(put_cell(&c[1 + i], row, &e.cells[i], err));
     return 0;

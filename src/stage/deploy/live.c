@@ -55,7 +55,8 @@ static int keep_view(wr_live *l, wr_str json, const char *log_dir, wr_err *err)
 
 static int check_head(const head *h, size_t n, const char *path, wr_err *err)
 {
-    bool whole = n >= sizeof *h && memcmp(h->magic, magic, sizeof magic) == 0 && h->sum == wr_hash64(h, sizeof *h - 8, 0);
+    bool whole =
+        n >= sizeof *h && memcmp(h->magic, magic, sizeof magic) == 0 && h->sum == wr_hash64(h, sizeof *h - 8, 0);
     if (whole && h->version == VERSION) return 0;
     wr_err_set(err, WEIR_ECORRUPT, "\"%s\" cannot be used", path);
     wr_err_detail(err, WEIR_ECORRUPT, whole ? "made by a newer version" : "it is damaged or cut short");
@@ -131,7 +132,8 @@ static int choose_base(wr_live *l, const char *materialized, uint64_t *tag, int6
 static int add(wr_live *l, const wr_predlog_event *e, wr_err *err)
 {
     if (e->ncells == l->view->nevent_columns) return wr_online_add(l->online, e->time_us, e->cells, err);
-    return wr_err_set(err, WEIR_ECORRUPT, "an event of view \"%s\" has %zu columns, not %zu", l->view->name, e->ncells, l->view->nevent_columns);
+    return wr_err_set(err, WEIR_ECORRUPT, "an event of view \"%s\" has %zu columns, not %zu", l->view->name, e->ncells,
+                      l->view->nevent_columns);
 }
 
 int wr_live_apply(wr_live *l, wr_str record, wr_err *err)
@@ -145,7 +147,11 @@ int wr_live_apply(wr_live *l, wr_str record, wr_err *err)
     return rc;
 }
 
-typedef struct { wr_live *live; int64_t after_us; wr_err err; } replay;
+typedef struct {
+    wr_live *live;
+    int64_t after_us;
+    wr_err err;
+} replay;
 
 static int replay_record(void *ctx, uint32_t type, wr_str payload)
 {

@@ -107,7 +107,11 @@ void wr_predlog_put_event(wr_buf *out, const wr_predlog_event *r, const wr_view 
 
 /* ---- decoding: a cursor that remembers that it ran out ---- */
 
-typedef struct { const char *p; size_t left; bool bad; } cursor;
+typedef struct {
+    const char *p;
+    size_t left;
+    bool bad;
+} cursor;
 
 static void take(cursor *c, void *to, size_t n)
 {
@@ -163,15 +167,24 @@ static void take_cell(cursor *c, wr_cell *out)
     *out = (wr_cell){.num = NAN};
     take(c, &kind, 1);
     switch (kind) {
-    case CELL_MISSING: out->missing = true; break;
-    case CELL_F64: out->num = take_f64(c); break;
-    case CELL_TIME: out->ts = take_i64(c); break;
-    case CELL_TEXT: out->text = take_str(c); break;
+    case CELL_MISSING:
+        out->missing = true;
+        break;
+    case CELL_F64:
+        out->num = take_f64(c);
+        break;
+    case CELL_TIME:
+        out->ts = take_i64(c);
+        break;
+    case CELL_TEXT:
+        out->text = take_str(c);
+        break;
     case CELL_F32:
         take(c, &f, sizeof f);
         out->num = (double)f;
         break;
-    default: c->bad = true;
+    default:
+        c->bad = true;
     }
 }
 
@@ -191,7 +204,8 @@ static int finish(const cursor *c, const wr_arena *a, wr_err *err)
     if (a && wr_arena_failed(a)) return wr_err_nomem(err);
     if (!c->bad && c->left == 0) return 0;
     wr_err_set(err, WEIR_ECORRUPT, "a record of the serving log cannot be read");
-    return wr_err_detail(err, WEIR_ECORRUPT, "%s", c->bad ? "it is cut short or has an unknown kind of value" : "bytes are left over at its end");
+    return wr_err_detail(err, WEIR_ECORRUPT, "%s",
+                         c->bad ? "it is cut short or has an unknown kind of value" : "bytes are left over at its end");
 }
 
 int wr_predlog_get_prediction(wr_predlog_prediction *out, wr_arena *a, wr_str payload, wr_err *err)

@@ -12,8 +12,17 @@ static void fill(wr_predlog_prediction *p, const trips *w, float *num, wr_str *t
         num[i] = i == 3 ? NAN : (float)i / 3;
         text[i] = w->view->features[i].category ? WR_STR("a\0b") : (wr_str){NULL, 0};
     }
-    *p = (wr_predlog_prediction){.endpoint = WR_STR("late"), .model = WR_STR("m"), .id = WR_STR("id-1"), .version = 3, .served_us = 77,
-                                 .event_us = cells[0].ts, .view = wr_predlog_view_id(w->view), .score = 0.25, .request = cells, .num = num, .text = text};
+    *p = (wr_predlog_prediction){.endpoint = WR_STR("late"),
+                                 .model = WR_STR("m"),
+                                 .id = WR_STR("id-1"),
+                                 .version = 3,
+                                 .served_us = 77,
+                                 .event_us = cells[0].ts,
+                                 .view = wr_predlog_view_id(w->view),
+                                 .score = 0.25,
+                                 .request = cells,
+                                 .num = num,
+                                 .text = text};
 }
 
 static void test_prediction(void **state)
@@ -59,14 +68,16 @@ static void test_label_and_event(void **state)
     WR_AUTOBUF wr_buf b = {0};
     wr_predlog_put_label(&b, &l);
     OK(wr_predlog_get_label(&m, wr_buf_view(&b), err));
-    assert_true(wr_str_is(m.endpoint, "late") && wr_str_is(m.id, "id") && m.label == -0.5 && m.known_us == INT64_MIN && m.received_us == INT64_MAX);
+    assert_true(wr_str_is(m.endpoint, "late") && wr_str_is(m.id, "id") && m.label == -0.5 && m.known_us == INT64_MIN &&
+                m.received_us == INT64_MAX);
     trips_event(w, 5, e);
     e[1].missing = true;
     wr_predlog_event in = {.view_name = WR_STR("v"), .view = 9, .time_us = -3, .received_us = 4, .cells = e};
     wr_buf_clear(&b);
     wr_predlog_put_event(&b, &in, w->view);
     OK(wr_predlog_get_event(&f, w->a, wr_buf_view(&b), err));
-    assert_true(wr_str_is(f.view_name, "v") && f.view == 9 && f.time_us == -3 && f.received_us == 4 && f.ncells == w->view->nevent_columns);
+    assert_true(wr_str_is(f.view_name, "v") && f.view == 9 && f.time_us == -3 && f.received_us == 4 &&
+                f.ncells == w->view->nevent_columns);
     assert_true(f.cells[1].missing && wr_str_eq(f.cells[0].text, e[0].text));
     wr_str name;
     uint64_t view;
@@ -106,6 +117,7 @@ static void test_hostile(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_prediction), cmocka_unit_test(test_label_and_event), cmocka_unit_test(test_hostile)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_prediction), cmocka_unit_test(test_label_and_event),
+                                       cmocka_unit_test(test_hostile)};
     return cmocka_run_group_tests(tests, trips_make, trips_end);
 }

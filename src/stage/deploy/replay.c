@@ -9,11 +9,19 @@
 #include "base/mem.h"
 #include "calc/metrics.h"
 #include "codec/json.h"
+#include "core/endpoint.h"
 #include "core/event.h"
 #include "io/http_client.h"
 #include "stage/deploy/replay_rows.h"
 
-enum { TIMEOUT_MS = 60000, MOST_CONNECTIONS = 64, PER_TURN = 32 /* requests in flight on a connection */, BATCH = 10000, VERSIONS = 64, GIVE_UP = 50 };
+enum {
+    TIMEOUT_MS = 60000,
+    MOST_CONNECTIONS = 64,
+    PER_TURN = 32 /* requests in flight on a connection */,
+    BATCH = 10000,
+    VERSIONS = 64,
+    GIVE_UP = 50
+};
 static const int64_t MINUTE_US = (int64_t)60 * WR_US;
 
 typedef struct {
@@ -24,16 +32,17 @@ typedef struct {
     wr_http_client *conn[MOST_CONNECTIONS];
     int nconn;
     unsigned opened[MOST_CONNECTIONS]; /* how often it broke: answers of another life of it never come */
-    wr_http_client *watch;          /* asks for jobs */
+    wr_http_client *watch;             /* asks for jobs */
     wr_buf body;
     char infer[600], labels[600], events[600]; /* targets */
     size_t next_row, next_label, next_event;
-    int in_row;                     /* failed connections in a row */
-    float *latency_us; size_t nlatency;
-    double *score;                  /* by row */
-    uint8_t *version;               /* by row: 1 + index into out->versions, 0 = no answer */
-    double event_us;                /* the clock: event time that may be sent */
-    double rate;                    /* event us a wall us; infinite = as fast as it goes */
+    int in_row; /* failed connections in a row */
+    float *latency_us;
+    size_t nlatency;
+    double *score;    /* by row */
+    uint8_t *version; /* by row: 1 + index into out->versions, 0 = no answer */
+    double event_us;  /* the clock: event time that may be sent */
+    double rate;      /* event us a wall us; infinite = as fast as it goes */
     int64_t clock_ns, polled_ns;
     bool busy;
 } job;
@@ -103,8 +112,8 @@ static int still_there(job *j, wr_err *err)
 {
     if (j->in_row < GIVE_UP) return 0;
     wr_err_set(err, WEIR_EUNAVAILABLE, "the server at %s does not answer any more", j->opt->url);
-    return wr_err_detail(err, WEIR_EUNAVAILABLE, "%llu of %llu requests failed; the first: %s", (unsigned long long)j->out->failed,
-                         (unsigned long long)j->out->requests, j->out->failure);
+    return wr_err_detail(err, WEIR_EUNAVAILABLE, "%llu of %llu requests failed; the first: %s",
+                         (unsigned long long)j->out->failed, (unsigned long long)j->out->requests, j->out->failure);
 }
 
 /* ---- labels and events ---- */
@@ -180,7 +189,8 @@ static bool read_answer(job *j, size_t row, wr_str reply)
     {
         yyjson_val *score = yyjson_arr_get_first(yyjson_obj_get(v, "data"));
         if (!yyjson_equals_str(yyjson_obj_get(v, "name"), "probability") || !yyjson_is_num(score)) continue;
-        note_answer(j, row, (wr_str){yyjson_is_str(version) ? yyjson_get_str(version) : "", yyjson_get_len(version)}, yyjson_get_num(score));
+        note_answer(j, row, (wr_str){yyjson_is_str(version) ? yyjson_get_str(version) : "", yyjson_get_len(version)},
+                    yyjson_get_num(score));
         return true;
     }
     return false;
@@ -286,7 +296,8 @@ static int64_t next_minute(const job *j)
     int64_t at = INT64_MAX;
     if (j->next_row < r->rows->nrows) at = r->time_us[j->next_row];
     if (j->next_label < r->nlabels && r->labels[j->next_label].due_us < at) at = r->labels[j->next_label].due_us;
-    if (r->events && j->next_event < r->events->nrows && r->event_us[j->next_event] < at) at = r->event_us[j->next_event];
+    if (r->events && j->next_event < r->events->nrows && r->event_us[j->next_event] < at)
+        at = r->event_us[j->next_event];
     if (at == INT64_MAX) return at;
     int64_t into = at % MINUTE_US;
     return at - (into < 0 ? into + MINUTE_US : into);
@@ -363,8 +374,9 @@ static void record(const job *j, wr_project *p, wr_run *run)
     wr_run_metric(run, "latency_p99_us", o->p99_us);
     wr_run_units(run, (double)o->requests, "requests");
     snprintf(subject, sizeof subject, "endpoint:%s", j->opt->endpoint);
-    snprintf(payload, sizeof payload, "{\"predictions\":%llu,\"labels\":%llu,\"events\":%llu,\"failed\":%llu}", (unsigned long long)o->predictions,
-             (unsigned long long)o->labels, (unsigned long long)o->events, (unsigned long long)o->failed);
+    snprintf(payload, sizeof payload, "{\"predictions\":%llu,\"labels\":%llu,\"events\":%llu,\"failed\":%llu}",
+             (unsigned long long)o->predictions, (unsigned long long)o->labels, (unsigned long long)o->events,
+             (unsigned long long)o->failed);
     (void)wr_event_add(p, "replayed", subject, payload, NULL, NULL);
 }
 
@@ -376,7 +388,9 @@ static int prepare(job *j, wr_err *err)
     size_t n = j->rows.rows->nrows;
     j->nconn = o->connections > 0 ? o->connections : 4;
     if (j->nconn > MOST_CONNECTIONS) return wr_err_set(err, WEIR_EINVAL, "more than %d connections", MOST_CONNECTIONS);
-    j->rate = o->seconds > 0 ? (double)(o->until_us - o->from_us) / (o->seconds * 1e6) : o->speed > 0 ? o->speed : (double)INFINITY;
+    j->rate = o->seconds > 0 ? (double)(o->until_us - o->from_us) / (o->seconds * 1e6)
+              : o->speed > 0 ? o->speed
+                             : (double)INFINITY;
     snprintf(j->infer, sizeof j->infer, "/v2/models/%s/infer", o->endpoint);
     snprintf(j->labels, sizeof j->labels, "/api/weir/1/endpoints/%s/labels", o->endpoint);
     snprintf(j->events, sizeof j->events, "/api/weir/1/views/%s/events", j->rows.view->name);
@@ -406,6 +420,8 @@ static int check_server(job *j, wr_err *err)
 
 static int run_job(job *j, wr_project *p, wr_run *run, wr_err *err)
 {
+    wr_endpoint e;
+    WR_TRY(wr_endpoint_find(&e, j->arena, p, j->opt->endpoint, err));
     WR_TRY(check_server(j, err));
     WR_TRY(wr_replay_rows_read(&j->rows, j->arena, p, j->opt, run, err));
     WR_TRY(prepare(j, err));

@@ -33,8 +33,8 @@ static void between(wr_buf *b, const char *expr, const char *from_op, const wr_r
     char lo[WR_TIME_TEXT], hi[WR_TIME_TEXT];
     wr_time_format(lo, opt->from_us);
     wr_time_format(hi, opt->until_us);
-    wr_buf_printf(b, "CAST((%s) AS TIMESTAMP) %s TIMESTAMP '%.*s' AND CAST((%s) AS TIMESTAMP) < TIMESTAMP '%.*s'", expr, from_op,
-                  (int)strcspn(lo, "Z"), lo, expr, (int)strcspn(hi, "Z"), hi);
+    wr_buf_printf(b, "CAST((%s) AS TIMESTAMP) %s TIMESTAMP '%.*s' AND CAST((%s) AS TIMESTAMP) < TIMESTAMP '%.*s'", expr,
+                  from_op, (int)strcspn(lo, "Z"), lo, expr, (int)strcspn(hi, "Z"), hi);
 }
 
 static int read_rows(wr_replay_rows *r, wr_project *p, wr_tables *t, const wr_replay_opt *opt, wr_run *run, wr_err *err)
@@ -49,7 +49,8 @@ static int read_rows(wr_replay_rows *r, wr_project *p, wr_tables *t, const wr_re
     wr_time_format(lo, opt->from_us);
     wr_buf_str(&count, "SELECT count(*) FROM ");
     wr_sql_ident(&count, wr_str_of(r->view->source));
-    wr_buf_printf(&count, " WHERE CAST(%s AS TIMESTAMP) < TIMESTAMP '%.*s'", wr_buf_cstr(&time), (int)strcspn(lo, "Z"), lo);
+    wr_buf_printf(&count, " WHERE CAST(%s AS TIMESTAMP) < TIMESTAMP '%.*s'", wr_buf_cstr(&time), (int)strcspn(lo, "Z"),
+                  lo);
     if (where.failed || time.failed || count.failed) return wr_err_nomem(err);
     wr_view_rows_opt ro = {.where = wr_buf_cstr(&where)};
     WR_TRY(wr_view_rows(&r->rows, r->view, p, t, &ro, run, err));
@@ -60,7 +61,8 @@ static int read_rows(wr_replay_rows *r, wr_project *p, wr_tables *t, const wr_re
     return wr_err_hint(err, WEIR_ENOTFOUND, "--from and --until are times of column \"%s\"", r->view->time);
 }
 
-static int read_events(wr_replay_rows *r, wr_project *p, wr_tables *t, const wr_replay_opt *opt, wr_run *run, wr_err *err)
+static int read_events(wr_replay_rows *r, wr_project *p, wr_tables *t, const wr_replay_opt *opt, wr_run *run,
+                       wr_err *err)
 {
     WR_AUTOBUF wr_buf where;
     wr_buf_init(&where, 0);
@@ -81,7 +83,8 @@ static int find_columns(wr_replay_rows *r, wr_arena *a, wr_err *err)
     if (!r->events) return 0;
     WR_TRY(wr_frame_need(&time, r->events, "_time", WR_TS, err));
     r->event_us = time->i64;
-    for (size_t i = 0; i < v->nevent_columns; i++) WR_TRY(wr_frame_need(&r->cells[i], r->events, v->event_columns[i], -1, err));
+    for (size_t i = 0; i < v->nevent_columns; i++)
+        WR_TRY(wr_frame_need(&r->cells[i], r->events, v->event_columns[i], -1, err));
     return 0;
 }
 
@@ -122,7 +125,8 @@ static int order_labels(wr_replay_rows *r, wr_arena *a, const wr_replay_opt *opt
     return 0;
 }
 
-int wr_replay_rows_read(wr_replay_rows *out, wr_arena *a, wr_project *p, const wr_replay_opt *opt, wr_run *run, wr_err *err)
+int wr_replay_rows_read(wr_replay_rows *out, wr_arena *a, wr_project *p, const wr_replay_opt *opt, wr_run *run,
+                        wr_err *err)
 {
     wr_tables *t;
     *out = (wr_replay_rows){0};

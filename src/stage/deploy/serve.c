@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serve.c - rounds: predictions, labels and feature events on their way into the log. Loading and swapping: serve_models.c. */
+/* serve.c - rounds: predictions, labels and feature events on their way into the log. Loading and swapping:
+ * serve_models.c. */
 #include <math.h>
 #include <stdio.h>
 
@@ -24,7 +25,7 @@ wr_round *wr_round_new(wr_serve *s)
     wr_round *r = wr_calloc(1, sizeof *r);
     if (!r) return NULL;
     r->serve = s;
-    wr_buf_init(&r->record, WR_LIMIT_RECORD + 1);
+    wr_buf_init(&r->record, 0);
     wr_buf_init(&r->events, 0);
     r->num = wr_alloc(WR_VIEW_FEATURES * sizeof *r->num);
     r->text = wr_alloc(WR_VIEW_FEATURES * sizeof *r->text);
@@ -44,13 +45,16 @@ void wr_round_free(wr_round *r)
     wr_free(r);
 }
 
+/* A row of any size is encoded; the log says when it is too large. */
 static int log_record(wr_round *r, wr_predlog_type type, wr_err *err)
 {
-    if (r->record.failed) {
-        if (r->record.n + 1024 < WR_LIMIT_RECORD) return wr_err_nomem(err);
-        return wr_err_set(err, WEIR_ELIMIT, "the row is larger than the log takes (%d bytes)", WR_LIMIT_RECORD);
+    if (r->record.failed) return wr_err_nomem(err);
+    int rc = wr_applog_add(r->serve->log, type, wr_buf_view(&r->record), err);
+    if (r->record.cap > WR_LIMIT_RECORD) {
+        wr_buf_fini(&r->record);
+        wr_buf_init(&r->record, 0);
     }
-    WR_TRY(wr_applog_add(r->serve->log, type, wr_buf_view(&r->record), err));
+    WR_TRY(rc);
     r->wrote = true;
     return 0;
 }
@@ -66,13 +70,22 @@ static void advance(atomic_int_fast64_t *watermark, int64_t time_us, int64_t now
 int wr_serve_predict(double *score, wr_round *r, wr_served *m, const wr_cell *request, wr_str id, wr_err *err)
 {
     const wr_view *v = m->view;
-    if (request[0].missing) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is missing: it says when the prediction is made", v->time);
+    if (request[0].missing)
+        return wr_err_set(err, WEIR_EINVAL, "\"%s\" is missing: it says when the prediction is made", v->time);
     wr_live_row(m->live, request, r->num, r->text);
     double p = wr_package_predict_row(m->package, r->num, r->text);
     int64_t now = wr_clock_wall_us();
-    wr_predlog_prediction rec = {.endpoint = wr_str_of(m->endpoint), .model = wr_str_of(m->model), .id = id, .version = m->version,
-                                 .served_us = now, .event_us = request[0].ts, .view = m->view_id, .score = p,
-                                 .request = request, .num = r->num, .text = r->text};
+    wr_predlog_prediction rec = {.endpoint = wr_str_of(m->endpoint),
+                                 .model = wr_str_of(m->model),
+                                 .id = id,
+                                 .version = m->version,
+                                 .served_us = now,
+                                 .event_us = request[0].ts,
+                                 .view = m->view_id,
+                                 .score = p,
+                                 .request = request,
+                                 .num = r->num,
+                                 .text = r->text};
     wr_buf_clear(&r->record);
     wr_predlog_put_prediction(&r->record, &rec, v);
     WR_TRY(log_record(r, WR_PREDLOG_PREDICTION, err));
@@ -121,7 +134,8 @@ int wr_serve_label(wr_round *r, wr_str endpoint, wr_str id, double label, int64_
     if (!e) return no_endpoint(r->serve, endpoint, err);
     if (id.n == 0 || id.n > WR_LIMIT_ID) return wr_err_set(err, WEIR_EINVAL, "an id has 1 to %d bytes", WR_LIMIT_ID);
     if (!isfinite(label)) return wr_err_set(err, WEIR_EINVAL, "the label of \"%.*s\" is not a number", WR_STR_FMT(id));
-    wr_predlog_label rec = {.endpoint = endpoint, .id = id, .label = label, .known_us = known_us, .received_us = wr_clock_wall_us()};
+    wr_predlog_label rec = {
+        .endpoint = endpoint, .id = id, .label = label, .known_us = known_us, .received_us = wr_clock_wall_us()};
     wr_buf_clear(&r->record);
     wr_predlog_put_label(&r->record, &rec);
     WR_TRY(log_record(r, WR_PREDLOG_LABEL, err));
@@ -157,7 +171,8 @@ int wr_serve_event(wr_round *r, wr_live *l, int64_t time_us, const wr_cell *even
 {
     WR_TRY(wr_serve_event_time(time_us, l, err));
     int64_t now = wr_clock_wall_us();
-    wr_predlog_event rec = {.view_name = wr_str_of(l->view->name), .view = l->id, .time_us = time_us, .received_us = now, .cells = event};
+    wr_predlog_event rec = {
+        .view_name = wr_str_of(l->view->name), .view = l->id, .time_us = time_us, .received_us = now, .cells = event};
     wr_buf_clear(&r->record);
     wr_predlog_put_event(&r->record, &rec, l->view);
     if (!r->gated) pthread_rwlock_rdlock(&r->serve->gate);
@@ -192,7 +207,8 @@ static void apply_events(wr_round *r)
         memcpy(&l, r->events.p + at, sizeof l);
         memcpy(&n, r->events.p + at + sizeof l, sizeof n);
         at += sizeof l + sizeof n;
-        if (wr_live_apply(l, (wr_str){r->events.p + at, n}, &err) < 0) wr_warn("event of view \"%s\": %s", l->view->name, err.msg);
+        if (wr_live_apply(l, (wr_str){r->events.p + at, n}, &err) < 0)
+            wr_warn("event of view \"%s\": %s", l->view->name, err.msg);
         at += n;
         if (last && l != last) move_watermarks(r->serve, last, wr_live_newest(last));
         last = l;
@@ -233,7 +249,8 @@ int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err)
     } else {
         wr_err_set(err, WEIR_EUNAVAILABLE, "endpoint \"%s\" is not ready", e->name);
         wr_err_detail(err, WEIR_EUNAVAILABLE, "%s", e->error);
-        wr_err_hint(err, WEIR_EUNAVAILABLE, "register a model for \"%s\"; it is taken up within a second", e->reference);
+        wr_err_hint(err, WEIR_EUNAVAILABLE, "register a model for \"%s\"; it is taken up within a second",
+                    e->reference);
     }
     pthread_mutex_unlock(&e->lock);
     *out = m;
@@ -271,7 +288,9 @@ size_t wr_serve_count(const wr_serve *s) { return s->nendpoints; }
 void wr_serve_status_of(wr_serve_status *out, wr_serve *s, size_t i)
 {
     wr_serve_endpoint *e = &s->endpoints[i];
-    *out = (wr_serve_status){.name = e->name, .reference = e->reference, .threshold = e->threshold,
+    *out = (wr_serve_status){.name = e->name,
+                             .reference = e->reference,
+                             .threshold = e->threshold,
                              .predictions = atomic_load_explicit(&e->predictions, memory_order_relaxed),
                              .labels = atomic_load_explicit(&e->labels, memory_order_relaxed),
                              .watermark_us = atomic_load_explicit(&e->watermark, memory_order_relaxed)};

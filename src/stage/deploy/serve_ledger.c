@@ -46,7 +46,8 @@ void wr_serve_ledger_close(wr_serve *s)
 }
 
 /* One row: `share` of the process's work since the last ones. */
-static int add_row(wr_serve *s, size_t i, double units, double share, const wr_footprint *whole, const wr_energy *e, wr_err *err)
+static int add_row(wr_serve *s, size_t i, double units, double share, const wr_footprint *whole, const wr_energy *e,
+                   wr_err *err)
 {
     char subject[300];
     wr_footprint f = *whole;
@@ -74,8 +75,15 @@ static int add_rows(wr_serve *s, bool last, wr_err *err)
     double cpu = wr_clock_cpu_s(), used = cpu - g->cpu_s;
     int64_t t = wr_clock_wall_us();
     wr_meter_energy(g->meter, &g->mark, &now, used, &e);
-    wr_footprint whole = {.t0_us = g->t_us, .t1_us = t, .stage = "serve", .activity = "inference", .run_id = "", .unit = "predictions",
-                          .wall_s = (double)(t - g->t_us) / 1e6, .cpu_s = used, .max_rss = (double)wr_os_rss()};
+    wr_footprint whole = {.t0_us = g->t_us,
+                          .t1_us = t,
+                          .stage = "serve",
+                          .activity = "inference",
+                          .run_id = "",
+                          .unit = "predictions",
+                          .wall_s = (double)(t - g->t_us) / 1e6,
+                          .cpu_s = used,
+                          .max_rss = (double)wr_os_rss()};
     for (size_t i = 0; i < s->nendpoints; i++) {
         uint64_t n = atomic_load(&s->endpoints[i].predictions), units = n - g->before[i];
         if (total && !units) continue;

@@ -12,7 +12,8 @@
 
 /* ---- events ---- */
 
-static void say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before, const wr_err *why)
+static void say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before,
+                const wr_err *why)
 {
     WR_AUTOBUF wr_buf b;
     char subject[300];
@@ -29,14 +30,16 @@ static void say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const
     if (why && why->hint[0]) wr_jsonw_kstr(&w, "hint", why->hint);
     wr_jsonw_end(&w);
     snprintf(subject, sizeof subject, "endpoint:%s", e->name);
-    if (b.failed || wr_event_add(s->project, kind, subject, wr_buf_cstr(&b), NULL, &err) < 0) wr_warn("event \"%s\" of %s was lost", kind, subject);
+    if (b.failed || wr_event_add(s->project, kind, subject, wr_buf_cstr(&b), NULL, &err) < 0)
+        wr_warn("event \"%s\" of %s was lost", kind, subject);
 }
 
 /* ---- states ---- */
 
 static int other_view(const wr_live *l, const wr_view *v, wr_err *err)
 {
-    wr_err_set(err, WEIR_ECONFLICT, "the model was trained on another version of view \"%s\" than the one served", v->name);
+    wr_err_set(err, WEIR_ECONFLICT, "the model was trained on another version of view \"%s\" than the one served",
+               v->name);
     wr_err_detail(err, WEIR_ECONFLICT, "served %.12s, model %.12s", l->view->hash, v->hash);
     return wr_err_hint(err, WEIR_ECONFLICT, "materialize the new view, then restart weir up");
 }
@@ -75,7 +78,8 @@ static atomic_uint_fast64_t *counter(wr_serve *s, wr_serve_endpoint *e, int64_t 
 }
 
 /* Takes over `k`, also on failure. */
-static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, wr_package *k, wr_live *live, wr_err *err)
+static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, wr_package *k,
+                       wr_live *live, wr_err *err)
 {
     wr_served *m = wr_calloc(1, sizeof *m);
     char *name = wr_strdup(v->name);
@@ -126,7 +130,8 @@ static void install(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v
     e->error[0] = 0;
     pthread_mutex_unlock(&e->lock);
     int64_t newest = wr_live_newest(m->live), seen = atomic_load(&e->watermark);
-    if (newest > seen && newest <= wr_clock_wall_us() + WR_DAY_US) atomic_compare_exchange_strong(&e->watermark, &(int_fast64_t){seen}, newest);
+    if (newest > seen && newest <= wr_clock_wall_us() + WR_DAY_US)
+        atomic_compare_exchange_strong(&e->watermark, &(int_fast64_t){seen}, newest);
     say(s, e, "served", v, old ? old->version : -1, NULL);
     wr_serve_give(old);
 }

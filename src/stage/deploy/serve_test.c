@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serve_test.c - serving without HTTP: features equal the offline ones, restarts, failed commits, swaps, drains that are killed. */
+/* serve_test.c - serving without HTTP: features equal the offline ones, restarts, failed commits, swaps, drains that
+ * are killed. */
 #include "stage/deploy/deploy_testing.h"
 
 #include <pthread.h>
@@ -44,7 +45,8 @@ static void send_event(trips *w, wr_serve *s, wr_round *r, size_t i)
 
 static void send_label(trips *w, wr_round *r, size_t i, const char *prefix)
 {
-    OK(wr_serve_label(r, WR_STR("late"), wr_str_of(number(w, prefix, i)), w->rows->cols[4].f64[i] > 15, w->events->cols[0].i64[i], err));
+    OK(wr_serve_label(r, WR_STR("late"), wr_str_of(number(w, prefix, i)), w->rows->cols[4].f64[i] > 15,
+                      w->events->cols[0].i64[i], err));
 }
 
 /* Rows [from, to): events known by each row's time first. Scores in `out` (may be NULL). */
@@ -52,7 +54,8 @@ static void play(trips *w, wr_serve *s, size_t from, size_t to, const char *pref
 {
     wr_round *r = wr_round_new(s);
     for (size_t i = from; i < to; i++) {
-        while (*next_event < TRIPS && w->events->cols[0].i64[*next_event] <= w->rows->cols[0].i64[i]) send_event(w, s, r, (*next_event)++);
+        while (*next_event < TRIPS && w->events->cols[0].i64[*next_event] <= w->rows->cols[0].i64[i])
+            send_event(w, s, r, (*next_event)++);
         OK(wr_serve_round_end(r, err));
         double p = predict(w, s, r, i, prefix);
         if (out) out[i] = p;
@@ -64,7 +67,10 @@ static void play(trips *w, wr_serve *s, size_t from, size_t to, const char *pref
 
 /* ---- parity ---- */
 
-typedef struct { trips *w; size_t n, bad; } parity;
+typedef struct {
+    trips *w;
+    size_t n, bad;
+} parity;
 
 static int check_record(void *ctx, uint32_t type, wr_str payload)
 {
@@ -118,11 +124,17 @@ static void test_parity(void **state)
     OK(wr_package_predict(offline, k, w->features, NULL, err));
     wr_package_free(k);
     for (size_t i = 0; i < TRIPS; i++) assert_true(score[i] == offline[i]);
-    assert_int_equal(trips_number(w, "SELECT count(*) FROM \"predictions.late\" WHERE version = 1 AND model = 'late'"), TRIPS);
+    assert_int_equal(trips_number(w, "SELECT count(*) FROM \"predictions.late\" WHERE version = 1 AND model = 'late'"),
+                     TRIPS);
     assert_int_equal(trips_number(w, "SELECT count(DISTINCT prediction_id) FROM \"labels.late\""), TRIPS);
     /* km: request and feature, once, as the feature; `to` is of the request only */
-    assert_int_equal(trips_number(w, "SELECT count(*) FROM (DESCRIBE SELECT * FROM \"predictions.late\") WHERE column_name = 'km' AND column_type = 'FLOAT'"), 1);
-    assert_int_equal(trips_number(w, "SELECT count(*) FROM (DESCRIBE SELECT * FROM \"predictions.late\") WHERE column_name IN ('to', 'at')"), 2);
+    assert_int_equal(trips_number(w, "SELECT count(*) FROM (DESCRIBE SELECT * FROM \"predictions.late\") WHERE "
+                                     "column_name = 'km' AND column_type = 'FLOAT'"),
+                     1);
+    assert_int_equal(
+        trips_number(
+            w, "SELECT count(*) FROM (DESCRIBE SELECT * FROM \"predictions.late\") WHERE column_name IN ('to', 'at')"),
+        2);
 }
 
 /* ---- feedback ---- */
@@ -153,7 +165,9 @@ static void test_feedback(void **state)
     assert_int_equal(made.written.rows, 100);
     assert_int_equal(made.predictions, 100);
     assert_int_equal(trips_number(w, "SELECT count(*) FROM late_feedback WHERE late NOT IN (0, 1)"), 0);
-    assert_int_equal(trips_number(w, "SELECT count(*) FROM late_feedback f JOIN trips t USING (\"at\") WHERE f.late = (t.delay > 15)::INT AND f.km IS NOT DISTINCT FROM t.km"), 100);
+    assert_int_equal(trips_number(w, "SELECT count(*) FROM late_feedback f JOIN trips t USING (\"at\") WHERE f.late = "
+                                     "(t.delay > 15)::INT AND f.km IS NOT DISTINCT FROM t.km"),
+                     100);
     opt.has_until = true; /* the 30 minutes of row 9 are over, those of row 10 are not */
     opt.until_us = w->events->cols[0].i64[9];
     OK(wr_feedback(&made, w->project, &opt, run, err));
@@ -229,7 +243,12 @@ static void test_refusals(void **state)
 
 /* ---- swaps ---- */
 
-typedef struct { trips *w; wr_serve *s; atomic_bool stop; atomic_int answered, wrong; } swapping;
+typedef struct {
+    trips *w;
+    wr_serve *s;
+    atomic_bool stop;
+    atomic_int answered, wrong;
+} swapping;
 
 static void *ask_on(void *ctx)
 {
@@ -247,7 +266,8 @@ static void *ask_on(void *ctx)
         }
         const char *id = m->version == 1 ? x->w->package[0] : x->w->package[1];
         if (strcmp(wr_package_id(m->package), id) != 0) atomic_fetch_add(&x->wrong, 1);
-        if (wr_serve_predict(&score, r, m, cells, WR_STR("x"), &why) < 0 || wr_serve_round_end(r, &why) < 0) atomic_fetch_add(&x->wrong, 1);
+        if (wr_serve_predict(&score, r, m, cells, WR_STR("x"), &why) < 0 || wr_serve_round_end(r, &why) < 0)
+            atomic_fetch_add(&x->wrong, 1);
         wr_serve_give(m);
         atomic_fetch_add(&x->answered, 1);
     }
@@ -543,7 +563,8 @@ static void test_ledger(void **state)
     OK(wr_serve_footprint(s, false, err));
     OK(wr_footprint_list(&f, &n, w->a, w->project, "serve", err));
     assert_int_equal(n, 1);
-    assert_true(f[0].units == 30 && strcmp(f[0].unit, "predictions") == 0 && strcmp(f[0].subject, "endpoint:late") == 0);
+    assert_true(f[0].units == 30 && strcmp(f[0].unit, "predictions") == 0 &&
+                strcmp(f[0].subject, "endpoint:late") == 0);
     assert_true(f[0].cpu_s > 0 && f[0].energy.energy_j > 0 && f[0].t1_us > f[0].t0_us);
     OK(wr_serve_footprint(s, true, err));
     OK(wr_footprint_list(&f, &n, w->a, w->project, "serve", err));
@@ -571,8 +592,9 @@ static void test_ids(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_drain_killed), TEST(test_parity), TEST(test_feedback), TEST(test_commit_fails), TEST(test_refusals),
-                                       TEST(test_swap_under_load), TEST(test_rollback), TEST(test_base_of_state), TEST(test_changed_view),
-                                       TEST(test_stray), TEST(test_ledger), TEST(test_ids)};
+    const struct CMUnitTest tests[] = {TEST(test_drain_killed), TEST(test_parity),        TEST(test_feedback),
+                                       TEST(test_commit_fails), TEST(test_refusals),      TEST(test_swap_under_load),
+                                       TEST(test_rollback),     TEST(test_base_of_state), TEST(test_changed_view),
+                                       TEST(test_stray),        TEST(test_ledger),        TEST(test_ids)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,7 +136,14 @@ static void model_ready(call *c, const wr_oip_model *m)
 
 /* ---- infer ---- */
 
-typedef struct { wr_str id; wr_oip_rows rows; int outputs[2]; size_t noutputs; double *scores; wr_str *ids; } inference;
+typedef struct {
+    wr_str id;
+    wr_oip_rows rows;
+    int outputs[2];
+    size_t noutputs;
+    double *scores;
+    wr_str *ids;
+} inference;
 
 static int read_outputs(inference *f, yyjson_val *outputs, wr_err *err)
 {
@@ -154,10 +161,12 @@ static int read_outputs(inference *f, yyjson_val *outputs, wr_err *err)
         wr_str s = {yyjson_get_str(name), yyjson_get_len(name)};
         int which = wr_str_is(s, "probability") ? OUT_PROBABILITY : wr_str_is(s, "label") ? OUT_LABEL : 0;
         if (!s.p || !which) {
-            wr_err_set(err, WEIR_EINVAL, "unexpected inference output '%.*s'", (int)(s.n < 100 ? s.n : 100), s.p ? s.p : "");
+            wr_err_set(err, WEIR_EINVAL, "unexpected inference output '%.*s'", (int)(s.n < 100 ? s.n : 100),
+                       s.p ? s.p : "");
             return wr_err_hint(err, WEIR_EINVAL, "there are 'probability' and 'label'");
         }
-        if (f->noutputs == 2 || (f->noutputs == 1 && f->outputs[0] == which)) return wr_err_set(err, WEIR_EINVAL, "an output is asked for twice");
+        if (f->noutputs == 2 || (f->noutputs == 1 && f->outputs[0] == which))
+            return wr_err_set(err, WEIR_EINVAL, "an output is asked for twice");
         f->outputs[f->noutputs++] = which;
     }
     return 0;
@@ -187,9 +196,11 @@ static int read_request(inference *f, call *c, const wr_oip_model *m, yyjson_val
     enum { ROOM_FOR_ROW = 8 };
     if (!yyjson_is_obj(root)) return wr_err_set(err, WEIR_EPARSE, "the request is not a JSON object");
     WR_TRY(wr_json_str_or(&f->id, root, "id", "", err));
-    if (f->id.n > WR_LIMIT_ID - ROOM_FOR_ROW) return wr_err_set(err, WEIR_EINVAL, "the id is longer than %d bytes", WR_LIMIT_ID - ROOM_FOR_ROW);
+    if (f->id.n > WR_LIMIT_ID - ROOM_FOR_ROW)
+        return wr_err_set(err, WEIR_EINVAL, "the id is longer than %d bytes", WR_LIMIT_ID - ROOM_FOR_ROW);
     yyjson_val *params = yyjson_obj_get(root, "parameters");
-    if (params && !yyjson_is_obj(params) && !yyjson_is_null(params)) return wr_err_set(err, WEIR_ETYPE, "parameters is not an object");
+    if (params && !yyjson_is_obj(params) && !yyjson_is_null(params))
+        return wr_err_set(err, WEIR_ETYPE, "parameters is not an object");
     WR_TRY(read_outputs(f, yyjson_obj_get(root, "outputs"), err));
     WR_TRY(wr_oip_read_inputs(&f->rows, m, yyjson_obj_get(root, "inputs"), c->arena, err));
     return row_ids(f, c->arena, err);
@@ -239,7 +250,8 @@ static void infer(call *c, const wr_oip_model *m)
     inference f = {0};
     wr_err err = {0};
     if (c->in->binary) {
-        fail_text(c, 400, "binary tensors are not supported", "send the values as JSON: InferInput.set_data_from_numpy(x, binary_data=False)");
+        fail_text(c, 400, "binary tensors are not supported",
+                  "send the values as JSON: InferInput.set_data_from_numpy(x, binary_data=False)");
         return;
     }
     int rc = wr_json_parse(&j, c->in->body, "request", &err);
@@ -272,8 +284,9 @@ static void unknown_model(call *c, wr_err *e, bool version)
 {
     char before[200];
     snprintf(before, sizeof before, "%.*s", (int)(c->model.n < 150 ? c->model.n : 150), c->model.p);
-    if (version) snprintf(e->msg, sizeof e->msg, "Request for unknown model: '%s' version %.*s is not served", before,
-                          (int)(c->version.n < 50 ? c->version.n : 50), c->version.p);
+    if (version)
+        snprintf(e->msg, sizeof e->msg, "Request for unknown model: '%s' version %.*s is not served", before,
+                 (int)(c->version.n < 50 ? c->version.n : 50), c->version.p);
     else snprintf(e->msg, sizeof e->msg, "Request for unknown model: '%s' is not found", before);
     fail(c, 404, e);
 }
@@ -317,7 +330,9 @@ static void dispatch(call *c)
     else if (wr_str_is(path, "/v2/health/live")) health(c, true);
     else if (wr_str_is(path, "/v2/health/ready")) health(c, false);
     else if (wr_str_starts(path, "/v2/models/")) model_path(c, wr_str_sub(path, 11, path.n));
-    else fail_text(c, 404, "no such path", "the protocol has /v2, /v2/health/live, /v2/health/ready and /v2/models/NAME");
+    else
+        fail_text(c, 404, "no such path",
+                  "the protocol has /v2, /v2/health/live, /v2/health/ready and /v2/models/NAME");
 }
 
 void wr_oip_handle(wr_oip_response *out, const wr_oip_request *in, const wr_oip_ops *ops, wr_arena *a)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* oip_test.c - the protocol against a model that answers half its number plus the length of its text. */
+#include <cmocka.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,14 @@
 
 static char *const inputs[] = {"at", "km", "from"};
 static const wr_type types[] = {WR_TS, WR_F64, WR_TEXT};
-static struct { bool ready; int held; size_t rows; wr_cell first; int fail; char ids[8][80]; } fake;
+static struct {
+    bool ready;
+    int held;
+    size_t rows;
+    wr_cell first;
+    int fail;
+    char ids[8][80];
+} fake;
 
 static bool ready(void *ctx) { return ((void)ctx, fake.ready); }
 
@@ -27,7 +34,8 @@ static int model(void *ctx, wr_oip_model *out, wr_str name, wr_arena *a, wr_err 
     (void)a;
     if (!wr_str_is(name, "late")) return wr_err_set(err, WEIR_ENOTFOUND, "no endpoint");
     if (!fake.ready) return wr_err_set(err, WEIR_EUNAVAILABLE, "endpoint \"late\" is not ready");
-    *out = (wr_oip_model){.name = WR_STR("late"), .version = WR_STR("3"), .ninputs = 3, .inputs = inputs, .types = types, .threshold = 5};
+    *out = (wr_oip_model){
+        .name = WR_STR("late"), .version = WR_STR("3"), .ninputs = 3, .inputs = inputs, .types = types, .threshold = 5};
     fake.held++;
     return 0;
 }
@@ -39,7 +47,8 @@ static void release(void *ctx, wr_oip_model *m)
     fake.held--;
 }
 
-static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_t n, double *scores, wr_str *ids, wr_arena *a, wr_err *err)
+static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_t n, double *scores, wr_str *ids,
+                   wr_arena *a, wr_err *err)
 {
     (void)ctx;
     if (fake.fail) return wr_err_set(err, fake.fail, "it failed");
@@ -75,14 +84,17 @@ static int ask_raw(const char *method, const char *path, wr_str text, bool binar
     return out.status;
 }
 
-static int ask(const char *method, const char *path, const char *text) { return ask_raw(method, path, wr_str_of(text), false); }
+static int ask(const char *method, const char *path, const char *text)
+{
+    return ask_raw(method, path, wr_str_of(text), false);
+}
 static int infer(const char *text) { return ask("POST", "/v2/models/late/infer", text); }
 static const char *error(void) { return yyjson_get_str(yyjson_obj_get(parsed.root, "error")); }
 static yyjson_val *at(const char *pointer) { return yyjson_ptr_get(parsed.root, pointer); }
 
-#define AT "{\"name\":\"at\",\"shape\":[2],\"datatype\":\"BYTES\",\"data\":[\"2001-06-01T00:00:01Z\",\"2001-06-02\"]}"
-#define KM "{\"name\":\"km\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":[4,9.5]}"
-#define FROM "{\"name\":\"from\",\"shape\":[2],\"datatype\":\"BYTES\",\"data\":[\"SFO\",\"\"]}"
+#define AT          "{\"name\":\"at\",\"shape\":[2],\"datatype\":\"BYTES\",\"data\":[\"2001-06-01T00:00:01Z\",\"2001-06-02\"]}"
+#define KM          "{\"name\":\"km\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":[4,9.5]}"
+#define FROM        "{\"name\":\"from\",\"shape\":[2],\"datatype\":\"BYTES\",\"data\":[\"SFO\",\"\"]}"
 #define INFER(list) "{\"inputs\":[" list "]}"
 
 static void test_metadata(void **state)
@@ -115,11 +127,23 @@ static void test_paths(void **state)
 {
     (void)state;
     fake.ready = true;
-    static const struct { const char *method, *path; int status; } all[] = {
-        {"GET", "/v2/models/nobody", 404}, {"GET", "/v2/models/nobody/ready", 404}, {"POST", "/v2/models/nobody/infer", 404},
-        {"GET", "/v2/models/late/versions/4", 404}, {"GET", "/v2/models/late/versions/", 404}, {"GET", "/v2/models/", 404},
-        {"GET", "/v2/models/late/config", 404}, {"GET", "/v2/models/late/ready/more", 404}, {"GET", "/v2/health", 404}, {"GET", "/v2x", 404},
-        {"POST", "/v2", 405}, {"POST", "/v2/models/late", 405}, {"GET", "/v2/models/late/infer", 405}, {"DELETE", "/v2/health/live", 405}};
+    static const struct {
+        const char *method, *path;
+        int status;
+    } all[] = {{"GET", "/v2/models/nobody", 404},
+               {"GET", "/v2/models/nobody/ready", 404},
+               {"POST", "/v2/models/nobody/infer", 404},
+               {"GET", "/v2/models/late/versions/4", 404},
+               {"GET", "/v2/models/late/versions/", 404},
+               {"GET", "/v2/models/", 404},
+               {"GET", "/v2/models/late/config", 404},
+               {"GET", "/v2/models/late/ready/more", 404},
+               {"GET", "/v2/health", 404},
+               {"GET", "/v2x", 404},
+               {"POST", "/v2", 405},
+               {"POST", "/v2/models/late", 405},
+               {"GET", "/v2/models/late/infer", 405},
+               {"DELETE", "/v2/health/live", 405}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         int status = ask(all[i].method, all[i].path, "{}");
         if (status != all[i].status) fail_msg("%s %s: %d", all[i].method, all[i].path, status);
@@ -146,20 +170,27 @@ static void test_infer(void **state)
     assert_true(yyjson_get_num(at("/outputs/0/data/0")) == 5 && yyjson_get_num(at("/outputs/0/data/1")) == 4.75);
     assert_int_equal(yyjson_get_int(at("/outputs/1/data/0")), 1); /* from the threshold on */
     assert_int_equal(yyjson_get_int(at("/outputs/1/data/1")), 0);
-    assert_int_equal(infer("{\"id\":\"x\",\"parameters\":{\"a\":1,\"binary_data_output\":true},\"outputs\":[{\"name\":\"label\",\"parameters\":{\"binary_data\":false}}],"
-                           "\"inputs\":[" AT "," KM "," FROM "]}"), 200);
+    assert_int_equal(infer("{\"id\":\"x\",\"parameters\":{\"a\":1,\"binary_data_output\":true},\"outputs\":[{\"name\":"
+                           "\"label\",\"parameters\":{\"binary_data\":false}}],"
+                           "\"inputs\":[" AT "," KM "," FROM "]}"),
+                     200);
     assert_string_equal(yyjson_get_str(at("/id")), "x");
     assert_string_equal(fake.ids[0], "x/0");
     assert_string_equal(fake.ids[1], "x/1");
     assert_int_equal(yyjson_arr_size(at("/outputs")), 1);
     assert_string_equal(yyjson_get_str(at("/outputs/0/name")), "label");
-    assert_int_equal(infer("{\"id\":\"one\",\"inputs\":[{\"name\":\"at\",\"shape\":[1],\"datatype\":\"INT64\",\"data\":[-5]},"
-                           "{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[null]},{\"name\":\"from\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[null]}]}"), 200);
+    assert_int_equal(
+        infer("{\"id\":\"one\",\"inputs\":[{\"name\":\"at\",\"shape\":[1],\"datatype\":\"INT64\",\"data\":[-5]},"
+              "{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[null]},{\"name\":\"from\",\"shape\":[1],"
+              "\"datatype\":\"BYTES\",\"data\":[null]}]}"),
+        200);
     assert_string_equal(fake.ids[0], "one");
     assert_int_equal(fake.first.ts, -5);
     assert_true(yyjson_get_num(at("/outputs/0/data/0")) == 1100);
-    assert_int_equal(infer("{\"inputs\":[{\"name\":\"at\",\"shape\":[0],\"datatype\":\"INT64\",\"data\":[]},{\"name\":\"km\",\"shape\":[0],\"datatype\":\"FP64\",\"data\":[]},"
-                           "{\"name\":\"from\",\"shape\":[0],\"datatype\":\"BYTES\",\"data\":[]}]}"), 200);
+    assert_int_equal(infer("{\"inputs\":[{\"name\":\"at\",\"shape\":[0],\"datatype\":\"INT64\",\"data\":[]},{\"name\":"
+                           "\"km\",\"shape\":[0],\"datatype\":\"FP64\",\"data\":[]},"
+                           "{\"name\":\"from\",\"shape\":[0],\"datatype\":\"BYTES\",\"data\":[]}]}"),
+                     200);
     assert_int_equal(yyjson_arr_size(at("/outputs/0/data")), 0);
 }
 
@@ -169,20 +200,29 @@ static void test_shapes(void **state)
     (void)state;
     fake.ready = true;
     static const char *const good[] = {
-        "{\"name\":\"km\",\"shape\":[2,1],\"datatype\":\"FP64\",\"data\":[[4],[9.5]]}", "{\"name\":\"km\",\"shape\":[2,1],\"datatype\":\"FP32\",\"data\":[4,9.5]}",
-        "{\"name\":\"km\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":[[4,9.5]]}", "{\"name\":\"km\",\"shape\":[2,1,1],\"datatype\":\"FP64\",\"data\":[[[4]],[[9.5]]]}"};
+        "{\"name\":\"km\",\"shape\":[2,1],\"datatype\":\"FP64\",\"data\":[[4],[9.5]]}",
+        "{\"name\":\"km\",\"shape\":[2,1],\"datatype\":\"FP32\",\"data\":[4,9.5]}",
+        "{\"name\":\"km\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":[[4,9.5]]}",
+        "{\"name\":\"km\",\"shape\":[2,1,1],\"datatype\":\"FP64\",\"data\":[[[4]],[[9.5]]]}"};
     for (size_t i = 0; i < 4; i++) {
         char text[1000];
         snprintf(text, sizeof text, INFER(AT "," FROM ",%s"), good[i]);
         assert_int_equal(infer(text), 200);
         assert_true(yyjson_get_num(at("/outputs/0/data/1")) == 4.75);
     }
-    static const char *const types_ok[] = {"BOOL\",\"data\":[true,0]", "INT8\",\"data\":[-128,127]", "INT16\",\"data\":[-1,1]", "INT32\",\"data\":[1,2]",
-                                           "INT64\",\"data\":[-9223372036854775808,9223372036854775807]", "UINT8\",\"data\":[0,255]", "UINT16\",\"data\":[0,65535]",
-                                           "UINT32\",\"data\":[0,4294967295]", "UINT64\",\"data\":[0,18446744073709551615]"};
+    static const char *const types_ok[] = {"BOOL\",\"data\":[true,0]",
+                                           "INT8\",\"data\":[-128,127]",
+                                           "INT16\",\"data\":[-1,1]",
+                                           "INT32\",\"data\":[1,2]",
+                                           "INT64\",\"data\":[-9223372036854775808,9223372036854775807]",
+                                           "UINT8\",\"data\":[0,255]",
+                                           "UINT16\",\"data\":[0,65535]",
+                                           "UINT32\",\"data\":[0,4294967295]",
+                                           "UINT64\",\"data\":[0,18446744073709551615]"};
     for (size_t i = 0; i < sizeof types_ok / sizeof *types_ok; i++) {
         char text[1000];
-        snprintf(text, sizeof text, INFER(AT "," FROM ",{\"name\":\"km\",\"shape\":[2],\"datatype\":\"%s}"), types_ok[i]);
+        snprintf(text, sizeof text, INFER(AT "," FROM ",{\"name\":\"km\",\"shape\":[2],\"datatype\":\"%s}"),
+                 types_ok[i]);
         if (infer(text) != 200) fail_msg("%s: %s", types_ok[i], error());
     }
 }
@@ -191,25 +231,48 @@ static void test_bad_requests(void **state)
 {
     (void)state;
     fake.ready = true;
-    static const struct { const char *text, *error; } all[] = {
-        {"", "no value"}, {"[1]", "not a JSON object"}, {"{", "line 1"}, {"{}", "no inputs"}, {"{\"inputs\":{}}", "no inputs"}, {"{\"inputs\":[]}", "expected 3 inputs but got 0"},
-        {INFER(AT "," KM), "'from' is missing"}, {INFER(AT "," KM "," FROM "," KM), "twice"}, {INFER("{\"name\":\"kn\"}"), "did you mean 'km'?"}, {INFER("3"), "no name"},
-        {INFER("{\"name\":\"km\",\"datatype\":\"FP64\",\"data\":[1]}"), "no shape"}, {INFER("{\"name\":\"km\",\"shape\":[],\"datatype\":\"FP64\",\"data\":[1]}"), "no shape"},
-        {INFER("{\"name\":\"km\",\"shape\":[-1],\"datatype\":\"FP64\",\"data\":[1]}"), "dimension"}, {INFER("{\"name\":\"km\",\"shape\":[1,2],\"datatype\":\"FP64\",\"data\":[1,2]}"), "[n,1]"},
-        {INFER("{\"name\":\"km\",\"shape\":[1],\"data\":[1]}"), "no datatype"}, {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP65\",\"data\":[1]}"), "unknown datatype"},
-        {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP16\",\"data\":[1]}"), "binary tensors only"}, {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"1\"]}"), "expected FP64"},
-        {INFER("{\"name\":\"from\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[1]}"), "expected BYTES"}, {INFER("{\"name\":\"at\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[1]}"), "BYTES or INT64"},
-        {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP64\"}"), "no data"}, {INFER("{\"name\":\"km\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":[1]}"), "its shape says 2"},
-        {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[\"a\"]}"), "a number"}, {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"INT8\",\"data\":[128]}"), "INT8"},
-        {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"INT32\",\"data\":[1.5]}"), "INT32"}, {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"UINT8\",\"data\":[-1]}"), "UINT8"},
-        {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"BOOL\",\"data\":[2]}"), "true or false"}, {INFER("{\"name\":\"from\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[7]}"), "text"},
-        {INFER("{\"name\":\"at\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"yesterday\"]}"), "2001-06-14"}, {INFER("{\"name\":\"km\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":[1,[2,3]]}"), "one value"},
-        {INFER(AT ",{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[1]}"), "has 1 rows"}, {"{\"id\":7,\"inputs\":[]}", "id"},
-        {"{\"parameters\":3,\"inputs\":[]}", "parameters"}, {"{\"outputs\":[{\"name\":\"x\"}],\"inputs\":[]}", "unexpected inference output 'x'"},
-        {"{\"outputs\":[{\"name\":\"label\"},{\"name\":\"label\"}],\"inputs\":[]}", "twice"}, {"{\"outputs\":\"label\",\"inputs\":[]}", "not a list"}};
+    static const struct {
+        const char *text, *error;
+    } all[] = {{"", "no value"},
+               {"[1]", "not a JSON object"},
+               {"{", "line 1"},
+               {"{}", "no inputs"},
+               {"{\"inputs\":{}}", "no inputs"},
+               {"{\"inputs\":[]}", "expected 3 inputs but got 0"},
+               {INFER(AT "," KM), "'from' is missing"},
+               {INFER(AT "," KM "," FROM "," KM), "twice"},
+               {INFER("{\"name\":\"kn\"}"), "did you mean 'km'?"},
+               {INFER("3"), "no name"},
+               {INFER("{\"name\":\"km\",\"datatype\":\"FP64\",\"data\":[1]}"), "no shape"},
+               {INFER("{\"name\":\"km\",\"shape\":[],\"datatype\":\"FP64\",\"data\":[1]}"), "no shape"},
+               {INFER("{\"name\":\"km\",\"shape\":[-1],\"datatype\":\"FP64\",\"data\":[1]}"), "dimension"},
+               {INFER("{\"name\":\"km\",\"shape\":[1,2],\"datatype\":\"FP64\",\"data\":[1,2]}"), "[n,1]"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"data\":[1]}"), "no datatype"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP65\",\"data\":[1]}"), "unknown datatype"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP16\",\"data\":[1]}"), "binary tensors only"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"1\"]}"), "expected FP64"},
+               {INFER("{\"name\":\"from\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[1]}"), "expected BYTES"},
+               {INFER("{\"name\":\"at\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[1]}"), "BYTES or INT64"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP64\"}"), "no data"},
+               {INFER("{\"name\":\"km\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":[1]}"), "its shape says 2"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[\"a\"]}"), "a number"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"INT8\",\"data\":[128]}"), "INT8"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"INT32\",\"data\":[1.5]}"), "INT32"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"UINT8\",\"data\":[-1]}"), "UINT8"},
+               {INFER("{\"name\":\"km\",\"shape\":[1],\"datatype\":\"BOOL\",\"data\":[2]}"), "true or false"},
+               {INFER("{\"name\":\"from\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[7]}"), "text"},
+               {INFER("{\"name\":\"at\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"yesterday\"]}"), "2001-06-14"},
+               {INFER("{\"name\":\"km\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":[1,[2,3]]}"), "one value"},
+               {INFER(AT ",{\"name\":\"km\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[1]}"), "has 1 rows"},
+               {"{\"id\":7,\"inputs\":[]}", "id"},
+               {"{\"parameters\":3,\"inputs\":[]}", "parameters"},
+               {"{\"outputs\":[{\"name\":\"x\"}],\"inputs\":[]}", "unexpected inference output 'x'"},
+               {"{\"outputs\":[{\"name\":\"label\"},{\"name\":\"label\"}],\"inputs\":[]}", "twice"},
+               {"{\"outputs\":\"label\",\"inputs\":[]}", "not a list"}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         int status = infer(all[i].text);
-        if (status != 400 || predicted || !strstr(error(), all[i].error)) fail_msg("%s: %d %s", all[i].text, status, error() ? error() : "");
+        if (status != 400 || predicted || !strstr(error(), all[i].error))
+            fail_msg("%s: %d %s", all[i].text, status, error() ? error() : "");
     }
     assert_int_equal(ask_raw("POST", "/v2/models/late/infer", WR_STR("{}"), true), 400);
     assert_int_equal(infer(INFER("{\"name\":\"km\",\"shape\":[100001],\"datatype\":\"FP64\",\"data\":[1]}")), 413);
@@ -229,8 +292,10 @@ static void test_no_memory(void **state)
     (void)state;
     fake.ready = true;
     for (long n = 1; n < 30; n++) {
-        wr_oip_ops ops = {.server_version = "9", .ready = ready, .model = model, .release = release, .predict = predict};
-        wr_oip_request in = {WR_STR("POST"), WR_STR("/v2/models/late/infer"), wr_str_of(INFER(AT "," KM "," FROM)), false};
+        wr_oip_ops ops = {
+            .server_version = "9", .ready = ready, .model = model, .release = release, .predict = predict};
+        wr_oip_request in = {WR_STR("POST"), WR_STR("/v2/models/late/infer"), wr_str_of(INFER(AT "," KM "," FROM)),
+                             false};
         wr_buf b = {0};
         wr_oip_response out = {.body = &b};
         wr_arena *a = wr_arena_new(0);
@@ -263,7 +328,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_metadata), cmocka_unit_test(test_paths), cmocka_unit_test(test_infer),
-                                       cmocka_unit_test(test_shapes), cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_no_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_metadata),     cmocka_unit_test(test_paths),
+                                       cmocka_unit_test(test_infer),        cmocka_unit_test(test_shapes),
+                                       cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_no_memory)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
