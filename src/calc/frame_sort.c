@@ -30,7 +30,9 @@ int wr_frame_sort(wr_frame **f, const char *column, wr_err *err)
     wr_col *c;
     wr_frame *sorted;
     WR_TRY(wr_frame_need(&c, *f, column, -1, err));
-    if (c->type != WR_TS && c->type != WR_I64) return wr_err_set(err, WEIR_ETYPE, "rows cannot be put in the order of \"%s\", a %s", column, wr_type_name(c->type));
+    if (c->type != WR_TS && c->type != WR_I64)
+        return wr_err_set(err, WEIR_ETYPE, "rows cannot be put in the order of \"%s\", a %s", column,
+                          wr_type_name(c->type));
     if (in_order(c)) return 0;
     if (c->n >= UINT32_MAX) return wr_err_set(err, WEIR_ELIMIT, "%zu rows to sort", c->n);
     WR_AUTOFREE uint32_t *row = wr_alloc(c->n * sizeof *row);

@@ -50,8 +50,8 @@ typedef struct {
     bool category;
 } wr_view_feature;
 typedef struct { char *name, *of; bool has_above; double above; bool has_clip; double clip_lo, clip_hi; } wr_view_value;
-typedef struct { char *key[WR_VIEW_KEYS]; int nkey; int64_t horizon_us; int *value; int nvalue; } wr_view_group; /* events indexed by these columns of the event;
-                                                                                   * value: what is summed, as in wr_view_feature */
+/* events indexed by these columns of the event; value: what is summed, as in wr_view_feature */
+typedef struct { char *key[WR_VIEW_KEYS]; int nkey; int64_t horizon_us; int *value; int nvalue; } wr_view_group;
 
 typedef struct wr_view {
     char *name, *source, *time;

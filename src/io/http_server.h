@@ -91,7 +91,8 @@ void wr_http_finish(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body); 
 
 /* Streaming response, opened in the handler or, after wr_http_defer(), by the thread that has the request (instead of finish; r
  * is not touched afterwards). NULL when out of memory: answer otherwise. At a stop of the server streams are ended cleanly and
- * their writers told. close() must be called whatever write() said. `write` returns 0, or WEIR_ECANCELED when the peer went away or is too slow (WR_LIMIT_SSE_BACKLOG). */
+ * their writers told. close() must be called whatever write() said. `write` returns 0, or WEIR_ECANCELED when the peer went away or is
+ * too slow (WR_LIMIT_SSE_BACKLOG). */
 typedef struct wr_http_stream wr_http_stream;
 wr_http_stream *wr_http_stream_open(wr_http_req *r, const wr_http_reply_opt *opt);
 int wr_http_stream_write(wr_http_stream *s, wr_str piece);

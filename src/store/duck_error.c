@@ -95,7 +95,8 @@ static wr_str suggestion(wr_str rest)
 {
     while (rest.p) {
         wr_str line = wr_str_trim(wr_str_cut(&rest, '\n'));
-        if (memmem(line.p, line.n, "sqlite_master", 13) || memmem(line.p, line.n, "duckdb_", 7)) continue; /* the engine's own */
+        if (memmem(line.p, line.n, "sqlite_master", 13) || memmem(line.p, line.n, "duckdb_", 7))
+            continue; /* the engine's own */
         if (wr_str_starts(line, "Candidate") || wr_str_starts(line, "Did you mean")) return line;
     }
     return (wr_str){NULL, 0};
@@ -123,6 +124,7 @@ int wr_duck_fail(wr_err *err, const char *text)
     wr_str said = suggestion(rest);
     if (hint) wr_err_hint(err, code, "%s", hint);
     else if (said.p) wr_err_hint(err, code, "%c%.*s", lower_first(said), (int)said.n - 1, said.p + 1);
-    else if (code == WEIR_ENOTFOUND && wr_str_is(kind, "Catalog")) wr_err_hint(err, code, "weir data list shows the datasets there are");
+    else if (code == WEIR_ENOTFOUND && wr_str_is(kind, "Catalog"))
+        wr_err_hint(err, code, "weir data list shows the datasets there are");
     return code;
 }

@@ -36,7 +36,10 @@ static int check_file(const char *path, uint64_t *bytes, wr_err *err)
     struct stat st;
     if (stat(path, &st) < 0) {
         int rc = wr_err_sys(err, errno, "cannot read \"%s\"", path);
-        return rc == WEIR_ENOTFOUND ? wr_err_hint(err, rc, "paths are relative to the folder you are in; globs are quoted: --from 'data/*.csv'") : rc;
+        return rc == WEIR_ENOTFOUND
+                   ? wr_err_hint(err, rc,
+                                 "paths are relative to the folder you are in; globs are quoted: --from 'data/*.csv'")
+                   : rc;
     }
     if (S_ISDIR(st.st_mode)) {
         wr_err_set(err, WEIR_EINVAL, "\"%s\" is a folder", path);
