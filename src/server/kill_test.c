@@ -90,7 +90,7 @@ static bool burst(ledger *g, wr_http_client *c, wr_buf *b)
 {
     enum { N = 12 };
     int status;
-    wr_str reply;
+    wr_str reply = {"", 0};
     size_t first = g->next;
     for (size_t i = 0; i < N; i++) queue(g, c, (kind)((first + i) % KINDS), first + i, b);
     g->next += N;

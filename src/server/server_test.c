@@ -55,7 +55,7 @@ static void test_parity(void **state)
 {
     trips *w = *state;
     WR_AUTOBUF wr_buf b = {0};
-    wr_str reply;
+    wr_str reply = {"", 0};
     double offline[TRIPS];
     wr_package *k;
     trips_promote(w, 0);
@@ -104,7 +104,7 @@ static void test_bad_feedback(void **state)
     trips_promote(w, 0);
     up u = start_with(w, 1, false);
     wr_http_client *c = client_at(u.port);
-    wr_str reply;
+    wr_str reply = {"", 0};
     static const struct {
         const char *target, *body;
         int status;
@@ -155,7 +155,7 @@ static void test_large_batch(void **state)
     trips *w = *state;
     WR_AUTOBUF wr_buf b = {0};
     WR_AUTOJSON wr_json j = {0};
-    wr_str reply;
+    wr_str reply = {"", 0};
     trips_promote(w, 0);
     up u = start_with(w, 1, false);
     wr_http_client *c = client_at(u.port);
@@ -178,7 +178,7 @@ static void test_looking(void **state)
 {
     trips *w = *state;
     WR_AUTOBUF wr_buf b = {0};
-    wr_str r;
+    wr_str r = {"", 0};
     up u = start_with(w, 1, false);
     wr_http_client *c = client_at(u.port);
     assert_int_equal(call(c, "GET", "/v2/health/ready", "", NULL), 400); /* no model yet */
@@ -221,7 +221,7 @@ static void test_looking(void **state)
 static void test_page_escapes(void **state)
 {
     trips *w = *state;
-    wr_str r;
+    wr_str r = {"", 0};
     OK(wr_event_add(w->project, "<b>kind", "<script>alert(1)</script>", "{\"a\":\"<i>&\"}", NULL, err));
     up u = start_with(w, 1, false);
     wr_http_client *c = client_at(u.port);
@@ -342,7 +342,7 @@ static void *ask_on(void *ctx)
     load *x = ctx;
     WR_AUTOBUF wr_buf b = {0};
     char version[24];
-    wr_str reply;
+    wr_str reply = {"", 0};
     wr_http_client *c = client_at(x->port);
     const char *body = infer_body(x->w, &b, NULL, 1, 2);
     while (!atomic_load(&x->stop)) {

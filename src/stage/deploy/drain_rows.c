@@ -207,7 +207,7 @@ static int add_event(wr_drain_rows *r, wr_drain_table *t, size_t row, wr_str pay
 static int add_record(void *ctx, uint32_t type, wr_str payload)
 {
     wr_drain_rows *r = ctx;
-    wr_drain_table *t;
+    wr_drain_table *t = NULL;
     WR_TRY(table_for(&t, r, type, payload, &r->err));
     size_t row = t->frame->nrows;
     if (row && (row & (row - 1)) == 0 && wr_frame_reserve(t->frame, row * 2) < 0) return wr_err_nomem(&r->err);
