@@ -54,7 +54,7 @@ static const struct {
     {"failed to allocate data", NULL, WEIR_ENOMEM,
      "give the table engine more memory, or select fewer columns or rows"},
     {"Cannot prepare multiple statements", NULL, WEIR_EINVAL, "give one statement at a time"},
-    {"syntax error", "Parser", WEIR_EINVAL,
+    {"syntax error", "Parser", WEIR_EPARSE,
      "a name that is an SQL keyword, or has other characters than letters, digits and _, goes in double quotes"},
     {"already exists", "Catalog", WEIR_EEXIST, NULL},
     {"does not exist", "Catalog", WEIR_ENOTFOUND, NULL},
