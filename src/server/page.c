@@ -15,7 +15,8 @@ static const char style[] =
     "var(--line);vertical-align:top}th{font-weight:600;color:var(--soft);"
     "font-size:.85rem}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font:13px "
     "ui-monospace,monospace;overflow-wrap:anywhere}"
-    ".soft{color:var(--soft)}.ok{color:#1a7f37}.no{color:#b35900}.scroll{overflow-x:auto}</style>";
+    "td.t{white-space:nowrap;font-variant-numeric:tabular-nums}.soft{color:var(--soft)}.ok{color:#1a7f37}.no{color:#"
+    "b35900}.scroll{overflow-x:auto}</style>";
 
 static void text(wr_buf *b, const char *s)
 {
@@ -44,7 +45,7 @@ static void put_endpoint(wr_buf *b, const wr_serve_status *st)
         wr_buf_str(b, "</span>");
     }
     wr_buf_printf(b, "</td><td class=n>%s</td>", wr_fmt_count(n, (double)st->predictions));
-    wr_buf_printf(b, "<td class=n>%s</td><td>%s</td></tr>\n", wr_fmt_count(n, (double)st->labels), at);
+    wr_buf_printf(b, "<td class=n>%s</td><td class=t>%s</td></tr>\n", wr_fmt_count(n, (double)st->labels), at);
 }
 
 static void put_endpoints(wr_buf *b, wr_server *s)
@@ -67,11 +68,19 @@ static void put_endpoints(wr_buf *b, wr_server *s)
     wr_buf_str(b, "</table></div>");
 }
 
+/* "2026-11-23 23:16:32" of an RFC 3339 time: who looks at a status page wants neither its T nor its microseconds. */
+static void short_time(wr_buf *b, const char *t)
+{
+    if (strlen(t) < 19) wr_buf_str(b, t);
+    else wr_buf_printf(b, "%.10s %.8s", t, t + 11);
+}
+
 static void cell(wr_buf *b, yyjson_val *job, const char *key, const char *class)
 {
     yyjson_val *v = yyjson_obj_get(job, key);
     wr_buf_printf(b, "<td class=\"%s\">", class);
-    if (yyjson_is_str(v)) text(b, yyjson_get_str(v));
+    if (yyjson_is_str(v) && strcmp(class, "t") == 0) short_time(b, yyjson_get_str(v));
+    else if (yyjson_is_str(v)) text(b, yyjson_get_str(v));
     else if (yyjson_is_int(v)) wr_buf_i64(b, yyjson_get_sint(v));
     wr_buf_str(b, "</td>");
 }
@@ -99,8 +108,8 @@ static void put_job_rows(wr_buf *b, wr_str json)
         cell(b, job, "kind", "");
         cell(b, job, "what", "");
         cell(b, job, "state", state && strcmp(state, "failed") == 0 ? "no" : "ok");
-        cell(b, job, "started", "");
-        cell(b, job, "ended", "");
+        cell(b, job, "started", "t");
+        cell(b, job, "ended", "t");
         cell(b, job, "exit_code", "n");
         wr_buf_str(b, "</tr>\n");
     }
@@ -117,6 +126,24 @@ static void put_jobs(wr_buf *b, wr_server *s)
     wr_buf_str(b, "<h2>Jobs</h2>");
     if (!s->schedule) wr_buf_str(b, "<p class=soft>The scheduler is off (<code>--no-schedule</code>).</p>");
     else put_job_rows(b, wr_buf_view(&json));
+}
+
+/* Long ones are folded. */
+static void put_payload(wr_buf *b, const char *payload)
+{
+    enum { SHORT = 110 };
+    wr_str all = wr_str_of(payload), some = wr_str_fit(all, SHORT);
+    char first[SHORT + 1];
+    memcpy(first, some.p, some.n);
+    first[some.n] = 0;
+    if (some.n < all.n) wr_buf_str(b, "<details><summary>");
+    wr_buf_str(b, "<code class=soft>");
+    text(b, first);
+    wr_buf_str(b, "</code>");
+    if (some.n == all.n) return;
+    wr_buf_str(b, "</summary><code class=soft>");
+    text(b, payload);
+    wr_buf_str(b, "</code></details>");
 }
 
 /* The newest first; events are numbered from 1 without gaps worth speaking of, so the last few are near the newest
@@ -137,13 +164,15 @@ static int put_events(wr_buf *b, wr_server *s, wr_arena *a, wr_err *err)
                       "class=n>no.</th><th>time</th><th>what</th><th>of</th><th>details</th></tr>\n");
     for (size_t i = n; i-- > 0;) {
         wr_time_format(at, e[i].time_us - e[i].time_us % WR_US);
-        wr_buf_printf(b, "<tr><td class=n>%lld</td><td>%s</td><td>", (long long)e[i].id, at);
+        wr_buf_printf(b, "<tr><td class=n>%lld</td><td class=t>", (long long)e[i].id);
+        short_time(b, at);
+        wr_buf_str(b, "</td><td>");
         text(b, e[i].kind);
         wr_buf_str(b, "</td><td>");
         text(b, e[i].subject);
-        wr_buf_str(b, "</td><td><code class=soft>");
-        text(b, e[i].payload);
-        wr_buf_str(b, "</code></td></tr>\n");
+        wr_buf_str(b, "</td><td>");
+        put_payload(b, e[i].payload);
+        wr_buf_str(b, "</td></tr>\n");
     }
     if (n) wr_buf_str(b, "</table></div>");
     return 0;
