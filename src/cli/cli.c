@@ -75,8 +75,10 @@ static int unknown_command(const wr_cmd *const *cmds, size_t n, int argc, char *
              argc > 1 && argv[1][0] != '-' ? argv[1] : "");
     for (; k < n && k < MOST; k++) names[k] = cmds[k]->name;
     int near = wr_str_nearest(wr_str_of(typed), names, k);
+    for (size_t i = 0; near < 0 && i < k; i++) names[i] = strrchr(names[i], ' ') ? strrchr(names[i], ' ') + 1 : names[i];
+    if (near < 0) near = wr_str_nearest(wr_str_of(typed), names, k); /* "weir train" is weir model train */
     wr_err_set(err, WEIR_EUSAGE, "unknown command \"%s\"", typed);
-    return near >= 0 ? wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir %s\"?", names[near])
+    return near >= 0 ? wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir %s\"?", cmds[near]->name)
                      : wr_err_hint(err, WEIR_EUSAGE, "weir help lists the commands");
 }
 
@@ -245,6 +247,13 @@ wr_jsonw *wr_cli_jsonw(wr_cli *c) { return &c->writer; }
 
 /* ---- the end ---- */
 
+/* What can be said of any error of this kind. */
+static void add_hint(wr_err *e)
+{
+    if (e->code == WEIR_ENOTFOUND && !e->hint[0] && strcmp(e->detail, strerror(ENOENT)) == 0)
+        wr_err_hint(e, e->code, "paths are relative to the folder you are in, or to -C DIR");
+}
+
 static void print_error(const wr_cli *c, const wr_err *e)
 {
     if (c->json) {
@@ -261,7 +270,8 @@ static void print_error(const wr_cli *c, const wr_err *e)
         fprintf(stderr, "%s\n", wr_buf_cstr(&b));
         return;
     }
-    fprintf(stderr, "weir: %s\n", e->msg[0] ? e->msg : wr_err_text(e->code));
+    const char *msg = e->msg[0] ? e->msg : wr_err_text(e->code);
+    fprintf(stderr, "%s%s\n", strncmp(msg, "weir ", 5) == 0 ? "" : "weir: ", msg);
     if (e->detail[0]) fprintf(stderr, "  %s\n", e->detail);
     if (e->hint[0]) fprintf(stderr, "hint: %s\n", e->hint);
 }
@@ -388,6 +398,7 @@ int wr_cli_main(const wr_cmd *const *cmds, size_t n, int argc, char **argv)
     else if (rc == 0) rc = run(&c, &err);
     rc = flush_output(rc, &err);
     if (err.code == 0) err.code = rc; /* a command that failed without a word */
+    add_hint(&err);
     if (rc < 0 && (rc != WEIR_ENO || err.msg[0])) print_error(&c, &err);
     fini(&c);
     return wr_err_exit(rc);

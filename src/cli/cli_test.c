@@ -115,6 +115,7 @@ static void test_usage_errors(void **state)
     } cases[] = {
         {"ehco", "unknown command \"ehco\"", "did you mean \"weir echo\"?"},
         {"data lst", "unknown command \"data lst\"", "did you mean \"weir data list\"?"},
+        {"lst", "unknown command \"lst\"", "did you mean \"weir data list\"?"},
         {"something", "unknown command \"something\"", "weir help"},
         {"-C", "", ""},
         {"--json", "", ""},

@@ -156,6 +156,6 @@ const wr_cmd wr_cmd_model_evaluate = {
     "MODEL is NAME (the newest candidate), NAME@ALIAS or NAME@VERSION. All models named are\n"
     "judged on the same rows. A gate is a file of rules; when one fails the exit code is 1.",
     "  # on June, by airport and week, with a gate\n"
-    "  weir model evaluate delay --from 2001-06-01 --until 2001-07-01 --against delay@champion --by origin --by week "
-    "--gate gate.yaml",
+    "  weir model evaluate delay --from 2001-06-01 --until 2001-07-01 \\\n"
+    "      --against delay@champion --by origin --by week --gate gate.yaml",
     run};

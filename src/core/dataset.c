@@ -221,6 +221,21 @@ int wr_dataset_views_for(wr_tables *t, wr_project *p, const char *sql, wr_node *
     return 0;
 }
 
+int wr_dataset_explain(wr_project *p, int rc, wr_err *err)
+{
+    static const char mark[] = "able with name "; /* the engine's words */
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char **names;
+    size_t n;
+    const char *at = err && rc == WEIR_ENOTFOUND ? strstr(err->msg, mark) : NULL;
+    if (!at || !a || wr_dataset_list(&names, &n, a, p, NULL) < 0) return rc;
+    at += sizeof mark - 1;
+    int near = wr_str_nearest((wr_str){at, strcspn(at, " ")}, (const char *const *)names, n);
+    err->detail[0] = 0; /* it would name tables of the engine's own */
+    return near >= 0 ? wr_err_hint(err, rc, "did you mean \"%s\"?", names[near])
+                     : wr_err_hint(err, rc, "weir data list shows the datasets there are");
+}
+
 /* ---- writing ---- */
 
 /* Column names go into SQL and JSON; Delta wants them unique without regard to case. */

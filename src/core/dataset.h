@@ -22,6 +22,9 @@ int wr_dataset_view(wr_tables *t, wr_project *p, const char *ref, const char *as
 /* Views for every dataset whose name occurs in `sql` as a word (or quoted); the nodes used are appended to `used` (arena `a`). */
 int wr_dataset_views_for(wr_tables *t, wr_project *p, const char *sql, wr_node **used, size_t *nused, wr_arena *a, wr_err *err);
 
+/* After a query that failed with `rc`: when it named a table that is not there, the hint becomes the nearest dataset. Returns rc. */
+int wr_dataset_explain(wr_project *p, int rc, wr_err *err);
+
 typedef struct {
     wr_delta_mode mode;
     const char *operation;          /* NULL: "WRITE" */

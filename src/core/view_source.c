@@ -32,7 +32,46 @@ int wr_query_datasets(wr_frame **out, wr_project *p, wr_tables *t, const char *s
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_dataset_views_for(t, p, sql, &used, &n, a, err));
     for (size_t i = 0; run && i < n; i++) wr_run_input(run, &used[i]);
-    return wr_tables_query(t, out, sql, NULL, 0, err);
+    return wr_dataset_explain(p, wr_tables_query(t, out, sql, NULL, 0, err), err);
+}
+
+/* A column that is not there would make the engine speak of SQL the user never wrote. */
+static int need_column(const char *source, const char *name, const wr_table_column *c, size_t n, wr_arena *a,
+                       wr_err *err)
+{
+    const char **names = wr_arena_alloc(a, (n + 1) * sizeof *names);
+    if (!names) return wr_err_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = c[i].name;
+        if (strcasecmp(names[i], name) == 0) return 0;
+    }
+    int near = wr_str_nearest(wr_str_of(name), names, n);
+    wr_err_set(err, WEIR_ENOTFOUND, "dataset \"%s\" has no column \"%s\"", source, name);
+    return near >= 0 ? wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near])
+                     : wr_err_hint(err, WEIR_ENOTFOUND, "weir data show %s shows its columns", source);
+}
+
+typedef struct {
+    char *const *at;
+    size_t n;
+} name_list;
+
+static int need_columns(wr_project *p, wr_tables *t, const char *source, const name_list *lists, size_t nlists,
+                        wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    WR_AUTOBUF wr_buf sql = {0};
+    wr_table_column *c;
+    size_t n;
+    wr_buf_str(&sql, "SELECT * FROM ");
+    wr_sql_ident(&sql, wr_str_of(source));
+    if (!a || sql.failed) return wr_err_nomem(err);
+    WR_TRY(wr_dataset_views_for(t, p, wr_buf_cstr(&sql), NULL, NULL, a, err));
+    int rc = wr_tables_describe(t, &c, &n, a, wr_buf_cstr(&sql), err);
+    if (rc < 0) return wr_dataset_explain(p, rc, err);
+    for (size_t l = 0; l < nlists; l++)
+        for (size_t i = 0; i < lists[l].n; i++) WR_TRY(need_column(source, lists[l].at[i], c, n, a, err));
+    return 0;
 }
 
 static void from(wr_buf *b, const char *source, const char *where)
@@ -75,7 +114,13 @@ int wr_view_rows(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t, 
     }
     from(&b, v->source, opt->where);
     if (b.failed) return wr_err_nomem(err);
-    int rc = wr_query_datasets(out, p, t, wr_buf_cstr(&b), run, err);
+    bool label = v->label_of.of && v->label_of.of[0];
+    const name_list needed[] = {{v->request, v->nrequest},
+                                {v->keep, v->nkeep},
+                                {&v->label_of.of, label},
+                                {v->event_columns, opt->events ? v->nevent_columns : 0}};
+    int rc = need_columns(p, t, v->source, needed, 4, err);
+    if (rc == 0) rc = wr_query_datasets(out, p, t, wr_buf_cstr(&b), run, err);
     if (rc == 0) rc = wr_frame_sort(out, v->time, err);
     return rc < 0 ? wr_err_wrap(err, rc, "rows of view \"%s\"", v->name) : 0;
 }
@@ -90,7 +135,9 @@ int wr_view_events(wr_frame **out, const wr_view *v, wr_project *p, wr_tables *t
     event_columns(&b, v, "");
     from(&b, v->event_source, where);
     if (b.failed) return wr_err_nomem(err);
-    int rc = wr_query_datasets(out, p, t, wr_buf_cstr(&b), run, err);
+    const name_list needed = {v->event_columns, v->nevent_columns};
+    int rc = need_columns(p, t, v->event_source, &needed, 1, err);
+    if (rc == 0) rc = wr_query_datasets(out, p, t, wr_buf_cstr(&b), run, err);
     if (rc == 0) rc = wr_frame_sort(out, "_time", err);
     return rc < 0 ? wr_err_wrap(err, rc, "events of view \"%s\"", v->name) : 0;
 }

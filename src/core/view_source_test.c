@@ -96,7 +96,16 @@ static void test_errors(void **state)
     write_rows(s, "rows", WR_DELTA_OVERWRITE, "SELECT TIMESTAMP '2001-01-01' AS t, 'text' AS x");
     s->err = (wr_err){0};
     assert_true(wr_view_rows(&f, v, s->p, engine(s), &opt, NULL, &s->err) < 0); /* no column */
-    assert_true(strstr(s->err.msg, "wrong") || strstr(s->err.detail, "wrong"));
+    SAYS("rows of view \"v\": dataset \"rows\" has no column \"wrong\"", s->err.msg);
+    SAYS("weir data show rows", s->err.hint);
+    v = view(s, "name: v\nsource: rwos\ntime: t\nfeatures: [{name: x, op: number, of: x}]\n");
+    FAILS(WEIR_ENOTFOUND, wr_view_rows(&f, v, s->p, engine(s), &opt, NULL, &s->err));
+    SAYS("did you mean \"rows\"?", s->err.hint);
+    v = view(s, "name: v\nsource: rows\ntime: t\nevents: {source: rows, time: t, values: {d: {of: xx}}}\n"
+                "features: [{name: m, op: mean, of: d, over: 1h}]\n");
+    FAILS(WEIR_ENOTFOUND, wr_view_events(&f, v, s->p, engine(s), NULL, NULL, &s->err));
+    SAYS("events of view \"v\": dataset \"rows\" has no column \"xx\"", s->err.msg);
+    SAYS("did you mean \"x\"?", s->err.hint);
     v = view(s, "name: v\nsource: rows\ntime: t\nfeatures: [{name: x, op: number, of: x}]\n");
     s->err = (wr_err){0};
     assert_true(wr_view_rows(&f, v, s->p, engine(s), &opt, NULL, &s->err) < 0); /* no number */

@@ -113,8 +113,9 @@ static int read_frame(wr_frame **out, wr_project *p, wr_tables *t, const wr_view
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_dataset_views_for(t, p, opt->rows, &used, &n, a, err));
     for (size_t i = 0; run && i < n; i++) wr_run_input(run, &used[i]);
-    WR_TRY(make_sql(&sql, a, t, v, opt, err));
-    return wr_tables_query(t, out, wr_buf_cstr(&sql), NULL, 0, err);
+    int rc = make_sql(&sql, a, t, v, opt, err);
+    if (rc == 0) rc = wr_tables_query(t, out, wr_buf_cstr(&sql), NULL, 0, err);
+    return wr_dataset_explain(p, rc, err);
 }
 
 int wr_model_table_read(wr_model_table *out, wr_project *p, const wr_view *v, const wr_model_table_opt *opt,

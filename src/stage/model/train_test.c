@@ -214,7 +214,7 @@ static void test_refused(void **state)
         {"SELECT * FROM rides_features", "train: {from: 2010-01-01}\n", "none", "time range", WEIR_EINVAL},
         {"SELECT * REPLACE (NULL AS late) FROM rides_features", "", "no labelled row", "", WEIR_EINVAL},
         {"SELECT * REPLACE (late * 7 AS late) FROM rides_features", "", "label", "", WEIR_EINVAL},
-        {"SELECT * FROM rides_featuers", "", "rides_featuers", "", 0},
+        {"SELECT * FROM rides_featuers", "", "rides_featuers", "did you mean \"rides_features\"?", WEIR_ENOTFOUND},
         {"SELEC", "", "", "", 0},
         {"SELECT * FROM rides_features", "train: {until: 2001-01-20}\nvalid: {from: 2001-01-19}\n", "overlap", "judged", WEIR_EINVAL},
         {"SELECT * FROM rides_features", "train: {until: 2001-01-20}\nvalid: {}\n", "overlap", "", WEIR_EINVAL},
