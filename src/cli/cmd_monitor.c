@@ -289,7 +289,8 @@ const wr_cmd wr_cmd_monitor = {
     sizeof args / sizeof *args,
     "Without options: every window since the monitor's start, one after the other. A window's\n"
     "predictions are compared with the reference rows of weir.yaml (monitors:), column by column;\n"
-    "labels that came are joined by prediction id. Only complete windows are judged.\n"
+    "labels that came are joined by prediction id. A window that the data have not passed yet\n"
+    "is shown as open and does not count.\n"
     "Exit code 1 when a complete window drifts. With --record it is 0 nevertheless: a job that\n"
     "found drift has done its work, the event \"drift\" says the rest.",
     "  weir monitor delay\n"
