@@ -43,8 +43,9 @@ tidy: ## the rules of the house
 fmt: ## format the sources
 	@git ls-files '*.c' '*.h' | xargs -d '\n' clang-format-14 -i
 
-install: build ## to DESTDIR/PREFIX (default /usr/local)
-	@install -D build/release/weir "$(DESTDIR)$(or $(PREFIX),/usr/local)/bin/weir"
+install: build ## to DESTDIR/PREFIX (default /usr/local): bin/weir, lib/weir/
+	@install -D -s build/release/weir "$(DESTDIR)$(or $(PREFIX),/usr/local)/bin/weir"
+	@install -D -t "$(DESTDIR)$(or $(PREFIX),/usr/local)/lib/weir" build/third_party/duckdb/libduckdb.so build/third_party/yyjson/lib/libyyjson.so.0
 
 clean: ## remove the builds, keep what was fetched
 	@rm -rf build/release build/debug build/asan build/tsan build/bench build/fuzz build/demo

@@ -76,6 +76,7 @@ function(weir_program program room)
   endif()
   add_executable(${program} ${objects})
   target_link_libraries(${program} PRIVATE weir_options weir_deps)
+  set_target_properties(${program} PROPERTIES BUILD_RPATH "$ORIGIN/../lib/weir") # where `make install` puts the two libraries
 endfunction()
 
 # weir_fuzz(FILE): fuzz/NAME_fuzz.c over the rooms that it includes. With WEIR_FUZZ a libFuzzer program fuzz_NAME; else the ordinary

@@ -32,8 +32,9 @@ static const char *library_path(char *room, size_t size)
     if (path && *path) return path;
     const char *exe = wr_os_exe();
     const char *slash = exe ? strrchr(exe, '/') : NULL;
-    if (slash) {
-        int n = snprintf(room, size, "%.*s/libduckdb.so", (int)(slash - exe), exe);
+    static const char *const beside[] = {"libduckdb.so", "../lib/weir/libduckdb.so"}; /* as built, as installed */
+    for (size_t i = 0; slash && i < sizeof beside / sizeof *beside; i++) {
+        int n = snprintf(room, size, "%.*s/%s", (int)(slash - exe), exe, beside[i]);
         if (n > 0 && (size_t)n < size && access(room, R_OK) == 0) return room;
     }
 #ifdef WEIR_DUCKDB_PATH

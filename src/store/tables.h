@@ -5,7 +5,7 @@
  * `allow` only; its configuration is locked before any query of a user runs. Results come in chunks of at most 2,048 rows
  * straight into a wr_frame, nothing is materialised twice. Row order of results is the order of the SQL; use ORDER BY for meaning.
  * Threads: one query at a time per engine; several engines may live side by side.
- * Library: env WEIR_DUCKDB, else beside the program, else where the build found it; WEIR_EUNAVAILABLE with a hint otherwise.
+ * Library: env WEIR_DUCKDB, else beside the program or in ../lib/weir, else where the build found it; WEIR_EUNAVAILABLE with a hint otherwise.
  */
 #pragma once
 #include <stdbool.h>
