@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A server from its first line to its last: replay, flush, feedback, and what is said when there is none.
 make_champion
 echo 'endpoints: {delay: {model: delay@champion, threshold: 0.5}}' >>weir.yaml
