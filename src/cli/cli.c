@@ -75,7 +75,8 @@ static int unknown_command(const wr_cmd *const *cmds, size_t n, int argc, char *
              argc > 1 && argv[1][0] != '-' ? argv[1] : "");
     for (; k < n && k < MOST; k++) names[k] = cmds[k]->name;
     int near = wr_str_nearest(wr_str_of(typed), names, k);
-    for (size_t i = 0; near < 0 && i < k; i++) names[i] = strrchr(names[i], ' ') ? strrchr(names[i], ' ') + 1 : names[i];
+    for (size_t i = 0; near < 0 && i < k; i++)
+        names[i] = strrchr(names[i], ' ') ? strrchr(names[i], ' ') + 1 : names[i];
     if (near < 0) near = wr_str_nearest(wr_str_of(typed), names, k); /* "weir train" is weir model train */
     wr_err_set(err, WEIR_EUSAGE, "unknown command \"%s\"", typed);
     return near >= 0 ? wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir %s\"?", cmds[near]->name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli_test.c - the command line: finding the command, options of every kind, mistakes and their hints, exit codes, JSON. */
+/* cli_test.c - the command line: finding the command, options of every kind, mistakes and their hints, exit codes,
+ * JSON. */
 #include "cli/cli_testing.h"
 
 #include "base/clock.h"
@@ -18,10 +19,11 @@ static int run_echo(wr_cli *c, wr_err *err)
     const char **each;
     size_t n = wr_cli_list(c, "each", &each);
     (void)err;
-    wr_say(c, "args %d %s %s", wr_cli_nargs(c), wr_cli_arg(c, 0) ? wr_cli_arg(c, 0) : "-", wr_cli_arg(c, 1) ? wr_cli_arg(c, 1) : "-");
-    wr_say(c, "text %s, number %lld, real %g, when %lld %d, span %lld, yes %d", wr_cli_text(c, "text"), (long long)wr_cli_int(c, "number"),
-           wr_cli_num(c, "real"), (long long)wr_cli_int(c, "when"), wr_cli_has(c, "when"), (long long)(wr_cli_int(c, "span") / WR_US),
-           wr_cli_flag(c, "yes"));
+    wr_say(c, "args %d %s %s", wr_cli_nargs(c), wr_cli_arg(c, 0) ? wr_cli_arg(c, 0) : "-",
+           wr_cli_arg(c, 1) ? wr_cli_arg(c, 1) : "-");
+    wr_say(c, "text %s, number %lld, real %g, when %lld %d, span %lld, yes %d", wr_cli_text(c, "text"),
+           (long long)wr_cli_int(c, "number"), wr_cli_num(c, "real"), (long long)wr_cli_int(c, "when"),
+           wr_cli_has(c, "when"), (long long)(wr_cli_int(c, "span") / WR_US), wr_cli_flag(c, "yes"));
     for (size_t i = 0; i < n; i++) wr_say(c, "each %s", each[i]);
     wr_say(c, "line %s", wr_cli_command_line(c));
     wr_jsonw *w = wr_cli_jsonw(c);
@@ -50,7 +52,8 @@ static int run_where(wr_cli *c, wr_err *err)
     WR_TRY(wr_cli_project(c, &p, err));
     WR_TRY(wr_cli_project(c, &again, err));
     if (!getcwd(here, sizeof here)) return WEIR_EIO;
-    wr_say(c, "%s %s %d %s", here, wr_project_root(p), p == again, wr_cli_text(c, "directory") ? wr_cli_text(c, "directory") : "-");
+    wr_say(c, "%s %s %d %s", here, wr_project_root(p), p == again,
+           wr_cli_text(c, "directory") ? wr_cli_text(c, "directory") : "-");
     return 0;
 }
 
@@ -61,7 +64,8 @@ static int run_much(wr_cli *c, wr_err *err)
     return 0;
 }
 
-static const wr_cmd_arg fail_args[] = {{"code", 0, WR_ARG_INT, "N", "error", "5"}, {"silent", 0, WR_ARG_FLAG, NULL, "no message", NULL}};
+static const wr_cmd_arg fail_args[] = {{"code", 0, WR_ARG_INT, "N", "error", "5"},
+                                       {"silent", 0, WR_ARG_FLAG, NULL, "no message", NULL}};
 static const wr_cmd echo = {"echo", "say it", "[A [B]]", 0, 2, echo_args, 7, NULL, "  weir echo", run_echo};
 static const wr_cmd one = {"data one", "needs one", "NAME", 1, 1, NULL, 0, NULL, "  weir data one x", run_echo};
 static const wr_cmd list = {"data list", "list", "", 0, 0, NULL, 0, NULL, "  weir data list", run_where};
@@ -187,7 +191,7 @@ static void test_json(void **state)
     weir("fail --json --code 18");
     assert_int_equal(p.exit_code, 1);
     assert_string_equal(p.out, "{}\n"); /* "no" is a result */
-    weir("echo --txet --json"); /* a wrong command line is told in JSON too */
+    weir("echo --txet --json");         /* a wrong command line is told in JSON too */
     assert_int_equal(p.exit_code, 64);
     assert_int_equal(wr_json_parse(&u, wr_str_of(p.err), "err", NULL), 0);
 }
@@ -252,7 +256,8 @@ static void test_command_line(void **state)
 static void test_full_disk(void **state)
 {
     (void)state;
-    static const char *const lines[] = {"much", "echo", "echo --json", "--version", "echo --help", "fail --code 18", ""};
+    static const char *const lines[] = {"much",           "echo", "echo --json", "--version", "echo --help",
+                                        "fail --code 18", ""};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char *argv[4] = {(char *)"weir"}, copy[64], *at_ = copy;
         int argc = 1, full = open("/dev/full", O_WRONLY);
@@ -281,8 +286,8 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_values),    T(test_usage_errors), T(test_exit_codes), T(test_json), T(test_without_command),
-        T(test_directory), T(test_command_line), T(test_full_disk),
+        T(test_values),          T(test_usage_errors), T(test_exit_codes),   T(test_json),
+        T(test_without_command), T(test_directory),    T(test_command_line), T(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,9 @@ static int nothing(wr_cli *c, wr_err *err)
     (void)err;
     return 0;
 }
-static const wr_cmd take = {"data take", "take a row's file", "NAME", 1, 1, args, 3, ".dots first\nand a \\ backslash", "  weir data take x", nothing};
+static const wr_cmd take = {
+    "data take", "take a row's file", "NAME", 1, 1, args, 3, ".dots first\nand a \\ backslash", "  weir data take x",
+    nothing};
 static const wr_cmd run = {"run", "run", "", 0, 0, NULL, 0, NULL, "  weir run", nothing};
 static const wr_cmd runs_list = {"runs list", "list", NULL, 0, 0, NULL, 0, NULL, "  weir runs list", nothing};
 static const wr_cmd *const cmds[] = {&run, &runs_list, &take, &wr_cmd_help, &wr_cmd_man, &wr_cmd_completions};
@@ -70,7 +72,9 @@ static void test_man(void **state)
 /* What bash offers after these words. */
 static const char *complete(place *s, const char *words, int n)
 {
-    put(s, "ask.bash", wr_arena_printf(s->a, "source ./weir.bash\nCOMP_WORDS=(%s)\nCOMP_CWORD=%d\n_weir\necho \"${COMPREPLY[@]}\"\n", words, n));
+    put(s, "ask.bash",
+        wr_arena_printf(s->a, "source ./weir.bash\nCOMP_WORDS=(%s)\nCOMP_CWORD=%d\n_weir\necho \"${COMPREPLY[@]}\"\n",
+                        words, n));
     FILE *f = popen(wr_arena_printf(s->a, "cd %s && bash ask.bash 2>&1", s->dir), "r");
     char *text = wr_arena_calloc(s->a, 1, 4096);
     assert_non_null(f);

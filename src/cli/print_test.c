@@ -16,7 +16,14 @@ static wr_cli *cli(place *s, bool json)
 }
 
 static char text[PRINTED_MAX];
-#define PRINTED(code) do { fflush(stdout); redirected r_ = redirect(1); code; fflush(stdout); give_back(r_, 1, text); } while (0)
+#define PRINTED(code)                                                                                                  \
+    do {                                                                                                               \
+        fflush(stdout);                                                                                                \
+        redirected r_ = redirect(1);                                                                                   \
+        code;                                                                                                          \
+        fflush(stdout);                                                                                                \
+        give_back(r_, 1, text);                                                                                        \
+    } while (0)
 
 static void test_table(void **state)
 {
@@ -140,7 +147,7 @@ static void test_progress_needs_a_terminal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_table), T(test_hostile_cells), T(test_json_prints_nothing), T(test_fits_terminal),
+        T(test_table), T(test_hostile_cells), T(test_json_prints_nothing),       T(test_fits_terminal),
         T(test_bars),  T(test_sparks),        T(test_progress_needs_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,8 +31,12 @@ static void test_unknown_region(void **state)
     wr_carbon c;
     static const struct {
         const char *region, *hint;
-    } cases[] = {{"WORDL", "did you mean \"WORLD\"?"}, {"", "use WORLD"}, {"region", "use WORLD"}, {"DEU\n", ""},
-                 {"a region of a name that is longer than any in the table, by far, far more than it could hold", "use WORLD"}};
+    } cases[] = {
+        {"WORDL", "did you mean \"WORLD\"?"},
+        {"", "use WORLD"},
+        {"region", "use WORLD"},
+        {"DEU\n", ""},
+        {"a region of a name that is longer than any in the table, by far, far more than it could hold", "use WORLD"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         FAILS(WEIR_EINVAL, wr_carbon_region(&c, wr_str_of(cases[i].region), &s->err));
         SAYS("unknown carbon region", s->err.msg);
@@ -54,7 +58,8 @@ static void test_config(void **state)
         {"carbon: {}\n", 0, 472.9, 1, "WORLD", "", ""},
         {"carbon: {region: USA, pue: 1.2}\n", 0, 383.6, 1.2, "USA", "", ""},
         {"carbon: {intensity: 12.5}\n", 0, 12.5, 1, "custom", "", ""},
-        {"carbon: {region: UAS}\n", WEIR_EINVAL, 0, 0, "", "weir.yaml:1:18: unknown carbon region \"UAS\"", "did you mean"},
+        {"carbon: {region: UAS}\n", WEIR_EINVAL, 0, 0, "", "weir.yaml:1:18: unknown carbon region \"UAS\"",
+         "did you mean"},
         {"carbon: {intensity: -1}\n", WEIR_EINVAL, 0, 0, "", "weir.yaml:1:21: intensity", ""},
         {"carbon: {intensity: .nan}\n", WEIR_EINVAL, 0, 0, "", "weir.yaml:1:21: intensity", ""},
         {"carbon: {intensity: many}\n", WEIR_ETYPE, 0, 0, "", "weir.yaml:1:21:", ""},

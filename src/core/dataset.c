@@ -122,8 +122,8 @@ static int empty_select(wr_buf *b, const wr_delta_snapshot *s)
     return b->failed ? WEIR_ENOMEM : 0;
 }
 
-/* Timestamps are instants in the lake and UTC times without a zone to a query, so that comparing them with '2001-06-01' or taking their hour
- * does not depend on a session's zone (and costs no calendar arithmetic). */
+/* Timestamps are instants in the lake and UTC times without a zone to a query, so that comparing them with '2001-06-01'
+ * or taking their hour does not depend on a session's zone (and costs no calendar arithmetic). */
 static void columns_sql(wr_buf *b, const wr_delta_snapshot *s)
 {
     size_t n = 0;
@@ -320,8 +320,8 @@ static int commit(wr_dataset_written *out, const char *name, const char *dir, wr
     return 0;
 }
 
-/* Does any version from `from` on use the file? Also when that cannot be told: a commit that reported an error (a failed
- * fsync of the folder) may be there all the same, and a file the log names must stay. */
+/* Does any version from `from` on use the file? Also when that cannot be told: a commit that reported an error (a
+ * failed fsync of the folder) may be there all the same, and a file the log names must stay. */
 static bool is_used(const char *dir, int64_t from, const char *path)
 {
     wr_delta_snapshot s;

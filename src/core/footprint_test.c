@@ -8,9 +8,21 @@
 
 static wr_footprint work(double joules, double uncertainty)
 {
-    wr_footprint f = {.t0_us = 1, .t1_us = 2, .stage = "train", .activity = "training", .run_id = "r", .subject = "model:delay",
-                      .wall_s = 1.5, .cpu_s = 2.5, .max_rss = 3, .read_bytes = 4, .write_bytes = 5, .units = 6, .unit = "rows"};
-    f.energy = (wr_energy){.energy_j = joules, .active_j = 7, .idle_j = 8, .gpu_j = 9, .rel_uncertainty = uncertainty, .tier = 'B'};
+    wr_footprint f = {.t0_us = 1,
+                      .t1_us = 2,
+                      .stage = "train",
+                      .activity = "training",
+                      .run_id = "r",
+                      .subject = "model:delay",
+                      .wall_s = 1.5,
+                      .cpu_s = 2.5,
+                      .max_rss = 3,
+                      .read_bytes = 4,
+                      .write_bytes = 5,
+                      .units = 6,
+                      .unit = "rows"};
+    f.energy = (wr_energy){
+        .energy_j = joules, .active_j = 7, .idle_j = 8, .gpu_j = 9, .rel_uncertainty = uncertainty, .tier = 'B'};
     snprintf(f.energy.source, sizeof f.energy.source, "a counter");
     return f;
 }
@@ -78,7 +90,8 @@ static void test_as_written(void **state)
     assert_string_equal(rows[0].activity, "training");
     assert_string_equal(rows[0].run_id, "r");
     assert_string_equal(rows[0].subject, "model:delay");
-    const double got[] = {rows[0].wall_s, rows[0].cpu_s, rows[0].max_rss, rows[0].read_bytes, rows[0].write_bytes, rows[0].units};
+    const double got[] = {rows[0].wall_s,     rows[0].cpu_s,       rows[0].max_rss,
+                          rows[0].read_bytes, rows[0].write_bytes, rows[0].units};
     for (int i = 0; i < 6; i++) assert_true(got[i] == ((double[]){1.5, 2.5, 3, 4, 5, 6})[i]);
     assert_string_equal(rows[0].unit, "rows");
     assert_true(rows[0].energy.energy_j == 123.456 && rows[0].energy.active_j == 7 && rows[0].energy.idle_j == 8);

@@ -9,7 +9,10 @@ static wr_node node(const char *kind, const char *name, const char *hash, int64_
     return (wr_node){.kind = kind, .name = name, .hash = hash, .version = version};
 }
 
-static void link_nodes(place *s, wr_node child, wr_node parent) { OK(wr_lineage_add(s->p, &child, &parent, "run1", &s->err)); }
+static void link_nodes(place *s, wr_node child, wr_node parent)
+{
+    OK(wr_lineage_add(s->p, &child, &parent, "run1", &s->err));
+}
 
 static int64_t id_of(place *s, const char *kind, const char *name, int64_t version)
 {
@@ -108,7 +111,9 @@ static void test_circles(void **state)
     assert_int_equal(n, 2);
 }
 
-typedef struct { int from, to; } fan;
+typedef struct {
+    int from, to;
+} fan;
 
 static int add_fan(wr_db *db, void *arg, wr_err *err)
 {
@@ -135,7 +140,8 @@ static void test_limit(void **state)
     OK(wr_lineage_walk(&step, &n, s->a, s->p, id_of(s, "file", "root", -1), WR_LINEAGE_CHILDREN, &s->err));
     assert_int_equal(n, 10000);
     OK(wr_db_write(db, add_fan, &more, &s->err));
-    FAILS(WEIR_ELIMIT, wr_lineage_walk(&step, &n, s->a, s->p, id_of(s, "file", "root", -1), WR_LINEAGE_CHILDREN, &s->err));
+    FAILS(WEIR_ELIMIT,
+          wr_lineage_walk(&step, &n, s->a, s->p, id_of(s, "file", "root", -1), WR_LINEAGE_CHILDREN, &s->err));
 }
 
 static int add_then_fail(wr_db *db, void *arg, wr_err *err)

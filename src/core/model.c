@@ -32,10 +32,11 @@ static int propose_fn(wr_db *db, void *arg, wr_err *err)
     change *c = arg;
     wr_stmt *s;
     /* A package that comes back without its run (restored from the cache) keeps the one that made it. */
-    WR_TRY(wr_db_prepare(db, &s,
-                         "INSERT INTO packages (model, package, run, created_us) VALUES (?1, ?2, coalesce(nullif(?3, ''),"
-                         " (SELECT run FROM packages WHERE package = ?2 AND run <> '' ORDER BY id DESC LIMIT 1), ''), ?4)",
-                         err));
+    WR_TRY(
+        wr_db_prepare(db, &s,
+                      "INSERT INTO packages (model, package, run, created_us) VALUES (?1, ?2, coalesce(nullif(?3, ''),"
+                      " (SELECT run FROM packages WHERE package = ?2 AND run <> '' ORDER BY id DESC LIMIT 1), ''), ?4)",
+                      err));
     wr_bind_cstr(s, 1, c->name);
     wr_bind_cstr(s, 2, c->package);
     wr_bind_cstr(s, 3, c->run ? c->run : "");

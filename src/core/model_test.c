@@ -111,7 +111,8 @@ static void test_not_found(void **state)
 static void test_bad_names(void **state)
 {
     place *s = *state;
-    static const char *const names[] = {"", "a b", "x@y", "../up", "a/b", "-x"}, *const aliases[] = {"", "3", "-1", "a b", "x@y", "+7"};
+    static const char *const names[] = {"", "a b", "x@y", "../up", "a/b", "-x"}, *const aliases[] = {
+                                                                                     "", "3", "-1", "a b", "x@y", "+7"};
     int64_t v;
     for (size_t i = 0; i < 6; i++) {
         FAILS(WEIR_EINVAL, wr_model_propose(s->p, names[i], "p", "r", &s->err));
@@ -147,7 +148,10 @@ static void test_node(void **state)
     assert_string_equal(n.hash, "p1");
 }
 
-typedef struct { place *s; int from; } registrar;
+typedef struct {
+    place *s;
+    int from;
+} registrar;
 
 static void *register_some(void *arg)
 {

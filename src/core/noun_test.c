@@ -59,7 +59,8 @@ static void test_missing_is_empty(void **state)
         assert_string_equal(hash, "");
         assert_int_equal(version, -1);
         static const int gone[] = {WEIR_ENOTFOUND, WEIR_ENOTFOUND, WEIR_ENOTFOUND, WEIR_ENOTFOUND};
-        FAILS(gone[i], wr_noun_restore(s->p, refs[i], "0123456789012345678901234567890123456789012345678901234567890123", &s->err));
+        FAILS(gone[i], wr_noun_restore(s->p, refs[i],
+                                       "0123456789012345678901234567890123456789012345678901234567890123", &s->err));
     }
     FAILS(WEIR_ENOTFOUND, wr_noun_keep(s->p, "no/such/file", &s->err));
 }

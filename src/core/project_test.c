@@ -179,8 +179,9 @@ static void test_damaged_state(void **state)
     FAILS(WEIR_EIO, wr_project_db(&db, s->p, &s->err) < 0 ? WEIR_EIO : 0);
     assert_true(s->err.msg[0]);
     OK(wr_file_remove(at(s, ".weir"), &s->err));
-    put(s, ".weir/weir.db", "this is not a database, it only has its name; long enough for a header of 100 bytes ......."
-                            "...............................");
+    put(s, ".weir/weir.db",
+        "this is not a database, it only has its name; long enough for a header of 100 bytes ......."
+        "...............................");
     reopen(s);
     FAILS(WEIR_ECORRUPT, wr_project_db(&db, s->p, &s->err));
     SAYS("weir.db", s->err.msg);
@@ -217,8 +218,8 @@ static void test_open_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_init),         T(test_init_twice),   T(test_init_faults),   T(test_found_from_below),
-        T(test_none),         T(test_config_errors), T(test_config_limits), T(test_state_paths),
+        T(test_init),          T(test_init_twice),    T(test_init_faults),    T(test_found_from_below),
+        T(test_none),          T(test_config_errors), T(test_config_limits),  T(test_state_paths),
         T(test_threads_share), T(test_damaged_state), T(test_too_many_paths), T(test_open_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ static void find_version(char *out, size_t size, const char *root)
 const char *wr_run_code_version(wr_project *p)
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards version until it is set */
-    static char version[128]; /* of this process's project; computed once */
+    static char version[128];                                 /* of this process's project; computed once */
     pthread_mutex_lock(&mutex);
     if (!version[0]) find_version(version, sizeof version, wr_project_root(p));
     pthread_mutex_unlock(&mutex);
@@ -247,7 +247,8 @@ static int write_items(wr_db *db, const wr_run *r, const item *items, size_t n, 
 static int write_status(wr_db *db, const char *id, const char *status, const char *error, wr_err *err)
 {
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "UPDATE runs SET status = ?, error = coalesce(?, error), ended_us = ? WHERE id = ?", err));
+    WR_TRY(wr_db_prepare(db, &s, "UPDATE runs SET status = ?, error = coalesce(?, error), ended_us = ? WHERE id = ?",
+                         err));
     wr_bind_cstr(s, 1, status);
     wr_bind_cstr(s, 2, error);
     wr_bind_i64(s, 3, wr_clock_wall_us());

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run_test.c - runs: what is written at the start and at the end, failures, runs joined from a pipeline, look-up by prefix. */
+/* run_test.c - runs: what is written at the start and at the end, failures, runs joined from a pipeline, look-up by
+ * prefix. */
 #include "core/core_testing.h"
 
 #include <math.h>
@@ -149,7 +150,8 @@ static void test_joined(void **state)
     wr_run_metric(r, "auc", 0.7);
     OK(wr_run_end(r, 0, NULL, &s->err));
     assert_string_equal(row_of(s, id).status, "running"); /* the runner ends it */
-    wr_run_usage use = {.wall_s = 2, .cpu_s = 1, .max_rss = 3, .read_bytes = 4, .write_bytes = 5, .t0_us = 10, .t1_us = 20};
+    wr_run_usage use = {
+        .wall_s = 2, .cpu_s = 1, .max_rss = 3, .read_bytes = 4, .write_bytes = 5, .t0_us = 10, .t1_us = 20};
     use.energy.energy_j = 3.6e6;
     use.energy.tier = 'C';
     OK(wr_run_close_stage(s->p, id, "train", &use, &s->err));
@@ -173,8 +175,10 @@ static void test_joined_failure(void **state)
         int exit_code;
         bool says_why;
         const char *status, *error;
-    } cases[] = {{2, true, "failed", "no such column"}, {2, false, "failed", "exit code 2"},
-                 {1, false, "refused", "exit code 1"},  {0, true, "finished", ""}};
+    } cases[] = {{2, true, "failed", "no such column"},
+                 {2, false, "failed", "exit code 2"},
+                 {1, false, "refused", "exit code 1"},
+                 {0, true, "finished", ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char id[33];
         wr_run_usage use = {.exit_code = cases[i].exit_code, .energy = {.tier = 'C'}};
@@ -265,7 +269,8 @@ static void test_end_fails(void **state)
     place *s = *state;
     wr_run *r = begin(s, &train);
     char id[33];
-    wr_node bad = {.kind = "dataset", .name = NULL, .hash = "x", .version = 1}, good = {.kind = "file", .name = "a", .hash = "aaaaaa"};
+    wr_node bad = {.kind = "dataset", .name = NULL, .hash = "x", .version = 1},
+            good = {.kind = "file", .name = "a", .hash = "aaaaaa"};
     snprintf(id, sizeof id, "%s", wr_run_id(r));
     wr_run_metric(r, "auc", 1);
     wr_run_output(r, &good);
@@ -316,9 +321,9 @@ static void test_code_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_finished),   T(test_failed),           T(test_lineage_of_a_run), T(test_joined), T(test_joined_failure),
-        T(test_foreign_id), T(test_bad_config_first), T(test_look_up),          T(test_end_fails),
-        T(test_out_of_memory), T(test_code_version),
+        T(test_finished),       T(test_failed),        T(test_lineage_of_a_run), T(test_joined),
+        T(test_joined_failure), T(test_foreign_id),    T(test_bad_config_first), T(test_look_up),
+        T(test_end_fails),      T(test_out_of_memory), T(test_code_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

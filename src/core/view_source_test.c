@@ -33,10 +33,11 @@ static wr_col *col(place *s, const wr_frame *f, const char *name, wr_type type)
 
 static void make_odd(place *s)
 {
-    write_rows(s, "my.odd-rows", WR_DELTA_OVERWRITE,
-               "SELECT * FROM (VALUES (TIMESTAMP '2001-01-01 02:00:00', 20::BIGINT, 2.5::DECIMAL(9,2), 'B', 1),"
-               " (TIMESTAMP '2001-01-01 01:00:00', NULL, 1.5, 'A', 2), (TIMESTAMP '2001-01-01 03:00:00', 10, NULL, NULL, 3))"
-               " AS t(\"when was it?\", \"select\", \"a-b\", \"key 1\", \"it's\")");
+    write_rows(
+        s, "my.odd-rows", WR_DELTA_OVERWRITE,
+        "SELECT * FROM (VALUES (TIMESTAMP '2001-01-01 02:00:00', 20::BIGINT, 2.5::DECIMAL(9,2), 'B', 1),"
+        " (TIMESTAMP '2001-01-01 01:00:00', NULL, 1.5, 'A', 2), (TIMESTAMP '2001-01-01 03:00:00', 10, NULL, NULL, 3))"
+        " AS t(\"when was it?\", \"select\", \"a-b\", \"key 1\", \"it's\")");
 }
 
 static void test_odd_names(void **state)
@@ -54,7 +55,8 @@ static void test_odd_names(void **state)
         assert_int_equal(col(s, f, "_known_at", WR_TS)->i64[i], one + (i + 1) * 3600 * WR_US);
         assert_int_equal(col(s, f, "_event_time", WR_TS)->i64[i], one + (i + 2) * 3600 * WR_US);
     }
-    wr_col *outcome = col(s, f, "_outcome", WR_F64), *number_ = col(s, f, "a-b", WR_F64), *key = col(s, f, "key 1", WR_TEXT);
+    wr_col *outcome = col(s, f, "_outcome", WR_F64), *number_ = col(s, f, "a-b", WR_F64),
+           *key = col(s, f, "key 1", WR_TEXT);
     assert_true(isnan(outcome->f64[0]) && outcome->f64[1] == 20 && outcome->f64[2] == 10);
     assert_true(number_->f64[0] == 1.5 && number_->f64[1] == 2.5 && isnan(number_->f64[2]));
     assert_true(wr_str_is(wr_col_text(key, 1), "B"));
@@ -151,6 +153,7 @@ static void test_kept_twice(void **state)
 #define T(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_odd_names), T(test_where), T(test_errors), T(test_inputs), T(test_kept_twice)};
+    const struct CMUnitTest tests[] = {T(test_odd_names), T(test_where), T(test_errors), T(test_inputs),
+                                       T(test_kept_twice)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* evaluate_test.c - judging: metrics against counting by SQL, slices, other models, gates, and what must not be skipped silently. */
+/* evaluate_test.c - judging: metrics against counting by SQL, slices, other models, gates, and what must not be skipped
+ * silently. */
 #include "stage/model/model_testing.h"
 
 #include <math.h>
@@ -36,7 +37,9 @@ static void test_metrics(void **state)
     assert_int_equal(e.rows, 3 * 144); /* from the first moment, without the last */
     assert_int_equal(e.from_us, opt.from_us);
     assert_int_equal(e.until_us, opt.until_us - 600 * WR_US);
-    assert_int_equal(e.positives, number(s, "SELECT count(*) FROM rides_features WHERE t >= '2001-01-23' AND t < '2001-01-26' AND late = 1"));
+    assert_int_equal(
+        e.positives,
+        number(s, "SELECT count(*) FROM rides_features WHERE t >= '2001-01-23' AND t < '2001-01-26' AND late = 1"));
     assert_true(metric(&e.own, "auc") > 0.9);
     assert_true(e.confusion.tp + e.confusion.fn == (double)e.positives);
     assert_true(e.confusion.tp + e.confusion.fp + e.confusion.tn + e.confusion.fn == (double)e.rows);
@@ -99,7 +102,8 @@ static void test_against_that_cannot_be_judged(void **state)
     wr_evaluation e;
     wr_evaluate_opt opt = whole;
     int64_t version;
-    OK(wr_model_register(&version, s->p, "gone", "0123456789012345678901234567890123456789012345678901234567890123", "r", "champion", &s->err));
+    OK(wr_model_register(&version, s->p, "gone", "0123456789012345678901234567890123456789012345678901234567890123",
+                         "r", "champion", &s->err));
     opt.against = "gone@champion";
     s->err = (wr_err){0};
     assert_true(evaluate(&e, s, &opt) < 0);
@@ -167,7 +171,8 @@ static void test_slices_by_column(void **state)
     const wr_slices *b = by(&e, s, "place", NULL);
     assert_int_equal(b->n, 4);
     assert_true(slice_of(b, "A")->positives < slice_of(b, "D")->positives);
-    b = by(&e, s, "place", "SELECT * REPLACE (CASE WHEN place IN ('A', 'B') THEN NULL ELSE place END AS place) FROM rides_features");
+    b = by(&e, s, "place",
+           "SELECT * REPLACE (CASE WHEN place IN ('A', 'B') THEN NULL ELSE place END AS place) FROM rides_features");
     assert_int_equal(b->n, 3);
     assert_int_equal(slice_of(b, "(missing)")->n, 2000);
     assert_string_equal(b->slices[0].value, "(missing)"); /* most rows first */
@@ -243,7 +248,9 @@ static void test_gates(void **state)
     wr_evaluate_opt opt = whole;
     wr_gate g;
     opt.gate = &g;
-    gate_of(&g, s, "  - {metric: auc, at_least: 0.8}\n  - {metric: auc, better_than: against}\n  - {metric: auc, better_than: baseline, by: 0.1}\n");
+    gate_of(&g, s,
+            "  - {metric: auc, at_least: 0.8}\n  - {metric: auc, better_than: against}\n  - {metric: auc, better_than: "
+            "baseline, by: 0.1}\n");
     opt.against = "delay@champion";
     OK(evaluate(&e, s, &opt));
     assert_true(e.passed);
@@ -316,10 +323,13 @@ static int make_models(void **state)
     int64_t version;
     OK(train(&t, s, TRAIN, 2));
     OK(wr_model_register(&version, s->p, "delay", t.package, "r", NULL, &s->err));
-    OK(train(&t, s, "model: only_minute\nview: features.yaml\nrows: SELECT * FROM rides_features\nfeatures: [minute]\n"
-                    "learner: {rounds: 5}\n", 2));
-    put(s, "other.yaml", "name: other_rows\nsource: rides\ntime: t\nlabel: {name: late, of: delay, above: 22}\n"
-                         "features: [{name: halves, op: number, of: half}]\n");
+    OK(train(&t, s,
+             "model: only_minute\nview: features.yaml\nrows: SELECT * FROM rides_features\nfeatures: [minute]\n"
+             "learner: {rounds: 5}\n",
+             2));
+    put(s, "other.yaml",
+        "name: other_rows\nsource: rides\ntime: t\nlabel: {name: late, of: delay, above: 22}\n"
+        "features: [{name: halves, op: number, of: half}]\n");
     build(s, "other.yaml", 1);
     OK(train(&t, s, "model: other_view\nview: other.yaml\nrows: SELECT * FROM other_rows\nlearner: {rounds: 5}\n", 2));
     return 0;
@@ -329,8 +339,9 @@ static int make_models(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_metrics), T(test_threshold), T(test_others), T(test_against_that_cannot_be_judged), T(test_slices_by_time),
-        T(test_slices_by_column), T(test_slices_refused), T(test_rows), T(test_gates), T(test_report),
+        T(test_metrics),        T(test_threshold),        T(test_others),         T(test_against_that_cannot_be_judged),
+        T(test_slices_by_time), T(test_slices_by_column), T(test_slices_refused), T(test_rows),
+        T(test_gates),          T(test_report),
     };
     return cmocka_run_group_tests(tests, make_models, drop_place);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* feature_test.c - the training table against SQL that says what each feature means, and the online state against one fed by hand. */
+/* feature_test.c - the training table against SQL that says what each feature means, and the online state against one
+ * fed by hand. */
 #include "stage/model/model_testing.h"
 
 #include <math.h>
@@ -11,7 +12,8 @@ static void test_build(void **state)
 {
     place *s = *state;
     wr_feature_built b = build(s, "features.yaml", 1);
-    static const char *const names[] = {"t", "known_at", "late", "delay", "half", "minute", "x", "place", "late_2h", "delay_2h", "rides_2h"};
+    static const char *const names[] = {"t", "known_at", "late",    "delay",    "half",    "minute",
+                                        "x", "place",    "late_2h", "delay_2h", "rides_2h"};
     static const char *const types[] = {"timestamp", "timestamp", "double", "long",  "double", "float",
                                         "float",     "string",    "float",  "float", "float"};
     wr_table_column *c;
@@ -39,15 +41,18 @@ static void test_against_sql(void **state)
     assert_int_equal(number(s, "SELECT count(*) FROM rides_features f JOIN rides r ON f.t = r.t"
                                " WHERE f.late = (r.delay > 22)::INTEGER AND f.delay = r.delay AND f.x = r.x::FLOAT"
                                " AND f.place = r.place AND f.minute = hour(r.t) * 60 + minute(r.t)"
-                               " AND f.known_at = r.t + INTERVAL 30 MINUTE"), 4000);
-    assert_int_equal(number(s, "WITH e AS (SELECT t + INTERVAL 30 MINUTE AS seen, place, delay FROM rides), w AS ("
-                               "SELECT r.t, avg((e.delay > 22)::INTEGER) AS late, count(e.seen) AS n FROM rides r LEFT JOIN e ON"
-                               " e.place = r.place AND e.seen <= r.t AND e.seen > r.t - INTERVAL 2 HOUR GROUP BY r.t),"
-                               " a AS (SELECT r.t, avg(e.delay) AS delay FROM rides r LEFT JOIN e ON e.seen <= r.t AND"
-                               " e.seen > r.t - INTERVAL 2 HOUR GROUP BY r.t)"
-                               " SELECT count(*) FROM rides_features f JOIN w USING (t) JOIN a USING (t) WHERE f.rides_2h = w.n"
-                               " AND (f.late_2h IS NOT DISTINCT FROM w.late::FLOAT OR abs(f.late_2h - w.late) < 1e-6)"
-                               " AND (f.delay_2h IS NOT DISTINCT FROM a.delay::FLOAT OR abs(f.delay_2h - a.delay) < 1e-5)"), 4000);
+                               " AND f.known_at = r.t + INTERVAL 30 MINUTE"),
+                     4000);
+    assert_int_equal(
+        number(s, "WITH e AS (SELECT t + INTERVAL 30 MINUTE AS seen, place, delay FROM rides), w AS ("
+                  "SELECT r.t, avg((e.delay > 22)::INTEGER) AS late, count(e.seen) AS n FROM rides r LEFT JOIN e ON"
+                  " e.place = r.place AND e.seen <= r.t AND e.seen > r.t - INTERVAL 2 HOUR GROUP BY r.t),"
+                  " a AS (SELECT r.t, avg(e.delay) AS delay FROM rides r LEFT JOIN e ON e.seen <= r.t AND"
+                  " e.seen > r.t - INTERVAL 2 HOUR GROUP BY r.t)"
+                  " SELECT count(*) FROM rides_features f JOIN w USING (t) JOIN a USING (t) WHERE f.rides_2h = w.n"
+                  " AND (f.late_2h IS NOT DISTINCT FROM w.late::FLOAT OR abs(f.late_2h - w.late) < 1e-6)"
+                  " AND (f.delay_2h IS NOT DISTINCT FROM a.delay::FLOAT OR abs(f.delay_2h - a.delay) < 1e-5)"),
+        4000);
 }
 
 static void test_same_again(void **state)
@@ -70,7 +75,8 @@ static void test_lineage(void **state)
     bool rides = false, view = false;
     for (size_t i = 0; i < n; i++) {
         rides |= strcmp(step[i].node.kind, "dataset") == 0 && strcmp(step[i].node.name, "rides") == 0;
-        view |= strcmp(step[i].node.kind, "view") == 0 && strcmp(step[i].node.hash, load_view(s, "features.yaml")->hash) == 0;
+        view |= strcmp(step[i].node.kind, "view") == 0 &&
+                strcmp(step[i].node.hash, load_view(s, "features.yaml")->hash) == 0;
     }
     assert_true(rides && view);
 }
@@ -83,10 +89,13 @@ static void test_missing_values(void **state)
                " (TIMESTAMP '2001-01-02', 'A', 1.5, 30, 2.0)) AS v(t, place, x, delay, half)");
     wr_feature_built b = build(s, "features.yaml", 1);
     assert_true(b.label_share == 1); /* of the rows that have one */
-    assert_int_equal(number(s, "SELECT count(*) FROM rides_features WHERE late IS NULL AND delay IS NULL AND place IS NULL"
-                               " AND x IS NULL AND late_2h IS NULL AND rides_2h IS NULL"), 1);
+    assert_int_equal(number(s,
+                            "SELECT count(*) FROM rides_features WHERE late IS NULL AND delay IS NULL AND place IS NULL"
+                            " AND x IS NULL AND late_2h IS NULL AND rides_2h IS NULL"),
+                     1);
     /* nothing in the window: no share, but a count */
-    assert_int_equal(number(s, "SELECT count(*) FROM rides_features WHERE late = 1 AND late_2h IS NULL AND rides_2h = 0"), 1);
+    assert_int_equal(
+        number(s, "SELECT count(*) FROM rides_features WHERE late = 1 AND late_2h IS NULL AND rides_2h = 0"), 1);
 }
 
 static void test_empty_source(void **state)
@@ -117,7 +126,8 @@ static void test_errors(void **state)
     static const char *const views[][2] = {
         {"name: v\nsource: nothing\ntime: t\nfeatures: [{name: x, op: number, of: x}]\n", "nothing"},
         {"name: v\nsource: rides\ntime: when\nfeatures: [{name: x, op: number, of: x}]\n", "when"},
-        {"name: v\nsource: rides\ntime: t\nknown_at: t + nonsense\nfeatures: [{name: x, op: number, of: x}]\n", "nonsense"},
+        {"name: v\nsource: rides\ntime: t\nknown_at: t + nonsense\nfeatures: [{name: x, op: number, of: x}]\n",
+         "nonsense"},
         {"name: v\nsource: rides\ntime: t\nkeep: [wrong]\nfeatures: [{name: x, op: number, of: x}]\n", "wrong"},
         {"name: v\nsource: rides\ntime: t\nfeatures: [{name: x, op: number, of: place}]\n", "A"},
     };
@@ -208,7 +218,8 @@ static void test_materialize(void **state)
     wr_online *hand, *state_read = load_state(s, v, m.path);
     WR_AUTOFRAME wr_frame *rows = NULL;
     OK(wr_dataset_views_for(engine(s), s->p, "rides", NULL, NULL, s->a, &s->err));
-    OK(wr_tables_query(engine(s), &rows, "SELECT t + INTERVAL 30 MINUTE AS seen, place, delay::DOUBLE AS delay FROM rides ORDER BY t",
+    OK(wr_tables_query(engine(s), &rows,
+                       "SELECT t + INTERVAL 30 MINUTE AS seen, place, delay::DOUBLE AS delay FROM rides ORDER BY t",
                        NULL, 0, &s->err));
     OK(wr_online_new(&hand, v, &s->err));
     assert_int_equal(v->nevent_columns, 2);
@@ -236,8 +247,9 @@ static void test_materialize_edge(void **state)
 {
     place *s = *state;
     wr_view *v = load_view(s, "features.yaml");
-    write_rows(s, "rides", WR_DELTA_OVERWRITE,
-               "SELECT TIMESTAMP '2001-01-01 00:00:00.250001' AS t, 'A' AS place, 1.0::DOUBLE AS x, 30 AS delay, 0.5 AS half");
+    write_rows(
+        s, "rides", WR_DELTA_OVERWRITE,
+        "SELECT TIMESTAMP '2001-01-01 00:00:00.250001' AS t, 'A' AS place, 1.0::DOUBLE AS x, 30 AS delay, 0.5 AS half");
     int64_t event = wr_time_from_civil(2001, 1, 1) + 1800 * WR_US + 250001;
     assert_int_equal(materialize(s, v, event).events, 1);
     assert_int_equal(materialize(s, v, event - 1).events, 0);
@@ -281,9 +293,18 @@ static void test_materialize_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_build),        T(test_against_sql), T(test_same_again), T(test_lineage),
-        T(test_missing_values), T(test_empty_source), T(test_errors),   T(test_faults),
-        T(test_materialize),  T(test_materialize_edge), T(test_materialize_without_events), T(test_materialize_failure),
+        T(test_build),
+        T(test_against_sql),
+        T(test_same_again),
+        T(test_lineage),
+        T(test_missing_values),
+        T(test_empty_source),
+        T(test_errors),
+        T(test_faults),
+        T(test_materialize),
+        T(test_materialize_edge),
+        T(test_materialize_without_events),
+        T(test_materialize_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

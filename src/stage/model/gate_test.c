@@ -17,8 +17,9 @@ static void test_load(void **state)
 {
     place *s = *state;
     wr_gate g;
-    OK(load(&g, s, "rules:\n  - {metric: auc, at_least: 0.7}\n  - {metric: log_loss, better_than: against, by: 0.01}\n"
-                   "  - {metric: brier, at_most: 0.2}\n  - {metric: auc, better_than: baseline}\n"));
+    OK(load(&g, s,
+            "rules:\n  - {metric: auc, at_least: 0.7}\n  - {metric: log_loss, better_than: against, by: 0.01}\n"
+            "  - {metric: brier, at_most: 0.2}\n  - {metric: auc, better_than: baseline}\n"));
     assert_int_equal(g.n, 4);
     assert_string_equal(g.path, "gate.yaml");
     assert_string_equal(g.rules[0].metric->name, "auc");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* train_test.c - specifications and their errors; training end to end on a small project: what is learned, from which rows, and that
- * the same input gives the same model on any number of threads. */
+/* train_test.c - specifications and their errors; training end to end on a small project: what is learned, from which
+ * rows, and that the same input gives the same model on any number of threads. */
 #include "stage/model/model_testing.h"
 
 #include <math.h>
@@ -18,11 +18,13 @@ static void test_spec(void **state)
     OK(wr_train_spec_load(&t, s->a, "train.yaml", s->dir, &s->err));
     assert_string_equal(t.model, "delay");
     assert_string_equal(t.rows, "SELECT * FROM rides_features");
-    assert_true(t.train_from_us == wr_time_from_civil(2001, 1, 1) && t.valid_until_us == wr_time_from_civil(2001, 1, 23));
+    assert_true(t.train_from_us == wr_time_from_civil(2001, 1, 1) &&
+                t.valid_until_us == wr_time_from_civil(2001, 1, 23));
     assert_true(t.half_life_us == 45 * WR_DAY_US);
     assert_int_equal(t.nuse, 4);
     assert_string_equal(t.view->features[t.use[1]].name, "place");
-    assert_true(t.learner.rounds == 40 && t.learner.max_leaves == 15 && t.learner.learning_rate == 0.2 && t.learner.seed == 1);
+    assert_true(t.learner.rounds == 40 && t.learner.max_leaves == 15 && t.learner.learning_rate == 0.2 &&
+                t.learner.seed == 1);
     SAYS("\"rounds\":40", t.options_json);
     put(s, "train.yaml", spec(s, "features: [place, x]\n"));
     OK(wr_train_spec_load(&t, s->a, "train.yaml", s->dir, &s->err));
@@ -43,10 +45,12 @@ static void test_spec_errors(void **state)
         {"train: {form: 2001-01-01}\n", WEIR_EINVAL, "train.yaml:4:9: unknown key \"form\"", "\"from\""},
         {"train: {from: soon}\n", WEIR_EINVAL, "train.yaml:4:15: ", ""},
         {"train: {from: [2001-01-01]}\n", WEIR_ETYPE, "train.yaml:4:15: ", ""},
-        {"train: {from: 2001-02-01, until: 2001-01-01}\n", WEIR_EINVAL, "train.yaml:4:8: train: from is not before until", ""},
+        {"train: {from: 2001-02-01, until: 2001-01-01}\n", WEIR_EINVAL,
+         "train.yaml:4:8: train: from is not before until", ""},
         {"train: 2001\n", WEIR_ETYPE, "train.yaml:4:8: train is a map", ""},
         {"valid: [2001]\n", WEIR_ETYPE, "train.yaml:4:8: valid is a map", ""},
-        {"features: [x, palce]\n", WEIR_ENOTFOUND, "train.yaml:4:15: view \"rides_features\" has no feature \"palce\"", "\"place\""},
+        {"features: [x, palce]\n", WEIR_ENOTFOUND, "train.yaml:4:15: view \"rides_features\" has no feature \"palce\"",
+         "\"place\""},
         {"exclude: [nothing_like_it]\n", WEIR_ENOTFOUND, "train.yaml:4:11:", ""},
         {"features: [x]\nexclude: [place]\n", WEIR_EINVAL, "train.yaml:5:10: features and exclude", ""},
         {"features: []\n", WEIR_EINVAL, "train.yaml:4:11: no feature is left", ""},
@@ -119,7 +123,9 @@ static void test_train(void **state)
     wr_model_version v;
     OK(train(&t, s, TRAIN, 1));
     /* the rows of the ranges whose label was known by their ends */
-    assert_int_equal(t.train_rows, number(s, "SELECT count(*) FROM rides_features WHERE t < '2001-01-18' AND known_at <= '2001-01-18'"));
+    assert_int_equal(
+        t.train_rows,
+        number(s, "SELECT count(*) FROM rides_features WHERE t < '2001-01-18' AND known_at <= '2001-01-18'"));
     assert_int_equal(t.train_rows, 17 * 144 - 2); /* known half an hour later; at the very moment counts */
     assert_int_equal(t.valid_rows, 5 * 144 - 2);
     assert_true(metric(&t, "auc", false) > 0.93);
@@ -144,7 +150,8 @@ static void test_train(void **state)
     assert_string_equal(rows[0].status, "finished");
     OK(wr_run_metrics(&items, &n, s->a, s->p, v.run_id, &s->err));
     bool found = false;
-    for (size_t i = 0; i < n; i++) found |= strcmp(items[i].key, "valid_auc") == 0 && items[i].number == metric(&t, "auc", true);
+    for (size_t i = 0; i < n; i++)
+        found |= strcmp(items[i].key, "valid_auc") == 0 && items[i].number == metric(&t, "auc", true);
     assert_true(found);
     wr_package *k;
     OK(wr_package_load(&k, s->p, t.package, &s->err)); /* replays its golden rows */
@@ -183,21 +190,35 @@ static void test_same_on_any_threads(void **state)
     assert_memory_equal(a, b, n * sizeof *a);
 }
 
-/* A label nobody knew by the end of training is not learned from; nor one of which nobody can say when it became known. */
+/* A label nobody knew by the end of training is not learned from; nor one of which nobody can say when it became known.
+ */
 static void test_known_at(void **state)
 {
     place *s = *state;
     wr_trained t;
     static const char until[] = "train: {until: 2001-01-10}\nlearner: {rounds: 5}\n";
-    OK(train(&t, s, wr_arena_printf(s->a, "model: m\nview: features.yaml\nrows: SELECT * REPLACE (CASE WHEN place = 'A' THEN"
-                                          " TIMESTAMP '2001-02-01' ELSE known_at END AS known_at) FROM rides_features\n%s", until), 1));
-    size_t expected = (size_t)number(s, "SELECT count(*) FROM rides_features WHERE known_at <= '2001-01-10' AND place <> 'A'");
+    OK(train(&t, s,
+             wr_arena_printf(s->a,
+                             "model: m\nview: features.yaml\nrows: SELECT * REPLACE (CASE WHEN place = 'A' THEN"
+                             " TIMESTAMP '2001-02-01' ELSE known_at END AS known_at) FROM rides_features\n%s",
+                             until),
+             1));
+    size_t expected =
+        (size_t)number(s, "SELECT count(*) FROM rides_features WHERE known_at <= '2001-01-10' AND place <> 'A'");
     assert_int_equal(t.train_rows, expected);
-    OK(train(&t, s, wr_arena_printf(s->a, "model: m\nview: features.yaml\nrows: SELECT * REPLACE (CASE WHEN place = 'A' THEN"
-                                          " NULL ELSE known_at END AS known_at) FROM rides_features\n%s", until), 1));
+    OK(train(&t, s,
+             wr_arena_printf(s->a,
+                             "model: m\nview: features.yaml\nrows: SELECT * REPLACE (CASE WHEN place = 'A' THEN"
+                             " NULL ELSE known_at END AS known_at) FROM rides_features\n%s",
+                             until),
+             1));
     assert_int_equal(t.train_rows, expected);
-    OK(train(&t, s, wr_arena_printf(s->a, "model: m\nview: features.yaml\nrows: SELECT * EXCLUDE (known_at) FROM rides_features"
-                                          " -- a comment at the end\n%s", until), 1));
+    OK(train(&t, s,
+             wr_arena_printf(s->a,
+                             "model: m\nview: features.yaml\nrows: SELECT * EXCLUDE (known_at) FROM rides_features"
+                             " -- a comment at the end\n%s",
+                             until),
+             1));
     assert_int_equal(t.train_rows, 9 * 144);
 }
 
@@ -209,16 +230,19 @@ static void test_refused(void **state)
         int code;
     } cases[] = {
         {"SELECT * EXCLUDE (x) FROM rides_features", "", "the rows have no column \"x\"", "", WEIR_ENOTFOUND},
-        {"SELECT * RENAME (late_2h AS late2h) FROM rides_features", "", "no column \"late_2h\"", "\"late2h\"", WEIR_ENOTFOUND},
+        {"SELECT * RENAME (late_2h AS late2h) FROM rides_features", "", "no column \"late_2h\"", "\"late2h\"",
+         WEIR_ENOTFOUND},
         {"SELECT * EXCLUDE (late) FROM rides_features", "", "no column \"late\"", "", WEIR_ENOTFOUND},
         {"SELECT * FROM rides_features", "train: {from: 2010-01-01}\n", "none", "time range", WEIR_EINVAL},
         {"SELECT * REPLACE (NULL AS late) FROM rides_features", "", "no labelled row", "", WEIR_EINVAL},
         {"SELECT * REPLACE (late * 7 AS late) FROM rides_features", "", "label", "", WEIR_EINVAL},
         {"SELECT * FROM rides_featuers", "", "rides_featuers", "did you mean \"rides_features\"?", WEIR_ENOTFOUND},
         {"SELEC", "", "", "", 0},
-        {"SELECT * FROM rides_features", "train: {until: 2001-01-20}\nvalid: {from: 2001-01-19}\n", "overlap", "judged", WEIR_EINVAL},
+        {"SELECT * FROM rides_features", "train: {until: 2001-01-20}\nvalid: {from: 2001-01-19}\n", "overlap", "judged",
+         WEIR_EINVAL},
         {"SELECT * FROM rides_features", "train: {until: 2001-01-20}\nvalid: {}\n", "overlap", "", WEIR_EINVAL},
-        {"SELECT * FROM rides_features", "train: {until: 2001-01-20}\nvalid: {from: 2002-01-01}\n", "between valid.from", "", WEIR_EINVAL},
+        {"SELECT * FROM rides_features", "train: {until: 2001-01-20}\nvalid: {from: 2002-01-01}\n",
+         "between valid.from", "", WEIR_EINVAL},
         {"SELECT * FROM rides_features", "learner: {learning_rate: 7}\n", "learning_rate", "", WEIR_EINVAL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -226,9 +250,14 @@ static void test_refused(void **state)
         wr_model_version v;
         wr_run_row *rows;
         size_t n;
-        int rc = train(&t, s, wr_arena_printf(s->a, "model: refused\nview: features.yaml\nrows: %s\n%s", cases[i].rows, cases[i].rest), 1);
-        if (rc >= 0 || (cases[i].code && rc != cases[i].code)) fail_msg("%s %s gave %d %s", cases[i].rows, cases[i].rest, rc, s->err.msg);
-        if (!strstr(s->err.msg, cases[i].says) && !strstr(s->err.detail, cases[i].says)) fail_msg("%s: %s", cases[i].rows, s->err.msg);
+        int rc = train(
+            &t, s,
+            wr_arena_printf(s->a, "model: refused\nview: features.yaml\nrows: %s\n%s", cases[i].rows, cases[i].rest),
+            1);
+        if (rc >= 0 || (cases[i].code && rc != cases[i].code))
+            fail_msg("%s %s gave %d %s", cases[i].rows, cases[i].rest, rc, s->err.msg);
+        if (!strstr(s->err.msg, cases[i].says) && !strstr(s->err.detail, cases[i].says))
+            fail_msg("%s: %s", cases[i].rows, s->err.msg);
         SAYS(cases[i].hint, s->err.hint);
         OK(wr_run_list(&rows, &n, s->a, s->p, 1, &s->err));
         assert_string_equal(rows[0].status, "failed");
@@ -243,8 +272,9 @@ static void test_half_life(void **state)
     wr_trained t;
     double all, recent, p[500];
     size_t n;
-    static const char rows[] = "model: %s\nview: features.yaml\nrows: SELECT * REPLACE (CASE WHEN t < '2001-01-20' THEN 1 - late ELSE late"
-                               " END AS late) FROM rides_features\nfeatures: [x]\nlearner: {rounds: 60, leaves: 7}\n%s";
+    static const char rows[] =
+        "model: %s\nview: features.yaml\nrows: SELECT * REPLACE (CASE WHEN t < '2001-01-20' THEN 1 - late ELSE late"
+        " END AS late) FROM rides_features\nfeatures: [x]\nlearner: {rounds: 60, leaves: 7}\n%s";
     OK(train(&t, s, wr_arena_printf(s->a, rows, "flat", ""), 1));
     predict(p, s, t.package, &n);
     all = p[0];
@@ -258,8 +288,8 @@ static void test_half_life(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_spec),  T(test_spec_errors), T(test_whole_file_errors), T(test_train), T(test_same_on_any_threads),
-        T(test_known_at), T(test_refused),  T(test_half_life),
+        T(test_spec),     T(test_spec_errors), T(test_whole_file_errors), T(test_train), T(test_same_on_any_threads),
+        T(test_known_at), T(test_refused),     T(test_half_life),
     };
     return cmocka_run_group_tests(tests, make_features, drop_place);
 }
