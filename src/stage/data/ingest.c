@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/hash.h"
 #include "codec/json.h"
 #include "io/file.h"
@@ -267,6 +268,25 @@ static bool starts_with_number(const char *name)
 
 /* A file whose lines differ in length is taken for one column of whole lines, and first lines are taken for names:
  * better an error. */
+/* Does the file begin with this column's name? The sniffer passes over lines that do not fit, a ragged file would lose
+ * them. */
+static bool begins_with(const char *path, const char *name)
+{
+    char text[WR_LIMIT_NAME + 8] = {0};
+    size_t want = strlen(name);
+    if (want > WR_LIMIT_NAME || wr_str_starts(wr_str_of(name), "column")) return true; /* made up for an empty one */
+    FILE *f = fopen(path, "re");
+    if (!f) return true;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    (void)fclose(f);
+    const char *at = text, *end = text + n;
+    if (n >= 2 && (unsigned char)at[0] == 0x1f && (unsigned char)at[1] == 0x8b) return true; /* gzip */
+    if (n >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3;
+    if ((size_t)(end - at) >= want && memcmp(at, name, want) == 0) return true;
+    while (at < end && (*at == ' ' || *at == '"' || *at == '\'')) at++;
+    return (size_t)(end - at) >= want && memcmp(at, name, want) == 0;
+}
+
 static int check_csv(job *j, wr_tables *t, wr_err *err)
 {
     WR_AUTOBUF wr_buf sql = {0};
@@ -285,6 +305,13 @@ static int check_csv(job *j, wr_tables *t, wr_err *err)
                    j->path[0]);
         return wr_err_hint(err, WEIR_EINVAL,
                            "--no-header names the columns column0 and so on; --header if these are names");
+    }
+    if (n && j->opt->header != WR_HEADER_NONE && !begins_with(j->absolute[0], c[0].name)) {
+        wr_err_set(err, WEIR_ECORRUPT, "\"%s\" does not begin with its header (\"%.60s\" was taken for it)", j->path[0],
+                   c[0].name);
+        return wr_err_hint(
+            err, WEIR_ECORRUPT,
+            "its lines may have different numbers of columns, or there is text above the header: mend the file");
     }
     if (n != 1 || j->opt->select || !strpbrk(c[0].name, ",;\t|")) return 0;
     wr_err_set(err, WEIR_ECORRUPT, "\"%s\" has lines with another number of columns than its header", j->path[0]);

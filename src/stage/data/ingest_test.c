@@ -205,6 +205,19 @@ static void test_append_needs_the_schema(void **state)
     assert_int_equal(count_files(s, ".weir/lake"), before);
 }
 
+/* The sniffer took the third line for the header and found no rows at all. */
+static void test_ragged_lines_are_not_passed_over(void **state)
+{
+    place *s = *state;
+    wr_ingested g;
+    put(s, "ragged.csv", "t,place\n2001-01-01,A\n2001-01-02,B,extra,cells\n");
+    FAILS(WEIR_ECORRUPT, one(s, &g, "t", "ragged.csv", false));
+    SAYS("does not begin with its header", s->err.msg);
+    put(s, "marked.csv", "\xef\xbb\xbfn,t\n1,x\n"); /* a byte order mark is not a line */
+    OK(one(s, &g, "t", "marked.csv", false));
+    assert_int_equal(number(s, "SELECT count(*) FROM t"), 1);
+}
+
 static void test_unreadable(void **state)
 {
     place *s = *state;
@@ -260,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_files, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_bad_files, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_append_needs_the_schema, make_place, drop_place),
+        cmocka_unit_test_setup_teardown(test_ragged_lines_are_not_passed_over, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_unreadable, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_faults, make_place, drop_place),
     };
