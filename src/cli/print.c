@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* print.c - tables, bars and progress for people. Widths count UTF-8 characters, not bytes. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/os.h"
@@ -80,7 +79,7 @@ static void print_cell(const char *s, int width, bool right, bool last)
 /* Shrink the widest left-aligned column until the row fits the terminal. */
 static void fit(const wr_table *t, int *width)
 {
-    int terminal = isatty(1) ? wr_os_columns() : 10000;
+    int terminal = wr_os_tty(1) ? wr_os_columns() : 10000;
     for (;;) {
         int total = -2;
         size_t widest = 0;
@@ -129,7 +128,7 @@ void wr_say(wr_cli *c, const char *fmt, ...)
 static bool progress_wanted(wr_cli *c)
 {
     int64_t now = wr_clock_mono_ns();
-    if (!isatty(2) || now - c->started_ns < 1000000000LL || now - c->progress_ns < 100000000LL) return false;
+    if (!wr_os_tty(2) || now - c->started_ns < 1000000000LL || now - c->progress_ns < 100000000LL) return false;
     c->progress_ns = now;
     return true;
 }

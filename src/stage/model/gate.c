@@ -12,23 +12,25 @@
 static const char *const file_keys[] = {"rules", NULL};
 static const char *const rule_keys[] = {"metric", "at_least", "at_most", "better_than", "by", NULL};
 
+static int unknown_metric(const wr_yaml *y, wr_str name, wr_err *err)
+{
+    const char *names[64];
+    size_t n, k = 0;
+    const wr_metric *all = wr_metrics(&n);
+    const wr_yaml *at = wr_yaml_get(y, "metric");
+    for (; k < n && k < 64; k++) names[k] = all[k].name;
+    wr_yaml_error(at ? at : y, WEIR_EINVAL, err, name.n ? "unknown metric \"%.*s\"" : "the rule names no metric%.*s",
+                  WR_STR_FMT(name));
+    int near = wr_str_nearest(name, names, k);
+    return near >= 0 ? wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", names[near]) : WEIR_EINVAL;
+}
+
 static int find_metric(wr_gate_rule *out, const wr_yaml *y, wr_err *err)
 {
     wr_str name;
-    size_t n;
-    const char *names[64];
-    const wr_metric *all = wr_metrics(&n);
     WR_TRY(wr_yaml_get_str(&name, y, "metric", "", err));
-    for (size_t i = 0; i < n && i < 64; i++) {
-        names[i] = all[i].name;
-        if (wr_str_is(name, all[i].name)) out->metric = &all[i];
-    }
-    if (out->metric) return 0;
-    const wr_yaml *at = wr_yaml_get(y, "metric");
-    wr_yaml_error(at ? at : y, WEIR_EINVAL, err, name.n ? "unknown metric \"%.*s\"" : "the rule names no metric%.*s",
-                  WR_STR_FMT(name));
-    int near = wr_str_nearest(name, names, n < 64 ? n : 64);
-    return near >= 0 ? wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", names[near]) : WEIR_EINVAL;
+    out->metric = wr_metric_find(name.p);
+    return out->metric ? 0 : unknown_metric(y, name, err);
 }
 
 static int read_rule(wr_gate_rule *out, const wr_yaml *y, wr_err *err)
