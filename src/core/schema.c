@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schema.c - tables of the records database. Times are microseconds since 1970 UTC; JSON is kept as text. */
 #include "core/schema.h"
+#include "track/schema.h"
 
 static const char records[] =
     "CREATE TABLE runs (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, command TEXT NOT NULL,"
@@ -42,5 +43,5 @@ static const char records[] =
     "gco2e_lo REAL, gco2e_hi REAL);"
     "CREATE INDEX footprints_stage ON footprints (stage);";
 
-const char *const wr_schema_migrations[] = {records};
+const char *const wr_schema_migrations[] = {records, wr_track_schema_runs};
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;
