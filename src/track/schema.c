@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schema.c - tables of experiments and runs.
  *
- * Keys of params, tags and metrics are interned in track_keys: a million runs name the same few. The latest value of a metric
- * repeats its run's experiment and start, so that ordering by a metric is a walk of one index. */
+ * Keys of params, tags and metrics are interned in track_keys: a million runs name the same few. The latest value of a
+ * metric repeats its run's experiment and start, so that ordering by a metric is a walk of one index. */
 #include "track/schema.h"
 
 const char wr_track_schema_runs[] =
@@ -10,31 +10,40 @@ const char wr_track_schema_runs[] =
     "  deleted INTEGER NOT NULL DEFAULT 0, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);"
     "CREATE TABLE experiment_tags (experiment INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
     "  PRIMARY KEY (experiment, key)) WITHOUT ROWID;"
-    "INSERT INTO experiments (id, name, location, created_ms, updated_ms) VALUES (0, 'Default', 'mlflow-artifacts:/0', 0, 0);"
+    "INSERT INTO experiments (id, name, location, created_ms, updated_ms) VALUES (0, 'Default', 'mlflow-artifacts:/0', "
+    "0, 0);"
     "CREATE TABLE track_keys (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);"
-    "CREATE TABLE track_runs (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, experiment INTEGER NOT NULL,"
+    "CREATE TABLE track_runs (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, experiment INTEGER NOT "
+    "NULL,"
     "  name TEXT NOT NULL, user_id TEXT NOT NULL, status INTEGER NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER,"
     "  deleted_ms INTEGER, artifact_uri TEXT NOT NULL);"
     "CREATE INDEX track_runs_started ON track_runs (experiment, start_ms, uuid);"
-    "CREATE TABLE track_params (run INTEGER NOT NULL, key INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID;"
+    "CREATE TABLE track_params (run INTEGER NOT NULL, key INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, "
+    "key)) WITHOUT ROWID;"
     "CREATE INDEX track_params_value ON track_params (key, substr(value, 1, 100), run);"
-    "CREATE TABLE track_tags (run INTEGER NOT NULL, key INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID;"
+    "CREATE TABLE track_tags (run INTEGER NOT NULL, key INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)) "
+    "WITHOUT ROWID;"
     "CREATE INDEX track_tags_value ON track_tags (key, substr(value, 1, 100), run);"
     /* value NULL = NaN */
-    "CREATE TABLE track_metrics (run INTEGER NOT NULL, key INTEGER NOT NULL, value REAL, step INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
+    "CREATE TABLE track_metrics (run INTEGER NOT NULL, key INTEGER NOT NULL, value REAL, step INTEGER NOT NULL, "
+    "time_ms INTEGER NOT NULL,"
     "  experiment INTEGER NOT NULL, start_ms INTEGER NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID;"
     "CREATE INDEX track_metrics_value ON track_metrics (experiment, key, value, start_ms, run);"
     /* a series is its chunks in order of seq; data: codec/series.h */
     "CREATE TABLE track_chunks (run INTEGER NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL,"
-    "  min_step INTEGER NOT NULL, max_step INTEGER NOT NULL, min_ms INTEGER NOT NULL, max_ms INTEGER NOT NULL, data BLOB NOT NULL,"
+    "  min_step INTEGER NOT NULL, max_step INTEGER NOT NULL, min_ms INTEGER NOT NULL, max_ms INTEGER NOT NULL, data "
+    "BLOB NOT NULL,"
     "  PRIMARY KEY (run, key, seq)) WITHOUT ROWID;"
-    "CREATE TABLE track_datasets (id INTEGER PRIMARY KEY AUTOINCREMENT, experiment INTEGER NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL,"
+    "CREATE TABLE track_datasets (id INTEGER PRIMARY KEY AUTOINCREMENT, experiment INTEGER NOT NULL, name TEXT NOT "
+    "NULL, digest TEXT NOT NULL,"
     "  source_type TEXT NOT NULL, source TEXT NOT NULL, schema TEXT, profile TEXT, UNIQUE (experiment, name, digest));"
-    "CREATE TABLE track_inputs (run INTEGER NOT NULL, dataset INTEGER NOT NULL, tags TEXT NOT NULL," /* JSON [{key, value}] */
+    "CREATE TABLE track_inputs (run INTEGER NOT NULL, dataset INTEGER NOT NULL, tags TEXT NOT NULL," /* JSON [{key,
+                                                                                                        value}] */
     "  context TEXT, PRIMARY KEY (run, dataset)) WITHOUT ROWID;"
     "CREATE INDEX track_inputs_dataset ON track_inputs (dataset, run);"
     /* logged models that a run read (0) or made (1) */
-    "CREATE TABLE track_run_models (run INTEGER NOT NULL, output INTEGER NOT NULL, model_id TEXT NOT NULL, step INTEGER NOT NULL,"
+    "CREATE TABLE track_run_models (run INTEGER NOT NULL, output INTEGER NOT NULL, model_id TEXT NOT NULL, step "
+    "INTEGER NOT NULL,"
     "  PRIMARY KEY (run, output, model_id)) WITHOUT ROWID;";
 
 const char *const wr_track_migrations[] = {wr_track_schema_runs};

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schema.h - the tables of this room, each a migration of the records database (core/schema.c has the list, in order).
  *
- * Released ones are never edited. Times ending in _ms are milliseconds since 1970 UTC. SQL is the common subset of store/db.h. */
+ * Released ones are never edited. Times ending in _ms are milliseconds since 1970 UTC. SQL is the common subset of
+ * store/db.h. */
 #pragma once
 
-extern const char wr_track_schema_runs[];     /* experiments, runs, params, tags, latest metrics, series, datasets */
+extern const char wr_track_schema_runs[];       /* experiments, runs, params, tags, latest metrics, series, datasets */
 extern const char *const wr_track_migrations[]; /* all of this room, for tests of this room */
 extern const int wr_track_migrations_count;

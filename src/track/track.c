@@ -175,7 +175,8 @@ static void remember(wr_track *t, wr_str name, int64_t id)
     pthread_mutex_lock(&t->keys_lock);
     if (!wr_map_get(&t->keys, name)) {
         wr_str kept = wr_arena_str(t->key_memory, name);
-        bool room = kept.p && (t->key_names.n > (size_t)id || wr_vec_reserve(&t->key_names, (size_t)id + 1 - t->key_names.n) == 0);
+        bool room = kept.p && (t->key_names.n > (size_t)id ||
+                               wr_vec_reserve(&t->key_names, (size_t)id + 1 - t->key_names.n) == 0);
         while (room && t->key_names.n <= (size_t)id) t->key_names.at[t->key_names.n++] = (wr_str){NULL, 0};
         if (room && wr_map_put(&t->keys, kept, (void *)(intptr_t)id) >= 0) t->key_names.at[id] = kept;
     }

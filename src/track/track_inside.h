@@ -13,10 +13,10 @@ typedef struct wr_metric_state wr_metric_state; /* metric.c: log, memory table *
 struct wr_track {
     wr_db *db;
     char *artifacts;
-    wr_metric_state *metric;        /* NULL without a log */
-    pthread_mutex_t keys_lock;      /* guards what follows; rank 2 */
-    wr_map keys;                    /* name -> id as pointer; committed ones only */
-    WR_VEC(wr_str) key_names;       /* by id; p NULL = not seen yet */
+    wr_metric_state *metric;   /* NULL without a log */
+    pthread_mutex_t keys_lock; /* guards what follows; rank 2 */
+    wr_map keys;               /* name -> id as pointer; committed ones only */
+    WR_VEC(wr_str) key_names;  /* by id; p NULL = not seen yet */
     wr_arena *key_memory;
 };
 
@@ -24,8 +24,8 @@ struct wr_track {
 int wr_metric_open(wr_track *t, const char *log, wr_err *err);
 void wr_metric_close(wr_track *t);
 
-/* One statement. `kinds` has a letter for each parameter and argument: 'i' int64_t, 's' wr_str (p NULL binds NULL), 'f' double.
- * Returns the number of rows it gave (RETURNING tells whether an UPDATE met one), or a negative code. */
+/* One statement. `kinds` has a letter for each parameter and argument: 'i' int64_t, 's' wr_str (p NULL binds NULL), 'f'
+ * double. Returns the number of rows it gave (RETURNING tells whether an UPDATE met one), or a negative code. */
 int wr_track_exec(wr_track *t, wr_err *err, const char *sql, const char *kinds, ...);
 /* The same, prepared and bound, for reading rows: step it, then wr_stmt_done(). */
 int wr_track_query(wr_stmt **out, wr_track *t, wr_err *err, const char *sql, const char *kinds, ...);
