@@ -9,6 +9,8 @@ enum {
     WR_LIMIT_YAML_NODES = 200000,      /* nodes after alias expansion */
     WR_LIMIT_DELTA_LINE = 16 << 20,    /* one action of a Delta log */
     WR_LIMIT_DELTA_COLUMNS = 10000,
+    WR_LIMIT_PROTOBUF_DEPTH = 100,     /* messages in messages, as Google's own libraries */
+    WR_LIMIT_PROTOBUF_FIELDS = 16 << 20, /* count, nested ones included */
     /* HTTP */
     WR_LIMIT_HTTP_HEAD = 32 << 10,     /* request line and headers together */
     WR_LIMIT_HTTP_HEADERS = 100,       /* count */
