@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,6 +58,12 @@ void wr_conn_open(wr_http_loop *l, int fd, const wr_http_addr *addr, const struc
     if (l->scan_at > l->now + l->server->shortest_ns) l->scan_at = l->now + l->server->shortest_ns;
 }
 
+static void drop_file(wr_http_conn *c)
+{
+    if (c->file.length) close(c->file.fd);
+    c->file.length = 0;
+}
+
 void wr_conn_close(wr_http_conn *c)
 {
     if (c->fd < 0) return;
@@ -70,6 +77,7 @@ void wr_conn_close(wr_http_conn *c)
     atomic_fetch_sub(&l->server->nconns, 1);
     wr_buf_fini(&c->held);
     wr_buf_fini(&c->out);
+    drop_file(c);
     c->next_dead = l->dead; /* events of this round may still point to it */
     l->dead = c;
 }
@@ -155,22 +163,48 @@ void wr_conn_event(wr_http_conn *c, uint32_t events)
 
 /* ---- out ---- */
 
+static bool blocked(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+/* What is due of `out`; bytes that went, < 0 on errors. */
+static ssize_t send_bytes(wr_http_conn *c)
+{
+    size_t left = c->out.n - c->out_off;
+    if (left == 0) return 0;
+    int more = c->file.length ? MSG_MORE : 0; /* head and first bytes of a file in one packet */
+    ssize_t n = send(c->fd, c->out.p + c->out_off, left, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+    if (n < 0) return blocked() ? 0 : -1;
+    c->out_off += (size_t)n;
+    return n;
+}
+
+/* Part of the file that follows; the socket does not block. */
+static ssize_t send_file(wr_http_conn *c)
+{
+    if (c->file.length == 0 || c->out_off < c->out.n) return 0;
+    size_t step = c->file.length < WR_HTTP_FILE_STEP ? (size_t)c->file.length : WR_HTTP_FILE_STEP;
+    off_t at = c->file.offset;
+    ssize_t n = sendfile(c->fd, c->file.fd, &at, step);
+    if (n < 0) return blocked() ? 0 : -1;
+    if (n == 0) return -1; /* shorter than was promised: only the end of the connection can say so */
+    c->file.offset = at;
+    c->file.length -= n;
+    if (c->file.length == 0) close(c->file.fd);
+    return n;
+}
+
 /* Sends what is due. False when the connection is gone. */
 static bool send_out(wr_http_conn *c)
 {
-    size_t left = wr_conn_unsent(c);
-    if (left == 0) return true;
-    ssize_t n = send(c->fd, c->out.p + c->out_off, left, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+    if (wr_conn_unsent(c) == 0) return true;
+    ssize_t n = send_bytes(c), of_file = n < 0 ? n : send_file(c);
+    if (of_file < 0) {
         wr_conn_close(c);
         return false;
     }
-    if (n > 0) {
-        c->out_off += (size_t)n;
-        WR_COUNT(c->loop->counts.bytes_out, (uint64_t)n);
-    }
+    n += of_file;
+    if (n > 0) WR_COUNT(c->loop->counts.bytes_out, (uint64_t)n);
     if (n > 0 || !(c->events & EPOLLOUT)) c->blocked_since = c->loop->now;
-    if (wr_conn_unsent(c) == 0) {
+    if (c->out.n == c->out_off) {
         c->out_off = 0;
         if (c->out.cap > WR_HTTP_KEEP_BUF) wr_buf_fini(&c->out);
         else wr_buf_clear(&c->out);
@@ -195,9 +229,9 @@ static void end(wr_http_conn *c)
     set_events(c, EPOLLIN);
 }
 
-static void queue_again(wr_http_conn *c)
+void wr_conn_retry(wr_http_conn *c)
 {
-    if (c->again) return;
+    if (c->again || c->held.n == 0) return;
     c->again = true;
     c->next_again = c->loop->again;
     c->loop->again = c;
@@ -219,6 +253,21 @@ static bool rest(wr_http_conn *c)
     return true;
 }
 
+/* Answers that are due move to `out` and go; behind a file that is sent to its end the next ones are due. */
+static bool send_answers(wr_http_conn *c, bool commit_failed)
+{
+    for (;;) {
+        if (c->ops) c->ops->settle(c, commit_failed);
+        if (c->broken || c->out.failed) {
+            wr_conn_close(c);
+            return false;
+        }
+        bool file = c->file.length > 0;
+        if (!send_out(c)) return false;
+        if (!file || c->file.length > 0) return true;
+    }
+}
+
 void wr_conn_flush(wr_http_conn *c, bool commit_failed)
 {
     c->dirty = false;
@@ -228,16 +277,11 @@ void wr_conn_flush(wr_http_conn *c, bool commit_failed)
         return;
     }
     bool paused = c->held.n > 0 && c->ops && !c->ops->ready(c);
-    if (c->ops) c->ops->settle(c, commit_failed);
-    if (c->broken || c->out.failed) {
-        wr_conn_close(c);
-        return;
-    }
-    if (!send_out(c)) return;
+    if (!send_answers(c, commit_failed)) return;
     if (c->ops) c->ops->sent(c);
     if (wr_conn_unsent(c) == 0 && !rest(c)) return;
     bool ready = !c->ops || c->ops->ready(c);
-    if (ready && c->held.n && (paused || c->eof) && !c->finishing) queue_again(c);
+    if (ready && c->held.n && (paused || c->eof) && !c->finishing) wr_conn_retry(c);
     set_events(c, (!c->eof && ready && !c->finishing ? EPOLLIN : 0u) | (wr_conn_unsent(c) ? EPOLLOUT : 0u));
     if (c->broken) wr_conn_close(c);
 }

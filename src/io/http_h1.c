@@ -77,7 +77,7 @@ static void run(wr_http_conn *c, wr_http_req *r)
 {
     wr_http_loop *l = c->loop;
     r->state = REQ_RUNNING;
-    r->direct = r == c->first; /* its answer may go straight to `out` */
+    r->direct = r == c->first && c->file.length == 0; /* its answer may go straight to `out` */
     l->ran = true;
     r->route.handle(r);
     if (r->state == REQ_RUNNING) {
@@ -143,6 +143,8 @@ static bool piece_of(wr_http_conn *c, wr_http_req *r, wr_str piece)
     int rc = 0;
     if (r->mode == BODY_STREAM) {
         rc = r->route.body(r, piece);
+        r->paused = rc == WR_HTTP_PAUSE;
+        r->paused_at = c->loop->now;
     } else if (r->mode == BODY_BUFFER) {
         if (!body_reserve(r, (size_t)c->body_got + piece.n)) rc = -503;
         else memcpy(r->body_mem + c->body_got, piece.p, piece.n);
@@ -170,6 +172,7 @@ static size_t take_chunks(wr_http_conn *c, wr_http_req *r, wr_str in)
     int rc;
     while ((rc = wr_http_chunks_next(&c->chunks, &in, &piece)) == 1) {
         if (!piece_of(c, r, piece)) return n;
+        if (r->paused) return n - in.n;
     }
     if (rc < 0) {
         fail(c, r, -rc);
@@ -186,8 +189,16 @@ static size_t take_body(wr_http_conn *c, wr_str in)
     if (in.n > c->body_left) in.n = (size_t)c->body_left;
     if (!piece_of(c, r, in)) return in.n;
     c->body_left -= in.n;
-    if (c->body_left == 0) body_done(c, r);
+    if (c->body_left == 0 && !r->paused) body_done(c, r);
     return in.n;
+}
+
+static void resumed(wr_http_conn *c, wr_http_req *r)
+{
+    r->paused = false;
+    c->body_since += c->loop->now - r->paused_at; /* that time was not the peer's */
+    if (!r->head.chunked && c->body_left == 0) body_done(c, r);
+    wr_conn_retry(c);
 }
 
 /* The body comes with later reads: keep the head, make room. */
@@ -273,7 +284,7 @@ static size_t take_head(wr_http_conn *c, wr_str in)
 
 static bool ready(const wr_http_conn *c)
 {
-    if (c->phase == PHASE_BODY) return true;
+    if (c->phase == PHASE_BODY) return !c->reading->paused;
     if (c->phase == PHASE_OVER) return c->first && c->first->state == REQ_STREAMING; /* only to see it go away */
     return !c->loop->stopping && c->nqueue < WR_LIMIT_HTTP_PIPELINE &&
            wr_conn_unsent(c) + c->queue_bytes < WR_HTTP_OUT_HIGH;
@@ -359,9 +370,12 @@ static bool settle_first(wr_http_conn *c, wr_http_req *r)
     }
     if (r->state == REQ_STREAMING) {
         if (!wr_http_stream_pull(r->stream, &c->out)) return false;
+        if (wr_http_stream_short(r->stream)) c->broken = true;
         wr_http_stream_gone(r->stream);
     } else if (r->state == REQ_ANSWERED) {
         move_answer(c, r);
+        if (r->has_file) c->file = r->file;
+        r->has_file = false;
     } else {
         return false;
     }
@@ -373,13 +387,13 @@ static bool settle_first(wr_http_conn *c, wr_http_req *r)
 /* A stream's writer is told how much of it is still here. */
 static void sent(wr_http_conn *c)
 {
-    if (c->first && c->first->state == REQ_STREAMING) atomic_store(&c->first->stream->unsent, wr_conn_unsent(c));
+    if (c->first && c->first->state == REQ_STREAMING) wr_http_stream_sent(c->first->stream, wr_conn_unsent(c));
 }
 
 static void settle(wr_http_conn *c, bool commit_failed)
 {
     if (c->ndurable) decide(c, commit_failed);
-    while (c->first && !c->finishing && settle_first(c, c->first)) {}
+    while (c->first && !c->finishing && c->file.length == 0 && settle_first(c, c->first)) {}
     if (c->finishing) over(c);
 }
 
@@ -389,7 +403,7 @@ static int64_t deadline(const wr_http_conn *c)
     const wr_http_server *s = c->loop->server;
     if (c->eof) return INT64_MAX;
     if (c->head_since) return c->head_since + s->head_ns;
-    if (!c->body_since) return INT64_MAX;
+    if (!c->body_since || (c->reading && c->reading->paused)) return INT64_MAX;
     const int64_t ns = 1000000000;
     uint64_t got = c->body_got < (uint64_t)1 << 40 ? c->body_got : (uint64_t)1 << 40;
     int64_t whole = (int64_t)(got / WR_LIMIT_HTTP_BODY_MIN_RATE), part = (int64_t)(got % WR_LIMIT_HTTP_BODY_MIN_RATE);
@@ -427,7 +441,7 @@ static void drop_reading(wr_http_conn *c)
     c->last = before;
     c->nqueue--;
     abort_body(r);
-    wr_http_req_free(r);
+    wr_http_req_leave(r);
     over(c);
 }
 
@@ -435,14 +449,16 @@ static void at_eof(wr_http_conn *c)
 {
     c->head_since = 0;
     if (c->reading) drop_reading(c);
-    if (c->first && c->first->state == REQ_STREAMING) c->broken = true; /* nobody reads events after closing */
+    bool events = c->first && c->first->state == REQ_STREAMING && !c->first->stream->sized;
+    if (events) c->broken = true; /* nobody reads events after closing */
 }
 
 static void stop(wr_http_conn *c)
 {
     if (c->phase == PHASE_HEAD) over(c);
     for (wr_http_req *r = c->first; r; r = r->next) {
-        if (r->state == REQ_STREAMING) wr_http_stream_end(r->stream);
+        if (r->state == REQ_STREAMING && !r->stream->sized)
+            wr_http_stream_end(r->stream); /* a sized one has its own end */
     }
 }
 
@@ -467,6 +483,7 @@ const wr_conn_ops wr_http_h1 = {
     .ready = ready,
     .busy = busy,
     .finished = finished,
+    .resumed = resumed,
     .settle = settle,
     .sent = sent,
     .deadline = deadline,

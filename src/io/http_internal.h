@@ -36,6 +36,7 @@ enum {
     WR_HTTP_KEEP_BODY = 1 << 20,
     WR_HTTP_DROP_MAX = 64 << 10,  /* of a body nobody wants */
     WR_HTTP_LINGER_MS = 2000,     /* reading on after the last answer, so that a reset does not eat it */
+    WR_HTTP_FILE_STEP = 1 << 20,  /* of a file in one round, so that other connections have their turn */
 };
 
 typedef struct wr_http_conn wr_http_conn;
@@ -64,7 +65,7 @@ void wr_http_addr_of(wr_http_addr *out, const struct sockaddr_storage *sa);
 
 typedef struct wr_http_msg {
     struct wr_http_msg *next;
-    enum { WR_MSG_FINISH, WR_MSG_STREAM } kind;
+    enum { WR_MSG_FINISH, WR_MSG_STREAM, WR_MSG_RESUME } kind;
     void *of; /* wr_http_req or wr_http_stream */
 } wr_http_msg;
 
@@ -93,6 +94,11 @@ struct wr_http_req {
     bool close;          /* the connection ends after it */
     bool durable;        /* its round's commit is not decided yet */
     bool want_continue;  /* "100 Continue" is due when it reaches the front */
+    bool paused;         /* its body waits for wr_http_resume() since paused_at */
+    atomic_bool resumed; /* that message is on its way, and needs `r` */
+    int64_t paused_at;
+    bool has_file;       /* the answer's body is `file`, behind what is in `resp` */
+    wr_http_file file;
     wr_http_stream *stream;
     wr_http_msg msg;
     wr_http_head head;
@@ -100,6 +106,8 @@ struct wr_http_req {
 
 wr_http_req *wr_http_req_new(wr_http_loop *l);  /* NULL when out of memory */
 void wr_http_req_free(wr_http_req *r);          /* back to its loop's list; loop thread only */
+void wr_http_req_resumed(wr_http_req *r);       /* the message of wr_http_resume() has arrived */
+void wr_http_req_leave(wr_http_req *r);         /* its connection is gone in the middle of its body: free it, now or with the message */
 void wr_http_req_destroy(wr_http_req *r);       /* any thread */
 bool wr_http_req_secure(wr_http_req *r);        /* head and body no longer point into the read buffer */
 /* Formats an answer and sets status and close; where it goes depends on `direct`. */
@@ -116,15 +124,19 @@ struct wr_http_stream {
     wr_http_req *req;             /* loop thread only; NULL when over */
     atomic_int refs;              /* writer, request, posted message */
     atomic_size_t unsent;         /* bytes of it in conn->out */
-    bool chunked;                 /* fixed at open */
+    bool chunked, sized;          /* fixed at open */
     pthread_mutex_t lock;         /* guards what follows */
+    pthread_cond_t room;          /* waited for by the writer */
     wr_buf pending;
-    bool posted, ended, gone, slow;
+    uint64_t left;                /* sized: bytes still to be written */
+    bool posted, ended, gone, slow, waiting;
 };
 
 bool wr_http_stream_pull(wr_http_stream *s, wr_buf *out); /* true when it has ended and all was moved */
 void wr_http_stream_gone(wr_http_stream *s);              /* the request's part is over: release it */
 void wr_http_stream_end(wr_http_stream *s);               /* ends it from the loop's side, cleanly */
+bool wr_http_stream_short(wr_http_stream *s);             /* it ended before the length it had promised */
+void wr_http_stream_sent(wr_http_stream *s, size_t unsent); /* so much of it is still in the connection */
 void wr_http_stream_message(wr_http_stream *s);           /* a posted message has arrived */
 void wr_http_stream_unref(wr_http_stream *s);
 
@@ -139,6 +151,7 @@ typedef struct wr_conn_ops {
     bool (*ready)(const wr_http_conn *c);                      /* does it take bytes now? */
     bool (*busy)(const wr_http_conn *c);                       /* are answers outstanding? */
     void (*finished)(wr_http_conn *c, wr_http_req *r);         /* a deferred request has its answer */
+    void (*resumed)(wr_http_conn *c, wr_http_req *r);          /* a paused body may go on */
     void (*settle)(wr_http_conn *c, bool commit_failed);       /* moves answers that are due to `out` */
     void (*sent)(wr_http_conn *c);                             /* `out` has become shorter */
     int64_t (*deadline)(const wr_http_conn *c);                /* ns, INT64_MAX = none */
@@ -167,6 +180,7 @@ struct wr_http_conn {
     wr_buf held;                    /* read, not taken */
     wr_buf out;
     size_t out_off;                 /* sent part of it */
+    wr_http_file file;              /* follows `out` when length > 0: what is left of it; nothing is added to `out` meanwhile */
     int64_t idle_since, blocked_since, linger_until;
     wr_http_addr addr;
     char peer[INET6_ADDRSTRLEN];
@@ -184,13 +198,14 @@ struct wr_http_conn {
 void wr_conn_open(wr_http_loop *l, int fd, const wr_http_addr *addr, const struct sockaddr_storage *sa);
 void wr_conn_event(wr_http_conn *c, uint32_t events);
 void wr_conn_again(wr_http_conn *c);                  /* bytes are held and may be taken now */
+void wr_conn_retry(wr_http_conn *c);                  /* held bytes may be taken now: offer them in the next round */
 void wr_conn_dirty(wr_http_conn *c);                  /* has something to send or settle this round */
 void wr_conn_flush(wr_http_conn *c, bool commit_failed);
 void wr_conn_stop(wr_http_conn *c);
 void wr_conn_close(wr_http_conn *c);
 int64_t wr_conn_deadline(const wr_http_conn *c);
 void wr_conn_expire(wr_http_conn *c);
-static inline size_t wr_conn_unsent(const wr_http_conn *c) { return c->out.n - c->out_off; }
+static inline size_t wr_conn_unsent(const wr_http_conn *c) { return c->out.n - c->out_off + (size_t)c->file.length; }
 
 /* ---- loops ---- */
 

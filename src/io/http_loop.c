@@ -130,6 +130,7 @@ static void handle_messages(wr_http_loop *l)
     for (wr_http_msg *m = take_messages(l), *next; m; m = next) {
         next = m->next;
         if (m->kind == WR_MSG_FINISH) finished(m->of);
+        else if (m->kind == WR_MSG_RESUME) wr_http_req_resumed(m->of);
         else wr_http_stream_message(m->of);
     }
 }

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -40,8 +41,15 @@ wr_http_req *wr_http_req_new(wr_http_loop *l)
     return r;
 }
 
+static void drop_file(wr_http_req *r)
+{
+    if (r->has_file) close(r->file.fd);
+    r->has_file = false;
+}
+
 void wr_http_req_destroy(wr_http_req *r)
 {
+    drop_file(r);
     wr_arena_free(r->arena);
     wr_buf_fini(&r->resp);
     wr_free(r->body_block);
@@ -55,6 +63,7 @@ void wr_http_req_free(wr_http_req *r)
         wr_http_req_destroy(r);
         return;
     }
+    drop_file(r);
     wr_arena *arena = r->arena;
     wr_buf resp = r->resp;
     void *block = r->body_block;
@@ -171,14 +180,14 @@ static char *put_status(char *p, int status)
     return PUT(p, "\r\n");
 }
 
-/* One reservation, then plain copies: this runs for every answer. */
+/* Plain copies: this runs for every answer. */
 void wr_http_put_head(wr_buf *b, wr_http_req *r, const wr_http_reply_opt *opt, int frame, size_t length)
 {
     const char *type = opt->type ? opt->type : "application/json";
     size_t ntype = strlen(type), nmore = opt->headers ? strlen(opt->headers) : 0;
     bool bodiless = r->status == 204 || r->status == 304;
     bool body = length > 0 || frame != WR_FRAME_LENGTH;
-    if (!wr_buf_reserve(b, 320 + ntype + nmore + length)) return;
+    if (!wr_buf_reserve(b, 320 + ntype + nmore)) return;
     char *p = put_status(b->p + b->n, r->status);
     if (!bodiless && (body || opt->type)) {
         p = PUT(p, "Content-Type: ");
@@ -209,11 +218,20 @@ void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str bod
     r->status = opt->status >= 200 && opt->status <= 999 ? opt->status : opt->status ? 500 : 200;
     r->close = opt->close || !r->head.keep_alive || atomic_load_explicit(&s->stop, memory_order_relaxed);
     r->durable = opt->durable && s->opt.round_end;
-    if (r->durable) r->direct = false;
+    if (r->durable || opt->file) r->direct = false;
     wr_buf *out = r->direct ? &r->conn->out : &r->resp;
     if (!r->direct) wr_buf_clear(out);
-    wr_http_put_head(out, r, opt, WR_FRAME_LENGTH, body.n);
+    drop_file(r); /* of an answer that is replaced by an error */
     bool bodiless = r->status == 204 || r->status == 304 || wr_str_is(r->head.method, "HEAD");
+    if (opt->file) {
+        r->file = *opt->file;
+        r->has_file = true;
+        wr_http_put_head(out, r, opt, WR_FRAME_LENGTH, (size_t)r->file.length);
+        if (bodiless || r->file.length <= 0) drop_file(r);
+        return;
+    }
+    wr_buf_reserve(out, 512 + body.n); /* one reservation for most */
+    wr_http_put_head(out, r, opt, WR_FRAME_LENGTH, body.n);
     if (!bodiless) wr_buf_slice(out, body);
 }
 
@@ -262,6 +280,32 @@ void wr_http_defer(wr_http_req *r)
     }
     r->state = REQ_DEFERRED;
     atomic_fetch_add(&r->loop->server->refs, 1);
+}
+
+void wr_http_resume(wr_http_req *r)
+{
+    wr_http_loop *l = r->loop;
+    atomic_store(&r->resumed, true);
+    r->msg = (wr_http_msg){.kind = WR_MSG_RESUME, .of = r};
+    wr_http_loop_post(l, &r->msg); /* a loop that has ended has aborted its bodies: then nobody calls this */
+}
+
+void wr_http_req_resumed(wr_http_req *r)
+{
+    atomic_store(&r->resumed, false);
+    wr_http_conn *c = r->conn;
+    if (!c) {
+        wr_http_req_free(r);
+        return;
+    }
+    c->ops->resumed(c, r); /* which may answer it */
+    wr_conn_dirty(c);
+}
+
+void wr_http_req_leave(wr_http_req *r)
+{
+    r->conn = NULL;
+    if (!atomic_load(&r->resumed)) wr_http_req_free(r);
 }
 
 void wr_http_finish(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body)

@@ -28,10 +28,13 @@
 typedef struct wr_http_server wr_http_server;
 typedef struct wr_http_req wr_http_req;
 
+enum { WR_HTTP_PAUSE = 1 };
 typedef struct wr_http_route {
     void (*handle)(wr_http_req *r);                            /* whole body is there (or it was streamed); must answer */
     size_t body_max;                                           /* buffered body cap; 413 beyond */
-    int (*body)(wr_http_req *r, wr_str piece);                 /* not NULL: streaming; < 0 aborts with that HTTP status (-4xx) */
+    /* Not NULL: streaming. 0, or < 0 aborts with that HTTP status (-4xx), or WR_HTTP_PAUSE: the piece was taken, but nothing more
+     * comes (and `handle` is not called) until wr_http_resume(). */
+    int (*body)(wr_http_req *r, wr_str piece);
     void (*abort)(wr_http_req *r);                             /* streaming: the body ends early, `handle` will not run */
     void *arg;
 } wr_http_route;
@@ -73,12 +76,18 @@ const char *wr_http_req_peer(const wr_http_req *r);            /* "127.0.0.1" */
 void wr_http_req_set_user(wr_http_req *r, void *user);         /* a place for a streaming handler's state */
 void *wr_http_req_user(const wr_http_req *r);
 
+/* A part of a file as the body of an answer, sent without passing through our memory. `fd` becomes the request's in every case, and is
+ * closed when it is sent, or cannot be. A file that turns out to be shorter ends the connection. */
+typedef struct { int fd; int64_t offset, length; } wr_http_file;
+
 typedef struct {
     int status;                                                /* 0 = 200 */
     const char *type;                                          /* Content-Type; NULL = application/json */
     const char *headers;                                       /* more "Name: value\r\n" lines, or NULL */
     bool durable;                                              /* must not be sent if round_end fails */
     bool close;                                                /* end the connection after it */
+    const wr_http_file *file;                                  /* instead of a body; NULL = none */
+    uint64_t length;                                           /* streams: bytes that will come, for Content-Length; 0 = unknown, chunked */
 } wr_http_reply_opt;
 
 /* Answer now; body is copied. HEAD requests get the length only. `headers` is sent as it is: no CR or LF of the user's in there. */
@@ -89,14 +98,21 @@ void wr_http_reply_err(wr_http_req *r, const wr_err *e);
 void wr_http_defer(wr_http_req *r);
 void wr_http_finish(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body); /* frees r */
 
+/* Go on with a paused body; any thread. `r` must still be there: whoever calls this from another thread holds a lock that route.abort
+ * takes too. Once for each pause. */
+void wr_http_resume(wr_http_req *r);
+
 /* Streaming response, opened in the handler or, after wr_http_defer(), by the thread that has the request (instead of finish; r
  * is not touched afterwards). NULL when out of memory: answer otherwise. At a stop of the server streams are ended cleanly and
  * their writers told. close() must be called whatever write() said. `write` returns 0, or WEIR_ECANCELED when the peer went away or is
- * too slow (WR_LIMIT_SSE_BACKLOG). */
+ * too slow (WR_LIMIT_SSE_BACKLOG). With opt.length: a close() before so many bytes were written breaks the connection, so that the peer
+ * knows; more are not taken (WEIR_EINVAL). */
 typedef struct wr_http_stream wr_http_stream;
 wr_http_stream *wr_http_stream_open(wr_http_req *r, const wr_http_reply_opt *opt);
 int wr_http_stream_write(wr_http_stream *s, wr_str piece);
 void wr_http_stream_close(wr_http_stream *s);
+/* For a writer that can wait, on a thread of its own: until there is room for at least half of WR_LIMIT_SSE_BACKLOG. 0, WEIR_ECANCELED. */
+int wr_http_stream_wait(wr_http_stream *s);
 /* One server-sent event: "id" (left out when negative), "event" (when not NULL), "data" (lines are split). */
 int wr_http_sse(wr_http_stream *s, int64_t id, const char *event, wr_str data);
 

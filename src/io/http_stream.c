@@ -14,6 +14,7 @@ void wr_http_stream_unref(wr_http_stream *s)
 {
     if (atomic_fetch_sub(&s->refs, 1) != 1) return;
     wr_buf_fini(&s->pending);
+    pthread_cond_destroy(&s->room);
     pthread_mutex_destroy(&s->lock);
     wr_free(s);
 }
@@ -44,21 +45,26 @@ wr_http_stream *wr_http_stream_open(wr_http_req *r, const wr_http_reply_opt *opt
     s->loop = r->loop;
     s->req = r;
     s->msg = (wr_http_msg){.kind = WR_MSG_STREAM, .of = s};
-    s->chunked = r->head.minor >= 1;
+    s->sized = opt->length > 0;
+    s->left = opt->length;
+    s->chunked = !s->sized && r->head.minor >= 1;
     atomic_init(&s->refs, 2);
     pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->room, NULL);
     wr_buf_init(&s->pending, 0);
     bool stopping = atomic_load(&r->loop->server->stop);
     r->status = opt->status ? opt->status : 200;
-    r->close = opt->close || !r->head.keep_alive || !s->chunked || stopping;
+    r->close = opt->close || !r->head.keep_alive || !(s->chunked || s->sized) || stopping;
     r->direct = false;
-    wr_http_put_head(&s->pending, r, opt, s->chunked ? WR_FRAME_CHUNKED : WR_FRAME_CLOSE, 0);
+    int frame = s->sized ? WR_FRAME_LENGTH : s->chunked ? WR_FRAME_CHUNKED : WR_FRAME_CLOSE;
+    wr_http_put_head(&s->pending, r, opt, frame, (size_t)opt->length);
     if (s->pending.failed) {
         s->refs = 1;
         wr_http_stream_unref(s);
         return NULL;
     }
     s->ended = s->gone = wr_str_is(r->head.method, "HEAD");
+    if (s->gone) s->left = 0;
     r->stream = s;
     bool deferred = r->state == REQ_DEFERRED; /* then the server reference of wr_http_defer becomes the stream's */
     if (!deferred) {
@@ -91,6 +97,11 @@ int wr_http_stream_write(wr_http_stream *s, wr_str piece)
         pthread_mutex_unlock(&s->lock);
         return WEIR_ECANCELED;
     }
+    if (s->sized && piece.n > s->left) {
+        pthread_mutex_unlock(&s->lock);
+        return WEIR_EINVAL;
+    }
+    if (s->sized) s->left -= piece.n;
     if (s->pending.n + atomic_load(&s->unsent) > WR_LIMIT_SSE_BACKLOG) s->slow = true;
     else add_chunk(s, piece);
     if (s->pending.failed) s->slow = true;
@@ -118,6 +129,18 @@ void wr_http_stream_close(wr_http_stream *s)
     }
     wr_http_stream_unref(s);
     wr_http_server_unref(server);
+}
+
+int wr_http_stream_wait(wr_http_stream *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->waiting = true; /* a peer that takes nothing is cut off by the loop after its write_ms */
+    while (!s->gone && !s->slow && s->pending.n + atomic_load(&s->unsent) > WR_LIMIT_SSE_BACKLOG / 2)
+        pthread_cond_wait(&s->room, &s->lock);
+    s->waiting = false;
+    int rc = s->gone || s->slow ? WEIR_ECANCELED : 0;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
 }
 
 int wr_http_sse(wr_http_stream *s, int64_t id, const char *event, wr_str data)
@@ -152,11 +175,28 @@ bool wr_http_stream_pull(wr_http_stream *s, wr_buf *out)
     return over;
 }
 
+bool wr_http_stream_short(wr_http_stream *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool cut = s->sized && s->left > 0;
+    pthread_mutex_unlock(&s->lock);
+    return cut;
+}
+
+void wr_http_stream_sent(wr_http_stream *s, size_t unsent)
+{
+    atomic_store(&s->unsent, unsent);
+    pthread_mutex_lock(&s->lock);
+    if (s->waiting) pthread_cond_signal(&s->room);
+    pthread_mutex_unlock(&s->lock);
+}
+
 void wr_http_stream_gone(wr_http_stream *s)
 {
     pthread_mutex_lock(&s->lock);
     s->gone = true;
     s->req = NULL;
+    pthread_cond_signal(&s->room);
     pthread_mutex_unlock(&s->lock);
     wr_http_stream_unref(s);
 }
@@ -166,6 +206,7 @@ void wr_http_stream_end(wr_http_stream *s)
     pthread_mutex_lock(&s->lock);
     add_end(s);
     s->gone = true;
+    pthread_cond_signal(&s->room);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -185,7 +226,7 @@ void wr_http_stream_message(wr_http_stream *s)
         }
     }
     if (r && r->conn) {
-        if (r->loop->stopping) wr_http_stream_end(s);
+        if (r->loop->stopping && !s->sized) wr_http_stream_end(s);
         if (slow) r->conn->broken = true;
         wr_conn_dirty(r->conn);
     }
