@@ -14,12 +14,18 @@
  * snapshot; when the last one is done the connection goes back to the db, which closes all of them at the end. There
  * are as many connections as threads that ever read at the same moment, and a thread may come and go without leaving
  * one behind.
+ *
+ * The watch (wr_db_changed) compares "PRAGMA data_version" on a connection of its own, which moves with every commit of
+ * other connections, so with our writer's too. The writer therefore reads it right behind its COMMIT, and its own
+ * data_version after that: if that one stands still, nobody else has committed until now, and the watch's new value is
+ * the writer's doing alone.
  */
 #include "store/db.h"
 
 #include <errno.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,6 +68,13 @@ struct wr_db {
 
     pthread_mutex_t readers_lock; /* rank 2; guards the list and each lease */
     WR_VEC(wr_db_conn *) readers;
+
+    pthread_mutex_t commit_lock; /* rank 3; held by the writer from COMMIT until the watch knows of it */
+    pthread_mutex_t watch_lock;  /* rank 4; guards the watch and its two numbers */
+    wr_db_conn watch;
+    atomic_bool watching;      /* the connection is open */
+    int64_t seen, writer_seen; /* data_version of the watch; of the writer (the writer thread's) */
+    int64_t changes;
 };
 
 static _Thread_local wr_db *writer_of; /* the db whose writer thread this is */
@@ -223,6 +236,8 @@ int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err)
     if (!db) return wr_err_nomem(err);
     pthread_mutex_init(&db->queue_lock, NULL);
     pthread_mutex_init(&db->readers_lock, NULL);
+    pthread_mutex_init(&db->commit_lock, NULL);
+    pthread_mutex_init(&db->watch_lock, NULL);
     pthread_cond_init(&db->queue_filled, NULL);
     db->tail = &db->head;
     db->read_only = opt->read_only;
@@ -254,12 +269,52 @@ void wr_db_close(wr_db *db)
         wr_free(db->readers.at[i]);
     }
     wr_vec_fini(&db->readers);
+    wr_db_conn_close(&db->watch);
     wr_db_conn_close(&db->writer); /* last, because the last connection to close moves the WAL into the file */
     pthread_cond_destroy(&db->queue_filled);
+    pthread_mutex_destroy(&db->watch_lock);
+    pthread_mutex_destroy(&db->commit_lock);
     pthread_mutex_destroy(&db->readers_lock);
     pthread_mutex_destroy(&db->queue_lock);
     wr_free(db->path);
     wr_free(db);
+}
+
+/* --- the watch --- */
+
+static const char version_sql[] = "PRAGMA data_version";
+
+/* With watch_lock held: has the number moved? `keep` makes it the one that was seen. */
+static int look(wr_db *db, bool keep, bool *moved, wr_err *err)
+{
+    int64_t version;
+    WR_TRY(wr_db_conn_int(&db->watch, &version, version_sql, err));
+    *moved = version != db->seen;
+    if (keep) db->seen = version;
+    return 0;
+}
+
+/* Behind our COMMIT, with commit_lock held. What cannot be read counts as a change. */
+static void watch_commit(wr_db *db)
+{
+    int64_t version;
+    bool moved;
+    pthread_mutex_lock(&db->watch_lock);
+    int rc = look(db, true, &moved, NULL);
+    if (rc == 0) rc = wr_db_conn_int(&db->writer, &version, version_sql, NULL);
+    if (rc < 0 || version != db->writer_seen) db->changes++;
+    if (rc == 0) db->writer_seen = version;
+    pthread_mutex_unlock(&db->watch_lock);
+}
+
+static int commit(wr_db *db, wr_err *err)
+{
+    if (!atomic_load(&db->watching)) return wr_db_conn_exec(&db->writer, "COMMIT", err);
+    pthread_mutex_lock(&db->commit_lock);
+    int rc = wr_db_conn_exec(&db->writer, "COMMIT", err);
+    if (rc == 0) watch_commit(db);
+    pthread_mutex_unlock(&db->commit_lock);
+    return rc;
 }
 
 /* --- the writer thread --- */
@@ -351,7 +406,7 @@ static job *run_transaction(wr_db *db, job *first)
         err = j->err;
     }
     wr_fault_crash_point();
-    if (rc == 0) rc = wr_db_conn_exec(c, "COMMIT", &err);
+    if (rc == 0) rc = commit(db, &err);
     if (rc < 0) rollback(c);
     wr_fault_crash_point();
     answer(first, j, rc, &err);
@@ -504,3 +559,58 @@ int wr_db_exec(wr_db *db, const char *sql, wr_err *err)
 }
 
 int64_t wr_db_last_id(wr_db *db) { return sqlite3_last_insert_rowid(db->writer.h); }
+
+/* --- others --- */
+
+bool wr_db_is_shared(const wr_db *db)
+{
+    (void)db;
+    return false;
+}
+
+/* With both locks held: the writer cannot be between its COMMIT and watch_commit. */
+static int watch_start(wr_db *db, wr_err *err)
+{
+    bool moved;
+    if (atomic_load(&db->watching)) return 0;
+    WR_TRY(wr_db_conn_open(&db->watch, db, db->path, db->reader_mode, err));
+    int rc = look(db, true, &moved, err);
+    if (rc < 0) {
+        wr_db_conn_close(&db->watch);
+        return rc;
+    }
+    db->writer_seen = -1; /* unknown: the writer's first commit counts as a change */
+    atomic_store(&db->watching, true);
+    return 0;
+}
+
+static int look_again(wr_db *db, wr_err *err)
+{
+    bool moved = false;
+    WR_TRY(watch_start(db, err));
+    WR_TRY(look(db, true, &moved, err));
+    if (moved) db->changes++;
+    return 0;
+}
+
+int wr_db_changed(wr_db *db, int64_t *counter, wr_err *err)
+{
+    bool moved = true;
+    int rc = 0;
+    if (atomic_load(&db->watching)) {
+        pthread_mutex_lock(&db->watch_lock);
+        rc = look(db, false, &moved, err);
+        *counter = db->changes;
+        pthread_mutex_unlock(&db->watch_lock);
+    }
+    if (rc < 0 || !moved) return rc;
+    pthread_mutex_lock(&db->commit_lock); /* perhaps it was our own commit: then the writer says so before it lets go */
+    pthread_mutex_lock(&db->watch_lock);
+    rc = look_again(db, err);
+    *counter = db->changes;
+    pthread_mutex_unlock(&db->watch_lock);
+    pthread_mutex_unlock(&db->commit_lock);
+    return rc;
+}
+
+int wr_db_backup(wr_db *db, const char *to_path, wr_err *err) { return wr_db_sqlite_backup(db->path, to_path, err); }

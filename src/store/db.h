@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* db.h - the records: one SQLite file in WAL mode, any number of reading threads, one writer thread with group commit.
  *
+ * The SQL of statements and migrations is the part that SQLite and PostgreSQL have in common:
+ *   - parameters are ? or ?1; each is bound as the type of the column it meets (text to TEXT, i64 to INTEGER, ...);
+ *   - column types INTEGER (64 bits), REAL, TEXT (ordered by bytes), BLOB; INTEGER PRIMARY KEY counts up by itself;
+ *   - INSERT ... ON CONFLICT (columns) DO UPDATE SET x = excluded.x, or ON CONFLICT DO NOTHING; never INSERT OR ...;
+ *     in DO UPDATE the old value is written table.x; RETURNING; NULLS FIRST and NULLS LAST; WITH; LIMIT n OFFSET m, never
+ *     LIMIT -1; a subquery in FROM has a name; GROUP BY names every column that is not aggregated; no PRAGMA, no rowid;
+ *   - coalesce, nullif, count, sum, min and max of one column, abs, round, length, lower and upper (ASCII), trim, replace,
+ *     substr, instr, group_concat, row_number() and the other window functions, CASE, CAST(x AS INTEGER | REAL | TEXT);
+ *   - pattern matching only by the functions wr_like(text, pattern), wr_ilike(text, pattern) (ASCII case folding) and
+ *     wr_rlike(text, pattern), which stand where a condition stands; db_match.h says what they take;
+ *   - a condition is a condition and no number: WHERE flag = 1, not WHERE flag.
+ *
  * Writes are closures: they are queued, the writer thread runs all that are waiting inside one transaction (each in a savepoint, so
  * one that fails is rolled back alone), commits with synchronous=FULL and only then reports success to each caller. Two processes
  * may share the file: BEGIN IMMEDIATE with a busy timeout of 10 s.
@@ -42,12 +54,23 @@ void wr_bind_i64(wr_stmt *s, int at, int64_t v);
 void wr_bind_f64(wr_stmt *s, int at, double v);                /* NaN is kept as NULL (SQLite has none) */
 void wr_bind_str(wr_stmt *s, int at, wr_str v);                /* text is copied */
 void wr_bind_cstr(wr_stmt *s, int at, const char *v);          /* NULL binds NULL */
+void wr_bind_blob(wr_stmt *s, int at, const void *p, size_t n); /* bytes are copied; n 0 is an empty blob, not NULL */
 int wr_step(wr_stmt *s, wr_err *err);                          /* 1 = a row, 0 = end, < 0 error */
 int64_t wr_stmt_i64(wr_stmt *s, int at);
 double wr_stmt_f64(wr_stmt *s, int at);                        /* NaN for NULL */
-wr_str wr_stmt_str(wr_stmt *s, int at);                         /* valid until the next step */
+wr_str wr_stmt_str(wr_stmt *s, int at);                        /* text or bytes; valid until the next step */
 bool wr_stmt_null(wr_stmt *s, int at);
 void wr_stmt_done(wr_stmt *s);                                 /* reset and give back */
 /* One statement without rows: formats are for table names only, never for values. */
 int wr_db_exec(wr_db *db, const char *sql, wr_err *err);
 int64_t wr_db_last_id(wr_db *db);                              /* inside a write fn */
+
+/* Do others write the same records over a network (PostgreSQL)? False for a file. */
+bool wr_db_is_shared(const wr_db *db);
+/* Has another process changed the records? The counter moves when one has committed since the last call, and stands still while
+ * only this db writes; a call that says so costs a few microseconds. It may move once too often, never too seldom. The first call only
+ * starts the watch. Where the records are shared it moves at every call: "assume so". From any thread. */
+int wr_db_changed(wr_db *db, int64_t *counter, wr_err *err);
+/* Copy the records as they are now into the file `to_path`, which is whole or not there (an old one is replaced), while everybody goes on
+ * reading and writing. WEIR_EUNSUPPORTED where the records are not a file of ours, with the hint what to use. From any thread. */
+int wr_db_backup(wr_db *db, const char *to_path, wr_err *err);

@@ -110,6 +110,8 @@ static int settings(wr_db_conn *c, wr_db_conn_mode mode, wr_err *err)
 {
     sqlite3_extended_result_codes(c->h, 1);
     sqlite3_busy_timeout(c->h, BUSY_MS);
+    int rc = wr_db_sqlite_functions(c->h);
+    if (rc != SQLITE_OK) return wr_db_conn_fail(c, rc, "add functions", err);
     WR_TRY(wr_db_conn_exec(c, "PRAGMA mmap_size=268435456; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON", err));
     return mode == WR_DB_CONN_READ ? wr_db_conn_exec(c, "PRAGMA query_only=ON", err) : 0;
 }
@@ -286,6 +288,12 @@ void wr_bind_cstr(wr_stmt *s, int at, const char *v)
          v ? sqlite3_bind_text64(s->h, at, v, strlen(v), SQLITE_TRANSIENT, SQLITE_UTF8) : sqlite3_bind_null(s->h, at));
 }
 
+void wr_bind_blob(wr_stmt *s, int at, const void *p, size_t n)
+{
+    restart(s);
+    note(s, sqlite3_bind_blob64(s->h, at, p ? p : "", n, SQLITE_TRANSIENT)); /* a null pointer would be NULL */
+}
+
 static int step_failed(wr_stmt *s, int rc, wr_err *err)
 {
     char what[160];
@@ -313,12 +321,14 @@ double wr_stmt_f64(wr_stmt *s, int at) { return wr_stmt_null(s, at) ? (double)NA
 wr_str wr_stmt_str(wr_stmt *s, int at)
 {
     if (wr_stmt_null(s, at)) return (wr_str){"", 0};
-    const unsigned char *p = sqlite3_column_text(s->h, at);
+    const void *p =
+        sqlite3_column_type(s->h, at) == SQLITE_BLOB ? sqlite3_column_blob(s->h, at) : sqlite3_column_text(s->h, at);
+    if (!p && sqlite3_column_bytes(s->h, at) == 0 && sqlite3_errcode(s->conn->h) != SQLITE_NOMEM) p = "";
     if (!p) { /* no memory for the conversion */
         note(s, SQLITE_NOMEM);
         return (wr_str){"", 0};
     }
-    return (wr_str){(const char *)p, (size_t)sqlite3_column_bytes(s->h, at)};
+    return (wr_str){p, (size_t)sqlite3_column_bytes(s->h, at)};
 }
 
 bool wr_stmt_null(wr_stmt *s, int at) { return sqlite3_column_type(s->h, at) == SQLITE_NULL; }

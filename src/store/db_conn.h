@@ -41,6 +41,10 @@ int wr_db_conn_exec(wr_db_conn *c, const char *sql, wr_err *err); /* any number 
 int wr_db_conn_int(wr_db_conn *c, int64_t *out, const char *sql, wr_err *err);
 /* Turn result code `rc` of the last call into an error: "database 'path': cannot WHAT". */
 int wr_db_conn_fail(wr_db_conn *c, int rc, const char *what, wr_err *err);
+/* The file `path` into the file `to_path`, atomically. */
+int wr_db_sqlite_backup(const char *path, const char *to_path, wr_err *err);
+/* wr_like, wr_ilike and wr_rlike; a SQLite result code. */
+int wr_db_sqlite_functions(sqlite3 *h);
 
 /* Tests: from now on SQLite's allocations, writes and syncs pass through the fault points. Call it before the first
  * wr_db_open. */

@@ -185,6 +185,97 @@ static void nested_statements_share_a_snapshot(void **state)
     wr_db_close(db);
 }
 
+static int put_blobs(wr_db *db, void *arg, wr_err *err)
+{
+    static const unsigned char bytes[] = {0, 1, 0xff, '\\', 0, 'x'};
+    wr_stmt *s;
+    (void)arg;
+    WR_TRY(wr_db_exec(db, "CREATE TABLE blobs(id INTEGER PRIMARY KEY, b BLOB)", err));
+    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO blobs(id, b) VALUES (?, ?)", err));
+    int rc = 0;
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        wr_bind_i64(s, 1, i);
+        if (i < 2) wr_bind_blob(s, 2, i ? NULL : bytes, i ? 0 : sizeof bytes);
+        else wr_bind_cstr(s, 2, NULL);
+        rc = wr_step(s, err);
+    }
+    wr_stmt_done(s);
+    return rc;
+}
+
+static void blobs_come_back(void **state)
+{
+    (void)state;
+    wr_db *db = opened();
+    wr_err err;
+    wr_stmt *s;
+    assert_int_equal(wr_db_write(db, put_blobs, NULL, &err), 0);
+    assert_int_equal(wr_db_prepare(db, &s, "SELECT b, b FROM blobs ORDER BY id", &err), 0);
+    assert_int_equal(wr_step(s, &err), 1);
+    wr_str first = wr_stmt_str(s, 0), second = wr_stmt_str(s, 1);
+    assert_true(wr_str_eq(first, WR_STR("\0\1\xff\\\0x")));
+    assert_true(wr_str_eq(second, first));
+    assert_int_equal(wr_step(s, &err), 1);
+    assert_false(wr_stmt_null(s, 0));
+    assert_int_equal(wr_stmt_str(s, 0).n, 0);
+    assert_int_equal(wr_step(s, &err), 1);
+    assert_true(wr_stmt_null(s, 0));
+    wr_stmt_done(s);
+    wr_db_close(db);
+}
+
+static int64_t matches(wr_db *db, const char *function, const char *pattern)
+{
+    wr_stmt *s;
+    wr_err err = {0};
+    char sql[100];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM t WHERE %s(name, ?)", function);
+    assert_int_equal(wr_db_prepare(db, &s, sql, &err), 0);
+    wr_bind_cstr(s, 1, pattern);
+    int rc = wr_step(s, &err);
+    int64_t n = rc == 1 ? wr_stmt_i64(s, 0) : rc;
+    assert_true(rc == 1 || err.msg[0]);
+    wr_stmt_done(s);
+    return n;
+}
+
+static void matching_functions(void **state)
+{
+    (void)state;
+    wr_db *db = opened();
+    static const char *const names[] = {"Alpha", "alpha-2", "beta_1", "a\\b", "\xc3\xa9t\xc3\xa9", "100%"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_int_equal(wr_db_write(db, insert, (void *)names[i], NULL), 0);
+    static const struct {
+        const char *function, *pattern;
+        int64_t n;
+    } cases[] = {
+        {"wr_like", "a%", 2},
+        {"wr_ilike", "a%", 3},
+        {"wr_like", "_t_", 1},
+        {"wr_like", "a\\b", 1},
+        {"wr_ilike", "BETA%", 1},
+        {"wr_like", "BETA%", 0},
+        {"wr_like", "%", 6},
+        {"wr_like", "100%", 1},
+        {"wr_rlike", "^a", 2},
+        {"wr_rlike", "\\d", 3},
+        {"wr_rlike", "^(A|b)", 2},
+        {"wr_rlike", "a{2}", 0},
+        {"wr_rlike", "^.t.$", 1},
+        {"wr_like", NULL, 0},
+        {"wr_rlike", NULL, 0},
+        {"wr_rlike", "[[:upper:]]", 1},
+        {"wr_rlike", "(", WEIR_EINVAL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t n = matches(db, cases[i].function, cases[i].pattern);
+        if (n != cases[i].n) fail_msg("%s '%s': %ld", cases[i].function, cases[i].pattern, (long)n);
+    }
+    assert_int_equal(number(db, "SELECT count(*) FROM t WHERE NOT wr_like(name, 'a%')"), 4);
+    wr_db_close(db);
+}
+
 static void forgotten_statement_is_closed(void **state)
 {
     (void)state;
@@ -533,6 +624,110 @@ static void processes_create_and_share_a_file(void **state)
     wr_db_close(db);
 }
 
+static int64_t changes(wr_db *db)
+{
+    int64_t n = -1;
+    wr_err err = {0};
+    if (wr_db_changed(db, &n, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+    return n;
+}
+
+/* The counter is for caches: what this db writes itself does not count, whatever else happens meanwhile. */
+static void changes_of_others_are_noticed(void **state)
+{
+    (void)state;
+    wr_db *db = opened(), *other = opened();
+    assert_false(wr_db_is_shared(db));
+    changes(db);
+    assert_int_equal(wr_db_write(db, insert, "first", NULL), 0); /* perhaps once too often */
+    int64_t before = changes(db);
+    for (int i = 0; i < 50; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "mine %d", i);
+        assert_int_equal(wr_db_write(db, insert, name, NULL), 0);
+        if (i % 2) assert_int_equal(changes(db), before);
+    }
+    for (int i = 0; i < 20; i++) {
+        char name[32];
+        before = changes(db);
+        snprintf(name, sizeof name, "theirs %d", i);
+        assert_int_equal(wr_db_write(other, insert, name, NULL), 0);
+        snprintf(name, sizeof name, "and mine %d", i);
+        if (i % 3) assert_int_equal(wr_db_write(db, insert, name, NULL), 0); /* does not hide theirs */
+        assert_true(changes(db) > before);
+        before = changes(db);
+        assert_int_equal(changes(db), before);
+    }
+    wr_db_close(other);
+    wr_db_close(db);
+}
+
+static void *watch_main(void *arg)
+{
+    void **a = arg;
+    while (!atomic_load((atomic_bool *)a[1])) changes(a[0]);
+    return NULL;
+}
+
+static void our_own_commits_never_count(void **state)
+{
+    (void)state;
+    wr_db *db = opened();
+    atomic_bool stop = false;
+    void *args[] = {db, &stop};
+    pthread_t t;
+    changes(db);
+    assert_int_equal(wr_db_write(db, insert, "first", NULL), 0);
+    int64_t before = changes(db);
+    assert_int_equal(pthread_create(&t, NULL, watch_main, args), 0);
+    for (int i = 0; i < 200; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "n%d", i);
+        assert_int_equal(wr_db_write(db, insert, name, NULL), 0);
+    }
+    atomic_store(&stop, true);
+    pthread_join(t, NULL);
+    assert_int_equal(changes(db), before);
+    wr_db_close(db);
+}
+
+static void backup_while_running(void **state)
+{
+    (void)state;
+    wr_db *db = opened(), *copy;
+    wr_err err = {0};
+    char to[400];
+    snprintf(to, sizeof to, "%s/copy.db", dir);
+    assert_int_equal(wr_db_write(db, insert, "a", NULL), 0);
+    assert_int_equal(wr_db_backup(db, to, &err), 0);
+    assert_int_equal(wr_db_write(db, insert, "b", NULL), 0);
+    pthread_t t;
+    atomic_bool go = false;
+    void *args[] = {db, &go};
+    assert_int_equal(pthread_create(&t, NULL, hold_main, args), 0); /* a write that is not finished is not in it */
+    usleep(20000);
+    assert_int_equal(wr_db_backup(db, to, &err), 0); /* replaces the first */
+    atomic_store(&go, true);
+    pthread_join(t, NULL);
+    assert_int_equal(wr_db_write(db, insert, "c", NULL), 0);
+    assert_int_equal(wr_db_open(&copy, to, &opt, &err), 0);
+    assert_int_equal(count(copy), 2);
+    assert_int_equal(wr_db_write(copy, insert, "d", NULL), 0); /* a database like any other */
+    wr_db_close(copy);
+    assert_int_equal(count(db), 3);
+    wr_fault_arm(WR_FAULT_WRITE, 1, false);
+    assert_int_equal(wr_db_backup(db, to, &err), WEIR_ENOSPC);
+    wr_fault_arm(WR_FAULT_WRITE, 0, false);
+    snprintf(to, sizeof to, "%s/no/such/folder/copy.db", dir);
+    assert_int_equal(wr_db_backup(db, to, &err), WEIR_ENOTFOUND);
+    wr_db_close(db);
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char **names;
+    size_t n;
+    assert_int_equal(wr_file_list(&names, &n, a, dir, NULL), 0);
+    assert_int_equal(n, 2); /* no temporary file stays */
+}
+
 /* --- faults --- */
 
 /* Whatever kind fails and whenever: the write is refused, nobody sees it, and the next one works. */
@@ -601,6 +796,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(values_come_back),
         T(wrong_statements),
+        T(blobs_come_back),
+        T(matching_functions),
+        T(changes_of_others_are_noticed),
+        T(our_own_commits_never_count),
+        T(backup_while_running),
         T(nested_statements_share_a_snapshot),
         T(forgotten_statement_is_closed),
         T(failed_write_is_rolled_back_alone),
