@@ -3,6 +3,7 @@
  * the provider machinery, which costs milliseconds. They are deprecated since OpenSSL 3.0 but not removed. */
 #include "base/hash.h"
 
+#include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <xxhash.h>
@@ -34,16 +35,24 @@ void wr_sha256_add(wr_sha256 *h, const void *p, size_t n)
     if (n) WR_BUG_IF(!SHA256_Update((SHA256_CTX *)h, p, n));
 }
 
-void wr_sha256_hex(wr_sha256 *h, char out[WR_SHA256_HEX])
+void wr_sha256_raw(wr_sha256 *h, unsigned char out[WR_SHA256_SIZE]) { WR_BUG_IF(!SHA256_Final(out, (SHA256_CTX *)h)); }
+
+void wr_hex(char *out, const void *p, size_t n)
 {
     static const char digits[] = "0123456789abcdef";
-    unsigned char sum[SHA256_DIGEST_LENGTH];
-    WR_BUG_IF(!SHA256_Final(sum, (SHA256_CTX *)h));
-    for (size_t i = 0; i < sizeof sum; i++) {
-        out[2 * i] = digits[sum[i] >> 4];
-        out[2 * i + 1] = digits[sum[i] & 15];
+    const unsigned char *at = p;
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[at[i] >> 4];
+        out[2 * i + 1] = digits[at[i] & 15];
     }
-    out[2 * sizeof sum] = 0;
+    out[2 * n] = 0;
+}
+
+void wr_sha256_hex(wr_sha256 *h, char out[WR_SHA256_HEX])
+{
+    unsigned char sum[WR_SHA256_SIZE];
+    wr_sha256_raw(h, sum);
+    wr_hex(out, sum, sizeof sum);
 }
 
 void wr_sha256_of(const void *p, size_t n, char out[WR_SHA256_HEX])
@@ -53,3 +62,30 @@ void wr_sha256_of(const void *p, size_t n, char out[WR_SHA256_HEX])
     wr_sha256_add(&h, p, n);
     wr_sha256_hex(&h, out);
 }
+
+void wr_hmac_sha256(unsigned char out[WR_SHA256_SIZE], wr_str key, wr_str data)
+{
+    enum { BLOCK = 64 };
+    unsigned char pad[BLOCK] = {0}, inner[WR_SHA256_SIZE];
+    wr_sha256 h;
+    if (key.n > BLOCK) {
+        wr_sha256_init(&h);
+        wr_sha256_add(&h, key.p, key.n);
+        wr_sha256_raw(&h, pad);
+    } else if (key.n) {
+        memcpy(pad, key.p, key.n);
+    }
+    for (int i = 0; i < BLOCK; i++) pad[i] ^= 0x36;
+    wr_sha256_init(&h);
+    wr_sha256_add(&h, pad, BLOCK);
+    wr_sha256_add(&h, data.p, data.n);
+    wr_sha256_raw(&h, inner);
+    for (int i = 0; i < BLOCK; i++) pad[i] ^= 0x36 ^ 0x5c;
+    wr_sha256_init(&h);
+    wr_sha256_add(&h, pad, BLOCK);
+    wr_sha256_add(&h, inner, sizeof inner);
+    wr_sha256_raw(&h, out);
+    OPENSSL_cleanse(pad, sizeof pad);
+}
+
+bool wr_same_secret(wr_str a, wr_str b) { return a.n == b.n && CRYPTO_memcmp(a.p, b.p, a.n) == 0; }

@@ -46,6 +46,39 @@ static void test_sha256_million(void **state)
     assert_string_equal(sum, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+static void hmac_is(wr_str key, wr_str data, const char *want)
+{
+    unsigned char mac[WR_SHA256_SIZE];
+    char hex[WR_SHA256_HEX];
+    wr_hmac_sha256(mac, key, data);
+    wr_hex(hex, mac, sizeof mac);
+    assert_string_equal(hex, want);
+}
+
+static void test_hmac_rfc4231(void **state)
+{
+    (void)state;
+    char aa[131], dd[50], ob[20];
+    memset(aa, 0xaa, sizeof aa);
+    memset(dd, 0xdd, sizeof dd);
+    memset(ob, 0x0b, sizeof ob);
+    hmac_is((wr_str){ob, 20}, WR_STR("Hi There"), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    hmac_is(WR_STR("Jefe"), WR_STR("what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    hmac_is((wr_str){aa, 20}, (wr_str){dd, 50}, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
+    hmac_is((wr_str){aa, 131}, WR_STR("Test Using Larger Than Block-Size Key - Hash Key First"),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+static void test_same_secret(void **state)
+{
+    (void)state;
+    assert_true(wr_same_secret(WR_STR("abc"), WR_STR("abc")));
+    assert_true(wr_same_secret((wr_str){0}, WR_STR("")));
+    assert_false(wr_same_secret(WR_STR("abc"), WR_STR("abd")));
+    assert_false(wr_same_secret(WR_STR("abc"), WR_STR("ab")));
+}
+
 static void test_sha256_pieces(void **state)
 {
     (void)state;
@@ -92,8 +125,9 @@ static void test_seed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sha256_nist), cmocka_unit_test(test_sha256_million), cmocka_unit_test(test_sha256_pieces),
-        cmocka_unit_test(test_xxh3),        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_sha256_nist), cmocka_unit_test(test_sha256_million), cmocka_unit_test(test_hmac_rfc4231),
+        cmocka_unit_test(test_same_secret), cmocka_unit_test(test_sha256_pieces),  cmocka_unit_test(test_xxh3),
+        cmocka_unit_test(test_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
