@@ -4,6 +4,9 @@
  * Bytes are read into the loop's one buffer and parsed there; what is not taken is copied to c->held, so an idle
  * connection owns no buffer. Closing after an error lingers: the peer gets our answer and FIN first, and what it still
  * sends is thrown away for a while, because closing over unread bytes would send a reset that may eat the answer.
+ *
+ * TLS sits between the socket and the loop's buffer. OpenSSL reads ahead, so decrypted bytes may be left when the
+ * socket is empty and epoll silent: tls_more says so, and the connection is taken up again in the next round.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +39,9 @@ void wr_conn_open(wr_http_loop *l, int fd, const wr_http_addr *addr, const struc
 {
     wr_http_conn *c = wr_calloc(1, sizeof *c);
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
-    if (!c || epoll_ctl(l->ep, EPOLL_CTL_ADD, fd, &ev) < 0) {
+    wr_http_tls *tls = c && l->server->tls ? wr_http_tls_new(l->server->tls, fd) : NULL;
+    if (!c || (l->server->tls && !tls) || epoll_ctl(l->ep, EPOLL_CTL_ADD, fd, &ev) < 0) {
+        wr_http_tls_free(tls);
         wr_free(c);
         close(fd);
         wr_http_peers_drop(&l->server->peers, addr);
@@ -44,6 +49,7 @@ void wr_conn_open(wr_http_loop *l, int fd, const wr_http_addr *addr, const struc
         return;
     }
     c->loop = l;
+    c->tls = tls;
     c->fd = fd;
     c->events = EPOLLIN;
     c->idle_since = l->now;
@@ -68,6 +74,8 @@ void wr_conn_close(wr_http_conn *c)
 {
     if (c->fd < 0) return;
     wr_http_loop *l = c->loop;
+    wr_http_tls_free(c->tls);
+    c->tls = NULL;
     close(c->fd);
     c->fd = -1;
     if (c->ops) c->ops->gone(c);
@@ -112,18 +120,58 @@ static void at_eof(wr_http_conn *c)
     wr_conn_dirty(c);
 }
 
+enum { READ_WAIT = -1, READ_DEAD = -2 }; /* or bytes, 0 at the end */
+
+static long read_plain(wr_http_conn *c, char *p, size_t room)
+{
+    ssize_t n = recv(c->fd, p, room, MSG_DONTWAIT);
+    if (n >= 0) return n;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? READ_WAIT : READ_DEAD;
+}
+
+/* Records hold 16 KiB at most: several may be there. What else came with them counts for the next read. */
+static long read_tls(wr_http_conn *c, char *p, size_t room)
+{
+    size_t got = 0;
+    long n = 0;
+    while (got < room && (n = wr_http_tls_read(c->tls, p + got, room - got)) > 0) got += (size_t)n;
+    c->tls_more = got == room || (got && n != WR_TLS_WAIT);
+    if (wr_http_tls_wants_write(c->tls)) wr_conn_dirty(c);
+    if (got) return (long)got;
+    return n == WR_TLS_WAIT ? READ_WAIT : n == 0 ? 0 : READ_DEAD;
+}
+
+/* Whoever speaks HTTP to a port of TLS learns why it does not work. A handshake begins with 22, a request with a
+ * letter. */
+static bool refuse_plain(wr_http_conn *c)
+{
+    char first;
+    if (wr_http_tls_shaken(c->tls) || recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1) return false;
+    if (first < 'A' || first > 'Z') return false;
+    wr_http_tls_free(c->tls);
+    c->tls = NULL;
+    static const char body[] = "{\"error\":\"this port speaks TLS\",\"hint\":\"use https://\"}\n";
+    wr_buf_printf(&c->out,
+                  "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
+                  "close\r\n\r\n%s",
+                  sizeof body - 1, body);
+    c->finishing = c->unread = true;
+    WR_COUNT(c->loop->counts.errors_4xx, 1);
+    wr_conn_dirty(c);
+    return true;
+}
+
 /* One read: epoll is level-triggered and says so if there is more. */
 static void read_some(wr_http_conn *c)
 {
     wr_http_loop *l = c->loop;
     size_t held = c->held.n, room = WR_HTTP_RBUF - held;
-    char *place = c->ops && held == 0 ? c->ops->place(c, &room) : NULL;
-    if (room == 0) return;
-    ssize_t n = recv(c->fd, place ? place : l->rbuf + held, room, MSG_DONTWAIT);
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) wr_conn_close(c);
-        return;
-    }
+    char *place = c->ops && held == 0 && !c->lingering ? c->ops->place(c, &room) : NULL;
+    if (room == 0 || (c->tls && !c->lingering && refuse_plain(c))) return;
+    char *to = place ? place : l->rbuf + held;
+    long n = c->tls && !c->lingering ? read_tls(c, to, room) : read_plain(c, to, room);
+    if (n == READ_DEAD) wr_conn_close(c);
+    if (n < 0) return;
     if (n == 0) {
         at_eof(c);
         return;
@@ -142,11 +190,15 @@ static void read_some(wr_http_conn *c)
 void wr_conn_again(wr_http_conn *c)
 {
     c->again = false;
-    if (c->fd < 0 || c->held.n == 0) return;
-    size_t n = c->held.n;
-    memcpy(c->loop->rbuf, c->held.p, n);
-    feed(c, c->loop->rbuf, n);
-    if (c->eof && c->held.n == n) wr_buf_fini(&c->held); /* what is left is half a request */
+    if (c->fd < 0) return;
+    if (c->held.n) {
+        size_t n = c->held.n;
+        memcpy(c->loop->rbuf, c->held.p, n);
+        feed(c, c->loop->rbuf, n);
+        if (c->eof && c->held.n == n) wr_buf_fini(&c->held); /* what is left is half a request */
+    }
+    bool reading = (c->events & EPOLLIN) != 0;
+    if (c->tls_more && reading && c->fd >= 0 && !c->eof) read_some(c);
 }
 
 void wr_conn_event(wr_http_conn *c, uint32_t events)
@@ -157,7 +209,8 @@ void wr_conn_event(wr_http_conn *c, uint32_t events)
         wr_conn_close(c);
         return;
     }
-    if (reading && (events & (EPOLLIN | EPOLLHUP))) read_some(c);
+    bool stuck = (events & EPOLLOUT) && c->tls && wr_http_tls_wants_write(c->tls); /* a read goes on with it */
+    if (reading && (stuck || (events & (EPOLLIN | EPOLLHUP)))) read_some(c);
     if (c->fd >= 0 && (events & EPOLLOUT)) wr_conn_dirty(c);
 }
 
@@ -165,16 +218,38 @@ void wr_conn_event(wr_http_conn *c, uint32_t events)
 
 static bool blocked(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
+enum { TLS_WRITES = 32 }; /* records in one round */
+
+static ssize_t send_tls(wr_http_conn *c, const char *p, size_t left)
+{
+    size_t done = 0;
+    long n = 0;
+    for (int i = 0; i < TLS_WRITES && done < left; i++) {
+        n = wr_http_tls_write(c->tls, p + done, left - done);
+        if (n <= 0) break;
+        done += (size_t)n;
+    }
+    return done ? (ssize_t)done : n == WR_TLS_WAIT ? 0 : -1;
+}
+
 /* What is due of `out`; bytes that went, < 0 on errors. */
 static ssize_t send_bytes(wr_http_conn *c)
 {
     size_t left = c->out.n - c->out_off;
     if (left == 0) return 0;
+    const char *p = c->out.p + c->out_off;
     int more = c->file.length ? MSG_MORE : 0; /* head and first bytes of a file in one packet */
-    ssize_t n = send(c->fd, c->out.p + c->out_off, left, MSG_NOSIGNAL | MSG_DONTWAIT | more);
-    if (n < 0) return blocked() ? 0 : -1;
+    ssize_t n = c->tls ? send_tls(c, p, left) : send(c->fd, p, left, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+    if (n < 0) return !c->tls && blocked() ? 0 : -1;
     c->out_off += (size_t)n;
     return n;
+}
+
+static void file_sent(wr_http_conn *c, ssize_t n)
+{
+    c->file.offset += n;
+    c->file.length -= n;
+    if (c->file.length == 0) close(c->file.fd);
 }
 
 /* Part of the file that follows; the socket does not block. */
@@ -186,17 +261,30 @@ static ssize_t send_file(wr_http_conn *c)
     ssize_t n = sendfile(c->fd, c->file.fd, &at, step);
     if (n < 0) return blocked() ? 0 : -1;
     if (n == 0) return -1; /* shorter than was promised: only the end of the connection can say so */
-    c->file.offset = at;
-    c->file.length -= n;
-    if (c->file.length == 0) close(c->file.fd);
+    file_sent(c, n);
     return n;
+}
+
+/* The same through TLS: the file's bytes have to be encrypted here, so they pass through `out`. */
+static ssize_t send_file_tls(wr_http_conn *c)
+{
+    if (c->file.length == 0 || c->out_off < c->out.n) return 0;
+    size_t step = c->file.length < WR_HTTP_OUT_HIGH ? (size_t)c->file.length : WR_HTTP_OUT_HIGH;
+    wr_buf_clear(&c->out);
+    c->out_off = 0;
+    if (!wr_buf_reserve(&c->out, step)) return -1;
+    ssize_t n = pread(c->file.fd, c->out.p, step, c->file.offset);
+    if (n <= 0) return -1;
+    c->out.n = (size_t)n;
+    file_sent(c, n);
+    return send_bytes(c);
 }
 
 /* Sends what is due. False when the connection is gone. */
 static bool send_out(wr_http_conn *c)
 {
     if (wr_conn_unsent(c) == 0) return true;
-    ssize_t n = send_bytes(c), of_file = n < 0 ? n : send_file(c);
+    ssize_t n = send_bytes(c), of_file = n < 0 ? n : c->tls ? send_file_tls(c) : send_file(c);
     if (of_file < 0) {
         wr_conn_close(c);
         return false;
@@ -218,6 +306,7 @@ static bool send_out(wr_http_conn *c)
 /* The last answer is out. */
 static void end(wr_http_conn *c)
 {
+    if (c->tls) wr_http_tls_goodbye(c->tls);
     if (c->eof || !(c->unread || c->held.n) || c->loop->stopping || shutdown(c->fd, SHUT_WR) < 0) {
         wr_conn_close(c);
         return;
@@ -231,7 +320,7 @@ static void end(wr_http_conn *c)
 
 void wr_conn_retry(wr_http_conn *c)
 {
-    if (c->again || c->held.n == 0) return;
+    if (c->again || (c->held.n == 0 && !c->tls_more)) return;
     c->again = true;
     c->next_again = c->loop->again;
     c->loop->again = c;
@@ -281,8 +370,9 @@ void wr_conn_flush(wr_http_conn *c, bool commit_failed)
     if (c->ops) c->ops->sent(c);
     if (wr_conn_unsent(c) == 0 && !rest(c)) return;
     bool ready = !c->ops || c->ops->ready(c);
-    if (ready && c->held.n && (paused || c->eof) && !c->finishing) wr_conn_retry(c);
-    set_events(c, (!c->eof && ready && !c->finishing ? EPOLLIN : 0u) | (wr_conn_unsent(c) ? EPOLLOUT : 0u));
+    if (ready && !c->finishing && ((c->held.n && (paused || c->eof)) || (c->tls_more && !c->eof))) wr_conn_retry(c);
+    bool writes = wr_conn_unsent(c) || (c->tls && wr_http_tls_wants_write(c->tls));
+    set_events(c, (!c->eof && ready && !c->finishing ? EPOLLIN : 0u) | (writes ? EPOLLOUT : 0u));
     if (c->broken) wr_conn_close(c);
 }
 
@@ -305,6 +395,7 @@ int64_t wr_conn_deadline(const wr_http_conn *c)
         return out < at ? out : at;
     }
     bool idle = at == INT64_MAX && !(c->ops && c->ops->busy(c));
+    if (idle && (c->held.n || (c->tls && !wr_http_tls_shaken(c->tls)))) return c->idle_since + s->head_ns;
     return idle ? c->idle_since + s->idle_ns : at;
 }
 

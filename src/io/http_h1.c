@@ -233,6 +233,7 @@ static size_t begin(wr_http_conn *c, wr_http_req *r, wr_str rest)
     const wr_http_head *h = &r->head;
     WR_COUNT(c->loop->counts.requests, 1);
     r->peer = c->peer;
+    r->encrypted = c->tls != NULL;
     choose_route(r);
     if (!h->chunked && h->length == 0) {
         next_phase(c, r);

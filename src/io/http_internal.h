@@ -4,6 +4,7 @@
  *   http_server.c   open, run, stop, close, stats            owns wr_http_server
  *   http_loop.c     epoll, accepting, rounds, messages, time owns wr_http_loop
  *   http_conn.c     bytes in and out of a socket             owns wr_http_conn
+ *   http_tls.c      the same through OpenSSL
  *   http_h1.c       HTTP/1.1 on a connection: struct wr_conn_ops
  *   http_reply.c    the request as handlers see it, answers
  *   http_stream.c   answers written piece by piece
@@ -93,6 +94,7 @@ struct wr_http_req {
     bool direct;         /* the answer is in conn->out already */
     bool close;          /* the connection ends after it */
     bool durable;        /* its round's commit is not decided yet */
+    bool encrypted;
     bool want_continue;  /* "100 Continue" is due when it reaches the front */
     bool paused;         /* its body waits for wr_http_resume() since paused_at */
     atomic_bool resumed; /* that message is on its way, and needs `r` */
@@ -140,6 +142,24 @@ void wr_http_stream_sent(wr_http_stream *s, size_t unsent); /* so much of it is 
 void wr_http_stream_message(wr_http_stream *s);           /* a posted message has arrived */
 void wr_http_stream_unref(wr_http_stream *s);
 
+/* ---- TLS ---- */
+
+typedef struct wr_http_tls wr_http_tls; /* one connection's */
+struct ssl_ctx_st;
+
+int wr_http_tls_open(struct ssl_ctx_st **out, const char *cert, const char *key, wr_err *err);
+void wr_http_tls_close(struct ssl_ctx_st *ctx); /* NULL is fine */
+wr_http_tls *wr_http_tls_new(struct ssl_ctx_st *ctx, int fd);
+void wr_http_tls_free(wr_http_tls *t); /* says goodbye when there was a handshake; NULL is fine */
+/* Bytes, 0 at the end, WR_TLS_WAIT when the socket has to become ready, WR_TLS_DEAD. The first reads do the handshake. */
+enum { WR_TLS_WAIT = -1, WR_TLS_DEAD = -2 };
+long wr_http_tls_read(wr_http_tls *t, void *p, size_t n);
+long wr_http_tls_write(wr_http_tls *t, const void *p, size_t n);
+bool wr_http_tls_shaken(const wr_http_tls *t);
+bool wr_http_tls_wants_write(const wr_http_tls *t); /* its own messages are stuck */
+void wr_http_tls_goodbye(wr_http_tls *t);           /* we will send no more */
+wr_str wr_http_tls_protocol(const wr_http_tls *t);  /* chosen by ALPN, or empty */
+
 /* ---- connections ---- */
 
 /* A protocol on a connection, chosen by its first bytes. */
@@ -173,6 +193,8 @@ struct wr_http_conn {
     uint32_t events;                /* epoll interest */
     size_t slot;                    /* in loop->conns */
     wr_http_conn *next_dirty, *next_again, *next_dead;
+    wr_http_tls *tls;               /* NULL = plain */
+    bool tls_more;                  /* it may have decrypted bytes that epoll knows nothing of */
     bool dirty, again, eof, lingering;
     bool finishing;                 /* close when `out` is sent */
     bool broken;                    /* close now: out of memory, too slow */
@@ -245,6 +267,7 @@ struct wr_http_server {
     atomic_bool stop;
     atomic_int drain_ms;
     int64_t head_ns, idle_ns, write_ns, grace_ns, shortest_ns;
+    struct ssl_ctx_st *tls;                          /* NULL = plain */
     wr_http_peers peers;
 };
 

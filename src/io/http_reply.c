@@ -126,6 +126,7 @@ wr_str wr_http_req_body(const wr_http_req *r) { return r->body; }
 wr_arena *wr_http_req_arena(wr_http_req *r) { return r->arena; }
 void *wr_http_req_arg(const wr_http_req *r) { return r->route.arg; }
 void *wr_http_req_ctx(const wr_http_req *r) { return r->loop->server->opt.ctx; }
+bool wr_http_req_encrypted(const wr_http_req *r) { return r->encrypted; }
 int wr_http_req_loop(const wr_http_req *r) { return r->loop->index; }
 const char *wr_http_req_peer(const wr_http_req *r) { return r->peer; }
 void wr_http_req_set_user(wr_http_req *r, void *user) { r->user = user; }

@@ -122,6 +122,7 @@ static int open_loops(wr_http_server *s, int loops, wr_err *err)
 {
     s->loops = wr_calloc((size_t)loops, sizeof *s->loops);
     if (!s->loops || wr_http_peers_init(&s->peers, s->opt.max_connections) < 0) return wr_err_nomem(err);
+    if (s->opt.cert || s->opt.key) WR_TRY(wr_http_tls_open(&s->tls, s->opt.cert, s->opt.key, err));
     for (int i = 0; i < loops; i++) {
         int fd = i == 0 ? listener(s->opt.host, &s->port, loops > 1, err) : bound(s->opt.host, s->port, true, err);
         if (fd < 0) return fd;
@@ -197,6 +198,7 @@ void wr_http_server_unref(wr_http_server *s)
     if (atomic_fetch_sub(&s->refs, 1) != 1) return;
     for (int i = 0; i < s->nloops; i++) wr_http_loop_fini(&s->loops[i]);
     wr_http_peers_fini(&s->peers);
+    wr_http_tls_close(s->tls);
     wr_free(s->loops);
     wr_free(s);
 }

@@ -44,6 +44,7 @@ typedef struct {
     int port;                                                  /* 0 = any free */
     int loops;                                                 /* 0 = 1 */
     size_t max_connections, max_per_ip;                        /* 0 = limits.h */
+    const char *cert, *key;                                    /* PEM files: speak TLS and nothing else; NULL = plain */
     int head_ms, idle_ms, write_ms, body_grace_ms;             /* 0 = limits.h */
     /* Chooses the route of a request; must fill `out`. A NULL out->handle is answered 404. */
     void (*route)(void *ctx, wr_http_req *r, wr_http_route *out);
@@ -54,7 +55,8 @@ typedef struct {
     void *ctx;
 } wr_http_server_opt;
 
-/* Binds and listens (port in use: WEIR_EEXIST with a hint); serves after run(). */
+/* Binds and listens (port in use: WEIR_EEXIST with a hint); serves after run(). The certificate's file may go on with the chain; a
+ * certificate or key that cannot be used is WEIR_EINVAL, WEIR_ENOTFOUND or WEIR_EACCESS and names the file. */
 int wr_http_server_open(wr_http_server **out, const wr_http_server_opt *opt, wr_err *err);
 int wr_http_server_port(const wr_http_server *s);
 /* Runs the loops: loop 0 in the caller, the others in threads. Returns after stop() when in-flight requests are answered or
@@ -71,6 +73,7 @@ wr_str wr_http_req_body(const wr_http_req *r);                 /* buffered bodie
 wr_arena *wr_http_req_arena(wr_http_req *r);                   /* lives as long as the request */
 void *wr_http_req_arg(const wr_http_req *r);                   /* route.arg */
 void *wr_http_req_ctx(const wr_http_req *r);                   /* opt.ctx */
+bool wr_http_req_encrypted(const wr_http_req *r);              /* came over TLS */
 int wr_http_req_loop(const wr_http_req *r);
 const char *wr_http_req_peer(const wr_http_req *r);            /* "127.0.0.1" */
 void wr_http_req_set_user(wr_http_req *r, void *user);         /* a place for a streaming handler's state */
