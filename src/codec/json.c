@@ -93,10 +93,9 @@ static int parse_error(wr_err *err, wr_str text, const yyjson_read_err *e, const
     return error_at(err, WEIR_EPARSE, text, e->pos, what, e->msg ? e->msg : "not JSON");
 }
 
-int wr_json_parse(wr_json *out, wr_str text, const char *what, wr_err *err)
+static int parse(wr_json *out, wr_str text, const char *what, yyjson_read_flag flags, wr_err *err)
 {
     *out = (wr_json){0};
-    if (!what) what = "json";
     if (wr_str_trim(text).n == 0) return wr_err_set(err, WEIR_EPARSE, "%s: line 1, column 1: there is no value", what);
     size_t deep = too_deep(text);
     if (deep < text.n) {
@@ -106,10 +105,20 @@ int wr_json_parse(wr_json *out, wr_str text, const char *what, wr_err *err)
     static const yyjson_alc alc = {alc_malloc, alc_realloc, alc_free, NULL};
     yyjson_read_err e;
     /* the cast is yyjson's own advice: without YYJSON_READ_INSITU the text is not written to */
-    out->doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NOFLAG, &alc, &e);
+    out->doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, flags, &alc, &e);
     if (!out->doc) return parse_error(err, text, &e, what);
     out->root = yyjson_doc_get_root(out->doc);
     return 0;
+}
+
+int wr_json_parse(wr_json *out, wr_str text, const char *what, wr_err *err)
+{
+    return parse(out, text, what ? what : "json", YYJSON_READ_NOFLAG, err);
+}
+
+int wr_json_parse_lenient(wr_json *out, wr_str text, wr_err *err)
+{
+    return parse(out, text, "request", YYJSON_READ_ALLOW_INF_AND_NAN, err);
 }
 
 void wr_json_free(wr_json *j)

@@ -17,6 +17,8 @@ typedef struct wr_json { yyjson_doc *doc; yyjson_val *root; } wr_json;
 /* Parse all of `text` (copied). Depth at most WR_LIMIT_JSON_DEPTH, duplicate keys kept (the first one is found).
  * WEIR_EPARSE "what: line 3, column 7: ...", WEIR_ELIMIT, WEIR_ENOMEM. `what` names the source in messages. */
 int wr_json_parse(wr_json *out, wr_str text, const char *what, wr_err *err);
+/* The same for requests of programs that are not strict (Python's): NaN, Infinity and -Infinity are numbers. */
+int wr_json_parse_lenient(wr_json *out, wr_str text, wr_err *err);
 void wr_json_free(wr_json *j); /* also after failure */
 #define WR_AUTOJSON __attribute__((cleanup(wr_json_free)))
 

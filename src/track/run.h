@@ -54,6 +54,7 @@ int wr_track_run_get(wr_track_run *out, wr_arena *a, wr_track *t, wr_str uuid, w
 int wr_track_run_active(wr_track_run *out, wr_arena *a, wr_track *t, wr_str uuid, wr_err *err);
 /* Params, tags, latest metrics, inputs and outputs, each sorted by key. */
 int wr_track_run_load(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err);
+int wr_track_run_load_inputs(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err); /* inputs and outputs alone */
 
 /* In a write. status 0, end_ms -1, name {NULL,0}: left as it is. The name is kept in the tag mlflow.runName too. */
 int wr_track_run_update(wr_track *t, wr_track_run *r, int status, int64_t end_ms, wr_str name, wr_err *err);
@@ -71,7 +72,9 @@ int wr_track_run_delete_tag(wr_track *t, const wr_track_run *r, wr_str key,
 int wr_track_run_add_input(wr_track *t, const wr_track_run *r, const wr_track_dataset *d, wr_err *err);
 int wr_track_run_add_model(wr_track *t, const wr_track_run *r, bool output, wr_str model_id, int64_t step, wr_err *err);
 
-/* Checks shared with other nouns. Messages are MLflow's; `what` names the place ("metrics[3].name", or "key"). */
+/* Checks shared with other nouns (names.c). Messages are MLflow's; `what` names the place ("metrics[3].name", or "key"). */
 int wr_track_key_check(wr_str key, size_t max, const char *what, wr_err *err);
+int wr_track_length_check(wr_str s, size_t max, const char *what, wr_err *err);
+void wr_track_made_name(char out[48], uint64_t random); /* "calm-otter-417" */
 /* The longest prefix of `max` characters. */
 wr_str wr_track_cut(wr_str s, size_t max);

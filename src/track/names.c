@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* names.c - what may be a key, and how long texts may be. Lengths count characters (code points). */
+#include <stdio.h>
+
+#include "track/run.h"
+
+static size_t characters(wr_str s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+    return n;
+}
+
+wr_str wr_track_cut(wr_str s, size_t max)
+{
+    size_t n = 0;
+    if (s.n <= max) return s;
+    for (size_t i = 0; i < s.n; i++) {
+        if (((unsigned char)s.p[i] & 0xc0) == 0x80) continue;
+        if (n++ == max) return (wr_str){s.p, i};
+    }
+    return s;
+}
+
+int wr_track_length_check(wr_str s, size_t max, const char *what, wr_err *err)
+{
+    if (s.n <= max || characters(s) <= max) return 0;
+    return wr_err_set(err, WEIR_EINVAL, "'%s' exceeds the maximum length of %zu characters", what, max);
+}
+
+/* Letters and digits of other scripts are fine: every byte above ASCII of valid UTF-8. */
+static bool characters_ok(wr_str key)
+{
+    for (size_t i = 0; i < key.n; i++) {
+        unsigned char c = (unsigned char)key.p[i];
+        bool word = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c >= 0x80;
+        if (!word && !strchr("/.- :", c)) return false;
+        if (c == 0) return false;
+    }
+    return wr_str_utf8(key);
+}
+
+/* A relative path in normal form: no "a//b", no "." and ".." segments, no slash at either end. */
+static bool path_ok(wr_str key)
+{
+    wr_str rest = key;
+    if (!key.n || key.p[key.n - 1] == '/') return false;
+    while (rest.p) {
+        wr_str part = wr_str_cut(&rest, '/');
+        if (!part.n || wr_str_is(part, ".") || wr_str_is(part, "..")) return false;
+    }
+    return !wr_str_starts(key, "..");
+}
+
+int wr_track_key_check(wr_str key, size_t max, const char *what, wr_err *err)
+{
+    wr_str shown = wr_str_fit(key, 80);
+    if (!characters_ok(key))
+        return wr_err_set(err, WEIR_EINVAL,
+                          "Invalid value \"%.*s\" for parameter '%s' supplied: Names may only contain alphanumerics, underscores (_), "
+                          "dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).",
+                          WR_STR_FMT(shown), what);
+    if (!path_ok(key))
+        return wr_err_set(err, WEIR_EINVAL,
+                          "Invalid value \"%.*s\" for parameter '%s' supplied: Names may be treated as files in certain cases, and must not "
+                          "resolve to other names when treated as such.",
+                          WR_STR_FMT(shown), what);
+    return wr_track_length_check(key, max, what, err);
+}
+
+/* Run names people can say: adjective, noun, number. */
+void wr_track_made_name(char out[48], uint64_t random)
+{
+    static const char *const adjectives[] = {
+        "able",   "amber",  "bold",   "brisk",  "calm",   "clear", "clever", "crisp",  "eager",  "early", "fair",
+        "fleet",  "fond",   "frank",  "fresh",  "gentle", "glad",  "grand",  "hardy",  "honest", "ivory", "jolly",
+        "keen",   "kind",   "lively", "lucid",  "merry",  "mild",  "neat",   "nimble", "noble",  "patient", "placid",
+        "polite", "proud",  "quick",  "quiet",  "rapid",  "ready", "rosy",   "sharp",  "shiny",  "silent", "sleek",
+        "smooth", "snowy",  "solid",  "spry",   "steady", "still", "sunny",  "swift",  "tidy",   "trusty", "upbeat",
+        "vivid",  "warm",   "wise",   "witty",  "young"};
+    static const char *const nouns[] = {
+        "alder",  "badger", "beech",  "bream", "brook", "carp",   "cedar",  "crane", "creek", "delta", "diver", "dune",
+        "eel",    "egret",  "elm",    "fern",  "finch", "fjord",  "gull",   "heron", "ibis",  "inlet", "islet", "kelp",
+        "lagoon", "lark",   "loch",   "marsh", "mole",  "moss",   "newt",   "oak",   "otter", "perch", "pike",  "pond",
+        "poplar", "rapid",  "reed",   "river", "roach", "robin",  "salmon", "sedge", "shore", "sluice", "snipe", "spring",
+        "stork",  "stream", "swan",   "teal",  "tern",  "thrush", "trout",  "vole",  "weir",  "willow", "wren",  "yew"};
+    enum { A = sizeof adjectives / sizeof *adjectives, N = sizeof nouns / sizeof *nouns };
+    snprintf(out, 48, "%s-%s-%u", adjectives[random % A], nouns[random / A % N], (unsigned)(random / A / N % 1000));
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* experiments.c - experiments/... */
+#include <stdio.h>
+
+#include "wire/mlflow/rpcs.h"
+
+void wr_mlflow_put_experiment(wr_jsonw *w, const char *key, const wr_experiment *e)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%lld", (long long)e->id);
+    if (key) wr_jsonw_key(w, key);
+    wr_jsonw_obj(w);
+    wr_jsonw_kstr(w, "experiment_id", id);
+    wr_jsonw_kslice(w, "name", e->name);
+    wr_jsonw_kslice(w, "artifact_location", e->location);
+    wr_jsonw_kstr(w, "lifecycle_stage", e->deleted ? "deleted" : "active");
+    wr_jsonw_ki64(w, "last_update_time", e->updated_ms);
+    wr_jsonw_ki64(w, "creation_time", e->created_ms);
+    wr_mlflow_put_items(w, "tags", e->tags, e->ntags);
+    wr_jsonw_end(w);
+}
+
+static int experiment_id(int64_t *out, const wr_mlflow_call *c, wr_err *err)
+{
+    return wr_mlflow_experiment_id(out, wr_mlflow_str(c, "experiment_id"), err);
+}
+
+/* An artifact location names a place, not an action: no "runs:", nothing behind '#' or ';'. */
+static int check_location(wr_str uri, wr_err *err)
+{
+    if (!uri.n) return 0;
+    wr_str shown = wr_str_fit(uri, 120), rest = uri, scheme = wr_str_cut(&rest, ':');
+    if (rest.p && wr_str_is(scheme, "runs"))
+        return wr_err_set(err, WEIR_EINVAL, "Unsupported URI '%.*s' for artifact_location: the scheme 'runs' is not a storage location.",
+                          WR_STR_FMT(shown));
+    if (memchr(uri.p, '#', uri.n) || memchr(uri.p, ';', uri.n))
+        return wr_err_set(err, WEIR_EINVAL, "Unsupported URI '%.*s' for artifact_location: URIs with fragments or parameters are not allowed.",
+                          WR_STR_FMT(shown));
+    for (wr_str parts = rest.p ? rest : uri; parts.p;)
+        if (wr_str_is(wr_str_cut(&parts, '/'), ".."))
+            return wr_err_set(err, WEIR_EINVAL, "Invalid artifact_location '%.*s': '..' is not allowed.", WR_STR_FMT(shown));
+    return 0;
+}
+
+static int create(wr_mlflow_call *c, wr_err *err)
+{
+    wr_track_item *tags;
+    size_t ntags;
+    int64_t id;
+    char text[24];
+    wr_str location = wr_mlflow_str(c, "artifact_location");
+    WR_TRY(check_location(location, err));
+    WR_TRY(wr_mlflow_items(&tags, &ntags, c, "tags", err));
+    WR_TRY(wr_experiment_create(&id, c->track, wr_mlflow_str(c, "name"), location, tags, ntags, err));
+    snprintf(text, sizeof text, "%lld", (long long)id);
+    wr_jsonw_kstr(&c->w, "experiment_id", text);
+    return 0;
+}
+
+static int get(wr_mlflow_call *c, wr_err *err)
+{
+    wr_experiment e;
+    int64_t id;
+    WR_TRY(experiment_id(&id, c, err));
+    WR_TRY(wr_experiment_get(&e, c->arena, c->track, id, err));
+    wr_mlflow_put_experiment(&c->w, "experiment", &e);
+    return 0;
+}
+
+static int get_by_name(wr_mlflow_call *c, wr_err *err)
+{
+    wr_experiment e;
+    WR_TRY(wr_experiment_find(&e, c->arena, c->track, wr_mlflow_str(c, "experiment_name"), err));
+    wr_mlflow_put_experiment(&c->w, "experiment", &e);
+    return 0;
+}
+
+static int delete(wr_mlflow_call *c, wr_err *err)
+{
+    int64_t id;
+    WR_TRY(experiment_id(&id, c, err));
+    return wr_experiment_delete(c->track, id, err);
+}
+
+static int restore(wr_mlflow_call *c, wr_err *err)
+{
+    int64_t id;
+    WR_TRY(experiment_id(&id, c, err));
+    return wr_experiment_restore(c->track, id, err);
+}
+
+static int update(wr_mlflow_call *c, wr_err *err)
+{
+    int64_t id;
+    WR_TRY(experiment_id(&id, c, err));
+    return wr_experiment_rename(c->track, id, wr_mlflow_str(c, "new_name"), err);
+}
+
+static int set_tag(wr_mlflow_call *c, wr_err *err)
+{
+    int64_t id;
+    wr_str value = wr_mlflow_str(c, "value");
+    WR_TRY(experiment_id(&id, c, err));
+    return wr_experiment_set_tag(c->track, id, wr_mlflow_str(c, "key"), value.p ? value : WR_STR(""), err);
+}
+
+static int delete_tag(wr_mlflow_call *c, wr_err *err)
+{
+    int64_t id;
+    WR_TRY(experiment_id(&id, c, err));
+    return wr_experiment_delete_tag(c->track, id, wr_mlflow_str(c, "key"), err);
+}
+
+#define ID {"experiment_id", 's', true}
+static const wr_mlflow_rpc rpcs[] = {
+    {"POST", "2.0/mlflow/experiments/create", WR_MLFLOW_WRITE, create, {{"name", 's', true}, {"artifact_location", 's', false}, {"tags", 'a', false}}},
+    {"GET", "2.0/mlflow/experiments/get", WR_MLFLOW_READ, get, {ID}},
+    {"GET", "2.0/mlflow/experiments/get-by-name", WR_MLFLOW_READ, get_by_name, {{"experiment_name", 's', true}}},
+    {"POST", "2.0/mlflow/experiments/delete", WR_MLFLOW_WRITE, delete, {ID}},
+    {"POST", "2.0/mlflow/experiments/restore", WR_MLFLOW_WRITE, restore, {ID}},
+    {"POST", "2.0/mlflow/experiments/update", WR_MLFLOW_WRITE, update, {ID, {"new_name", 's', true}}},
+    {"POST", "2.0/mlflow/experiments/set-experiment-tag", WR_MLFLOW_WRITE, set_tag, {ID, {"key", 's', true}, {"value", 's', false}}},
+    {"POST", "2.0/mlflow/experiments/delete-experiment-tag", WR_MLFLOW_WRITE, delete_tag, {ID, {"key", 's', true}}},
+};
+const wr_mlflow_rpcs wr_mlflow_experiments = {rpcs, sizeof rpcs / sizeof *rpcs};

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rpcs.c - the list of tables. */
+#include "wire/mlflow/rpcs.h"
+
+const wr_mlflow_rpcs *const wr_mlflow_tables[] = {&wr_mlflow_experiments, &wr_mlflow_runs, &wr_mlflow_metrics};
+const size_t wr_mlflow_tables_count = sizeof wr_mlflow_tables / sizeof *wr_mlflow_tables;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rpcs.h - the tables of procedures, one a file; and how nouns are written, shared by several files. Private to this folder. */
+#pragma once
+#include "track/experiment.h"
+#include "track/run.h"
+#include "wire/mlflow/mlflow.h"
+
+extern const wr_mlflow_rpcs wr_mlflow_experiments, wr_mlflow_runs, wr_mlflow_metrics;
+
+/* experiments.c */
+void wr_mlflow_put_experiment(wr_jsonw *w, const char *key, const wr_experiment *e);
+/* runs.c: "info": {...}, and the whole run. `key` NULL: an element of an array. */
+void wr_mlflow_put_run_info(wr_jsonw *w, const char *key, const wr_track_run *r);
+void wr_mlflow_put_run(wr_jsonw *w, const char *key, const wr_track_run *r);
+void wr_mlflow_put_dataset(wr_jsonw *w, const char *key, const wr_track_dataset *d);
+/* metrics.c */
+void wr_mlflow_put_metric(wr_jsonw *w, const wr_track_point *p, const char *run_id);
