@@ -13,10 +13,11 @@
 struct wr_project {
     wr_arena *arena; /* guarded by mutex */
     const char *root, *state;
-    pthread_mutex_t mutex; /* guards arena, config, db, objects */
+    pthread_mutex_t mutex; /* guards arena, config, db, objects, track */
     wr_yaml *config;
     wr_db *db;
     wr_objects *objects;
+    wr_track *track;
 };
 
 static const char *const config_keys[] = {"stages",   "vars",      "params",   "metrics", "plots",
@@ -106,6 +107,7 @@ int wr_project_open(wr_project **out, const char *dir, wr_err *err)
 void wr_project_close(wr_project *p)
 {
     if (!p) return;
+    wr_track_close(p->track);
     wr_db_close(p->db);
     wr_objects_close(p->objects);
     pthread_mutex_destroy(&p->mutex);
@@ -173,6 +175,26 @@ int wr_project_db(wr_db **out, wr_project *p, wr_err *err)
     if (rc == 0) *out = p->db;
     return rc;
 }
+
+static int open_track(wr_project *p, bool log, wr_err *err)
+{
+    wr_track_opt opt = {0};
+    if (!p->db) WR_TRY(open_db(p, err));
+    if (log && !wr_db_is_shared(p->db)) WR_TRY(state_path(&opt.log, p, "track", true, err));
+    return wr_track_open(&p->track, p->db, &opt, err);
+}
+
+static int track(wr_track **out, wr_project *p, bool log, wr_err *err)
+{
+    pthread_mutex_lock(&p->mutex);
+    int rc = p->track ? 0 : open_track(p, log, err);
+    pthread_mutex_unlock(&p->mutex);
+    if (rc == 0) *out = p->track;
+    return rc;
+}
+
+int wr_project_track(wr_track **out, wr_project *p, wr_err *err) { return track(out, p, false, err); }
+int wr_project_track_log(wr_track **out, wr_project *p, wr_err *err) { return track(out, p, true, err); }
 
 int wr_project_objects(wr_objects **out, wr_project *p, wr_err *err)
 {

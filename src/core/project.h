@@ -4,6 +4,7 @@
  *   .weir/weir.db      records (SQLite)          .weir/objects/   immutable blobs by SHA-256
  *   .weir/lake/NAME/   datasets (Delta tables)   .weir/log/       append log of the server
  *   .weir/online/      feature snapshots         .weir/tmp/       spill files, scratch
+ *   .weir/track/       metric log of the server
  *
  * The project is found by walking up from the current folder. Opening is cheap: the database is opened on first use of a
  * record, the table engine on first query. One wr_project is shared by all threads of the process.
@@ -15,6 +16,7 @@
 #include "store/db.h"
 #include "store/objects.h"
 #include "store/tables.h"
+#include "track/track.h"
 
 typedef struct wr_project wr_project;
 
@@ -30,6 +32,10 @@ int wr_project_state(const char **out, wr_project *p, const char *name, bool dir
 /* weir.yaml parsed, its top-level keys checked (did-you-mean). An empty map when the file is empty. */
 int wr_project_config(const wr_yaml **out, wr_project *p, wr_err *err);
 int wr_project_db(wr_db **out, wr_project *p, wr_err *err);
+/* The tracking store over that database, opened on first use. The server opens it with the metric log (.weir/track), before anybody uses
+ * it: WEIR_ECONFLICT if another process has the log. A shared database (PostgreSQL) has no log. */
+int wr_project_track(wr_track **out, wr_project *p, wr_err *err);
+int wr_project_track_log(wr_track **out, wr_project *p, wr_err *err);
 int wr_project_objects(wr_objects **out, wr_project *p, wr_err *err);
 /* A fresh table engine that may read and write the lake, the project folder and the extra paths (NULL-terminated, may be NULL). Caller closes. */
 int wr_project_tables(wr_tables **out, wr_project *p, const char *const *extra, wr_err *err);

@@ -8,7 +8,7 @@
 
 const double wr_latency_bounds[WR_LATENCY_BUCKETS] = {20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3,
                                                       10e-3, 20e-3, 50e-3,  100e-3, 200e-3, 0.5,  1,    INFINITY};
-const char *const wr_kind_names[WR_KINDS] = {"infer", "labels", "events", "other"};
+const char *const wr_kind_names[WR_KINDS] = {"infer", "labels", "events", "track", "other"};
 
 void wr_server_count(wr_server_loop *l, wr_server_kind kind, int status, int64_t ns)
 {

@@ -22,6 +22,11 @@ static const route routes[] = {
     {"GET", "/api/weir/1/endpoints", wr_handle_endpoints, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/api/weir/1/jobs", wr_handle_jobs, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/api/weir/1/events", wr_handle_events, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {NULL, "/api/2.0*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK}, /* this protocol too */
+    {NULL, "/api/3.0*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
+    {NULL, "/ajax-api*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
+    {"GET", "/health", wr_handle_health, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {"GET", "/version", wr_handle_version, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/metrics", wr_handle_metrics, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/", wr_handle_page, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
 };

@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
+#include "track/metric.h"
 
-enum { SYNC_MS = 100, SECOND_MS = 1000, DRAIN_MS = 10000 /* of requests in flight when stopping */ };
+enum { READERS = 2, SYNC_MS = 100, SECOND_MS = 1000, DRAIN_MS = 10000 /* of requests in flight when stopping */ };
 static const int64_t NS = 1000000000, DRAIN_AFTER_NS = (int64_t)600 * 1000000000, LEDGER_NS = (int64_t)60 * 1000000000;
 static const uint64_t DRAIN_BYTES = (uint64_t)64 << 20;
 
@@ -69,6 +70,7 @@ static void each_second(wr_server *s, int64_t now)
     if (wr_serve_refresh(s->serve, &err) < 0) wr_warn("looking for new models: %s", err.msg);
     wr_feed_push(s->feed);
     drain_if_due(s, now);
+    if (wr_metric_drain(s->track, false, &err) < 0) wr_warn("metrics stay in the log: %s", err.msg);
 }
 
 static void each_minute(wr_server *s)
@@ -121,6 +123,7 @@ static int round_end(void *ctx, int loop)
     wr_server *s = ctx;
     wr_err err;
     int rc = wr_serve_round_end(s->loops[loop].round, &err);
+    if (rc == 0) rc = wr_metric_commit(s->track, &err);
     if (rc < 0) warn_unkept(s, &err);
     if (atomic_load_explicit(&s->idle, memory_order_relaxed) && atomic_exchange(&s->idle, false)) wake(s, false);
     return rc;
@@ -210,9 +213,11 @@ static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
         s->loops[i].round = wr_round_new(s->serve);
         if (!s->loops[i].round) return wr_err_nomem(err);
     }
+    WR_TRY(wr_project_track_log(&s->track, s->project, err));
     WR_TRY(wr_feed_new(&s->feed, s->project, err));
     s->worker = wr_pool_new(2); /* one beside the caller */
-    if (!s->worker) return wr_err_nomem(err);
+    s->readers = wr_pool_new(READERS + 1);
+    if (!s->worker || !s->readers) return wr_err_nomem(err);
     s->drained_ns = wr_clock_mono_ns();
     WR_TRY(start_keeper(s, err));
     return opt->schedule ? start_schedule(s, err) : 0;
@@ -262,6 +267,7 @@ int wr_server_close(wr_server *s, wr_err *err)
         pthread_join(s->keeper, NULL);
     }
     wr_pool_free(s->worker); /* runs what was posted */
+    wr_pool_free(s->readers);
     wr_feed_free(s->feed);
     wr_http_server_close(s->http);
     for (int i = 0; i < s->nloops; i++) {

@@ -5,6 +5,7 @@
  *   routes.c         the list of paths; finding one; timing
  *   routes_infer.c   /v2, on the loop or on the worker       routes_feedback.c   labels and events
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
+ *   routes_mlflow.c  MLflow's protocol, /health, /version
  *   metrics.c        /metrics                                page.c              /
  */
 #pragma once
@@ -19,7 +20,7 @@
 #include "stage/deploy/serve.h"
 
 enum { WR_LATENCY_BUCKETS = 16 };
-typedef enum { WR_KIND_INFER, WR_KIND_LABELS, WR_KIND_EVENTS, WR_KIND_OTHER, WR_KINDS } wr_server_kind;
+typedef enum { WR_KIND_INFER, WR_KIND_LABELS, WR_KIND_EVENTS, WR_KIND_TRACK, WR_KIND_OTHER, WR_KINDS } wr_server_kind;
 
 /* Counters of one kind of request on one loop; written by that loop (and the worker), read by /metrics. */
 typedef struct {
@@ -39,7 +40,8 @@ struct wr_server {
     wr_serve *serve;
     wr_http_server *http;
     wr_schedule *schedule;          /* NULL with --no-schedule */
-    wr_pool *worker;
+    wr_track *track;                /* the project's, with the metric log */
+    wr_pool *worker, *readers;      /* one thread for what is long; some for queries */
     wr_feed *feed;
     wr_server_loop *loops;
     int nloops;
@@ -85,6 +87,9 @@ void wr_handle_jobs(wr_call *c);
 void wr_handle_events(wr_call *c);
 void wr_handle_metrics(wr_call *c);
 void wr_handle_page(wr_call *c);
+void wr_handle_mlflow(wr_call *c);
+void wr_handle_health(wr_call *c);
+void wr_handle_version(wr_call *c);
 
 void wr_server_put_endpoints(wr_jsonw *w, wr_server *s);
 void wr_server_put_jobs(wr_jsonw *w, wr_server *s);

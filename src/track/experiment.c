@@ -52,7 +52,8 @@ static int find_by_name(wr_experiment *out, wr_arena *a, wr_track *t, wr_str nam
 int wr_experiment_tags(wr_experiment *e, wr_arena *a, wr_track *t, wr_err *err)
 {
     wr_stmt *s;
-    WR_TRY(wr_track_query(&s, t, err, "SELECT key, value FROM experiment_tags WHERE experiment = ? ORDER BY key", "i", e->id));
+    WR_TRY(wr_track_query(&s, t, err, "SELECT key, value FROM experiment_tags WHERE experiment = ? ORDER BY key", "i",
+                          e->id));
     return wr_track_items(&e->tags, &e->ntags, a, s, err);
 }
 
@@ -67,7 +68,8 @@ int wr_experiment_find(wr_experiment *out, wr_arena *a, wr_track *t, wr_str name
 {
     int rc = find_by_name(out, a, t, name, err);
     if (rc == 0)
-        return wr_err_set(err, WEIR_ENOTFOUND, "Could not find experiment with name '%.*s'", WR_STR_FMT(wr_str_fit(name, 200)));
+        return wr_err_set(err, WEIR_ENOTFOUND, "Could not find experiment with name '%.*s'",
+                          WR_STR_FMT(wr_str_fit(name, 200)));
     return rc < 0 ? rc : wr_experiment_tags(out, a, t, err);
 }
 
@@ -75,7 +77,8 @@ int wr_experiment_find(wr_experiment *out, wr_arena *a, wr_track *t, wr_str name
 
 static int check_name(wr_str name, wr_err *err)
 {
-    if (!wr_str_trim(name).n) return wr_err_set(err, WEIR_EINVAL, "Invalid experiment name: '%.*s'", WR_STR_FMT(wr_str_fit(name, 40)));
+    if (!wr_str_trim(name).n)
+        return wr_err_set(err, WEIR_EINVAL, "Invalid experiment name: '%.*s'", WR_STR_FMT(wr_str_fit(name, 40)));
     if (!wr_str_utf8(name)) return wr_err_set(err, WEIR_EINVAL, "Invalid experiment name: it is not UTF-8");
     return wr_track_length_check(name, NAME_MAX_CHARACTERS, "name", err);
 }
@@ -108,16 +111,18 @@ static int put_tag(wr_track *t, int64_t id, wr_str key, wr_str value, wr_err *er
     return rc < 0 ? rc : 0;
 }
 
-int wr_experiment_create(int64_t *id, wr_track *t, wr_str name, wr_str location, const wr_track_item *tags, size_t ntags, wr_err *err)
+int wr_experiment_create(int64_t *id, wr_track *t, wr_str name, wr_str location, const wr_track_item *tags,
+                         size_t ntags, wr_err *err)
 {
     char made[LOCATION + 32];
     int64_t now = wr_track_now_ms();
     WR_TRY(check_name(name, err));
     WR_TRY(wr_track_length_check(location, LOCATION, "artifact_location", err));
     WR_TRY(taken(t, name, err));
-    WR_TRY(wr_track_number(id, 0, t, err,
-                           "INSERT INTO experiments (name, location, created_ms, updated_ms) VALUES (?, ?, ?, ?) RETURNING id", "ssii", name,
-                           location.n ? location : WR_STR(""), now, now));
+    WR_TRY(wr_track_number(
+        id, 0, t, err,
+        "INSERT INTO experiments (name, location, created_ms, updated_ms) VALUES (?, ?, ?, ?) RETURNING id", "ssii",
+        name, location.n ? location : WR_STR(""), now, now));
     if (!location.n) {
         snprintf(made, sizeof made, "%s/%lld", wr_track_artifacts(t), (long long)*id);
         WR_TRY(wr_track_exec(t, err, "UPDATE experiments SET location = ? WHERE id = ?", "si", wr_str_of(made), *id));
@@ -130,12 +135,14 @@ int wr_experiment_create(int64_t *id, wr_track *t, wr_str name, wr_str location,
 static int set_deleted(wr_track *t, int64_t id, bool deleted, wr_err *err)
 {
     int64_t now = wr_track_now_ms();
-    int rc = wr_track_exec(t, err, "UPDATE experiments SET deleted = ?, updated_ms = ? WHERE id = ? AND deleted <> ? RETURNING 1", "iiii",
-                           (int64_t)deleted, now, id, (int64_t)deleted);
+    int rc = wr_track_exec(
+        t, err, "UPDATE experiments SET deleted = ?, updated_ms = ? WHERE id = ? AND deleted <> ? RETURNING 1", "iiii",
+        (int64_t)deleted, now, id, (int64_t)deleted);
     if (rc == 0) return no_experiment(id, err);
     if (rc < 0) return rc;
     if (deleted)
-        rc = wr_track_exec(t, err, "UPDATE track_runs SET deleted_ms = ? WHERE experiment = ? AND deleted_ms IS NULL", "ii", now, id);
+        rc = wr_track_exec(t, err, "UPDATE track_runs SET deleted_ms = ? WHERE experiment = ? AND deleted_ms IS NULL",
+                           "ii", now, id);
     else rc = wr_track_exec(t, err, "UPDATE track_runs SET deleted_ms = NULL WHERE experiment = ?", "i", id);
     wr_metric_forget_run(t, (wr_str){NULL, 0});
     return rc < 0 ? rc : 0;
@@ -153,7 +160,8 @@ int wr_experiment_rename(wr_track *t, int64_t id, wr_str name, wr_err *err)
     WR_TRY(wr_experiment_get(&e, a, t, id, err));
     if (e.deleted) return wr_err_set(err, WEIR_ECONFLICT, "Cannot rename a non-active experiment.");
     if (!wr_str_eq(e.name, name)) WR_TRY(taken(t, name, err));
-    int rc = wr_track_exec(t, err, "UPDATE experiments SET name = ?, updated_ms = ? WHERE id = ?", "sii", name, wr_track_now_ms(), id);
+    int rc = wr_track_exec(t, err, "UPDATE experiments SET name = ?, updated_ms = ? WHERE id = ?", "sii", name,
+                           wr_track_now_ms(), id);
     return rc < 0 ? rc : 0;
 }
 
@@ -163,7 +171,9 @@ static int active(wr_track *t, int64_t id, wr_err *err)
     WR_TRY(wr_track_number(&deleted, -1, t, err, "SELECT deleted FROM experiments WHERE id = ?", "i", id));
     if (deleted < 0) return no_experiment(id, err);
     if (deleted)
-        return wr_err_set(err, WEIR_EINVAL, "The experiment %lld must be in the 'active' state. Current state is deleted.", (long long)id);
+        return wr_err_set(err, WEIR_EINVAL,
+                          "The experiment %lld must be in the 'active' state. Current state is deleted.",
+                          (long long)id);
     return 0;
 }
 
@@ -177,10 +187,11 @@ int wr_experiment_set_tag(wr_track *t, int64_t id, wr_str key, wr_str value, wr_
 int wr_experiment_delete_tag(wr_track *t, int64_t id, wr_str key, wr_err *err)
 {
     WR_TRY(active(t, id, err));
-    int rc = wr_track_exec(t, err, "DELETE FROM experiment_tags WHERE experiment = ? AND key = ? RETURNING 1", "is", id, key);
+    int rc = wr_track_exec(t, err, "DELETE FROM experiment_tags WHERE experiment = ? AND key = ? RETURNING 1", "is", id,
+                           key);
     if (rc == 0)
-        return wr_err_set(err, WEIR_ENOTFOUND, "No tag with name: %.*s in experiment with id %lld", WR_STR_FMT(wr_str_fit(key, 100)),
-                          (long long)id);
+        return wr_err_set(err, WEIR_ENOTFOUND, "No tag with name: %.*s in experiment with id %lld",
+                          WR_STR_FMT(wr_str_fit(key, 100)), (long long)id);
     return rc < 0 ? rc : 0;
 }
 
@@ -194,7 +205,9 @@ int wr_experiment_purge(wr_track *t, int64_t id, wr_err *err)
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_experiment_get(&e, a, t, id, err));
     if (id == 0) return wr_err_set(err, WEIR_ECONFLICT, "the experiment \"Default\" cannot be purged");
-    if (!e.deleted) return wr_err_set(err, WEIR_ECONFLICT, "experiment %lld is active; delete it before it is purged", (long long)id);
+    if (!e.deleted)
+        return wr_err_set(err, WEIR_ECONFLICT, "experiment %lld is active; delete it before it is purged",
+                          (long long)id);
     WR_TRY(wr_track_query(&s, t, err, "SELECT uuid, '' FROM track_runs WHERE experiment = ?", "i", id));
     WR_TRY(wr_track_items(&runs, &n, a, s, err));
     for (size_t i = 0; i < n; i++) WR_TRY(wr_track_run_purge(t, runs[i].key, err));

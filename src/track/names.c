@@ -57,12 +57,14 @@ int wr_track_key_check(wr_str key, size_t max, const char *what, wr_err *err)
     wr_str shown = wr_str_fit(key, 80);
     if (!characters_ok(key))
         return wr_err_set(err, WEIR_EINVAL,
-                          "Invalid value \"%.*s\" for parameter '%s' supplied: Names may only contain alphanumerics, underscores (_), "
+                          "Invalid value \"%.*s\" for parameter '%s' supplied: Names may only contain alphanumerics, "
+                          "underscores (_), "
                           "dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).",
                           WR_STR_FMT(shown), what);
     if (!path_ok(key))
         return wr_err_set(err, WEIR_EINVAL,
-                          "Invalid value \"%.*s\" for parameter '%s' supplied: Names may be treated as files in certain cases, and must not "
+                          "Invalid value \"%.*s\" for parameter '%s' supplied: Names may be treated as files in "
+                          "certain cases, and must not "
                           "resolve to other names when treated as such.",
                           WR_STR_FMT(shown), what);
     return wr_track_length_check(key, max, what, err);
@@ -72,18 +74,19 @@ int wr_track_key_check(wr_str key, size_t max, const char *what, wr_err *err)
 void wr_track_made_name(char out[48], uint64_t random)
 {
     static const char *const adjectives[] = {
-        "able",   "amber",  "bold",   "brisk",  "calm",   "clear", "clever", "crisp",  "eager",  "early", "fair",
-        "fleet",  "fond",   "frank",  "fresh",  "gentle", "glad",  "grand",  "hardy",  "honest", "ivory", "jolly",
-        "keen",   "kind",   "lively", "lucid",  "merry",  "mild",  "neat",   "nimble", "noble",  "patient", "placid",
-        "polite", "proud",  "quick",  "quiet",  "rapid",  "ready", "rosy",   "sharp",  "shiny",  "silent", "sleek",
-        "smooth", "snowy",  "solid",  "spry",   "steady", "still", "sunny",  "swift",  "tidy",   "trusty", "upbeat",
-        "vivid",  "warm",   "wise",   "witty",  "young"};
+        "able",  "amber",   "bold",   "brisk",  "calm",   "clear",  "clever", "crisp", "eager",  "early",
+        "fair",  "fleet",   "fond",   "frank",  "fresh",  "gentle", "glad",   "grand", "hardy",  "honest",
+        "ivory", "jolly",   "keen",   "kind",   "lively", "lucid",  "merry",  "mild",  "neat",   "nimble",
+        "noble", "patient", "placid", "polite", "proud",  "quick",  "quiet",  "rapid", "ready",  "rosy",
+        "sharp", "shiny",   "silent", "sleek",  "smooth", "snowy",  "solid",  "spry",  "steady", "still",
+        "sunny", "swift",   "tidy",   "trusty", "upbeat", "vivid",  "warm",   "wise",  "witty",  "young"};
     static const char *const nouns[] = {
-        "alder",  "badger", "beech",  "bream", "brook", "carp",   "cedar",  "crane", "creek", "delta", "diver", "dune",
-        "eel",    "egret",  "elm",    "fern",  "finch", "fjord",  "gull",   "heron", "ibis",  "inlet", "islet", "kelp",
-        "lagoon", "lark",   "loch",   "marsh", "mole",  "moss",   "newt",   "oak",   "otter", "perch", "pike",  "pond",
-        "poplar", "rapid",  "reed",   "river", "roach", "robin",  "salmon", "sedge", "shore", "sluice", "snipe", "spring",
-        "stork",  "stream", "swan",   "teal",  "tern",  "thrush", "trout",  "vole",  "weir",  "willow", "wren",  "yew"};
+        "alder", "badger", "beech",  "bream",  "brook",  "carp",   "cedar",  "crane",  "creek", "delta",
+        "diver", "dune",   "eel",    "egret",  "elm",    "fern",   "finch",  "fjord",  "gull",  "heron",
+        "ibis",  "inlet",  "islet",  "kelp",   "lagoon", "lark",   "loch",   "marsh",  "mole",  "moss",
+        "newt",  "oak",    "otter",  "perch",  "pike",   "pond",   "poplar", "rapid",  "reed",  "river",
+        "roach", "robin",  "salmon", "sedge",  "shore",  "sluice", "snipe",  "spring", "stork", "stream",
+        "swan",  "teal",   "tern",   "thrush", "trout",  "vole",   "weir",   "willow", "wren",  "yew"};
     enum { A = sizeof adjectives / sizeof *adjectives, N = sizeof nouns / sizeof *nouns };
     snprintf(out, 48, "%s-%s-%u", adjectives[random % A], nouns[random / A % N], (unsigned)(random / A / N % 1000));
 }

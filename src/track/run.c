@@ -25,7 +25,8 @@ int wr_run_status_parse(wr_str s)
 
 /* ---- reading ---- */
 
-#define COLUMNS "SELECT id, uuid, experiment, name, user_id, status, start_ms, end_ms, deleted_ms, artifact_uri FROM track_runs "
+#define COLUMNS                                                                                                        \
+    "SELECT id, uuid, experiment, name, user_id, status, start_ms, end_ms, deleted_ms, artifact_uri FROM track_runs "
 
 int wr_track_run_get(wr_track_run *out, wr_arena *a, wr_track *t, wr_str uuid, wr_err *err)
 {
@@ -52,13 +53,16 @@ int wr_track_run_active(wr_track_run *out, wr_arena *a, wr_track *t, wr_str uuid
 {
     WR_TRY(wr_track_run_get(out, a, t, uuid, err));
     if (out->deleted_ms < 0) return 0;
-    return wr_err_set(err, WEIR_EINVAL, "The run %.*s must be in the 'active' state. Current state is deleted.", WR_STR_FMT(out->uuid));
+    return wr_err_set(err, WEIR_EINVAL, "The run %.*s must be in the 'active' state. Current state is deleted.",
+                      WR_STR_FMT(out->uuid));
 }
 
 static int load_items(wr_track_item **out, size_t *n, wr_arena *a, wr_track *t, int64_t run, bool tags, wr_err *err)
 {
-    static const char params_sql[] = "SELECT k.name, x.value FROM track_params x JOIN track_keys k ON k.id = x.key WHERE x.run = ? ORDER BY k.name";
-    static const char tags_sql[] = "SELECT k.name, x.value FROM track_tags x JOIN track_keys k ON k.id = x.key WHERE x.run = ? ORDER BY k.name";
+    static const char params_sql[] =
+        "SELECT k.name, x.value FROM track_params x JOIN track_keys k ON k.id = x.key WHERE x.run = ? ORDER BY k.name";
+    static const char tags_sql[] =
+        "SELECT k.name, x.value FROM track_tags x JOIN track_keys k ON k.id = x.key WHERE x.run = ? ORDER BY k.name";
     wr_stmt *s;
     WR_TRY(wr_track_query(&s, t, err, tags ? tags_sql : params_sql, "i", run));
     return wr_track_items(out, n, a, s, err);
@@ -80,7 +84,8 @@ static int put_tag(wr_track *t, int64_t run, wr_str key, wr_str value, wr_err *e
     int64_t k;
     WR_TRY(wr_track_key_make(&k, t, key, err));
     int rc = wr_track_exec(t, err,
-                           "INSERT INTO track_tags (run, key, value) VALUES (?, ?, ?) ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
+                           "INSERT INTO track_tags (run, key, value) VALUES (?, ?, ?) ON CONFLICT (run, key) DO UPDATE "
+                           "SET value = excluded.value",
                            "iis", run, k, wr_track_cut(value, TAG_VALUE));
     return rc < 0 ? rc : 0;
 }
@@ -98,14 +103,16 @@ int wr_track_run_delete_tag(wr_track *t, const wr_track_run *r, wr_str key, wr_e
     WR_TRY(wr_track_key_find(&k, t, key, err));
     int rc = wr_track_exec(t, err, "DELETE FROM track_tags WHERE run = ? AND key = ? RETURNING 1", "ii", r->id, k);
     if (rc == 0)
-        return wr_err_set(err, WEIR_ENOTFOUND, "No tag with name: %.*s in run with id %.*s", WR_STR_FMT(wr_str_fit(key, 100)),
-                          WR_STR_FMT(r->uuid));
+        return wr_err_set(err, WEIR_ENOTFOUND, "No tag with name: %.*s in run with id %.*s",
+                          WR_STR_FMT(wr_str_fit(key, 100)), WR_STR_FMT(r->uuid));
     return rc < 0 ? rc : 0;
 }
 
 static int param_changed(const wr_track_run *r, wr_str key, wr_str old, wr_str value, wr_err *err)
 {
-    wr_err_set(err, WEIR_EINVAL, "Changing param values is not allowed. Param with key='%.*s' was already logged with value='%.*s' for run ID='%.*s'.",
+    wr_err_set(err, WEIR_EINVAL,
+               "Changing param values is not allowed. Param with key='%.*s' was already logged with value='%.*s' for "
+               "run ID='%.*s'.",
                WR_STR_FMT(wr_str_fit(key, 60)), WR_STR_FMT(wr_str_fit(old, 80)), WR_STR_FMT(r->uuid));
     return wr_err_detail(err, WEIR_EINVAL, "Attempted logging new value '%.*s'.", WR_STR_FMT(wr_str_fit(value, 200)));
 }
@@ -117,8 +124,10 @@ int wr_track_run_set_param(wr_track *t, const wr_track_run *r, wr_str key, wr_st
     WR_TRY(wr_track_key_check(key, KEY, "key", err));
     WR_TRY(wr_track_key_make(&k, t, key, err));
     value = wr_track_cut(value, PARAM_VALUE);
-    int rc = wr_track_exec(t, err, "INSERT INTO track_params (run, key, value) VALUES (?, ?, ?) ON CONFLICT (run, key) DO NOTHING RETURNING 1",
-                           "iis", r->id, k, value);
+    int rc = wr_track_exec(
+        t, err,
+        "INSERT INTO track_params (run, key, value) VALUES (?, ?, ?) ON CONFLICT (run, key) DO NOTHING RETURNING 1",
+        "iis", r->id, k, value);
     if (rc != 0) return rc < 0 ? rc : 0;
     WR_TRY(wr_track_query(&s, t, err, "SELECT value FROM track_params WHERE run = ? AND key = ?", "ii", r->id, k));
     rc = wr_step(s, err);
@@ -136,7 +145,8 @@ static int choose_name(wr_str *out, wr_arena *a, const wr_track_run_new *in, wr_
         if (wr_str_eq(in->tags[i].key, name_tag)) tag = in->tags[i].value;
     if (in->name.n && tag.n && !wr_str_eq(in->name, tag))
         return wr_err_set(err, WEIR_EINVAL,
-                          "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='%.*s', "
+                          "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
+                          "(run_name='%.*s', "
                           "mlflow.runName='%.*s').",
                           WR_STR_FMT(wr_str_fit(in->name, 60)), WR_STR_FMT(wr_str_fit(tag, 60)));
     *out = in->name.n ? in->name : tag;
@@ -152,9 +162,11 @@ static int choose_name(wr_str *out, wr_arena *a, const wr_track_run_new *in, wr_
 static int insert_run(wr_track *t, wr_track_run *r, wr_err *err)
 {
     return wr_track_number(&r->id, 0, t, err,
-                           "INSERT INTO track_runs (uuid, experiment, name, user_id, status, start_ms, artifact_uri) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                           "INSERT INTO track_runs (uuid, experiment, name, user_id, status, start_ms, artifact_uri) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?)"
                            " RETURNING id",
-                           "sissiis", r->uuid, r->experiment, r->name, r->user, (int64_t)r->status, r->start_ms, r->artifact_uri);
+                           "sissiis", r->uuid, r->experiment, r->name, r->user, (int64_t)r->status, r->start_ms,
+                           r->artifact_uri);
 }
 
 int wr_track_run_create(wr_track_run *out, wr_arena *a, wr_track *t, const wr_track_run_new *in, wr_err *err)
@@ -164,7 +176,9 @@ int wr_track_run_create(wr_track_run *out, wr_arena *a, wr_track *t, const wr_tr
     char id[33];
     WR_TRY(wr_experiment_get(&e, a, t, in->experiment, err));
     if (e.deleted)
-        return wr_err_set(err, WEIR_EINVAL, "The experiment %lld must be in the 'active' state. Current state is deleted.", (long long)e.id);
+        return wr_err_set(err, WEIR_EINVAL,
+                          "The experiment %lld must be in the 'active' state. Current state is deleted.",
+                          (long long)e.id);
     WR_TRY(choose_name(&name, a, in, err));
     wr_track_new_id(id);
     *out = (wr_track_run){.experiment = e.id,
@@ -195,8 +209,10 @@ int wr_track_run_update(wr_track *t, wr_track_run *r, int status, int64_t end_ms
         r->name = name;
         WR_TRY(put_tag(t, r->id, name_tag, name, err));
     }
-    int rc = wr_track_exec(t, err, "UPDATE track_runs SET status = ?, name = ? WHERE id = ?", "isi", (int64_t)r->status, r->name, r->id);
-    if (rc == 0 && end_ms >= 0) rc = wr_track_exec(t, err, "UPDATE track_runs SET end_ms = ? WHERE id = ?", "ii", end_ms, r->id);
+    int rc = wr_track_exec(t, err, "UPDATE track_runs SET status = ?, name = ? WHERE id = ?", "isi", (int64_t)r->status,
+                           r->name, r->id);
+    if (rc == 0 && end_ms >= 0)
+        rc = wr_track_exec(t, err, "UPDATE track_runs SET end_ms = ? WHERE id = ?", "ii", end_ms, r->id);
     return rc;
 }
 
@@ -225,9 +241,10 @@ int wr_track_run_restore(wr_track *t, wr_str uuid, wr_err *err)
 
 int wr_track_run_purge(wr_track *t, wr_str uuid, wr_err *err)
 {
-    static const char *const tables[] = {"DELETE FROM track_params WHERE run = ?", "DELETE FROM track_tags WHERE run = ?",
-                                         "DELETE FROM track_inputs WHERE run = ?", "DELETE FROM track_run_models WHERE run = ?",
-                                         "DELETE FROM track_runs WHERE id = ?"};
+    static const char *const tables[] = {
+        "DELETE FROM track_params WHERE run = ?", "DELETE FROM track_tags WHERE run = ?",
+        "DELETE FROM track_inputs WHERE run = ?", "DELETE FROM track_run_models WHERE run = ?",
+        "DELETE FROM track_runs WHERE id = ?"};
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_track_run r;
     if (!a) return wr_err_nomem(err);

@@ -43,18 +43,22 @@ int wr_track_run_add_input(wr_track *t, const wr_track_run *r, const wr_track_da
     WR_AUTOBUF wr_buf tags;
     wr_buf_init(&tags, 0);
     WR_TRY(check_dataset(d, err));
-    WR_TRY(wr_track_number(&id, 0, t, err, "SELECT id FROM track_datasets WHERE experiment = ? AND name = ? AND digest = ?", "iss",
+    WR_TRY(wr_track_number(&id, 0, t, err,
+                           "SELECT id FROM track_datasets WHERE experiment = ? AND name = ? AND digest = ?", "iss",
                            r->experiment, d->name, d->digest));
     if (!id)
-        WR_TRY(wr_track_number(&id, 0, t, err,
-                               "INSERT INTO track_datasets (experiment, name, digest, source_type, source, schema, profile)"
-                               " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
-                               "issssss", r->experiment, d->name, d->digest, d->source_type, d->source, d->schema, d->profile));
+        WR_TRY(wr_track_number(
+            &id, 0, t, err,
+            "INSERT INTO track_datasets (experiment, name, digest, source_type, source, schema, profile)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            "issssss", r->experiment, d->name, d->digest, d->source_type, d->source, d->schema, d->profile));
     for (size_t i = 0; i < d->ntags; i++)
         if (wr_str_is(d->tags[i].key, "mlflow.data.context")) context = d->tags[i].value;
     tags_json(&tags, d);
     if (tags.failed) return wr_err_nomem(err);
-    int rc = wr_track_exec(t, err, "INSERT INTO track_inputs (run, dataset, tags, context) VALUES (?, ?, ?, ?) ON CONFLICT (run, dataset) DO NOTHING",
+    int rc = wr_track_exec(t, err,
+                           "INSERT INTO track_inputs (run, dataset, tags, context) VALUES (?, ?, ?, ?) ON CONFLICT "
+                           "(run, dataset) DO NOTHING",
                            "iiss", r->id, id, wr_buf_view(&tags), context);
     return rc < 0 ? rc : 0;
 }
@@ -87,10 +91,11 @@ static int load_datasets(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err)
     WR_VEC(wr_track_dataset) rows = {0};
     wr_stmt *s;
     int rc;
-    WR_TRY(wr_track_query(&s, t, err,
-                          "SELECT d.name, d.digest, d.source_type, d.source, d.schema, d.profile, i.tags FROM track_inputs i"
-                          " JOIN track_datasets d ON d.id = i.dataset WHERE i.run = ? ORDER BY d.id",
-                          "i", r->id));
+    WR_TRY(wr_track_query(
+        &s, t, err,
+        "SELECT d.name, d.digest, d.source_type, d.source, d.schema, d.profile, i.tags FROM track_inputs i"
+        " JOIN track_datasets d ON d.id = i.dataset WHERE i.run = ? ORDER BY d.id",
+        "i", r->id));
     while ((rc = wr_step(s, err)) > 0) {
         wr_track_dataset d = {.name = wr_arena_str(a, wr_stmt_str(s, 0)),
                               .digest = wr_arena_str(a, wr_stmt_str(s, 1)),
@@ -120,13 +125,15 @@ int wr_track_run_add_model(wr_track *t, const wr_track_run *r, bool output, wr_s
     return rc < 0 ? rc : 0;
 }
 
-static int load_models(wr_track_model_ref **out, size_t *n, wr_arena *a, wr_track *t, int64_t run, bool output, wr_err *err)
+static int load_models(wr_track_model_ref **out, size_t *n, wr_arena *a, wr_track *t, int64_t run, bool output,
+                       wr_err *err)
 {
     WR_VEC(wr_track_model_ref) rows = {0};
     wr_stmt *s;
     int rc;
-    WR_TRY(wr_track_query(&s, t, err, "SELECT model_id, step FROM track_run_models WHERE run = ? AND output = ? ORDER BY model_id", "ii", run,
-                          (int64_t)output));
+    WR_TRY(wr_track_query(&s, t, err,
+                          "SELECT model_id, step FROM track_run_models WHERE run = ? AND output = ? ORDER BY model_id",
+                          "ii", run, (int64_t)output));
     while ((rc = wr_step(s, err)) > 0) {
         wr_track_model_ref m = {wr_arena_str(a, wr_stmt_str(s, 0)), wr_stmt_i64(s, 1)};
         if (wr_vec_push(&rows, m) < 0) {

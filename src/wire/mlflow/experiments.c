@@ -31,14 +31,18 @@ static int check_location(wr_str uri, wr_err *err)
     if (!uri.n) return 0;
     wr_str shown = wr_str_fit(uri, 120), rest = uri, scheme = wr_str_cut(&rest, ':');
     if (rest.p && wr_str_is(scheme, "runs"))
-        return wr_err_set(err, WEIR_EINVAL, "Unsupported URI '%.*s' for artifact_location: the scheme 'runs' is not a storage location.",
+        return wr_err_set(err, WEIR_EINVAL,
+                          "Unsupported URI '%.*s' for artifact_location: the scheme 'runs' is not a storage location.",
                           WR_STR_FMT(shown));
     if (memchr(uri.p, '#', uri.n) || memchr(uri.p, ';', uri.n))
-        return wr_err_set(err, WEIR_EINVAL, "Unsupported URI '%.*s' for artifact_location: URIs with fragments or parameters are not allowed.",
-                          WR_STR_FMT(shown));
+        return wr_err_set(
+            err, WEIR_EINVAL,
+            "Unsupported URI '%.*s' for artifact_location: URIs with fragments or parameters are not allowed.",
+            WR_STR_FMT(shown));
     for (wr_str parts = rest.p ? rest : uri; parts.p;)
         if (wr_str_is(wr_str_cut(&parts, '/'), ".."))
-            return wr_err_set(err, WEIR_EINVAL, "Invalid artifact_location '%.*s': '..' is not allowed.", WR_STR_FMT(shown));
+            return wr_err_set(err, WEIR_EINVAL, "Invalid artifact_location '%.*s': '..' is not allowed.",
+                              WR_STR_FMT(shown));
     return 0;
 }
 
@@ -75,7 +79,7 @@ static int get_by_name(wr_mlflow_call *c, wr_err *err)
     return 0;
 }
 
-static int delete(wr_mlflow_call *c, wr_err *err)
+static int delete (wr_mlflow_call *c, wr_err *err)
 {
     int64_t id;
     WR_TRY(experiment_id(&id, c, err));
@@ -111,15 +115,26 @@ static int delete_tag(wr_mlflow_call *c, wr_err *err)
     return wr_experiment_delete_tag(c->track, id, wr_mlflow_str(c, "key"), err);
 }
 
-#define ID {"experiment_id", 's', true}
+#define ID                                                                                                             \
+    {                                                                                                                  \
+        "experiment_id", 's', true                                                                                     \
+    }
 static const wr_mlflow_rpc rpcs[] = {
-    {"POST", "2.0/mlflow/experiments/create", WR_MLFLOW_WRITE, create, {{"name", 's', true}, {"artifact_location", 's', false}, {"tags", 'a', false}}},
+    {"POST",
+     "2.0/mlflow/experiments/create",
+     WR_MLFLOW_WRITE,
+     create,
+     {{"name", 's', true}, {"artifact_location", 's', false}, {"tags", 'a', false}}},
     {"GET", "2.0/mlflow/experiments/get", WR_MLFLOW_READ, get, {ID}},
     {"GET", "2.0/mlflow/experiments/get-by-name", WR_MLFLOW_READ, get_by_name, {{"experiment_name", 's', true}}},
     {"POST", "2.0/mlflow/experiments/delete", WR_MLFLOW_WRITE, delete, {ID}},
     {"POST", "2.0/mlflow/experiments/restore", WR_MLFLOW_WRITE, restore, {ID}},
     {"POST", "2.0/mlflow/experiments/update", WR_MLFLOW_WRITE, update, {ID, {"new_name", 's', true}}},
-    {"POST", "2.0/mlflow/experiments/set-experiment-tag", WR_MLFLOW_WRITE, set_tag, {ID, {"key", 's', true}, {"value", 's', false}}},
+    {"POST",
+     "2.0/mlflow/experiments/set-experiment-tag",
+     WR_MLFLOW_WRITE,
+     set_tag,
+     {ID, {"key", 's', true}, {"value", 's', false}}},
     {"POST", "2.0/mlflow/experiments/delete-experiment-tag", WR_MLFLOW_WRITE, delete_tag, {ID, {"key", 's', true}}},
 };
 const wr_mlflow_rpcs wr_mlflow_experiments = {rpcs, sizeof rpcs / sizeof *rpcs};

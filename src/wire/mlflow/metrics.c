@@ -5,7 +5,16 @@
 
 #include "wire/mlflow/rpcs.h"
 
-enum { KEY = 250, METRICS = 1000, PARAMS_TAGS = 100, ENTITIES = 1000, BULK_RUNS = 100, BULK_POINTS = 25000, SAMPLE_MAX = 2500, HISTORY_MAX = 25000 };
+enum {
+    KEY = 250,
+    METRICS = 1000,
+    PARAMS_TAGS = 100,
+    ENTITIES = 1000,
+    BULK_RUNS = 100,
+    BULK_POINTS = 25000,
+    SAMPLE_MAX = 2500,
+    HISTORY_MAX = 25000
+};
 
 void wr_mlflow_put_metric(wr_jsonw *w, const wr_track_point *p, const char *run_id)
 {
@@ -31,15 +40,18 @@ static const char *place(char out[48], int64_t at, const char *name)
 static int read_point(wr_track_point *out, yyjson_val *o, int64_t at, wr_err *err)
 {
     char what[48];
-    yyjson_val *value = yyjson_obj_get(o, "value"), *time = yyjson_obj_get(o, "timestamp"), *step = yyjson_obj_get(o, "step");
+    yyjson_val *value = yyjson_obj_get(o, "value"), *time = yyjson_obj_get(o, "timestamp"),
+               *step = yyjson_obj_get(o, "step");
     *out = (wr_track_point){.key = wr_mlflow_str_of(o, "key")};
     if (!out->key.n) return wr_mlflow_missing(err, place(what, at, "key"));
     if (!value || yyjson_is_null(value)) return wr_mlflow_missing(err, place(what, at, "value"));
     if (!time || yyjson_is_null(time)) return wr_mlflow_missing(err, place(what, at, "timestamp"));
     if (!wr_mlflow_f64_of(&out->value, value))
-        return wr_mlflow_invalid(err, place(what, at, "value"), value, "Please specify value as a valid double (64-bit floating point)");
+        return wr_mlflow_invalid(err, place(what, at, "value"), value,
+                                 "Please specify value as a valid double (64-bit floating point)");
     if (!wr_mlflow_i64_of(&out->time_ms, time) || out->time_ms < 0)
-        return wr_mlflow_invalid(err, place(what, at, "timestamp"), time, "Timestamp must be a nonnegative long (64-bit integer)");
+        return wr_mlflow_invalid(err, place(what, at, "timestamp"), time,
+                                 "Timestamp must be a nonnegative long (64-bit integer)");
     if (step && !yyjson_is_null(step) && !wr_mlflow_i64_of(&out->step, step))
         return wr_mlflow_invalid(err, place(what, at, "step"), step, "Step must be a valid long (64-bit integer).");
     if (wr_track_key_check(out->key, KEY, "name", NULL) == 0) return 0;
@@ -70,7 +82,8 @@ static int log_metric(wr_mlflow_call *c, wr_err *err)
 static int too_many(const char *what, size_t limit, size_t n, wr_err *err)
 {
     return wr_err_set(err, WEIR_EINVAL,
-                      "A batch logging request can contain at most %zu %s. Got %zu %s. Please split up %s across multiple requests and try again.",
+                      "A batch logging request can contain at most %zu %s. Got %zu %s. Please split up %s across "
+                      "multiple requests and try again.",
                       limit, what, n, what, what);
 }
 
@@ -79,7 +92,8 @@ static int check_batch(size_t metrics, size_t params, size_t tags, wr_err *err)
     if (metrics > METRICS) return too_many("metrics", METRICS, metrics, err);
     if (params > PARAMS_TAGS) return too_many("params", PARAMS_TAGS, params, err);
     if (tags > PARAMS_TAGS) return too_many("tags", PARAMS_TAGS, tags, err);
-    if (metrics + params + tags > ENTITIES) return too_many("metrics, params, and tags", ENTITIES, metrics + params + tags, err);
+    if (metrics + params + tags > ENTITIES)
+        return too_many("metrics, params, and tags", ENTITIES, metrics + params + tags, err);
     return 0;
 }
 
@@ -103,7 +117,8 @@ static int check_items(const wr_track_item *items, size_t n, const char *what, b
         for (size_t j = 0; unique && j < i; j++)
             if (wr_str_eq(items[i].key, items[j].key))
                 return wr_err_set(err, WEIR_EINVAL,
-                                  "Duplicate parameter keys have been submitted: ['%.*s']. Please ensure the request contains only one param value "
+                                  "Duplicate parameter keys have been submitted: ['%.*s']. Please ensure the request "
+                                  "contains only one param value "
                                   "per param key.",
                                   WR_STR_FMT(wr_str_fit(items[i].key, 100)));
     }
@@ -138,7 +153,8 @@ static int log_batch(wr_mlflow_call *c, wr_err *err)
     if ((nparams || ntags) && !wr_track_writing()) return WR_MLFLOW_IN_WRITE; /* all of it or nothing */
     if (!nparams && !ntags) return keep(c, points, npoints, err);
     WR_TRY(wr_track_run_active(&r, c->arena, c->track, wr_mlflow_str(c, "run_id"), err));
-    for (size_t i = 0; i < nparams; i++) WR_TRY(wr_track_run_set_param(c->track, &r, params[i].key, params[i].value, err));
+    for (size_t i = 0; i < nparams; i++)
+        WR_TRY(wr_track_run_set_param(c->track, &r, params[i].key, params[i].value, err));
     if (npoints) WR_TRY(keep(c, points, npoints, err));
     for (size_t i = 0; i < ntags; i++) WR_TRY(wr_track_run_set_tag(c->track, &r, tags[i].key, tags[i].value, err));
     return 0;
@@ -152,7 +168,8 @@ static void put_token(wr_jsonw *w, const wr_track_point *last)
     char text[64];
     uint64_t bits;
     memcpy(&bits, &last->value, sizeof bits);
-    snprintf(text, sizeof text, "%llx.%llx.%llx", (unsigned long long)last->step, (unsigned long long)last->time_ms, (unsigned long long)bits);
+    snprintf(text, sizeof text, "%llx.%llx.%llx", (unsigned long long)last->step, (unsigned long long)last->time_ms,
+             (unsigned long long)bits);
     wr_jsonw_kstr(w, "next_page_token", text);
 }
 
@@ -183,13 +200,16 @@ static int get_history(wr_mlflow_call *c, wr_err *err)
     wr_str token = wr_mlflow_str(c, "page_token"), key = wr_mlflow_str(c, "metric_key");
     int64_t max = wr_mlflow_i64(c, "max_results", 0);
     if (wr_mlflow_val(c, "max_results") && max <= 0)
-        return wr_err_set(err, WEIR_EINVAL, "Invalid value %lld for parameter 'max_results' supplied. It must be a positive integer.", (long long)max);
+        return wr_err_set(err, WEIR_EINVAL,
+                          "Invalid value %lld for parameter 'max_results' supplied. It must be a positive integer.",
+                          (long long)max);
     if (token.n) WR_TRY(read_token(&after, token, err));
     int rc = wr_track_run_get(&r, c->arena, c->track, wr_mlflow_str(c, "run_id"), err);
     if (rc == WEIR_ENOTFOUND) return 0; /* as MLflow: no points */
     WR_TRY(rc);
     if (max > HISTORY_MAX) max = HISTORY_MAX;
-    WR_TRY(wr_metric_history(&points, &n, c->arena, c->track, r.id, key, token.n ? &after : NULL, max ? (size_t)max + 1 : 0, err));
+    WR_TRY(wr_metric_history(&points, &n, c->arena, c->track, r.id, key, token.n ? &after : NULL,
+                             max ? (size_t)max + 1 : 0, err));
     size_t shown = max && n > (size_t)max ? (size_t)max : n;
     if (!shown) return 0;
     wr_jsonw_key(&c->w, "metrics");
@@ -201,13 +221,18 @@ static int get_history(wr_mlflow_call *c, wr_err *err)
 }
 
 /* Runs of the request that exist, in order of their ids as text. */
-typedef struct { const char **uuid; int64_t *id; size_t n; } runs_of;
+typedef struct {
+    const char **uuid;
+    int64_t *id;
+    size_t n;
+} runs_of;
 
 static int text_order(const void *a, const void *b) { return wr_str_cmp(*(const wr_str *)a, *(const wr_str *)b); }
 
 static int find_runs(runs_of *out, wr_mlflow_call *c, wr_str *names, size_t n, wr_err *err)
 {
-    *out = (runs_of){wr_arena_calloc(c->arena, n + 1, sizeof(char *)), wr_arena_calloc(c->arena, n + 1, sizeof(int64_t)), 0};
+    *out = (runs_of){wr_arena_calloc(c->arena, n + 1, sizeof(char *)),
+                     wr_arena_calloc(c->arena, n + 1, sizeof(int64_t)), 0};
     if (!out->uuid || !out->id) return wr_err_nomem(err);
     qsort(names, n, sizeof *names, text_order);
     for (size_t i = 0; i < n; i++) {
@@ -230,8 +255,11 @@ static int get_history_bulk(wr_mlflow_call *c, wr_err *err)
     WR_TRY(wr_mlflow_strs(&names, &n, c, "run_id", err));
     if (!n) return wr_err_set(err, WEIR_EINVAL, "GetMetricHistoryBulk request must specify at least one run_id.");
     if (n > BULK_RUNS)
-        return wr_err_set(err, WEIR_EINVAL, "GetMetricHistoryBulk request cannot specify more than %d run_ids. Received %zu run_ids.", BULK_RUNS, n);
-    if (!wr_mlflow_val(c, "metric_key")) return wr_err_set(err, WEIR_EINVAL, "GetMetricHistoryBulk request must specify a metric_key.");
+        return wr_err_set(err, WEIR_EINVAL,
+                          "GetMetricHistoryBulk request cannot specify more than %d run_ids. Received %zu run_ids.",
+                          BULK_RUNS, n);
+    if (!wr_mlflow_val(c, "metric_key"))
+        return wr_err_set(err, WEIR_EINVAL, "GetMetricHistoryBulk request must specify a metric_key.");
     left = max > 0 && max < BULK_POINTS ? (size_t)max : BULK_POINTS;
     WR_TRY(find_runs(&runs, c, names, n, err));
     wr_jsonw_key(&c->w, "metrics");
@@ -239,7 +267,8 @@ static int get_history_bulk(wr_mlflow_call *c, wr_err *err)
     for (size_t i = 0; i < runs.n && left; i++) {
         wr_track_point *points;
         size_t count;
-        WR_TRY(wr_metric_history(&points, &count, c->arena, c->track, runs.id[i], wr_mlflow_str(c, "metric_key"), NULL, left, err));
+        WR_TRY(wr_metric_history(&points, &count, c->arena, c->track, runs.id[i], wr_mlflow_str(c, "metric_key"), NULL,
+                                 left, err));
         for (size_t k = 0; k < count; k++) wr_mlflow_put_metric(&c->w, &points[k], runs.uuid[i]);
         left -= count;
     }
@@ -252,10 +281,12 @@ static int step_range(int64_t *from, int64_t *to, wr_mlflow_call *c, wr_err *err
     bool has_from = wr_mlflow_val(c, "start_step") != NULL, has_to = wr_mlflow_val(c, "end_step") != NULL;
     *from = wr_mlflow_i64(c, "start_step", INT64_MIN);
     *to = wr_mlflow_i64(c, "end_step", INT64_MAX);
-    if (has_from != has_to) return wr_err_set(err, WEIR_EINVAL, "If either start step or end step are specified, both must be specified.");
+    if (has_from != has_to)
+        return wr_err_set(err, WEIR_EINVAL, "If either start step or end step are specified, both must be specified.");
     if (*from > *to)
-        return wr_err_set(err, WEIR_EINVAL, "end_step must be greater than start_step. Found start_step=%lld and end_step=%lld.", (long long)*from,
-                          (long long)*to);
+        return wr_err_set(err, WEIR_EINVAL,
+                          "end_step must be greater than start_step. Found start_step=%lld and end_step=%lld.",
+                          (long long)*from, (long long)*to);
     return 0;
 }
 
@@ -268,13 +299,17 @@ static int get_history_bulk_interval(wr_mlflow_call *c, wr_err *err)
     WR_TRY(wr_mlflow_strs(&names, &n, c, "run_ids", err));
     if (!n) return wr_mlflow_missing(err, "run_ids");
     if (n > BULK_RUNS)
-        return wr_err_set(err, WEIR_EINVAL, "GetMetricHistoryBulkInterval request must specify at most %d run_ids. Received %zu run_ids.", BULK_RUNS, n);
-    if (max < 1 || max > SAMPLE_MAX) return wr_err_set(err, WEIR_EINVAL, "max_results must be between 1 and %d.", SAMPLE_MAX);
+        return wr_err_set(err, WEIR_EINVAL,
+                          "GetMetricHistoryBulkInterval request must specify at most %d run_ids. Received %zu run_ids.",
+                          BULK_RUNS, n);
+    if (max < 1 || max > SAMPLE_MAX)
+        return wr_err_set(err, WEIR_EINVAL, "max_results must be between 1 and %d.", SAMPLE_MAX);
     WR_TRY(step_range(&from, &to, c, err));
     WR_TRY(find_runs(&runs, c, names, n, err));
     wr_metric_series *series = wr_arena_calloc(c->arena, runs.n + 1, sizeof *series);
     if (!series) return wr_err_nomem(err);
-    WR_TRY(wr_metric_sample(series, c->arena, c->track, runs.id, runs.n, wr_mlflow_str(c, "metric_key"), from, to, (size_t)max, err));
+    WR_TRY(wr_metric_sample(series, c->arena, c->track, runs.id, runs.n, wr_mlflow_str(c, "metric_key"), from, to,
+                            (size_t)max, err));
     bool open = false;
     for (size_t i = 0; i < runs.n; i++) {
         if (series[i].n && !open) {
@@ -289,15 +324,41 @@ static int get_history_bulk_interval(wr_mlflow_call *c, wr_err *err)
 }
 
 static const wr_mlflow_rpc rpcs[] = {
-    {"POST", "2.0/mlflow/runs/log-metric", WR_MLFLOW_APPEND, log_metric,
-     {{"run_id", 's', true}, {"key", 's', true}, {"value", 'f', true}, {"timestamp", 'i', true}, {"step", 'i', false},
-      {"model_id", 's', false}, {"dataset_name", 's', false}, {"dataset_digest", 's', false}}},
-    {"POST", "2.0/mlflow/runs/log-batch", WR_MLFLOW_APPEND, log_batch,
+    {"POST",
+     "2.0/mlflow/runs/log-metric",
+     WR_MLFLOW_APPEND,
+     log_metric,
+     {{"run_id", 's', true},
+      {"key", 's', true},
+      {"value", 'f', true},
+      {"timestamp", 'i', true},
+      {"step", 'i', false},
+      {"model_id", 's', false},
+      {"dataset_name", 's', false},
+      {"dataset_digest", 's', false}}},
+    {"POST",
+     "2.0/mlflow/runs/log-batch",
+     WR_MLFLOW_APPEND,
+     log_batch,
      {{"run_id", 's', true}, {"metrics", 'a', false}, {"params", 'a', false}, {"tags", 'a', false}}},
-    {"GET", "2.0/mlflow/metrics/get-history", WR_MLFLOW_QUERY, get_history,
+    {"GET",
+     "2.0/mlflow/metrics/get-history",
+     WR_MLFLOW_QUERY,
+     get_history,
      {{"run_id", 's', true}, {"metric_key", 's', true}, {"max_results", 'i', false}, {"page_token", 's', false}}},
-    {"GET", "2.0/mlflow/metrics/get-history-bulk", WR_MLFLOW_QUERY, get_history_bulk, {{"metric_key", 's', false}, {"max_results", 'i', false}}},
-    {"GET", "2.0/mlflow/metrics/get-history-bulk-interval", WR_MLFLOW_QUERY, get_history_bulk_interval,
-     {{"run_ids", 'a', true}, {"metric_key", 's', true}, {"start_step", 'i', false}, {"end_step", 'i', false}, {"max_results", 'i', false}}},
+    {"GET",
+     "2.0/mlflow/metrics/get-history-bulk",
+     WR_MLFLOW_QUERY,
+     get_history_bulk,
+     {{"metric_key", 's', false}, {"max_results", 'i', false}}},
+    {"GET",
+     "2.0/mlflow/metrics/get-history-bulk-interval",
+     WR_MLFLOW_QUERY,
+     get_history_bulk_interval,
+     {{"run_ids", 'a', true},
+      {"metric_key", 's', true},
+      {"start_step", 'i', false},
+      {"end_step", 'i', false},
+      {"max_results", 'i', false}}},
 };
 const wr_mlflow_rpcs wr_mlflow_metrics = {rpcs, sizeof rpcs / sizeof *rpcs};

@@ -207,12 +207,18 @@ int wr_mlflow_missing(wr_err *err, const char *parameter)
 static const char *python_type(yyjson_val *v)
 {
     switch (yyjson_get_type(v)) {
-    case YYJSON_TYPE_BOOL: return "bool";
-    case YYJSON_TYPE_NUM: return yyjson_is_real(v) ? "float" : "int";
-    case YYJSON_TYPE_STR: return "str";
-    case YYJSON_TYPE_ARR: return "list";
-    case YYJSON_TYPE_OBJ: return "dict";
-    default: return "NoneType";
+    case YYJSON_TYPE_BOOL:
+        return "bool";
+    case YYJSON_TYPE_NUM:
+        return yyjson_is_real(v) ? "float" : "int";
+    case YYJSON_TYPE_STR:
+        return "str";
+    case YYJSON_TYPE_ARR:
+        return "list";
+    case YYJSON_TYPE_OBJ:
+        return "dict";
+    default:
+        return "NoneType";
     }
 }
 
@@ -226,42 +232,57 @@ int wr_mlflow_invalid(wr_err *err, const char *parameter, yyjson_val *value, con
     else wr_jsonw_null(&w);
     wr_str text = wr_str_fit(wr_buf_view(&b), 120);
     if (why)
-        return wr_err_set(err, WEIR_EINVAL, "Invalid value %.*s for parameter '%s' supplied: %s" SEE_DOCS, WR_STR_FMT(text),
-                          parameter, why);
-    return wr_err_set(err, WEIR_EINVAL, "Invalid value %.*s for parameter '%s' supplied:  Hint: Value was of type '%s'." SEE_DOCS,
+        return wr_err_set(err, WEIR_EINVAL, "Invalid value %.*s for parameter '%s' supplied: %s" SEE_DOCS,
+                          WR_STR_FMT(text), parameter, why);
+    return wr_err_set(err, WEIR_EINVAL,
+                      "Invalid value %.*s for parameter '%s' supplied:  Hint: Value was of type '%s'." SEE_DOCS,
                       WR_STR_FMT(text), parameter, python_type(value));
 }
 
 static const char *error_name(int rc)
 {
     switch (rc) {
-    case WEIR_ENOTFOUND: return "RESOURCE_DOES_NOT_EXIST";
-    case WEIR_EEXIST: return "RESOURCE_ALREADY_EXISTS";
-    case WEIR_EACCESS: return "PERMISSION_DENIED";
-    case WEIR_ECONFLICT: return "INVALID_STATE";
-    case WEIR_EUNSUPPORTED: return "NOT_IMPLEMENTED";
+    case WEIR_ENOTFOUND:
+        return "RESOURCE_DOES_NOT_EXIST";
+    case WEIR_EEXIST:
+        return "RESOURCE_ALREADY_EXISTS";
+    case WEIR_EACCESS:
+        return "PERMISSION_DENIED";
+    case WEIR_ECONFLICT:
+        return "INVALID_STATE";
+    case WEIR_EUNSUPPORTED:
+        return "NOT_IMPLEMENTED";
     case WEIR_ETIMEOUT:
     case WEIR_ECANCELED:
     case WEIR_ENOSPC:
-    case WEIR_EUNAVAILABLE: return "TEMPORARILY_UNAVAILABLE";
+    case WEIR_EUNAVAILABLE:
+        return "TEMPORARILY_UNAVAILABLE";
     case WEIR_EINVAL:
     case WEIR_EPARSE:
     case WEIR_ETYPE:
     case WEIR_EUSAGE:
-    case WEIR_ELIMIT: return "INVALID_PARAMETER_VALUE";
-    default: return "INTERNAL_ERROR";
+    case WEIR_ELIMIT:
+        return "INVALID_PARAMETER_VALUE";
+    default:
+        return "INTERNAL_ERROR";
     }
 }
 
 static int error_status(const char *name)
 {
-    static const struct { const char *name; int status; } map[] = {
-        {"RESOURCE_DOES_NOT_EXIST", 404}, {"NOT_FOUND", 404},      {"ENDPOINT_NOT_FOUND", 404},
-        {"PERMISSION_DENIED", 403},       {"UNAUTHENTICATED", 401}, {"CUSTOMER_UNAUTHORIZED", 401},
-        {"ALREADY_EXISTS", 409},          {"ABORTED", 409},        {"RESOURCE_CONFLICT", 409},
-        {"RESOURCE_EXHAUSTED", 429},      {"REQUEST_LIMIT_EXCEEDED", 429},
-        {"INVALID_STATE", 500},           {"INTERNAL_ERROR", 500}, {"DATA_LOSS", 500},
-        {"NOT_IMPLEMENTED", 501},         {"TEMPORARILY_UNAVAILABLE", 503}, {"DEADLINE_EXCEEDED", 504},
+    static const struct {
+        const char *name;
+        int status;
+    } map[] = {
+        {"RESOURCE_DOES_NOT_EXIST", 404}, {"NOT_FOUND", 404},
+        {"ENDPOINT_NOT_FOUND", 404},      {"PERMISSION_DENIED", 403},
+        {"UNAUTHENTICATED", 401},         {"CUSTOMER_UNAUTHORIZED", 401},
+        {"ALREADY_EXISTS", 409},          {"ABORTED", 409},
+        {"RESOURCE_CONFLICT", 409},       {"RESOURCE_EXHAUSTED", 429},
+        {"REQUEST_LIMIT_EXCEEDED", 429},  {"INVALID_STATE", 500},
+        {"INTERNAL_ERROR", 500},          {"DATA_LOSS", 500},
+        {"NOT_IMPLEMENTED", 501},         {"TEMPORARILY_UNAVAILABLE", 503},
+        {"DEADLINE_EXCEEDED", 504},
     };
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (strcmp(map[i].name, name) == 0) return map[i].status;
@@ -296,7 +317,10 @@ static int query_json(wr_buf *out, wr_arena *a, wr_str query, wr_err *err)
     wr_jsonw w;
     enum { MOST = 2000 };
     size_t n = 0;
-    struct pair { size_t key; wr_str value; } *pairs = wr_arena_alloc(a, MOST * sizeof *pairs);
+    struct pair {
+        size_t key;
+        wr_str value;
+    } *pairs = wr_arena_alloc(a, MOST * sizeof *pairs);
     if (!pairs) return wr_err_nomem(err);
     for (wr_str rest = query; rest.p;) {
         wr_str value = wr_str_cut(&rest, '&'), key = wr_str_cut(&value, '=');
@@ -335,7 +359,8 @@ static bool is_json(wr_str type)
     return wr_str_ieq(media, "application/json");
 }
 
-/* What cannot be read is an empty object: the error is then the missing parameter. Twice-encoded bodies are decoded twice. */
+/* What cannot be read is an empty object: the error is then the missing parameter. Twice-encoded bodies are decoded
+ * twice. */
 static int parse_body(wr_mlflow_call *c, wr_str body, wr_err *err)
 {
     int rc = body.n ? wr_json_parse_lenient(&c->json, body, err) : WEIR_EPARSE;
@@ -370,15 +395,21 @@ static bool type_fits(char type, yyjson_val *v)
     int64_t i;
     double f;
     switch (type) {
-    case 's': return yyjson_is_str(v);
-    case 'i': return wr_mlflow_i64_of(&i, v);
-    case 'f': return wr_mlflow_f64_of(&f, v);
+    case 's':
+        return yyjson_is_str(v);
+    case 'i':
+        return wr_mlflow_i64_of(&i, v);
+    case 'f':
+        return wr_mlflow_f64_of(&f, v);
     case 'b':
         return yyjson_is_bool(v) || (yyjson_is_str(v) && (wr_str_ieq(wr_str_of(yyjson_get_str(v)), "true") ||
                                                           wr_str_ieq(wr_str_of(yyjson_get_str(v)), "false")));
-    case 'a': return yyjson_is_arr(v);
-    case 'o': return yyjson_is_obj(v);
-    default: return true;
+    case 'a':
+        return yyjson_is_arr(v);
+    case 'o':
+        return yyjson_is_obj(v);
+    default:
+        return true;
     }
 }
 
@@ -390,7 +421,8 @@ static int check(const wr_mlflow_call *c, bool query, wr_err *err)
         if (empty && f->required) return wr_mlflow_missing(err, f->name);
         if (!v || (query && f->type == 'a' && yyjson_is_str(v))) continue;
         if (f->type == 'b' && !type_fits('b', v) && yyjson_is_str(v))
-            return wr_err_set(err, WEIR_EINVAL, "Invalid boolean value: %.80s, must be 'true' or 'false'.", yyjson_get_str(v));
+            return wr_err_set(err, WEIR_EINVAL, "Invalid boolean value: %.80s, must be 'true' or 'false'.",
+                              yyjson_get_str(v));
         if (!type_fits(f->type, v)) return wr_mlflow_invalid(err, f->name, v, NULL);
     }
     return 0;
@@ -414,7 +446,8 @@ static void no_rpc(wr_mlflow_call *c, bool known)
     c->status = known ? 405 : 404;
     c->type = "text/html; charset=utf-8";
     wr_buf_clear(c->out);
-    wr_buf_str(c->out, known ? "<!doctype html><title>405 Method Not Allowed</title>\n" : "<!doctype html><title>404 Not Found</title>\n");
+    wr_buf_str(c->out, known ? "<!doctype html><title>405 Method Not Allowed</title>\n"
+                             : "<!doctype html><title>404 Not Found</title>\n");
 }
 
 int wr_mlflow_begin(wr_mlflow_call *c, const wr_mlflow_request *in)

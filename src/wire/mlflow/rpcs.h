@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpcs.h - the tables of procedures, one a file; and how nouns are written, shared by several files. Private to this folder. */
+/* rpcs.h - the tables of procedures, one a file; and how nouns are written, shared by several files. Private to this
+ * folder. */
 #pragma once
 #include "track/experiment.h"
 #include "track/run.h"

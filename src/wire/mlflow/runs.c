@@ -104,7 +104,9 @@ static int create(wr_mlflow_call *c, wr_err *err)
     wr_track_run r;
     wr_track_item *tags;
     wr_str experiment = wr_mlflow_str(c, "experiment_id");
-    wr_track_run_new in = {.user = wr_mlflow_str(c, "user_id"), .name = wr_mlflow_str(c, "run_name"), .start_ms = wr_mlflow_i64(c, "start_time", 0)};
+    wr_track_run_new in = {.user = wr_mlflow_str(c, "user_id"),
+                           .name = wr_mlflow_str(c, "run_name"),
+                           .start_ms = wr_mlflow_i64(c, "start_time", 0)};
     if (experiment.n) WR_TRY(wr_mlflow_experiment_id(&in.experiment, experiment, err));
     WR_TRY(wr_mlflow_items(&tags, &in.ntags, c, "tags", err));
     in.tags = tags;
@@ -139,13 +141,20 @@ static int update(wr_mlflow_call *c, wr_err *err)
     int status;
     WR_TRY(status_of(&status, c, err));
     WR_TRY(wr_track_run_active(&r, c->arena, c->track, wr_mlflow_str(c, "run_id"), err));
-    WR_TRY(wr_track_run_update(c->track, &r, status, wr_mlflow_i64(c, "end_time", -1), wr_mlflow_str(c, "run_name"), err));
+    WR_TRY(
+        wr_track_run_update(c->track, &r, status, wr_mlflow_i64(c, "end_time", -1), wr_mlflow_str(c, "run_name"), err));
     wr_mlflow_put_run_info(&c->w, "run_info", &r);
     return 0;
 }
 
-static int delete(wr_mlflow_call *c, wr_err *err) { return wr_track_run_delete(c->track, wr_mlflow_str(c, "run_id"), err); }
-static int restore(wr_mlflow_call *c, wr_err *err) { return wr_track_run_restore(c->track, wr_mlflow_str(c, "run_id"), err); }
+static int delete (wr_mlflow_call *c, wr_err *err)
+{
+    return wr_track_run_delete(c->track, wr_mlflow_str(c, "run_id"), err);
+}
+static int restore(wr_mlflow_call *c, wr_err *err)
+{
+    return wr_track_run_restore(c->track, wr_mlflow_str(c, "run_id"), err);
+}
 
 /* ---- params, tags ---- */
 
@@ -264,25 +273,48 @@ static int log_model(wr_mlflow_call *c, wr_err *err)
         if (wr_str_eq(r.tags[k].key, tag)) tags = &r.tags[k];
     wr_jsonw_init(&w, &b, 0);
     wr_jsonw_arr(&w);
-    if (tags && wr_json_parse(&old, tags->value, "models", NULL) == 0) yyjson_arr_foreach(old.root, i, max, v) wr_jsonw_val(&w, v);
+    if (tags && wr_json_parse(&old, tags->value, "models", NULL) == 0)
+        yyjson_arr_foreach(old.root, i, max, v) wr_jsonw_val(&w, v);
     wr_jsonw_val(&w, model.root);
     wr_jsonw_end(&w);
     if (b.failed) return wr_err_nomem(err);
     return wr_track_run_set_tag(c->track, &r, tag, wr_buf_view(&b), err);
 }
 
-#define ID {"run_id", 's', true}
+#define ID                                                                                                             \
+    {                                                                                                                  \
+        "run_id", 's', true                                                                                            \
+    }
 static const wr_mlflow_rpc rpcs[] = {
-    {"POST", "2.0/mlflow/runs/create", WR_MLFLOW_WRITE, create,
-     {{"experiment_id", 's', false}, {"start_time", 'i', false}, {"run_name", 's', false}, {"user_id", 's', false}, {"tags", 'a', false}}},
+    {"POST",
+     "2.0/mlflow/runs/create",
+     WR_MLFLOW_WRITE,
+     create,
+     {{"experiment_id", 's', false},
+      {"start_time", 'i', false},
+      {"run_name", 's', false},
+      {"user_id", 's', false},
+      {"tags", 'a', false}}},
     {"GET", "2.0/mlflow/runs/get", WR_MLFLOW_READ, get, {ID}},
-    {"POST", "2.0/mlflow/runs/update", WR_MLFLOW_WRITE, update, {ID, {"end_time", 'i', false}, {"status", '*', false}, {"run_name", 's', false}}},
+    {"POST",
+     "2.0/mlflow/runs/update",
+     WR_MLFLOW_WRITE,
+     update,
+     {ID, {"end_time", 'i', false}, {"status", '*', false}, {"run_name", 's', false}}},
     {"POST", "2.0/mlflow/runs/delete", WR_MLFLOW_WRITE, delete, {ID}},
     {"POST", "2.0/mlflow/runs/restore", WR_MLFLOW_WRITE, restore, {ID}},
-    {"POST", "2.0/mlflow/runs/log-parameter", WR_MLFLOW_WRITE, log_parameter, {ID, {"key", 's', true}, {"value", 's', false}}},
+    {"POST",
+     "2.0/mlflow/runs/log-parameter",
+     WR_MLFLOW_WRITE,
+     log_parameter,
+     {ID, {"key", 's', true}, {"value", 's', false}}},
     {"POST", "2.0/mlflow/runs/set-tag", WR_MLFLOW_WRITE, set_tag, {ID, {"key", 's', true}, {"value", 's', false}}},
     {"POST", "2.0/mlflow/runs/delete-tag", WR_MLFLOW_WRITE, delete_tag, {ID, {"key", 's', true}}},
-    {"POST", "2.0/mlflow/runs/log-inputs", WR_MLFLOW_WRITE, log_inputs, {ID, {"datasets", 'a', false}, {"models", 'a', false}}},
+    {"POST",
+     "2.0/mlflow/runs/log-inputs",
+     WR_MLFLOW_WRITE,
+     log_inputs,
+     {ID, {"datasets", 'a', false}, {"models", 'a', false}}},
     {"POST", "2.0/mlflow/runs/outputs", WR_MLFLOW_WRITE, log_outputs, {ID, {"models", 'a', true}}},
     {"POST", "2.0/mlflow/runs/log-model", WR_MLFLOW_WRITE, log_model, {ID, {"model_json", 's', true}}},
 };
