@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run.c - a run is collected in memory and written in one transaction at its end; only its start is written at once, so
  * that a run that was killed stays visible as "running". */
-#include "core/run.h"
+#include "core/run_record.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -13,8 +12,6 @@
 #include "base/os.h"
 #include "base/vec.h"
 #include "codec/json.h"
-#include "io/file.h"
-#include "io/proc.h"
 
 typedef struct {
     const char *key, *text;
@@ -43,101 +40,7 @@ struct wr_run {
     int64_t ended_us;
 };
 
-/* ---- code version ---- */
-
-/* First line of what the command says; "" when it fails. */
-static void git_line(char *out, size_t size, const char *root, const char *const *argv)
-{
-    char log[] = "/tmp/weir-git-XXXXXX";
-    int fd = mkstemp(log);
-    out[0] = 0;
-    if (fd < 0) return;
-    close(fd);
-    wr_proc_opt opt = {.argv = argv, .cwd = root, .log = log};
-    wr_proc_result r = {0};
-    FILE *f = wr_proc_run(&r, &opt, NULL) == 0 && r.exit_code == 0 ? fopen(log, "r") : NULL;
-    if (f && !fgets(out, (int)size, f)) out[0] = 0;
-    out[strcspn(out, "\n")] = 0;
-    if (f) fclose(f);
-    remove(log);
-}
-
-static void find_version(char *out, size_t size, const char *root)
-{
-    static const char *const head[] = {"git", "rev-parse", "HEAD", NULL};
-    static const char *const status[] = {"git", "status", "--porcelain", "--untracked-files=no", NULL};
-    char commit[72], dirty[64];
-    const char *inherited = getenv("WEIR_CODE_VERSION");
-    if (inherited && inherited[0]) {
-        snprintf(out, size, "%s", inherited);
-        return;
-    }
-    git_line(commit, sizeof commit, root, head);
-    if (strlen(commit) == 40 || strlen(commit) == 64) { /* SHA-1, SHA-256 */
-        git_line(dirty, sizeof dirty, root, status);
-        snprintf(out, size, "git:%s%s", commit, dirty[0] ? "+dirty" : "");
-    } else {
-        snprintf(out, size, "weir:%s", WEIR_VERSION);
-    }
-}
-
-const char *wr_run_code_version(wr_project *p)
-{
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards version until it is set */
-    static char version[128];                                 /* of this process's project; computed once */
-    pthread_mutex_lock(&mutex);
-    if (!version[0]) find_version(version, sizeof version, wr_project_root(p));
-    pthread_mutex_unlock(&mutex);
-    return version;
-}
-
 /* ---- start ---- */
-
-typedef struct {
-    const char *id, *kind, *name, *command, *code;
-    int64_t at_us;
-} start_arg;
-
-static int start_fn(wr_db *db, void *arg, wr_err *err)
-{
-    start_arg *a = arg;
-    wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s,
-                         "INSERT INTO runs (id, kind, name, command, status, code, host, started_us) VALUES (?, ?, ?, "
-                         "?, 'running', ?, ?, ?)",
-                         err));
-    wr_bind_cstr(s, 1, a->id);
-    wr_bind_cstr(s, 2, a->kind);
-    wr_bind_cstr(s, 3, a->name);
-    wr_bind_cstr(s, 4, a->command);
-    wr_bind_cstr(s, 5, a->code);
-    wr_bind_cstr(s, 6, wr_os_hostname());
-    wr_bind_i64(s, 7, a->at_us);
-    int rc = wr_step(s, err);
-    wr_stmt_done(s);
-    return rc < 0 ? rc : 0;
-}
-
-static void new_id(char out[33])
-{
-    static const char hex[] = "0123456789abcdef";
-    unsigned char raw[16];
-    wr_os_random(raw, sizeof raw);
-    for (int i = 0; i < 16; i++) {
-        out[2 * i] = hex[raw[i] >> 4];
-        out[2 * i + 1] = hex[raw[i] & 15];
-    }
-    out[32] = 0;
-}
-
-static int write_start(wr_project *p, const char *id, const char *kind, const char *name, const char *command,
-                       wr_err *err)
-{
-    wr_db *db;
-    start_arg a = {id, kind, name ? name : "", command ? command : "", wr_run_code_version(p), wr_clock_wall_us()};
-    WR_TRY(wr_project_db(&db, p, err));
-    return wr_db_write(db, start_fn, &a, err);
-}
 
 /* Is there a run to join? An id inherited from the runner of another project means nothing here. */
 static bool is_started(wr_project *p, const char *id)
@@ -170,10 +73,9 @@ int wr_run_begin(wr_run **out, wr_project *p, const wr_run_opt *opt, wr_err *err
         memcpy(r->id, id, 33);
         r->joined = true;
     } else if (rc == 0) {
-        new_id(r->id);
         rc = wr_meter_open(&r->meter, NULL, err);
         if (rc == 0) wr_meter_read(r->meter, &r->mark);
-        if (rc == 0) rc = write_start(p, r->id, opt->kind, r->name, opt->command, err);
+        if (rc == 0) rc = wr_run_record_start(r->id, p, opt->kind, r->name, opt->command, err);
     }
     if (rc < 0) {
         wr_meter_close(r->meter);
@@ -228,48 +130,6 @@ void wr_run_output(wr_run *r, const wr_node *node)
 
 /* ---- end ---- */
 
-static int write_items(wr_db *db, const wr_run *r, const item *items, size_t n, const char *sql, wr_err *err)
-{
-    wr_stmt *s;
-    int rc = 0;
-    for (size_t i = 0; rc >= 0 && i < n; i++) {
-        WR_TRY(wr_db_prepare(db, &s, sql, err));
-        wr_bind_cstr(s, 1, r->id);
-        wr_bind_cstr(s, 2, items[i].key);
-        if (items[i].text) wr_bind_cstr(s, 3, items[i].text);
-        else wr_bind_f64(s, 3, items[i].number);
-        rc = wr_step(s, err);
-        wr_stmt_done(s);
-    }
-    return rc < 0 ? rc : 0;
-}
-
-static int write_status(wr_db *db, const char *id, const char *status, const char *error, wr_err *err)
-{
-    wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "UPDATE runs SET status = ?, error = coalesce(?, error), ended_us = ? WHERE id = ?",
-                         err));
-    wr_bind_cstr(s, 1, status);
-    wr_bind_cstr(s, 2, error);
-    wr_bind_i64(s, 3, wr_clock_wall_us());
-    wr_bind_cstr(s, 4, id);
-    int rc = wr_step(s, err);
-    wr_stmt_done(s);
-    return rc < 0 ? rc : 0;
-}
-
-/* What a joined run says of itself: the runner only sees an exit code. */
-static int write_error(wr_db *db, const char *id, const char *error, wr_err *err)
-{
-    wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "UPDATE runs SET error = ? WHERE id = ?", err));
-    wr_bind_cstr(s, 1, error);
-    wr_bind_cstr(s, 2, id);
-    int rc = wr_step(s, err);
-    wr_stmt_done(s);
-    return rc < 0 ? rc : 0;
-}
-
 static int run_detail(wr_buf *b, const wr_run *r)
 {
     wr_jsonw w;
@@ -297,20 +157,30 @@ static int write_lineage(wr_db *db, const wr_run *r, wr_err *err)
     return 0;
 }
 
-static int end_fn(wr_db *db, void *arg, wr_err *err)
+static int write_items(wr_track *t, wr_track_run *to, const wr_run *r, wr_err *err)
+{
+    int64_t now = wr_track_now_ms();
+    wr_metric_run run = {to->id, to->experiment, to->start_ms};
+    for (size_t i = 0; i < r->params.n; i++)
+        WR_TRY(wr_run_record_param(t, to, r->params.at[i].key, r->params.at[i].text, err));
+    for (size_t i = 0; i < r->metrics.n; i++) {
+        wr_track_point p = {wr_run_record_key(r->arena, r->metrics.at[i].key), r->metrics.at[i].number, 0, now};
+        if (!p.key.p) return wr_err_nomem(err);
+        WR_TRY(wr_metric_put(t, &run, &p, 1, err));
+    }
+    return 0;
+}
+
+static int end_fn(wr_track *t, void *arg, wr_err *err)
 {
     wr_run *r = arg;
-    if (r->rc == 0 || r->rc == WEIR_ENO) WR_TRY(write_lineage(db, r, err));
-    WR_TRY(write_items(
-        db, r, r->params.at, r->params.n,
-        "INSERT INTO run_params (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        err));
-    WR_TRY(write_items(
-        db, r, r->metrics.at, r->metrics.n,
-        "INSERT INTO run_metrics (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        err));
-    if (r->joined) return r->error ? write_error(db, r->id, r->error, err) : 0; /* the runner writes the status */
-    return write_status(db, r->id, r->rc == 0 ? "finished" : r->rc == WEIR_ENO ? "refused" : "failed", r->error, err);
+    wr_track_run to;
+    if (r->rc == 0 || r->rc == WEIR_ENO) WR_TRY(write_lineage(wr_track_db(t), r, err));
+    WR_TRY(wr_track_run_get(&to, r->arena, t, wr_str_of(r->id), err));
+    WR_TRY(write_items(t, &to, r, err));
+    if (r->error) WR_TRY(wr_run_record_error(t, &to, r->error, err));
+    if (r->joined) return 0; /* the runner writes the status */
+    return wr_run_record_status(t, &to, r->rc == 0 ? "finished" : r->rc == WEIR_ENO ? "refused" : "failed", err);
 }
 
 static int write_footprint(wr_run *r, wr_err *err)
@@ -338,11 +208,11 @@ static int write_footprint(wr_run *r, wr_err *err)
 
 static int finish(wr_run *r, wr_err *err)
 {
-    wr_db *db;
+    wr_track *t;
     if (r->failed || wr_arena_failed(r->arena)) return wr_err_nomem(err);
-    WR_TRY(wr_project_db(&db, r->project, err));
+    WR_TRY(wr_project_track(&t, r->project, err));
     wr_run_code_version(r->project); /* may start git: not while the writer waits */
-    WR_TRY(wr_db_write(db, end_fn, r, err));
+    WR_TRY(wr_track_write(t, end_fn, r, err));
     return r->joined ? 0 : write_footprint(r, err);
 }
 
@@ -364,38 +234,33 @@ int wr_run_end(wr_run *r, int rc, const wr_err *why, wr_err *err)
 
 int wr_run_open_stage(char id[33], wr_project *p, const char *stage, const char *command, wr_err *err)
 {
-    new_id(id);
-    return write_start(p, id, "stage", stage, command, err);
+    return wr_run_record_start(id, p, "stage", stage, command, err);
 }
 
 typedef struct {
     const char *id;
     const wr_run_usage *use;
+    wr_arena *arena;
 } close_arg;
 
-/* The process may have said why it failed (write_error); if not, its exit code has to do. */
-static int close_fn(wr_db *db, void *arg, wr_err *err)
+/* The process may have said why it failed; if not, its exit code has to do. */
+static int close_fn(wr_track *t, void *arg, wr_err *err)
 {
     close_arg *a = arg;
-    wr_stmt *s;
+    wr_track_run to;
     char why[48];
     int code = a->use->exit_code;
     snprintf(why, sizeof why, "exit code %d", code);
-    WR_TRY(write_status(db, a->id, code == 0 ? "finished" : code == 1 ? "refused" : "failed", NULL, err));
-    WR_TRY(wr_db_prepare(
-        db, &s, "UPDATE runs SET error = CASE WHEN ?1 = 0 THEN NULL ELSE coalesce(error, ?2) END WHERE id = ?3", err));
-    wr_bind_i64(s, 1, code);
-    wr_bind_cstr(s, 2, why);
-    wr_bind_cstr(s, 3, a->id);
-    int rc = wr_step(s, err);
-    wr_stmt_done(s);
-    return rc < 0 ? rc : 0;
+    WR_TRY(wr_track_run_get(&to, a->arena, t, wr_str_of(a->id), err));
+    WR_TRY(wr_run_record_status(t, &to, code == 0 ? "finished" : code == 1 ? "refused" : "failed", err));
+    return wr_run_record_exit(t, &to, code == 0 ? NULL : why, err);
 }
 
 int wr_run_close_stage(wr_project *p, const char *id, const char *stage, const wr_run_usage *use, wr_err *err)
 {
-    wr_db *db;
-    close_arg a = {id, use};
+    WR_AUTOARENA wr_arena *arena = wr_arena_new(0);
+    wr_track *t;
+    close_arg a = {id, use, arena};
     wr_footprint f = {.t0_us = use->t0_us,
                       .t1_us = use->t1_us,
                       .stage = stage,
@@ -410,105 +275,8 @@ int wr_run_close_stage(wr_project *p, const char *id, const char *stage, const w
                       .read_bytes = use->read_bytes,
                       .write_bytes = use->write_bytes,
                       .energy = use->energy};
-    WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_write(db, close_fn, &a, err));
+    if (!arena) return wr_err_nomem(err);
+    WR_TRY(wr_project_track(&t, p, err));
+    WR_TRY(wr_track_write(t, close_fn, &a, err));
     return wr_footprint_add(p, &f, err);
-}
-
-/* ---- reading ---- */
-
-static wr_run_row read_run(wr_arena *a, wr_stmt *s)
-{
-    return (wr_run_row){.id = (char *)wr_arena_str(a, wr_stmt_str(s, 0)).p,
-                        .kind = (char *)wr_arena_str(a, wr_stmt_str(s, 1)).p,
-                        .name = (char *)wr_arena_str(a, wr_stmt_str(s, 2)).p,
-                        .command = (char *)wr_arena_str(a, wr_stmt_str(s, 3)).p,
-                        .status = (char *)wr_arena_str(a, wr_stmt_str(s, 4)).p,
-                        .error = (char *)wr_arena_str(a, wr_stmt_str(s, 5)).p,
-                        .started_us = wr_stmt_i64(s, 6),
-                        .ended_us = wr_stmt_i64(s, 7)};
-}
-
-#define RUN_COLUMNS "SELECT id, kind, name, command, status, error, started_us, ended_us FROM runs "
-
-int wr_run_list(wr_run_row **out, size_t *n, wr_arena *a, wr_project *p, size_t limit, wr_err *err)
-{
-    wr_db *db;
-    wr_stmt *s;
-    int rc;
-    WR_VEC(wr_run_row) rows = {0};
-    WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s, RUN_COLUMNS "ORDER BY started_us DESC LIMIT ?", err));
-    wr_bind_i64(s, 1, limit ? (int64_t)limit : -1);
-    while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&rows, read_run(a, s)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
-    wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc == 0 && wr_arena_failed(a)) rc = wr_err_nomem(err);
-    return rc;
-}
-
-int wr_run_get(wr_run_row *out, wr_arena *a, wr_project *p, const char *id, wr_err *err)
-{
-    wr_db *db;
-    wr_stmt *s;
-    if (!id[0]) return wr_err_set(err, WEIR_EINVAL, "the id of a run is empty");
-    WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s, RUN_COLUMNS "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2", err));
-    wr_bind_cstr(s, 1, id);
-    int rc = wr_step(s, err), more = 0;
-    if (rc > 0) *out = read_run(a, s);
-    if (rc > 0) more = wr_step(s, err);
-    wr_stmt_done(s);
-    if (rc < 0 || more < 0) return rc < 0 ? rc : more;
-    if (more) {
-        wr_err_set(err, WEIR_EINVAL, "more than one run begins with \"%s\"", id);
-        return wr_err_hint(err, WEIR_EINVAL, "give more digits; weir runs list shows them");
-    }
-    if (rc == 0) {
-        wr_err_set(err, WEIR_ENOTFOUND, "no run \"%s\"", id);
-        return wr_err_hint(err, WEIR_ENOTFOUND, "weir runs list shows them; the first digits are enough");
-    }
-    return wr_arena_failed(a) ? wr_err_nomem(err) : 0;
-}
-
-static int read_items(wr_run_item **out, size_t *n, wr_arena *a, wr_project *p, const char *id, const char *sql,
-                      wr_err *err)
-{
-    wr_db *db;
-    wr_stmt *s;
-    int rc;
-    WR_VEC(wr_run_item) rows = {0};
-    WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s, sql, err));
-    wr_bind_cstr(s, 1, id);
-    while ((rc = wr_step(s, err)) > 0) {
-        wr_run_item i = {(char *)wr_arena_str(a, wr_stmt_str(s, 0)).p, (char *)wr_arena_str(a, wr_stmt_str(s, 1)).p,
-                         wr_stmt_f64(s, 1)};
-        if (wr_vec_push(&rows, i) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
-    }
-    wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc == 0 && wr_arena_failed(a)) rc = wr_err_nomem(err);
-    return rc;
-}
-
-int wr_run_params(wr_run_item **out, size_t *n, wr_arena *a, wr_project *p, const char *id, wr_err *err)
-{
-    return read_items(out, n, a, p, id, "SELECT key, value FROM run_params WHERE run = ? ORDER BY key", err);
-}
-
-int wr_run_metrics(wr_run_item **out, size_t *n, wr_arena *a, wr_project *p, const char *id, wr_err *err)
-{
-    return read_items(out, n, a, p, id, "SELECT key, value FROM run_metrics WHERE run = ? ORDER BY key", err);
 }

@@ -35,7 +35,8 @@ typedef struct { double wall_s, cpu_s, max_rss, read_bytes, write_bytes; int exi
 int wr_run_open_stage(char id[33], wr_project *p, const char *stage, const char *command, wr_err *err);
 int wr_run_close_stage(wr_project *p, const char *id, const char *stage, const wr_run_usage *use, wr_err *err);
 
-typedef struct { char *id, *kind, *name, *command, *status, *error; int64_t started_us, ended_us; } wr_run_row;
+/* Runs of MLflow clients are there too: kind "run", the name of the run. ended_us 0 = running. Times are whole milliseconds. */
+typedef struct { char *id, *kind, *name, *command, *status, *error, *code; int64_t started_us, ended_us; } wr_run_row;
 int wr_run_list(wr_run_row **out, size_t *n, wr_arena *a, wr_project *p, size_t limit, wr_err *err); /* newest first */
 int wr_run_get(wr_run_row *out, wr_arena *a, wr_project *p, const char *id, wr_err *err);
 /* Keys and values as text, sorted by key. */

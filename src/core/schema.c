@@ -43,5 +43,29 @@ static const char records[] =
     "gco2e_lo REAL, gco2e_hi REAL);"
     "CREATE INDEX footprints_stage ON footprints (stage);";
 
-const char *const wr_schema_migrations[] = {records, wr_track_schema_runs};
+/* The program's runs become runs of the tracking store (run_record.h). */
+static const char runs_moved[] =
+    "INSERT INTO experiments (name, location, created_ms, updated_ms)"
+    "  SELECT 'weir', '', min(started_us) / 1000, max(started_us) / 1000 FROM runs HAVING count(*) > 0;"
+    "UPDATE experiments SET location = 'mlflow-artifacts:/' || id WHERE name = 'weir';"
+    "INSERT INTO track_runs (uuid, experiment, name, user_id, status, start_ms, end_ms, artifact_uri)"
+    "  SELECT r.id, e.id, r.kind || ' ' || r.name, '', CASE r.status WHEN 'running' THEN 1 WHEN 'finished' THEN 3 ELSE 4 END,"
+    "  r.started_us / 1000, r.ended_us / 1000, e.location || '/' || r.id || '/artifacts'"
+    "  FROM runs r CROSS JOIN experiments e WHERE e.name = 'weir' ORDER BY r.started_us;"
+    "INSERT INTO track_keys (name) SELECT key FROM run_params UNION SELECT key FROM run_metrics UNION SELECT 'weir.kind' UNION SELECT"
+    "  'weir.name' UNION SELECT 'weir.code' UNION SELECT 'weir.host' UNION SELECT 'weir.error' UNION SELECT 'weir.refused' UNION SELECT"
+    "  'mlflow.runName' UNION SELECT 'mlflow.source.name';"
+    "INSERT INTO track_params (run, key, value) SELECT t.id, k.id, p.value FROM run_params p JOIN track_runs t ON t.uuid = p.run"
+    "  JOIN track_keys k ON k.name = p.key;"
+    "INSERT INTO track_metrics (run, key, value, step, time_ms, experiment, start_ms) SELECT t.id, k.id, m.value, 0,"
+    "  coalesce(t.end_ms, t.start_ms), t.experiment, t.start_ms FROM run_metrics m JOIN track_runs t ON t.uuid = m.run"
+    "  JOIN track_keys k ON k.name = m.key;"
+    "INSERT INTO track_tags (run, key, value) SELECT t.id, k.id, CASE k.name WHEN 'weir.kind' THEN r.kind WHEN 'weir.name' THEN r.name"
+    "  WHEN 'weir.code' THEN r.code WHEN 'weir.host' THEN r.host WHEN 'mlflow.runName' THEN t.name WHEN 'mlflow.source.name' THEN r.command"
+    "  WHEN 'weir.error' THEN r.error ELSE 'true' END FROM runs r JOIN track_runs t ON t.uuid = r.id JOIN track_keys k ON k.name IN"
+    "  ('weir.kind', 'weir.name', 'weir.code', 'weir.host', 'mlflow.runName', 'mlflow.source.name') OR (k.name = 'weir.error' AND r.error IS"
+    "  NOT NULL) OR (k.name = 'weir.refused' AND r.status = 'refused');"
+    "DROP TABLE run_params; DROP TABLE run_metrics; DROP TABLE runs;";
+
+const char *const wr_schema_migrations[] = {records, wr_track_schema_runs, runs_moved};
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

@@ -136,6 +136,18 @@ int wr_track_run_set_param(wr_track *t, const wr_track_run *r, wr_str key, wr_st
     return rc < 0 ? rc : 0;
 }
 
+int wr_track_run_replace_param(wr_track *t, const wr_track_run *r, wr_str key, wr_str value, wr_err *err)
+{
+    int64_t k;
+    WR_TRY(wr_track_key_check(key, KEY, "key", err));
+    WR_TRY(wr_track_key_make(&k, t, key, err));
+    int rc = wr_track_exec(t, err,
+                           "INSERT INTO track_params (run, key, value) VALUES (?, ?, ?) ON CONFLICT (run, key) DO "
+                           "UPDATE SET value = excluded.value",
+                           "iis", r->id, k, value);
+    return rc < 0 ? rc : 0;
+}
+
 /* ---- life ---- */
 
 static int choose_name(wr_str *out, wr_arena *a, const wr_track_run_new *in, wr_err *err)

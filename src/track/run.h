@@ -64,6 +64,8 @@ int wr_track_run_purge(wr_track *t, wr_str uuid, wr_err *err); /* for good; WEIR
 
 /* In a write. `r` is active. A param may be set again to the same value; another is WEIR_EINVAL naming both. */
 int wr_track_run_set_param(wr_track *t, const wr_track_run *r, wr_str key, wr_str value, wr_err *err);
+/* The program's own: replaces, and is not cut. */
+int wr_track_run_replace_param(wr_track *t, const wr_track_run *r, wr_str key, wr_str value, wr_err *err);
 int wr_track_run_set_tag(wr_track *t, wr_track_run *r, wr_str key, wr_str value,
                          wr_err *err); /* mlflow.runName renames */
 int wr_track_run_delete_tag(wr_track *t, const wr_track_run *r, wr_str key,

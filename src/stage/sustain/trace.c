@@ -87,21 +87,12 @@ static int find_node(wr_node *out, wr_arena *a, wr_project *p, kind want, const 
 
 /* ---- the tree ---- */
 
-static int run_details(wr_trace_node *n, wr_arena *a, wr_project *p, const wr_footprint *ledger, size_t nledger,
-                       wr_err *err)
+static void run_details(wr_trace_node *n, wr_arena *a, wr_project *p, const wr_footprint *ledger, size_t nledger)
 {
-    wr_db *db;
-    wr_stmt *s;
-    if (strcmp(n->node.kind, "run") != 0) return 0;
+    if (strcmp(n->node.kind, "run") != 0) return;
     int rc = wr_run_get(&n->run, a, p, n->node.name, NULL);
     if (rc < 0) n->run = (wr_run_row){0};
-    WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s, "SELECT code FROM runs WHERE id = ?", err));
-    wr_bind_cstr(s, 1, n->node.name);
-    rc = wr_step(s, err);
-    if (rc > 0) n->code = wr_arena_str(a, wr_stmt_str(s, 0)).p;
-    wr_stmt_done(s);
-    if (rc < 0) return rc;
+    n->code = n->run.code;
     for (size_t i = 0; i < nledger; i++) {
         if (strcmp(ledger[i].run_id, n->node.name) != 0) continue;
         n->costs++;
@@ -109,7 +100,6 @@ static int run_details(wr_trace_node *n, wr_arena *a, wr_project *p, const wr_fo
         n->energy_j += ledger[i].energy.energy_j;
         n->gco2e += ledger[i].gco2e;
     }
-    return 0;
 }
 
 /* The walk's steps (breadth first) in the order of a tree (depth first); `first` and `next` chain children in their
@@ -155,7 +145,7 @@ static int fill(wr_trace *out, wr_arena *a, wr_project *p, const wr_node *start,
         WR_TRY(wr_lineage_walk(&steps, &n, a, p, start->id, out->down ? WR_LINEAGE_CHILDREN : WR_LINEAGE_PARENTS, err));
     WR_TRY(order(out, a, steps, n, err));
     for (size_t i = 0; i < out->n; i++) {
-        WR_TRY(run_details(&out->nodes[i], a, p, ledger, nledger, err));
+        run_details(&out->nodes[i], a, p, ledger, nledger);
         out->runs += strcmp(out->nodes[i].node.kind, "run") == 0;
         out->energy_j += out->nodes[i].energy_j;
         out->gco2e += out->nodes[i].gco2e;
