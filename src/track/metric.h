@@ -49,18 +49,22 @@ int wr_metric_purge(wr_track *t, int64_t run, wr_err *err); /* in a write */
 
 /* ---- reading ---- */
 
-/* Latest point of each series of a run, sorted by key. */
+/* Latest point of each series of a run, sorted by key. Its value is 0 where it was -0: SQLite keeps no -0. */
 int wr_metric_latest(wr_track_point **out, size_t *n, wr_arena *a, wr_track *t, int64_t run, wr_err *err);
+/* The same for n runs at once, each there once: out[i] belongs to runs[i]. */
+typedef struct {
+    wr_track_point *points;
+    size_t n;
+} wr_metric_series;
+int wr_metric_latest_many(wr_metric_series *out, wr_arena *a, wr_track *t, const int64_t *runs, size_t n, wr_err *err);
 /* Points of one series after `after` (NULL = from the start) in order of (time, step, value), at most `max` (0 = all);
  * `key` of the points is `key`. A page's last point is the next page's `after`: stable while points arrive. */
 int wr_metric_history(wr_track_point **out, size_t *n, wr_arena *a, wr_track *t, int64_t run, wr_str key,
                       const wr_track_point *after, size_t max, wr_err *err);
 /* Points whose steps are among the sampled ones: of the distinct steps of all `runs` within [from, to] evenly `max`,
- * the last, and each run's first and last step; per run in order of (step, time, value). out[i] and n[i] belong to
- * runs[i]. */
-typedef struct {
-    wr_track_point *points;
-    size_t n;
-} wr_metric_series;
+ * the last, and each run's first and last step if within; per run in order of (step, time, value), at most
+ * WR_METRIC_SAMPLE of a run. out[i] belongs to runs[i]. MLflow's rule; without a range its clients mean [0, INT64_MAX].
+ */
+enum { WR_METRIC_SAMPLE = 25000 };
 int wr_metric_sample(wr_metric_series *out, wr_arena *a, wr_track *t, const int64_t *runs, size_t nruns, wr_str key,
                      int64_t from, int64_t to, size_t max, wr_err *err);

@@ -24,16 +24,20 @@ const char wr_track_schema_runs[] =
     "CREATE TABLE track_tags (run INTEGER NOT NULL, key INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)) "
     "WITHOUT ROWID;"
     "CREATE INDEX track_tags_value ON track_tags (key, substr(value, 1, 100), run);"
-    /* value NULL = NaN */
+    /* a row a series: its latest point (value NULL = NaN); tail: seq of its last chunk, -1 = none yet */
     "CREATE TABLE track_metrics (run INTEGER NOT NULL, key INTEGER NOT NULL, value REAL, step INTEGER NOT NULL, "
     "time_ms INTEGER NOT NULL,"
-    "  experiment INTEGER NOT NULL, start_ms INTEGER NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID;"
+    "  experiment INTEGER NOT NULL, start_ms INTEGER NOT NULL, tail INTEGER NOT NULL, PRIMARY KEY (run, key)) WITHOUT "
+    "ROWID;"
     "CREATE INDEX track_metrics_value ON track_metrics (experiment, key, value, start_ms, run);"
-    /* a series is its chunks in order of seq; data: codec/series.h */
+    /* Points of a series, each chunk sorted by (step, time, value); a point stays in its chunk. data: codec/series.h, whose
+     * head the other columns repeat: stride -1 = steps are not even, min and max of the numbers NULL = there is none. */
     "CREATE TABLE track_chunks (run INTEGER NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL,"
-    "  min_step INTEGER NOT NULL, max_step INTEGER NOT NULL, min_ms INTEGER NOT NULL, max_ms INTEGER NOT NULL, data "
-    "BLOB NOT NULL,"
-    "  PRIMARY KEY (run, key, seq)) WITHOUT ROWID;"
+    "  min_step INTEGER NOT NULL, max_step INTEGER NOT NULL, stride INTEGER NOT NULL, min_ms INTEGER NOT NULL, max_ms "
+    "INTEGER NOT NULL, min_value REAL, max_value REAL, data BLOB NOT NULL, PRIMARY KEY (run, key, seq)) WITHOUT ROWID;"
+    /* one row: segments of the metric log up to this one are in the tables above */
+    "CREATE TABLE track_log (id INTEGER PRIMARY KEY, drained INTEGER NOT NULL);"
+    "INSERT INTO track_log (id, drained) VALUES (1, 0);"
     "CREATE TABLE track_datasets (id INTEGER PRIMARY KEY AUTOINCREMENT, experiment INTEGER NOT NULL, name TEXT NOT "
     "NULL, digest TEXT NOT NULL,"
     "  source_type TEXT NOT NULL, source TEXT NOT NULL, schema TEXT, profile TEXT, UNIQUE (experiment, name, digest));"
