@@ -65,9 +65,10 @@ enum {
     WR_OPS_IN = WR_OP_IN | WR_OP_NOT_IN,
     WR_OPS_NULL = WR_OP_IS_NULL | WR_OP_NOT_NULL,
     WR_OPS_NUMBER = WR_OP_EQ | WR_OP_NE | WR_OP_LT | WR_OP_LE | WR_OP_GT | WR_OP_GE,
-    /* what we add to every text and to every number */
-    WR_OPS_MORE = WR_OPS_IN | WR_OPS_NULL | WR_OP_RLIKE | WR_OP_LT | WR_OP_LE | WR_OP_GT | WR_OP_GE | WR_OP_BETWEEN |
-                  WR_OP_NOT_BETWEEN | WR_OP_NOT_LIKE | WR_OP_NOT_ILIKE | WR_OP_NOT_RLIKE,
+    /* What we add to every text and to every number. Not < and > of texts: whoever writes params.lr < '0.1' means the
+     * number. */
+    WR_OPS_MORE = WR_OPS_IN | WR_OPS_NULL | WR_OP_RLIKE | WR_OP_BETWEEN | WR_OP_NOT_BETWEEN | WR_OP_NOT_LIKE |
+                  WR_OP_NOT_ILIKE | WR_OP_NOT_RLIKE,
     WR_OPS_NUMBER_MORE = WR_OPS_IN | WR_OPS_NULL | WR_OP_BETWEEN | WR_OP_NOT_BETWEEN,
 };
 const char *wr_filter_op_name(unsigned op); /* "NOT IN" */
@@ -172,3 +173,5 @@ int wr_filter_node_sql(wr_sql *q, wr_track *t, const wr_filter_node *n, int *ali
 /* Helpers for `write`: `op` and values behind an expression ("x.value = ?"), the text of a template with its alias. */
 void wr_filter_compare(wr_sql *q, const char *expression, int alias, const wr_filter_clause *c);
 void wr_filter_template(wr_sql *q, const char *text, int alias);
+/* The link of a field with a table, its key bound. 1, or 0 and nothing when the key was never used. */
+int wr_filter_link(wr_sql *q, wr_track *t, const wr_filter_clause *c, int alias, wr_err *err);
