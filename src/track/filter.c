@@ -129,6 +129,8 @@ static size_t identifier(wr_str s)
     }
 }
 
+size_t wr_filter_word(wr_str s) { return s.n && starts_piece(s.p[0]) ? identifier(s) : 0; }
+
 static token token_at(wr_str s)
 {
     static const char comparison[] = "<>=~!";

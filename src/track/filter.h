@@ -161,6 +161,8 @@ typedef struct {
 int wr_filter_parse(wr_filter *out, wr_arena *a, const wr_filter_noun *noun, wr_str text, wr_err *err);
 /* Does it name this field? */
 bool wr_filter_names(const wr_filter *f, const wr_filter_field *field);
+/* Bytes of the identifier that `s` starts with; 0 = none. */
+size_t wr_filter_word(wr_str s);
 /* Looks up "entity.key" as order_by writes it. */
 int wr_filter_ident(wr_filter_clause *out, wr_arena *a, const wr_filter_noun *noun, wr_str text, wr_err *err);
 

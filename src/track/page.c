@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* page.c - page tokens.
+ *
+ * Bytes: version 1; hash of the query; number of keys; then each key: phase, and in phase 0 a letter 'i', 'f' or 's'
+ * with 8 bytes, or 4 bytes of length and the text. Little-endian. */
+#include "track/page.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/num.h"
+#include "codec/json.h"
+
+enum { VERSION = 1 };
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static wr_str encode(wr_arena *a, wr_str in)
+{
+    char *out = wr_arena_alloc(a, (in.n + 2) / 3 * 4 + 1);
+    size_t n = 0;
+    if (!out) return (wr_str){0};
+    for (size_t i = 0; i < in.n; i += 3) {
+        size_t left = in.n - i < 3 ? in.n - i : 3;
+        uint32_t v = 0;
+        for (size_t k = 0; k < 3; k++) v = v << 8 | (k < left ? (unsigned char)in.p[i + k] : 0);
+        for (size_t k = 0; k <= left; k++) out[n++] = digits[v >> (18 - 6 * k) & 63];
+    }
+    out[n] = 0;
+    return (wr_str){out, n};
+}
+
+static int digit_of(char c)
+{
+    if (c == '+') c = '-';
+    if (c == '/') c = '_';
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* Both alphabets, padding or none; p NULL when it is no base64. */
+static wr_str decode(wr_arena *a, wr_str in)
+{
+    while (in.n && in.p[in.n - 1] == '=') in.n--;
+    char *out = wr_arena_alloc(a, in.n / 4 * 3 + 4);
+    size_t n = 0;
+    uint32_t v = 0;
+    if (!out || in.n % 4 == 1) return (wr_str){0};
+    for (size_t i = 0; i < in.n; i++) {
+        int d = digit_of(in.p[i]);
+        if (d < 0) return (wr_str){0};
+        v = v << 6 | (uint32_t)d;
+        if (i % 4 == 0) continue;
+        out[n++] = (char)(v >> (6 - i % 4 * 2));
+    }
+    return (wr_str){out, n};
+}
+
+/* ---- bytes ---- */
+
+static uint64_t get(wr_str *s, size_t n, bool *bad)
+{
+    uint64_t v = 0;
+    if (s->n < n) {
+        *bad = true;
+        return 0;
+    }
+    memcpy(&v, s->p, n);
+    *s = wr_str_sub(*s, n, s->n);
+    return v;
+}
+
+static wr_page_key get_key(wr_str *s, bool *bad)
+{
+    wr_page_key k = {.phase = (int)get(s, 1, bad)};
+    if (k.phase > 2) *bad = true;
+    if (*bad || k.phase) return k;
+    k.value.kind = (char)get(s, 1, bad);
+    if (k.value.kind == 'i') {
+        k.value.i = (int64_t)get(s, 8, bad);
+    } else if (k.value.kind == 'f') {
+        uint64_t bits = get(s, 8, bad);
+        memcpy(&k.value.f, &bits, sizeof bits);
+        if (isnan(k.value.f)) *bad = true;
+    } else if (k.value.kind == 's') {
+        size_t n = get(s, 4, bad);
+        if (n > s->n) *bad = true;
+        if (*bad) return k;
+        k.value.s = (wr_str){s->p, n};
+        if (!wr_str_utf8(k.value.s) || memchr(s->p, 0, n)) *bad = true;
+        *s = wr_str_sub(*s, n, s->n);
+    } else {
+        *bad = true;
+    }
+    return k;
+}
+
+static void put_key(wr_buf *b, const wr_page_key *k)
+{
+    wr_buf_char(b, (char)k->phase);
+    if (k->phase) return;
+    wr_buf_char(b, k->value.kind);
+    if (k->value.kind == 'i') {
+        wr_buf_add(b, &k->value.i, 8);
+    } else if (k->value.kind == 'f') {
+        wr_buf_add(b, &k->value.f, 8);
+    } else {
+        uint32_t n = (uint32_t)k->value.s.n;
+        wr_buf_add(b, &n, 4);
+        wr_buf_slice(b, k->value.s);
+    }
+}
+
+/* ---- tokens ---- */
+
+static int invalid(wr_err *err, const char *why) { return wr_err_set(err, WEIR_EINVAL, "Invalid page token, %s", why); }
+
+/* {"offset": N}, where N may be a text */
+static int read_offset(wr_page *out, wr_str json, wr_err *err)
+{
+    WR_AUTOJSON wr_json j = {0};
+    wr_str text;
+    if (wr_json_parse(&j, json, "page token", NULL) < 0 || !yyjson_is_obj(j.root))
+        return invalid(err, "it is not JSON");
+    yyjson_val *v = yyjson_obj_get(j.root, "offset");
+    char digits_of[32] = "";
+    if (yyjson_is_int(v)) snprintf(digits_of, sizeof digits_of, "%lld", (long long)yyjson_get_sint(v));
+    else if (yyjson_is_str(v)) snprintf(digits_of, sizeof digits_of, "%s", yyjson_get_str(v));
+    text = wr_str_of(digits_of);
+    if (wr_num_i64(&out->offset, text, NULL) < 0 || out->offset <= 0 || out->offset > INT32_MAX)
+        return invalid(err, "it has no offset");
+    return 0;
+}
+
+int wr_page_read(wr_page *out, wr_arena *a, wr_str token, uint64_t query, size_t nkeys, wr_err *err)
+{
+    bool bad = false;
+    *out = (wr_page){.given = token.n > 0};
+    if (!out->given) return 0;
+    if (token.n > WR_PAGE_TOKEN) return invalid(err, "it is too long");
+    wr_str s = decode(a, token);
+    if (!s.p) return wr_arena_failed(a) ? wr_err_nomem(err) : invalid(err, "could not base64-decode");
+    if (s.n && s.p[0] == '{') return read_offset(out, s, err);
+    if (get(&s, 1, &bad) != VERSION || bad) return invalid(err, "it was not made here");
+    if (get(&s, 8, &bad) != query || bad)
+        return invalid(err, "it belongs to another search (filter, order or scope differ)");
+    if (get(&s, 1, &bad) != nkeys || bad) return invalid(err, "it belongs to another search");
+    out->keys = wr_arena_calloc(a, nkeys + 1, sizeof *out->keys);
+    if (!out->keys) return wr_err_nomem(err);
+    for (size_t i = 0; i < nkeys && !bad; i++) out->keys[i] = get_key(&s, &bad);
+    out->nkeys = nkeys;
+    return bad || s.n ? invalid(err, "it is damaged") : 0;
+}
+
+wr_str wr_page_token(wr_arena *a, uint64_t query, const wr_page_key *keys, size_t nkeys)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    wr_buf_char(&b, VERSION);
+    wr_buf_add(&b, &query, 8);
+    wr_buf_char(&b, (char)nkeys);
+    for (size_t i = 0; i < nkeys; i++) put_key(&b, &keys[i]);
+    return b.failed ? (wr_str){0} : encode(a, wr_buf_view(&b));
+}
+
+wr_str wr_page_offset(wr_arena *a, int64_t offset)
+{
+    char text[48];
+    int n = snprintf(text, sizeof text, "{\"offset\": %lld}", (long long)offset);
+    return encode(a, (wr_str){text, (size_t)n});
+}
