@@ -265,6 +265,15 @@ static const wr_filter_entity *find_entity(const wr_filter_noun *noun, wr_str fu
     return NULL;
 }
 
+/* Words of SQL that MLflow's parser does not see as keys. */
+static bool wants_quotes(wr_str key)
+{
+    static const char *const words[] = {"in", "case", "values", "using", "from", "as"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (wr_str_ieq(key, words[i])) return true;
+    return false;
+}
+
 static int resolve(wr_filter_clause *out, unsigned *extensions, const wr_filter_noun *noun, wr_str function, wr_str raw,
                    wr_err *err)
 {
@@ -276,7 +285,7 @@ static int resolve(wr_filter_clause *out, unsigned *extensions, const wr_filter_
     wr_str plain = strip(strip(strip(key, '\''), '"'), '`');
     WR_TRY(find_field(out, e, plain, err));
     bool any = out->field->names[strlen(out->field->names) - 1] == '*';
-    if (entity_name.n != name.n || (!any && plain.n != key.n)) *extensions |= WR_FILTER_EXT_QUOTE;
+    if (entity_name.n != name.n || (!any && plain.n != key.n) || wants_quotes(key)) *extensions |= WR_FILTER_EXT_QUOTE;
     return 0;
 }
 
@@ -605,9 +614,11 @@ static int all_of(parser *p, wr_filter_node **out)
     nodes kids = {0};
     int rc = 0;
     for (;;) {
-        while (keyword(p, "AND")) next(p);
+        bool first = kids.n == 0;
+        for (; keyword(p, "AND"); first = true) next(p);
         if (p->tok.kind == END || p->tok.kind == CLOSE || keyword(p, "OR")) break;
         wr_filter_node *kid;
+        if (!first) p->extensions |= WR_FILTER_EXT_JOIN;
         rc = term(p, &kid);
         if (rc == 0 && wr_vec_push(&kids, kid) < 0) rc = wr_err_nomem(p->err);
         if (rc < 0) break;

@@ -93,9 +93,11 @@ typedef struct {
     unsigned more, number_more; /* and what we add */
     bool integers;              /* numbers must be whole, 1e3 is none */
     bool order;                 /* may stand in order_by */
+    bool always;                /* the column is never NULL */
     bool nan;                   /* NULL in a row of `table` is NaN, not missing */
     wr_filter_key key;
     const char *table, *link, *column;
+    const char *sort;   /* a number that order_by takes instead of the column; NULL = column */
     const char *number; /* the expression compared with numbers; NULL = column */
     /* Overrides all of it: writes one condition in parentheses that is true or false, never NULL. `alias` is unused so
      * far. */
@@ -148,7 +150,8 @@ enum {
     WR_FILTER_EXT_NUMBER = 1 << 2, /* a number where MLflow wants a text */
     WR_FILTER_EXT_FUNCTION = 1 << 3,
     WR_FILTER_EXT_CASE = 1 << 4,  /* `like` where MLflow wants LIKE */
-    WR_FILTER_EXT_QUOTE = 1 << 5, /* quotes where MLflow wants none */
+    WR_FILTER_EXT_QUOTE = 1 << 5, /* quotes where MLflow wants none, or none where it wants them */
+    WR_FILTER_EXT_JOIN = 1 << 6,  /* AND left out: MLflow takes it mostly, and by accident */
 };
 
 typedef struct {

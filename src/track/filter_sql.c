@@ -87,7 +87,7 @@ static void own(wr_sql *q, const wr_filter_clause *c, int alias)
 {
     const char *expression = expression_of(c);
     wr_sql_add(q, "(");
-    if (!(c->op & WR_OPS_NULL)) {
+    if (!(c->op & WR_OPS_NULL) && !(c->field->always && expression == c->field->column)) {
         wr_filter_template(q, expression, alias);
         wr_sql_add(q, " IS NOT NULL AND ");
     }

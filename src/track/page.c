@@ -104,9 +104,9 @@ static void put_key(wr_buf *b, const wr_page_key *k)
     } else if (k->value.kind == 'f') {
         wr_buf_add(b, &k->value.f, 8);
     } else {
-        uint32_t n = (uint32_t)k->value.s.n;
+        uint32_t n = k->value.s.p ? (uint32_t)k->value.s.n : 0;
         wr_buf_add(b, &n, 4);
-        wr_buf_slice(b, k->value.s);
+        wr_buf_add(b, k->value.s.p ? k->value.s.p : "", n);
     }
 }
 

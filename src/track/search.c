@@ -71,17 +71,37 @@ static int link_of(wr_sql *q, wr_track *t, const wr_filter_clause *c, size_t i, 
     return 0;
 }
 
-int wr_search_sort_columns(wr_sql *columns, wr_sql *joins, wr_track *t, const wr_order_item *sort, size_t n,
-                           wr_err *err)
+void wr_search_value(wr_sql *q, const wr_order_item *sort, size_t i, bool names)
 {
-    for (size_t i = 0; i < n; i++) {
+    const wr_filter_field *f = sort[i].at.field;
+    if (names) named(q, "v", i, "");
+    else template(q, f->sort ? f->sort : f->column, i);
+}
+
+static void phase(wr_sql *q, const wr_order_item *sort, size_t i, bool names)
+{
+    const wr_filter_field *f = sort[i].at.field;
+    if (names) {
+        named(q, "p", i, "");
+        return;
+    }
+    wr_sql_add(q, "CASE WHEN ");
+    wr_search_value(q, sort, i, false);
+    wr_sql_add(q, " IS NOT NULL THEN 0 ");
+    if (f->table && f->nan) named(q, "WHEN o", i, ".key IS NOT NULL THEN 1 ");
+    wr_sql_add(q, "ELSE 2 END");
+}
+
+int wr_search_sort_columns(wr_sql *columns, wr_sql *joins, wr_track *t, const wr_order_item *sort, size_t first,
+                           size_t n, wr_err *err)
+{
+    for (size_t i = first; i < n; i++) {
         const wr_filter_field *f = sort[i].at.field;
-        wr_sql_add(columns, ", CASE WHEN ");
-        template(columns, f->column, i);
-        wr_sql_add(columns, " IS NOT NULL THEN 0 ");
-        if (f->table && f->nan) named(columns, "WHEN o", i, ".key IS NOT NULL THEN 1 ");
-        named(columns, "ELSE 2 END AS p", i, ", ");
-        template(columns, f->column, i);
+        wr_sql_add(columns, ", ");
+        if (f->always) wr_sql_add(columns, "0");
+        else phase(columns, sort, i, false);
+        named(columns, " AS p", i, ", ");
+        wr_search_value(columns, sort, i, false);
         named(columns, " AS v", i, "");
         if (!f->table) continue;
         wr_sql_add(joins, " LEFT JOIN ");
@@ -92,44 +112,64 @@ int wr_search_sort_columns(wr_sql *columns, wr_sql *joins, wr_track *t, const wr
     return 0;
 }
 
-void wr_search_order_by(wr_sql *q, const wr_order_item *sort, size_t n)
+void wr_search_order_by(wr_sql *q, const wr_order_item *sort, size_t first, size_t n, bool names)
 {
-    for (size_t i = 0; i < n; i++) {
-        named(q, i ? ", p" : "p", i, "");
-        named(q, ", v", i, sort[i].desc ? " DESC" : "");
+    for (size_t i = first; i < n; i++) {
+        if (i > first) wr_sql_add(q, ", ");
+        if (!sort[i].at.field->always) {
+            phase(q, sort, i, names);
+            wr_sql_add(q, ", ");
+        }
+        wr_search_value(q, sort, i, names);
+        if (sort[i].desc) wr_sql_add(q, " DESC");
     }
 }
 
-/* p > phase OR (p = phase AND (v > value OR (v = value AND rest))), in the direction of each item */
-void wr_search_behind(wr_sql *q, const wr_order_item *sort, size_t n, const wr_page *page)
+/* value behind `key`, or equal and REST; opens parentheses that the caller closes */
+static void behind_value(wr_sql *q, const wr_order_item *sort, size_t i, const wr_page_key *key, bool last, bool names)
+{
+    wr_sql_add(q, "(");
+    wr_search_value(q, sort, i, names);
+    wr_sql_add(q, sort[i].desc ? " < " : " > ");
+    wr_sql_val(q, &key->value);
+    if (last) return;
+    wr_sql_add(q, " OR (");
+    wr_search_value(q, sort, i, names);
+    wr_sql_add(q, " = ");
+    wr_sql_val(q, &key->value);
+    wr_sql_add(q, " AND ");
+}
+
+/* phase behind, or equal and (value behind, or equal and (the next item ...)) */
+void wr_search_behind(wr_sql *q, const wr_order_item *sort, size_t first, size_t n, const wr_page *page, bool names)
 {
     size_t open = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = first; i < n; i++) {
         const wr_page_key *k = &page->keys[i];
-        named(q, "(p", i, " > ");
-        wr_sql_int(q, k->phase);
-        named(q, " OR (p", i, " = ");
-        wr_sql_int(q, k->phase);
-        open += 2;
-        if (k->phase == 0) {
-            named(q, " AND (v", i, sort[i].desc ? " < " : " > ");
-            wr_sql_val(q, &k->value);
-            if (i + 1 < n) {
-                named(q, " OR (v", i, " = ");
-                wr_sql_val(q, &k->value);
-                open += 2;
-            } else {
-                open += 1;
-            }
-        } else if (i + 1 == n) {
-            wr_sql_add(q, " AND 1 = 0");
+        bool last = i + 1 == n;
+        if (!sort[i].at.field->always) {
+            wr_sql_add(q, "(");
+            phase(q, sort, i, names);
+            wr_sql_add(q, " > ");
+            wr_sql_int(q, k->phase);
+            wr_sql_add(q, " OR (");
+            phase(q, sort, i, names);
+            wr_sql_add(q, " = ");
+            wr_sql_int(q, k->phase);
+            wr_sql_add(q, " AND ");
+            open += 2;
         }
-        if (i + 1 < n) wr_sql_add(q, " AND ");
+        if (k->phase == 0) {
+            behind_value(q, sort, i, k, last, names);
+            open += last ? 1 : 2;
+        } else if (last) {
+            wr_sql_add(q, "1 = 0");
+        }
     }
     while (open--) wr_sql_add(q, ")");
 }
 
-static bool textual(const wr_filter_field *f) { return f->ops != 0; }
+static bool textual(const wr_filter_field *f) { return f->ops != 0 && !f->sort; }
 
 void wr_search_keys(wr_page_key *out, wr_arena *a, wr_stmt *row, int at, const wr_order_item *sort, size_t n)
 {
@@ -146,6 +186,20 @@ void wr_search_keys(wr_page_key *out, wr_arena *a, wr_stmt *row, int at, const w
             k->value = (wr_sql_value){.kind = 'i', .i = wr_stmt_i64(row, at + 1)};
         }
     }
+}
+
+int wr_search_page(wr_page *out, wr_arena *a, wr_str token, uint64_t query, const wr_order_item *sort, size_t n,
+                   wr_err *err)
+{
+    WR_TRY(wr_page_read(out, a, token, query, n, err));
+    for (size_t i = 0; i < out->nkeys; i++) {
+        const wr_filter_field *f = sort[i].at.field;
+        const wr_page_key *k = &out->keys[i];
+        char kind = textual(f) ? 's' : f->nan ? 'f' : 'i';
+        bool wrong = k->phase == 0 ? k->value.kind != kind : f->always || (k->phase == 1 && !f->nan);
+        if (wrong) return wr_err_set(err, WEIR_EINVAL, "Invalid page token, it is damaged");
+    }
+    return 0;
 }
 
 static uint64_t mix(uint64_t h, wr_str s) { return wr_hash64(s.p ? s.p : "", s.n, wr_hash64(&s.n, sizeof s.n, h)); }
@@ -172,7 +226,7 @@ static int statement(wr_sql *q, wr_search *s, const wr_filter *filter, const wr_
 {
     WR_AUTOSQL wr_sql columns = {0}, joins = {0};
     int alias = 0;
-    WR_TRY(wr_search_sort_columns(&columns, &joins, s->track, s->sort, s->nsort, err));
+    WR_TRY(wr_search_sort_columns(&columns, &joins, s->track, s->sort, 0, s->nsort, err));
     wr_sql_add(q, "SELECT * FROM (SELECT ");
     wr_sql_add(q, s->columns);
     wr_sql_append(q, &columns);
@@ -189,10 +243,10 @@ static int statement(wr_sql *q, wr_search *s, const wr_filter *filter, const wr_
     wr_sql_add(q, ") q");
     if (page->nkeys) {
         wr_sql_add(q, " WHERE ");
-        wr_search_behind(q, s->sort, s->nsort, page);
+        wr_search_behind(q, s->sort, 0, s->nsort, page, true);
     }
     wr_sql_add(q, " ORDER BY ");
-    wr_search_order_by(q, s->sort, s->nsort);
+    wr_search_order_by(q, s->sort, 0, s->nsort, true);
     wr_sql_add(q, " LIMIT ");
     wr_sql_i64(q, (int64_t)s->max + 1);
     if (page->offset) {
@@ -229,7 +283,7 @@ int wr_search_begin(wr_search *s, wr_arena *a, wr_track *t, wr_err *err)
     WR_TRY(wr_filter_parse(&filter, a, s->noun, s->filter, err));
     WR_TRY(sorted(s, err));
     s->query = wr_search_hash(s->noun, s->filter, s->sort, s->nsort, &s->scope);
-    WR_TRY(wr_page_read(&page, a, s->token, s->query, s->nsort, err));
+    WR_TRY(wr_search_page(&page, a, s->token, s->query, s->sort, s->nsort, err));
     WR_TRY(statement(&q, s, &filter, &page, err));
     return wr_sql_prepare(&s->row, t, &q, err);
 }

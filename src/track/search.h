@@ -53,15 +53,20 @@ int wr_search_end(wr_search *s, int rc, wr_str *next, wr_err *err);
 /* The whole order: given items, else the defaults, then the ties. */
 int wr_search_order(wr_order_item **out, size_t *n, wr_arena *a, const wr_filter_noun *noun, const wr_str *order,
                     size_t norder, const char *const *defaults, const char *const *ties, wr_err *err);
-/* ", phase AS p0, value AS v0, ..." and " LEFT JOIN ..." for the order; aliases are o0, o1, ... */
-int wr_search_sort_columns(wr_sql *columns, wr_sql *joins, wr_track *t, const wr_order_item *sort, size_t n,
-                           wr_err *err);
-/* The condition that a row comes behind the page's keys, over p0, v0, ... */
-void wr_search_behind(wr_sql *q, const wr_order_item *sort, size_t n, const wr_page *page);
-/* "p0, v0 DESC, ..." */
-void wr_search_order_by(wr_sql *q, const wr_order_item *sort, size_t n);
+/* ", phase AS p0, value AS v0, ..." and " LEFT JOIN ..." for items first..n-1; the alias of item i is oI. */
+int wr_search_sort_columns(wr_sql *columns, wr_sql *joins, wr_track *t, const wr_order_item *sort, size_t first,
+                           size_t n, wr_err *err);
+/* The condition that a row comes behind the page's keys of items first..n-1, and what goes behind ORDER BY. With
+ * `names` over p0, v0, ... of a subquery, else over the columns themselves, which lets an index give the order. */
+void wr_search_behind(wr_sql *q, const wr_order_item *sort, size_t first, size_t n, const wr_page *page, bool names);
+void wr_search_order_by(wr_sql *q, const wr_order_item *sort, size_t first, size_t n, bool names);
+/* The value of item i as an expression. */
+void wr_search_value(wr_sql *q, const wr_order_item *sort, size_t i, bool names);
 /* Sort values of a row, whose p0 is column `at`; texts are kept in the arena. */
 void wr_search_keys(wr_page_key *out, wr_arena *a, wr_stmt *row, int at, const wr_order_item *sort, size_t n);
+/* wr_page_read for this order: every key of the token has its item's type. */
+int wr_search_page(wr_page *out, wr_arena *a, wr_str token, uint64_t query, const wr_order_item *sort, size_t n,
+                   wr_err *err);
 /* Hash of what makes two pages belong together. */
 uint64_t wr_search_hash(const wr_filter_noun *noun, wr_str filter, const wr_order_item *sort, size_t n,
                         const wr_sql *scope);
