@@ -136,9 +136,14 @@ static void keep_metrics(wr_track_run *r, const wr_run_load *load)
 
 static int load_metrics(batch *b, wr_err *err)
 {
+    int64_t ids[RUNS];
+    wr_metric_series series[RUNS];
+    for (size_t i = 0; i < b->n; i++) ids[i] = b->places[i].id;
+    WR_TRY(wr_metric_latest_many(series, b->a, b->t, ids, b->n, err));
     for (size_t i = 0; i < b->n; i++) {
         wr_track_run *r = &b->runs[b->places[i].at];
-        WR_TRY(wr_metric_latest(&r->metrics, &r->nmetrics, b->a, b->t, r->id, err));
+        r->metrics = series[i].points;
+        r->nmetrics = series[i].n;
         if (b->load->metrics) keep_metrics(r, b->load);
     }
     return 0;
