@@ -22,6 +22,12 @@ enum {
     WR_LIMIT_HTTP_CONNECTIONS = 10000, /* count, whole process */
     WR_LIMIT_HTTP_PER_IP = 4096,       /* count */
     WR_LIMIT_HTTP_PIPELINE = 64,       /* requests in flight on a connection */
+    WR_LIMIT_HTTP2_STREAMS = 128,      /* requests in flight on a connection */
+    WR_LIMIT_HTTP2_WINDOW = 1 << 20,   /* of a body on its way; also the most that is held of a paused one */
+    WR_LIMIT_HTTP2_CONN_WINDOW = 8 << 20,
+    WR_LIMIT_HTTP2_BODIES = 256 << 20, /* buffered bodies of a connection together */
+    WR_LIMIT_HTTP2_CONTROL = 2000,     /* pings, settings, resets and the like at once, count */
+    WR_LIMIT_HTTP2_CONTROL_RATE = 200, /* and a second after that */
     WR_LIMIT_SSE_BACKLOG = 256 << 10,  /* unsent bytes before a slow reader is dropped */
     /* time */
     WR_LIMIT_HTTP_HEAD_MS = 10000,     /* first byte of a request to end of its head: absolute */

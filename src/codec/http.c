@@ -257,6 +257,74 @@ static int request_line(wr_http_head *h, const char *p, const char **next)
     return split_target(h) ? 0 : -400;
 }
 
+/* ---- HTTP/2 ---- */
+
+enum { FIELD_COST = 32 }; /* RFC 9113 6.5.2: what a field counts besides its bytes */
+
+void wr_http_fields_start(wr_http_head *out)
+{
+    reset(out);
+    out->minor = 1;
+    out->keep_alive = true;
+    out->nheaders = 0;
+    out->size = 0;
+}
+
+static int pseudo(wr_http_head *h, wr_str name, wr_str value)
+{
+    if (wr_str_is(name, ":method")) {
+        h->method = value;
+        return h->method.n && h->method.n <= METHOD_MAX && all(value, TOKEN) ? 0 : -400;
+    }
+    if (wr_str_is(name, ":path")) {
+        h->target = value;
+        if (value.n > WR_LIMIT_HTTP_TARGET) return -414;
+        return all(value, TARGET) ? 0 : -400;
+    }
+    if (wr_str_is(name, ":authority")) {
+        if (h->nheaders || !all(value, HOST)) return -400;
+        h->headers[h->nheaders++] = (wr_http_header){WR_STR("host"), value};
+        return 0;
+    }
+    return wr_str_is(name, ":scheme") ? 0 : -400;
+}
+
+static bool of_a_connection(wr_str name)
+{
+    static const char *const names[] = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (wr_str_is(name, names[i])) return true;
+    }
+    return false;
+}
+
+int wr_http_fields_add(wr_http_head *out, wr_str name, wr_str value)
+{
+    out->size += name.n + value.n + FIELD_COST;
+    if (out->size > WR_LIMIT_HTTP_HEAD || out->nheaders == WR_LIMIT_HTTP_HEADERS) return -431;
+    if (name.n && name.p[0] == ':') return pseudo(out, name, value);
+    if (name.n == 0 || !all(name, TOKEN) || !all(value, FIELD) || of_a_connection(name)) return -400;
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] >= 'A' && name.p[i] <= 'Z') return -400;
+    }
+    if (wr_str_is(name, "host") && out->nheaders && wr_str_is(out->headers[0].name, "host")) return 0;
+    if (wr_str_is(name, "content-length")) {
+        if (out->has_length || !length_of(&out->length, value)) return -400;
+        out->has_length = true;
+    } else if (wr_str_is(name, "expect")) {
+        out->expect_continue = wr_str_ieq(value, "100-continue");
+    }
+    out->headers[out->nheaders++] = (wr_http_header){name, value};
+    return 0;
+}
+
+int wr_http_fields_end(wr_http_head *out)
+{
+    if (out->method.n == 0 || out->target.n == 0) return -400;
+    if (out->target.p[0] != '/' && out->target.p[0] != '*') return -400;
+    return split_target(out) ? 0 : -400;
+}
+
 int wr_http_parse_request(wr_http_head *out, wr_str data, size_t *scanned)
 {
     long end = head_end(data, scanned);

@@ -415,9 +415,15 @@ static void decoding(void **state)
         bool plus, ok;
         const char *want;
     } rows[] = {
-        {"a%20b+c", false, true, "a b+c"}, {"a%20b+c", true, true, "a b c"}, {"%C3%a4", false, true, "\xc3\xa4"},
-        {"%2e%2E%2f", false, true, "../"}, {"", false, true, ""},            {"%", false, false, ""},
-        {"%4", false, false, ""},          {"%4g", false, false, ""},        {"%%41", false, false, ""},
+        {"a%20b+c", false, true, "a b+c"},
+        {"a%20b+c", true, true, "a b c"},
+        {"%C3%a4", false, true, "\xc3\xa4"},
+        {"%2e%2E%2f", false, true, "../"},
+        {"", false, true, ""},
+        {"%", false, false, ""},
+        {"%4", false, false, ""},
+        {"%4g", false, false, ""},
+        {"%%41", false, false, ""},
         {"a%00b", false, false, ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -480,22 +486,88 @@ static void replays_the_corpus(void **state)
     assert_true(files >= 10);
 }
 
+/* ---- HTTP/2 ---- */
+
+static int fields(wr_http_head *h, const char *const *nv)
+{
+    wr_http_fields_start(h);
+    for (; nv[0]; nv += 2) {
+        int rc = wr_http_fields_add(h, wr_str_of(nv[0]), wr_str_of(nv[1]));
+        if (rc < 0) return rc;
+    }
+    return wr_http_fields_end(h);
+}
+
+static void test_fields(void **state)
+{
+    (void)state;
+    static wr_http_head h;
+    static const char *const fine[] = {":method",        "POST",       ":path",  "/a%20b?c=d",   ":scheme",
+                                       "https",          ":authority", "x:1",    "host",         "y",
+                                       "content-length", "12",         "expect", "100-Continue", NULL};
+    assert_int_equal(fields(&h, fine), 0);
+    assert_true(wr_str_is(h.method, "POST") && wr_str_is(h.path, "/a%20b") && wr_str_is(h.query, "c=d"));
+    assert_true(h.keep_alive && h.minor == 1 && h.expect_continue && h.has_length && h.length == 12);
+    assert_int_equal(h.nheaders, 3);
+    assert_true(wr_str_is(wr_http_get(&h, "Host"), "x:1"));
+    static const char *const options[] = {":method", "OPTIONS", ":path", "*", NULL};
+    assert_int_equal(fields(&h, options), 0);
+    static const char *const bad[][9] = {
+        {":method", "GET", NULL},
+        {":path", "/", NULL},
+        {":method", "GET", ":path", "", NULL},
+        {":method", "GET", ":path", "*", NULL},
+        {":method", "GET", ":path", "http://a/", NULL},
+        {":method", "GET", ":path", "/a b", NULL},
+        {":method", "GET", ":path", "/\x7f", NULL},
+        {":method", "G T", ":path", "/", NULL},
+        {":method", "GET", ":path", "/", ":status", "200", NULL},
+        {":method", "GET", ":path", "/", ":authority", "a/b", NULL},
+        {":method", "GET", ":path", "/", "a", "1", ":authority", "a"},
+        {":method", "GET", ":path", "/", "Upper", "x", NULL},
+        {":method", "GET", ":path", "/", "a b", "x", NULL},
+        {":method", "GET", ":path", "/", "", "x", NULL},
+        {":method", "GET", ":path", "/", "a", "x\r\ny: z", NULL},
+        {":method", "GET", ":path", "/", "connection", "close", NULL},
+        {":method", "GET", ":path", "/", "transfer-encoding", "chunked", NULL},
+        {":method", "GET", ":path", "/", "content-length", "+5", NULL},
+        {":method", "GET", "content-length", "5", "content-length", "5", ":path", "/"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (fields(&h, bad[i]) != -400) fail_msg("case %zu", i);
+    }
+}
+
+static void test_fields_limits(void **state)
+{
+    (void)state;
+    static wr_http_head h;
+    static char value[WR_LIMIT_HTTP_HEAD];
+    memset(value, 'v', sizeof value);
+    wr_http_fields_start(&h);
+    for (int i = 0; i < WR_LIMIT_HTTP_HEADERS; i++)
+        assert_int_equal(wr_http_fields_add(&h, WR_STR("a"), WR_STR("b")), 0);
+    assert_int_equal(wr_http_fields_add(&h, WR_STR("a"), WR_STR("b")), -431);
+    wr_http_fields_start(&h);
+    assert_int_equal(wr_http_fields_add(&h, WR_STR("a"), (wr_str){value, WR_LIMIT_HTTP_HEAD - 33}), 0);
+    assert_int_equal(wr_http_fields_add(&h, WR_STR("a"), WR_STR("")), -431);
+    wr_http_fields_start(&h);
+    assert_int_equal(wr_http_fields_add(&h, WR_STR("a"), (wr_str){value, WR_LIMIT_HTTP_HEAD - 32}), -431);
+    value[0] = '/';
+    wr_http_fields_start(&h);
+    assert_int_equal(wr_http_fields_add(&h, WR_STR(":path"), (wr_str){value, WR_LIMIT_HTTP_TARGET}), 0);
+    wr_http_fields_start(&h);
+    assert_int_equal(wr_http_fields_add(&h, WR_STR(":path"), (wr_str){value, WR_LIMIT_HTTP_TARGET + 1}), -414);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_request),
-        cmocka_unit_test(targets),
-        cmocka_unit_test(header_rows),
-        cmocka_unit_test(line_ends),
-        cmocka_unit_test(connection_rules),
-        cmocka_unit_test(limits_of_the_head),
-        cmocka_unit_test(reads_a_response),
-        cmocka_unit_test(chunks),
-        cmocka_unit_test(limits_of_chunks),
-        cmocka_unit_test(decoding),
-        cmocka_unit_test(queries),
-        cmocka_unit_test(reasons),
-        cmocka_unit_test(replays_the_corpus),
+        cmocka_unit_test(reads_a_request),    cmocka_unit_test(targets),          cmocka_unit_test(header_rows),
+        cmocka_unit_test(line_ends),          cmocka_unit_test(connection_rules), cmocka_unit_test(limits_of_the_head),
+        cmocka_unit_test(reads_a_response),   cmocka_unit_test(chunks),           cmocka_unit_test(limits_of_chunks),
+        cmocka_unit_test(decoding),           cmocka_unit_test(queries),          cmocka_unit_test(reasons),
+        cmocka_unit_test(replays_the_corpus), cmocka_unit_test(test_fields),      cmocka_unit_test(test_fields_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,11 +20,14 @@
 
 static const int64_t MS = 1000000;
 
-const wr_conn_ops *wr_conn_ops_choose(wr_str first)
+/* No request of HTTP/1.1 begins with the preface of HTTP/2, but "P" may become "POST". */
+const wr_conn_ops *wr_conn_ops_choose(wr_str first, wr_str alpn)
 {
-    /* The HTTP/2 preface "PRI * HTTP/2.0" would be told here; until then the HTTP/1.1 parser answers it with 505. */
-    (void)first;
-    return &wr_http_h1;
+    static const char preface[] = "PRI * HTTP/2.0\r\n";
+    size_t n = first.n < sizeof preface - 1 ? first.n : sizeof preface - 1;
+    if (wr_str_is(alpn, "h2")) return &wr_http_h2;
+    if (memcmp(first.p, preface, n) != 0) return &wr_http_h1;
+    return n == sizeof preface - 1 ? &wr_http_h2 : NULL;
 }
 
 static void set_events(wr_http_conn *c, uint32_t events)
@@ -104,8 +107,8 @@ void wr_conn_dirty(wr_http_conn *c)
  * it. */
 static void feed(wr_http_conn *c, char *p, size_t n)
 {
-    if (!c->ops) c->ops = wr_conn_ops_choose((wr_str){p, n});
-    size_t taken = c->ops->feed(c, p, n);
+    if (!c->ops) c->ops = wr_conn_ops_choose((wr_str){p, n}, c->tls ? wr_http_tls_protocol(c->tls) : (wr_str){0});
+    size_t taken = c->ops ? c->ops->feed(c, p, n) : 0;
     wr_buf_clear(&c->held);
     if (taken < n) wr_buf_add(&c->held, p + taken, n - taken);
     if (c->held.failed) c->broken = true;

@@ -55,16 +55,9 @@ static void answered(wr_http_conn *c, wr_http_req *r)
     if (r->close && r == c->last) over(c);
 }
 
-/* The body of `r` ends early: tell a streaming handler, once. */
-static void abort_body(wr_http_req *r)
-{
-    if (r->mode == BODY_STREAM && r->route.abort) r->route.abort(r);
-    r->mode = BODY_NONE;
-}
-
 static void fail(wr_http_conn *c, wr_http_req *r, int status)
 {
-    if (r == c->reading) abort_body(r);
+    if (r == c->reading) wr_http_body_abort(r);
     over(c);
     c->unread = true;
     wr_http_req_error(r, status < 400 || status > 599 ? 500 : status, true);
@@ -75,27 +68,13 @@ static void fail(wr_http_conn *c, wr_http_req *r, int status)
 
 static void run(wr_http_conn *c, wr_http_req *r)
 {
-    wr_http_loop *l = c->loop;
-    r->state = REQ_RUNNING;
     r->direct = r == c->first && c->file.length == 0; /* its answer may go straight to `out` */
-    l->ran = true;
-    r->route.handle(r);
-    if (r->state == REQ_RUNNING) {
-        wr_log(WR_LOG_ERROR, "no answer was made for '%.*s'", WR_STR_FMT(r->head.path));
-        wr_http_req_error(r, 500, false);
-        r->state = REQ_ANSWERED;
-    }
+    wr_http_req_run(r);
     if (r->state != REQ_ANSWERED) return; /* it may belong to another thread already */
     answered(c, r);
     if (!r->direct) return;
     if (r->close) c->finishing = true;
     pop(c);
-}
-
-static void not_found(wr_http_req *r)
-{
-    wr_http_req_error(r, 404, false);
-    r->state = REQ_ANSWERED;
 }
 
 /* What follows a request that is read to its end. */
@@ -108,53 +87,15 @@ static void next_phase(wr_http_conn *c, const wr_http_req *r)
 
 /* ---- bodies ---- */
 
-static bool body_reserve(wr_http_req *r, size_t need)
-{
-    if (need <= r->body_cap) return true;
-    size_t cap = r->body_cap < 4096 ? 4096 : r->body_cap;
-    while (cap < need) cap *= 2;
-    if (r->head.has_length) cap = (size_t)r->head.length;
-    void *block = wr_alloc(cap + 64);
-    if (!block) return false;
-    char *mem = (char *)(((uintptr_t)block + 63) & ~(uintptr_t)63);
-    if (r->body.n) memcpy(mem, r->body.p, r->body.n);
-    wr_free(r->body_block);
-    r->body_block = block;
-    r->body_mem = mem;
-    r->body_cap = cap;
-    return true;
-}
-
-static size_t body_cap(const wr_http_req *r)
-{
-    if (r->mode == BODY_STREAM) return SIZE_MAX;
-    return r->mode == BODY_BUFFER ? r->route.body_max : (size_t)WR_HTTP_DROP_MAX;
-}
-
-static int too_large(const wr_http_req *r) { return r->route.handle == not_found ? 404 : 413; }
-
 /* A piece of payload. False when the request failed. */
 static bool piece_of(wr_http_conn *c, wr_http_req *r, wr_str piece)
 {
-    if (piece.n > body_cap(r) - c->body_got) {
-        fail(c, r, too_large(r));
-        return false;
-    }
-    int rc = 0;
-    if (r->mode == BODY_STREAM) {
-        rc = r->route.body(r, piece);
-        r->paused = rc == WR_HTTP_PAUSE;
-        r->paused_at = c->loop->now;
-    } else if (r->mode == BODY_BUFFER) {
-        if (!body_reserve(r, (size_t)c->body_got + piece.n)) rc = -503;
-        else memcpy(r->body_mem + c->body_got, piece.p, piece.n);
-    }
-    if (rc < 0) {
-        fail(c, r, -rc);
+    int status = wr_http_body_take(r, c->body_got, piece);
+    if (status) {
+        fail(c, r, status);
         return false;
     }
     c->body_got += piece.n;
-    if (r->mode == BODY_BUFFER) r->body = (wr_str){r->body_mem, (size_t)c->body_got};
     return true;
 }
 
@@ -212,20 +153,11 @@ static void start_body(wr_http_conn *c, wr_http_req *r, bool some_came)
     wr_http_chunks_init(&c->chunks);
     r->want_continue = r->head.expect_continue && !some_came;
     bool room = wr_http_req_secure(r);
-    if (room && r->mode == BODY_BUFFER && r->head.has_length) room = body_reserve(r, (size_t)r->head.length);
+    if (room && r->mode == BODY_BUFFER && r->head.has_length) room = wr_http_body_reserve(r, (size_t)r->head.length);
     if (!room) fail(c, r, 503);
 }
 
 /* ---- heads ---- */
-
-static void choose_route(wr_http_req *r)
-{
-    const wr_http_server_opt *opt = &r->loop->server->opt;
-    r->route = (wr_http_route){0};
-    opt->route(opt->ctx, r, &r->route);
-    if (!r->route.handle) r->route = (wr_http_route){.handle = not_found};
-    r->mode = r->route.body ? BODY_STREAM : r->route.body_max ? BODY_BUFFER : BODY_DROP;
-}
 
 /* A head is read. Returns how much of `rest`, the bytes behind it, was its body. */
 static size_t begin(wr_http_conn *c, wr_http_req *r, wr_str rest)
@@ -234,14 +166,14 @@ static size_t begin(wr_http_conn *c, wr_http_req *r, wr_str rest)
     WR_COUNT(c->loop->counts.requests, 1);
     r->peer = c->peer;
     r->encrypted = c->tls != NULL;
-    choose_route(r);
+    wr_http_req_route(r);
     if (!h->chunked && h->length == 0) {
         next_phase(c, r);
         run(c, r);
         return 0;
     }
-    if (h->length > body_cap(r)) {
-        fail(c, r, too_large(r));
+    if (h->length > wr_http_body_max(r)) {
+        fail(c, r, wr_http_body_refusal(r));
         return rest.n;
     }
     if (r->mode == BODY_BUFFER && !h->chunked && rest.n >= h->length) { /* all is there: no copy */
@@ -333,6 +265,12 @@ static void finished(wr_http_conn *c, wr_http_req *r)
     answered(c, r);
 }
 
+static void slow(wr_http_conn *c, wr_http_req *r)
+{
+    (void)r;
+    c->broken = true;
+}
+
 /* The round's commit is decided for every durable answer made in it. */
 static void decide(wr_http_conn *c, bool failed)
 {
@@ -405,10 +343,7 @@ static int64_t deadline(const wr_http_conn *c)
     if (c->eof) return INT64_MAX;
     if (c->head_since) return c->head_since + s->head_ns;
     if (!c->body_since || (c->reading && c->reading->paused)) return INT64_MAX;
-    const int64_t ns = 1000000000;
-    uint64_t got = c->body_got < (uint64_t)1 << 40 ? c->body_got : (uint64_t)1 << 40;
-    int64_t whole = (int64_t)(got / WR_LIMIT_HTTP_BODY_MIN_RATE), part = (int64_t)(got % WR_LIMIT_HTTP_BODY_MIN_RATE);
-    return c->body_since + s->grace_ns + whole * ns + part * ns / WR_LIMIT_HTTP_BODY_MIN_RATE;
+    return wr_http_body_deadline(s, c->body_since, c->body_got);
 }
 
 static void expire(wr_http_conn *c)
@@ -441,7 +376,7 @@ static void drop_reading(wr_http_conn *c)
     *at = NULL;
     c->last = before;
     c->nqueue--;
-    abort_body(r);
+    wr_http_body_abort(r);
     wr_http_req_leave(r);
     over(c);
 }
@@ -484,6 +419,7 @@ const wr_conn_ops wr_http_h1 = {
     .ready = ready,
     .busy = busy,
     .finished = finished,
+    .slow = slow,
     .resumed = resumed,
     .settle = settle,
     .sent = sent,

@@ -6,6 +6,9 @@
  *   http_conn.c     bytes in and out of a socket             owns wr_http_conn
  *   http_tls.c      the same through OpenSSL
  *   http_h1.c       HTTP/1.1 on a connection: struct wr_conn_ops
+ *   http_h2.c       HTTP/2 on a connection, by nghttp2: another struct wr_conn_ops
+ *   http_h2_send.c  its answers
+ *   http_body.c     routes, bodies and handlers of both
  *   http_reply.c    the request as handlers see it, answers
  *   http_stream.c   answers written piece by piece
  *   http_peers.c    connections per address
@@ -103,6 +106,21 @@ struct wr_http_req {
     wr_http_file file;
     wr_http_stream *stream;
     wr_http_msg msg;
+    const char *trailers; /* of the answer; HTTP/2 only */
+    /* HTTP/2 */
+    wr_http_req *prev;   /* in the queue */
+    int32_t id;          /* of its stream; 0 = HTTP/1.1 */
+    int refused;         /* status that its head earned already */
+    size_t head_bytes;   /* of its head so far */
+    size_t off;          /* sent part of `resp` */
+    int64_t since;       /* when its body began; later, when the last bytes of its answer went */
+    uint64_t got;        /* bytes of its body handed on */
+    size_t counted;      /* part of conn->body_bytes */
+    wr_buf backlog;      /* bytes of its body that wait for a resume */
+    bool whole_head, whole_body;
+    bool submitted;      /* nghttp2 has its answer */
+    bool waiting;        /* nghttp2 waits for more of it */
+    bool over;           /* a stream that has ended */
     wr_http_head head;
 };
 
@@ -112,6 +130,17 @@ void wr_http_req_resumed(wr_http_req *r);       /* the message of wr_http_resume
 void wr_http_req_leave(wr_http_req *r);         /* its connection is gone in the middle of its body: free it, now or with the message */
 void wr_http_req_destroy(wr_http_req *r);       /* any thread */
 bool wr_http_req_secure(wr_http_req *r);        /* head and body no longer point into the read buffer */
+/* Chooses route and mode; runs the handler, after which `r` is answered, deferred or streaming. */
+void wr_http_req_route(wr_http_req *r);
+void wr_http_req_run(wr_http_req *r);
+bool wr_http_body_reserve(wr_http_req *r, size_t need);
+size_t wr_http_body_max(const wr_http_req *r);
+int wr_http_body_refusal(const wr_http_req *r); /* the status when it is more */
+/* Hands a piece on, after `got` bytes; 0 or the status to fail with. May pause. */
+int wr_http_body_take(wr_http_req *r, uint64_t got, wr_str piece);
+/* A body that began at `since` has come up to `got`: when it is too slow. */
+int64_t wr_http_body_deadline(const wr_http_server *s, int64_t since, uint64_t got);
+void wr_http_body_abort(wr_http_req *r);        /* it ends early: tells a streaming handler, once */
 /* Formats an answer and sets status and close; where it goes depends on `direct`. */
 void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body);
 void wr_http_req_error(wr_http_req *r, int status, bool close);
@@ -130,6 +159,7 @@ struct wr_http_stream {
     pthread_mutex_t lock;         /* guards what follows */
     pthread_cond_t room;          /* waited for by the writer */
     wr_buf pending;
+    char *trailers;
     uint64_t left;                /* sized: bytes still to be written */
     bool posted, ended, gone, slow, waiting;
 };
@@ -171,6 +201,7 @@ typedef struct wr_conn_ops {
     bool (*ready)(const wr_http_conn *c);                      /* does it take bytes now? */
     bool (*busy)(const wr_http_conn *c);                       /* are answers outstanding? */
     void (*finished)(wr_http_conn *c, wr_http_req *r);         /* a deferred request has its answer */
+    void (*slow)(wr_http_conn *c, wr_http_req *r);             /* what a stream wrote is not taken: end it */
     void (*resumed)(wr_http_conn *c, wr_http_req *r);          /* a paused body may go on */
     void (*settle)(wr_http_conn *c, bool commit_failed);       /* moves answers that are due to `out` */
     void (*sent)(wr_http_conn *c);                             /* `out` has become shorter */
@@ -181,8 +212,13 @@ typedef struct wr_conn_ops {
     void (*gone)(wr_http_conn *c);                             /* the socket is closed: let go of requests */
 } wr_conn_ops;
 
-const wr_conn_ops *wr_conn_ops_choose(wr_str first);
-extern const wr_conn_ops wr_http_h1;
+/* NULL: more bytes are needed to tell. `alpn` is what TLS agreed on, or empty. */
+const wr_conn_ops *wr_conn_ops_choose(wr_str first, wr_str alpn);
+extern const wr_conn_ops wr_http_h1, wr_http_h2;
+struct nghttp2_session;
+void wr_h2_advance(wr_http_conn *c, wr_http_req *r); /* gives nghttp2 what `r` has to say */
+void wr_h2_pump(wr_http_conn *c);                    /* frames that may be sent go to `out` */
+bool wr_h2_owes(const wr_http_req *r);               /* has bytes that the peer's window holds back */
 
 typedef enum { PHASE_HEAD, PHASE_BODY, PHASE_OVER } wr_http_phase;
 
@@ -206,6 +242,11 @@ struct wr_http_conn {
     int64_t idle_since, blocked_since, linger_until;
     wr_http_addr addr;
     char peer[INET6_ADDRSTRLEN];
+    struct nghttp2_session *h2;     /* HTTP/2 */
+    int64_t control_at;
+    int control_left;               /* frames that change nothing and may still come now */
+    bool leaving;                   /* GOAWAY was sent */
+    size_t body_bytes;              /* buffers of request bodies */
     /* HTTP/1.1 */
     wr_http_phase phase;
     size_t scanned;

@@ -99,6 +99,10 @@ bool wr_http_req_secure(wr_http_req *r)
 {
     wr_http_head *h = &r->head;
     const char *from = h->method.p;
+    if (r->id) { /* everything is in the arena already */
+        if (r->conn) r->peer = wr_arena_strdup(r->arena, r->conn->peer);
+        return r->peer != NULL;
+    }
     char *to = wr_arena_alloc(r->arena, h->size);
     if (!to) return false;
     size_t n = h->size;
@@ -220,6 +224,7 @@ void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str bod
     r->close = opt->close || !r->head.keep_alive || atomic_load_explicit(&s->stop, memory_order_relaxed);
     r->durable = opt->durable && s->opt.round_end;
     if (r->durable || opt->file) r->direct = false;
+    r->trailers = opt->trailers && r->id ? wr_arena_strdup(r->arena, opt->trailers) : NULL;
     wr_buf *out = r->direct ? &r->conn->out : &r->resp;
     if (!r->direct) wr_buf_clear(out);
     drop_file(r); /* of an answer that is replaced by an error */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_server.h - HTTP/1.1 server on epoll: keep-alive, pipelining, chunked bodies both ways, limits, absolute deadlines.
+/* http_server.h - HTTP/1.1 and HTTP/2 server on epoll: keep-alive, pipelining, chunked bodies both ways, limits, absolute deadlines.
  *
  * One or more loop threads (SO_REUSEPORT); a connection lives on one loop. Bytes are parsed by codec/http.h and nothing else
- * decides what is a request. The protocol is behind struct wr_conn_ops inside this room, so that HTTP/2 can be added on the
- * same port by looking at the first bytes.
+ * decides what is a request. HTTP/2 (RFC 9113, frames by libnghttp2) is spoken on the same port when the first bytes are its preface,
+ * or when TLS agreed on it; routes and handlers see no difference. A stream of it is a request; what ends a connection of HTTP/1.1 ends
+ * a stream. Its limits: WR_LIMIT_HTTP2_*.
  *
  * A request is answered in one of three ways by its handler, on the loop thread of its connection:
  *   wr_http_reply()   at once;
@@ -89,6 +90,7 @@ typedef struct {
     const char *headers;                                       /* more "Name: value\r\n" lines, or NULL */
     bool durable;                                              /* must not be sent if round_end fails */
     bool close;                                                /* end the connection after it */
+    const char *trailers;                                      /* "name: value\r\n" lines behind the body; HTTP/1.1 leaves them out */
     const wr_http_file *file;                                  /* instead of a body; NULL = none */
     uint64_t length;                                           /* streams: bytes that will come, for Content-Length; 0 = unknown, chunked */
 } wr_http_reply_opt;
@@ -114,6 +116,7 @@ typedef struct wr_http_stream wr_http_stream;
 wr_http_stream *wr_http_stream_open(wr_http_req *r, const wr_http_reply_opt *opt);
 int wr_http_stream_write(wr_http_stream *s, wr_str piece);
 void wr_http_stream_close(wr_http_stream *s);
+void wr_http_stream_close_with(wr_http_stream *s, const char *trailers); /* as in wr_http_reply_opt; copied */
 /* For a writer that can wait, on a thread of its own: until there is room for at least half of WR_LIMIT_SSE_BACKLOG. 0, WEIR_ECANCELED. */
 int wr_http_stream_wait(wr_http_stream *s);
 /* One server-sent event: "id" (left out when negative), "event" (when not NULL), "data" (lines are split). */

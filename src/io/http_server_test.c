@@ -307,7 +307,6 @@ REFUSES(refuses_unknown_coding, 501, POST "Transfer-Encoding: gzip\r\n\r\nhello"
 REFUSES(refuses_coding_list, 501, POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
 REFUSES(refuses_bare_lf, 400, "GET /hello HTTP/1.1\nHost: a\n\n")
 REFUSES(refuses_control_byte, 400, "GET /hello HTTP/1.1\r\n" HOST "X: \x01\r\n\r\n")
-REFUSES(refuses_http2, 505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 REFUSES(refuses_other_version, 505, "GET / HTTP/1.2\r\n" HOST "\r\n")
 REFUSES(refuses_unknown_expectation, 417, POST "Content-Length: 1\r\nExpect: tea\r\n\r\n")
 
@@ -1205,7 +1204,6 @@ int main(void)
         cmocka_unit_test(refuses_coding_list),
         cmocka_unit_test(refuses_bare_lf),
         cmocka_unit_test(refuses_control_byte),
-        cmocka_unit_test(refuses_http2),
         cmocka_unit_test(refuses_other_version),
         cmocka_unit_test(refuses_unknown_expectation),
         cmocka_unit_test(refuses_bad_chunks),

@@ -14,6 +14,7 @@ void wr_http_stream_unref(wr_http_stream *s)
 {
     if (atomic_fetch_sub(&s->refs, 1) != 1) return;
     wr_buf_fini(&s->pending);
+    wr_free(s->trailers);
     pthread_cond_destroy(&s->room);
     pthread_mutex_destroy(&s->lock);
     wr_free(s);
@@ -47,14 +48,14 @@ wr_http_stream *wr_http_stream_open(wr_http_req *r, const wr_http_reply_opt *opt
     s->msg = (wr_http_msg){.kind = WR_MSG_STREAM, .of = s};
     s->sized = opt->length > 0;
     s->left = opt->length;
-    s->chunked = !s->sized && r->head.minor >= 1;
+    s->chunked = !s->sized && r->head.minor >= 1 && !r->id;
     atomic_init(&s->refs, 2);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->room, NULL);
     wr_buf_init(&s->pending, 0);
     bool stopping = atomic_load(&r->loop->server->stop);
     r->status = opt->status ? opt->status : 200;
-    r->close = opt->close || !r->head.keep_alive || !(s->chunked || s->sized) || stopping;
+    r->close = opt->close || !r->head.keep_alive || !(s->chunked || s->sized || r->id) || stopping;
     r->direct = false;
     int frame = s->sized ? WR_FRAME_LENGTH : s->chunked ? WR_FRAME_CHUNKED : WR_FRAME_CLOSE;
     wr_http_put_head(&s->pending, r, opt, frame, (size_t)opt->length);
@@ -117,10 +118,14 @@ static void add_end(wr_http_stream *s)
     s->ended = true;
 }
 
-void wr_http_stream_close(wr_http_stream *s)
+void wr_http_stream_close(wr_http_stream *s) { wr_http_stream_close_with(s, NULL); }
+
+void wr_http_stream_close_with(wr_http_stream *s, const char *trailers)
 {
     wr_http_server *server = s->loop->server;
+    char *copy = trailers ? wr_strdup(trailers) : NULL;
     pthread_mutex_lock(&s->lock);
+    s->trailers = copy;
     if (s->gone) {
         pthread_mutex_unlock(&s->lock);
     } else {
@@ -227,7 +232,7 @@ void wr_http_stream_message(wr_http_stream *s)
     }
     if (r && r->conn) {
         if (r->loop->stopping && !s->sized) wr_http_stream_end(s);
-        if (slow) r->conn->broken = true;
+        if (slow) r->conn->ops->slow(r->conn, r);
         wr_conn_dirty(r->conn);
     }
     wr_http_stream_unref(s);

@@ -103,7 +103,7 @@ static int no_passphrase(char *out, int size, int writing, void *arg)
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in, unsigned nin,
                            void *arg)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
     (void)ssl, (void)arg;
     unsigned char *chosen;
     int rc = SSL_select_next_proto(&chosen, n, ours, sizeof ours - 1, in, nin);
