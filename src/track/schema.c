@@ -51,5 +51,33 @@ const char wr_track_schema_runs[] =
     "INTEGER NOT NULL,"
     "  PRIMARY KEY (run, output, model_id)) WITHOUT ROWID;";
 
-const char *const wr_track_migrations[] = {wr_track_schema_runs};
+/* Registered models. Rows of deleted versions stay, so that their numbers are never given again. */
+const char wr_track_schema_registry[] =
+    "CREATE TABLE registered_models (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, description TEXT,"
+    "  created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);"
+    "CREATE INDEX registered_models_updated ON registered_models (updated_ms);"
+    "CREATE TABLE registered_model_tags (model INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    "  PRIMARY KEY (model, key)) WITHOUT ROWID;"
+    /* id grows with version inside a model; package: object id of a weir package */
+    "CREATE TABLE registered_versions (id INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT NULL, version INTEGER "
+    "NOT NULL,"
+    "  stage TEXT NOT NULL DEFAULT 'None', source TEXT NOT NULL, storage TEXT, run_id TEXT, run_link TEXT, description "
+    "TEXT, user_id TEXT,"
+    "  model_id TEXT, package TEXT, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, UNIQUE (model, version));"
+    "CREATE INDEX registered_versions_stage ON registered_versions (model, stage, id);"
+    "CREATE INDEX registered_versions_run ON registered_versions (run_id);"
+    "CREATE INDEX registered_versions_updated ON registered_versions (updated_ms);"
+    "CREATE TABLE registered_version_tags (version INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    "  PRIMARY KEY (version, key)) WITHOUT ROWID;" /* version: registered_versions.id */
+    "CREATE TABLE registered_aliases (model INTEGER NOT NULL, alias TEXT NOT NULL, version INTEGER NOT NULL, moved_ms "
+    "INTEGER NOT NULL,"
+    "  PRIMARY KEY (model, alias)) WITHOUT ROWID;"
+    "CREATE INDEX registered_aliases_version ON registered_aliases (model, version);"
+    /* the data a version's run had read when it was registered: runs go, versions stay */
+    "CREATE TABLE registered_version_inputs (version INTEGER NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, "
+    "source_type TEXT NOT NULL,"
+    "  source TEXT NOT NULL, context TEXT, PRIMARY KEY (version, name, digest)) WITHOUT ROWID;"
+    "CREATE INDEX registered_version_inputs_digest ON registered_version_inputs (digest, version);";
+
+const char *const wr_track_migrations[] = {wr_track_schema_runs, wr_track_schema_registry};
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

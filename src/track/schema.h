@@ -6,5 +6,6 @@
 #pragma once
 
 extern const char wr_track_schema_runs[];       /* experiments, runs, params, tags, latest metrics, series, datasets */
+extern const char wr_track_schema_registry[];   /* registered models, versions, aliases */
 extern const char *const wr_track_migrations[]; /* all of this room, for tests of this room */
 extern const int wr_track_migrations_count;

@@ -3,10 +3,12 @@
  * folder. */
 #pragma once
 #include "track/experiment.h"
+#include "track/registry.h"
 #include "track/run.h"
 #include "wire/mlflow/mlflow.h"
 
 extern const wr_mlflow_rpcs wr_mlflow_experiments, wr_mlflow_runs, wr_mlflow_metrics;
+extern const wr_mlflow_rpcs wr_mlflow_registered_models, wr_mlflow_model_versions;
 
 /* experiments.c */
 void wr_mlflow_put_experiment(wr_jsonw *w, const char *key, const wr_experiment *e);
@@ -16,3 +18,6 @@ void wr_mlflow_put_run(wr_jsonw *w, const char *key, const wr_track_run *r);
 void wr_mlflow_put_dataset(wr_jsonw *w, const char *key, const wr_track_dataset *d);
 /* metrics.c */
 void wr_mlflow_put_metric(wr_jsonw *w, const wr_track_point *p, const char *run_id);
+/* registered_models.c; an empty list is left out */
+void wr_mlflow_put_version(wr_jsonw *w, const char *key, const wr_registered_version *v);
+void wr_mlflow_put_versions(wr_jsonw *w, const char *key, const wr_registered_version *v, size_t n);
