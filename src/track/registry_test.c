@@ -314,6 +314,106 @@ static void many(store *s)
     assert_string_equal(v[0].tags[0].value.p, "a200");
 }
 
+/* ---- searching ---- */
+
+/* "a b c" of a page; `more` says whether another follows, and `token` is moved on. */
+static const char *found(store *s, const char *filter, const char *order, int64_t max, wr_str *token)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    wr_registered_model *m;
+    size_t n;
+    wr_str by = wr_str_of(order), next;
+    wr_registered_query q = {wr_str_of(filter), &by, order ? 1 : 0, max, token ? *token : (wr_str){NULL, 0}};
+    OK(wr_registered_models_search(&m, &n, &next, s->a, s->t, &q, &s->err));
+    for (size_t i = 0; i < n; i++) wr_buf_printf(&b, "%s%s", i ? " " : "", m[i].name.p);
+    if (token) *token = next;
+    return wr_arena_strdup(s->a, wr_buf_cstr(&b));
+}
+
+static const char *found_versions(store *s, const char *filter, const char *order, int64_t max, wr_str *token)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    wr_registered_version *v;
+    size_t n;
+    wr_str by = wr_str_of(order), next;
+    wr_registered_query q = {wr_str_of(filter), &by, order ? 1 : 0, max, token ? *token : (wr_str){NULL, 0}};
+    OK(wr_registered_versions_search(&v, &n, &next, s->a, s->t, &q, &s->err));
+    for (size_t i = 0; i < n; i++) wr_buf_printf(&b, "%s%s%lld", i ? " " : "", v[i].name.p, (long long)v[i].version);
+    if (token) *token = next;
+    return wr_arena_strdup(s->a, wr_buf_cstr(&b));
+}
+
+static void search_models(store *s)
+{
+    wr_registered_model m;
+    wr_str token = {NULL, 0};
+    wr_track_item tag = {S("team"), S("red")}, prompt = {S(WR_PROMPT_TAG), S("true")};
+    OK(wr_registered_model_create(&m, s->a, s->t, S("b"), S(""), &tag, 1, &s->err));
+    create(s, S("a"));
+    create(s, S("c"));
+    create(s, S("CD"));
+    OK(wr_registered_model_create(&m, s->a, s->t, S("p"), S(""), &prompt, 1, &s->err));
+    assert_string_equal(found(s, "", NULL, 10, NULL), "CD a b c");
+    assert_string_equal(found(s, "", "name DESC", 10, NULL), "c b a CD");
+    assert_string_equal(found(s, "name = 'b'", NULL, 10, NULL), "b");
+    assert_string_equal(found(s, "name LIKE 'c%'", NULL, 10, NULL), "c");
+    assert_string_equal(found(s, "name ILIKE 'c%'", NULL, 10, NULL), "CD c");
+    assert_string_equal(found(s, "tags.team = 'red'", NULL, 10, NULL), "b");
+    assert_string_equal(found(s, "tag.`team` != 'blue'", NULL, 10, NULL), "b");
+    assert_string_equal(found(s, "tag.`mlflow.prompt.is_prompt` != 'true'", NULL, 10, NULL), "CD a b c");
+    assert_string_equal(found(s, "tag.`mlflow.prompt.is_prompt` = 'false'", NULL, 10, NULL), "CD a b c");
+    assert_string_equal(found(s, "tag.`mlflow.prompt.is_prompt` = 'true'", NULL, 10, NULL), "p");
+    assert_string_equal(found(s, "tag.`mlflow.prompt.is_prompt` != 'false'", NULL, 10, NULL), "p");
+    assert_string_equal(found(s, "name = 'p'", NULL, 10, NULL), "");
+    /* pages hold while rows come and go */
+    assert_string_equal(found(s, "", NULL, 2, &token), "CD a");
+    create(s, S("aa"));
+    OK(wr_registered_model_delete(s->t, S("a"), &s->err));
+    assert_string_equal(found(s, "", NULL, 2, &token), "aa b");
+    assert_string_equal(found(s, "", NULL, 2, &token), "c");
+    assert_null(token.p);
+    wr_registered_model *rows;
+    size_t n;
+    wr_registered_query q = {.max = 1001};
+    FAILS(WEIR_EINVAL, "It must be at most 1000, but got value 1001",
+          wr_registered_models_search(&rows, &n, &token, s->a, s->t, &q, &s->err));
+    q = (wr_registered_query){.max = 1, .filter = S("run_id = 'x'")};
+    assert_int_equal(wr_registered_models_search(&rows, &n, &token, s->a, s->t, &q, &s->err), WEIR_EINVAL);
+    q = (wr_registered_query){.max = 1, .token = S("no token")};
+    assert_int_equal(wr_registered_models_search(&rows, &n, &token, s->a, s->t, &q, &s->err), WEIR_EINVAL);
+}
+
+static void search_versions(store *s)
+{
+    wr_str token = {NULL, 0};
+    create(s, S("a"));
+    create(s, S("b"));
+    create(s, S("p"));
+    add(s, S("a"), S("runs:/1/m"), S("r1"));
+    add(s, S("a"), S("runs:/2/m"), S("r2"));
+    add(s, S("b"), S("runs:/3/m"), S("r1"));
+    add(s, S("b"), S("runs:/4/m"), S("r4"));
+    add(s, S("p"), S("prompt-template"), S(""));
+    add(s, S("p"), S("prompt-template"), S(""));
+    OK(wr_registered_version_set_tag(s->t, S("p"), 1, S(WR_PROMPT_TAG), S("true"), &s->err));
+    OK(wr_registered_version_set_tag(s->t, S("a"), 1, S("k"), S("v"), &s->err));
+    OK(wr_registered_version_delete(s->t, S("b"), 2, &s->err));
+    assert_string_equal(found_versions(s, "", "name ASC", 10, NULL), "a2 a1 b1");
+    assert_string_equal(found_versions(s, "", "version_number ASC", 10, NULL), "a1 b1 a2");
+    assert_string_equal(found_versions(s, "name='a' and version_number > 1", NULL, 10, NULL), "a2");
+    assert_string_equal(found_versions(s, "run_id = 'r1'", "name ASC", 10, NULL), "a1 b1");
+    assert_string_equal(found_versions(s, "run_id IN ('r2','r4')", "name ASC", 10, NULL), "a2");
+    assert_string_equal(found_versions(s, "source_path LIKE 'runs:/%/m'", "name ASC", 10, NULL), "a2 a1 b1");
+    assert_string_equal(found_versions(s, "tags.k = 'v'", NULL, 10, NULL), "a1");
+    assert_string_equal(found_versions(s, "tags.`mlflow.prompt.is_prompt` = 'true'", NULL, 10, NULL), "p1");
+    assert_string_equal(found_versions(s, "name = 'p'", NULL, 10, NULL), "");
+    assert_string_equal(found_versions(s, "", "name ASC", 2, &token), "a2 a1");
+    assert_string_equal(found_versions(s, "", "name ASC", 2, &token), "b1");
+    assert_null(token.p);
+    OK(wr_db_exec(s->db, "UPDATE registered_versions SET updated_ms = 100 - id", &s->err)); /* newest change first */
+    assert_string_equal(found_versions(s, "", NULL, 10, NULL), "a1 a2 b1");
+}
+
 /* ---- sources ---- */
 
 static void sources_of_other_places(void **state)
@@ -390,6 +490,8 @@ BODY(aliases)
 BODY(references)
 BODY(inputs)
 BODY(many)
+BODY(search_models)
+BODY(search_versions)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 int main(void)
@@ -405,6 +507,8 @@ int main(void)
         T(references_test),
         T(inputs_test),
         T(many_test),
+        T(search_models_test),
+        T(search_versions_test),
         T(sources_of_other_places),
         T(sources_of_this_machine),
     };

@@ -108,6 +108,19 @@ static int download_uri(wr_mlflow_call *c, wr_err *err)
     return 0;
 }
 
+static int search(wr_mlflow_call *c, wr_err *err)
+{
+    wr_registered_version *v;
+    size_t n;
+    wr_str next;
+    wr_registered_query q;
+    WR_TRY(wr_mlflow_registered_query(&q, c, WR_REGISTERED_VERSIONS_MAX, WR_REGISTERED_VERSIONS_MAX, err));
+    WR_TRY(wr_registered_versions_search(&v, &n, &next, c->arena, c->track, &q, err));
+    wr_mlflow_put_versions(&c->w, "model_versions", v, n);
+    if (next.n) wr_jsonw_kslice(&c->w, "next_page_token", next);
+    return 0;
+}
+
 /* ---- tags ---- */
 
 static int set_tag(wr_mlflow_call *c, wr_err *err)
@@ -148,6 +161,7 @@ static const wr_mlflow_rpc rpcs[] = {
      transition,
      {NAMED, {"stage", 's', true}, {"archive_existing_versions", 'b', false}}},
     {"DELETE", "2.0/mlflow/model-versions/delete", WR_MLFLOW_WRITE, delete, {NAMED}},
+    {"GET", "2.0/mlflow/model-versions/search", WR_MLFLOW_QUERY, search, {WR_MLFLOW_SEARCH_FIELDS}},
     {"GET", "2.0/mlflow/model-versions/get-download-uri", WR_MLFLOW_READ, download_uri, {NAMED}},
     {"POST",
      "2.0/mlflow/model-versions/set-tag",

@@ -87,6 +87,18 @@ static wr_str text(const wr_mlflow_call *c, const char *name)
     return v.p ? v : WR_STR("");
 }
 
+int wr_mlflow_registered_query(wr_registered_query *out, wr_mlflow_call *c, int64_t fallback, int64_t most, wr_err *err)
+{
+    wr_str *order;
+    *out = (wr_registered_query){.filter = wr_mlflow_str(c, "filter"),
+                                 .max = wr_mlflow_i64(c, "max_results", fallback),
+                                 .token = wr_mlflow_str(c, "page_token")};
+    if (out->max > most) return wr_mlflow_invalid(err, "max_results", wr_mlflow_val(c, "max_results"), NULL);
+    WR_TRY(wr_mlflow_strs(&order, &out->norder, c, "order_by", err));
+    out->order_by = order;
+    return 0;
+}
+
 /* ---- life ---- */
 
 static int create(wr_mlflow_call *c, wr_err *err)
@@ -118,6 +130,24 @@ static int rename_model(wr_mlflow_call *c, wr_err *err)
 static int delete (wr_mlflow_call *c, wr_err *err)
 {
     return wr_registered_model_delete(c->track, wr_mlflow_str(c, "name"), err);
+}
+
+static int search(wr_mlflow_call *c, wr_err *err)
+{
+    wr_registered_model *m;
+    size_t n;
+    wr_str next;
+    wr_registered_query q;
+    WR_TRY(wr_mlflow_registered_query(&q, c, 100, WR_REGISTERED_MODELS_MAX, err));
+    WR_TRY(wr_registered_models_search(&m, &n, &next, c->arena, c->track, &q, err));
+    if (n) {
+        wr_jsonw_key(&c->w, "registered_models");
+        wr_jsonw_arr(&c->w);
+        for (size_t i = 0; i < n; i++) put_model(&c->w, NULL, &m[i]);
+        wr_jsonw_end(&c->w);
+    }
+    if (next.n) wr_jsonw_kslice(&c->w, "next_page_token", next);
+    return 0;
 }
 
 static int latest(wr_mlflow_call *c, wr_err *err)
@@ -181,6 +211,7 @@ static const wr_mlflow_rpc rpcs[] = {
     {"PATCH", "2.0/mlflow/registered-models/update", WR_MLFLOW_WRITE, update, {NAME, {"description", 's', false}}},
     {"POST", "2.0/mlflow/registered-models/rename", WR_MLFLOW_WRITE, rename_model, {NAME, {"new_name", 's', true}}},
     {"DELETE", "2.0/mlflow/registered-models/delete", WR_MLFLOW_WRITE, delete, {NAME}},
+    {"GET", "2.0/mlflow/registered-models/search", WR_MLFLOW_QUERY, search, {WR_MLFLOW_SEARCH_FIELDS}},
     {"POST", LATEST, WR_MLFLOW_READ, latest, {NAME, {"stages", 'a', false}}},
     {"GET", LATEST, WR_MLFLOW_READ, latest, {NAME, {"stages", 'a', false}}},
     {"POST",
