@@ -9,6 +9,7 @@
  *   http_h2.c       HTTP/2 on a connection, by nghttp2: another struct wr_conn_ops
  *   http_h2_send.c  its answers
  *   http_body.c     routes, bodies and handlers of both
+ *   http_grpc.c     gRPC's framing of bodies and answers
  *   http_reply.c    the request as handlers see it, answers
  *   http_stream.c   answers written piece by piece
  *   http_peers.c    connections per address
@@ -144,6 +145,8 @@ void wr_http_body_abort(wr_http_req *r);        /* it ends early: tells a stream
 /* Formats an answer and sets status and close; where it goes depends on `direct`. */
 void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body);
 void wr_http_req_error(wr_http_req *r, int status, bool close);
+bool wr_http_req_grpc(const wr_http_req *r);            /* a call of http_grpc.h, whose errors look different */
+void wr_http_grpc_error(wr_http_req *r, int status);
 enum { WR_FRAME_LENGTH, WR_FRAME_CHUNKED, WR_FRAME_CLOSE };
 void wr_http_put_head(wr_buf *b, wr_http_req *r, const wr_http_reply_opt *opt, int frame, size_t length);
 

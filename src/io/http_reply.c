@@ -243,6 +243,10 @@ void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str bod
 
 void wr_http_req_error(wr_http_req *r, int status, bool close)
 {
+    if (wr_http_req_grpc(r)) {
+        wr_http_grpc_error(r, status);
+        return;
+    }
     char body[80];
     int n = snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", wr_http_reason(status));
     const char *more = status == 503 ? "Retry-After: 1\r\n" : NULL;
