@@ -1,56 +1,362 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metric.c - metric series. */
+/* metric.c - the metric log and its memory: opening, appending, committing, what readers see of it. */
 #include "track/metric.h"
 
-#include "track/track_inside.h"
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
 
-int wr_metric_open(wr_track *t, const char *log, wr_err *err)
+#include "base/clock.h"
+#include "base/log.h"
+#include "track/metric_inside.h"
+#include "track/metric_record.h"
+
+enum {
+    DRAIN_BYTES = 16 << 20, /* of memory: the thread drains */
+    MEMORY_MAX = 64 << 20,  /* appending waits */
+    WAIT_MS = 100,          /* so long, then says no */
+    RETRY_MS = 1000,        /* after a drain that failed */
+};
+
+/* ---- shards ---- */
+
+wr_metric_shard *wr_metric_shard_of(wr_metric_state *m, int64_t run)
 {
-    (void)t;
-    (void)log;
-    (void)err;
+    return &m->shards[(uint64_t)run * UINT64_C(0x9e3779b97f4a7c15) >> 60];
+}
+
+/* With the shard's lock. All or none. */
+static int add(wr_metric_state *m, wr_metric_shard *s, int64_t run, const wr_track_point *p, size_t n, wr_err *err)
+{
+    size_t before = s->active ? wr_metric_table_bytes(s->active) : 0;
+    if (!s->active && !(s->active = wr_metric_table_new())) return wr_err_nomem(err);
+    int rc = wr_metric_table_add(s->active, run, p, n);
+    atomic_fetch_add(&m->active_bytes, wr_metric_table_bytes(s->active) - before);
+    if (rc < 0) return wr_err_nomem(err);
+    int64_t none = 0;
+    if (!atomic_load(&m->oldest_ns)) atomic_compare_exchange_strong(&m->oldest_ns, &none, wr_clock_mono_ns());
     return 0;
 }
 
-void wr_metric_close(wr_track *t) { (void)t; }
+/* ---- opening ---- */
 
-bool wr_metric_has_log(const wr_track *t) { return t->metric != NULL; }
+typedef struct {
+    wr_metric_state *m;
+    wr_arena *a;
+    const char *dir;
+    uint64_t segment;
+    wr_err *err;
+} replay;
 
-static int no_log(wr_err *err) { return wr_err_set(err, WEIR_EUNSUPPORTED, "there is no metric log here"); }
+static int replay_record(void *ctx, uint32_t type, wr_str payload)
+{
+    replay *r = ctx;
+    int64_t run;
+    wr_track_point *p;
+    size_t n;
+    if (type != WR_METRIC_RECORD) {
+        wr_err_set(r->err, WEIR_EUNSUPPORTED, "the metric log '%s' was written by a newer program", r->dir);
+        return wr_err_hint(r->err, WEIR_EUNSUPPORTED, "use the newer version of weir");
+    }
+    wr_arena_clear(r->a);
+    int rc = wr_metric_record_read(&run, &p, &n, r->a, payload, r->err);
+    if (rc == 0) rc = add(r->m, wr_metric_shard_of(r->m, run), run, p, n, r->err);
+    if (rc == 0) atomic_fetch_add(&r->m->appended, 1);
+    return rc < 0 ? wr_err_wrap(r->err, rc, "'%s', segment %llu", r->dir, (unsigned long long)r->segment) : 0;
+}
+
+/* Segments above `drained` into memory. One that is gone meanwhile is in the database. */
+static int replay_log(wr_metric_state *m, const char *dir, uint64_t drained, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0), *scratch = wr_arena_new(0);
+    uint64_t *numbers;
+    size_t n;
+    if (!a || !scratch) return wr_err_nomem(err);
+    WR_TRY(wr_applog_list(&numbers, &n, a, dir, err));
+    for (size_t i = 0; i < n; i++) {
+        replay r = {m, scratch, dir, numbers[i], err};
+        if (numbers[i] <= drained) continue;
+        int rc = wr_applog_read(dir, numbers[i], replay_record, &r, err);
+        if (rc < 0 && !(rc == WEIR_ENOTFOUND && !m->log)) return rc;
+    }
+    return 0;
+}
+
+static int set_drained(wr_track *t, void *arg, wr_err *err)
+{
+    int rc = wr_track_exec(t, err, "UPDATE track_log SET drained = ? WHERE id = 1", "i", *(int64_t *)arg);
+    return rc < 0 ? rc : 0;
+}
+
+/* The mark says which segments are in the database. The newest one is always above it, unless this is another log than
+ * the one it was made of: then it says nothing. */
+static int read_drained(wr_metric_state *m, uint64_t *out, wr_err *err)
+{
+    int64_t drained, none = 0;
+    WR_TRY(wr_track_number(&drained, 0, m->t, err, "SELECT drained FROM track_log WHERE id = 1", ""));
+    *out = (uint64_t)drained;
+    if (wr_applog_newest(m->log) > *out) return 0;
+    *out = 0;
+    return wr_track_write(m->t, set_drained, &none, err);
+}
+
+static void *drainer(void *arg);
+
+static int start(wr_metric_state *m, wr_err *err)
+{
+    sigset_t all, before;
+    sigfillset(&all); /* signals are the main thread's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&m->thread, NULL, drainer, m);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc) return wr_err_sys(err, rc, "cannot start the thread of the metric log");
+    m->started = true;
+    return 0;
+}
+
+static int open_log(wr_metric_state *m, wr_err *err)
+{
+    uint64_t drained = 0;
+    WR_TRY(wr_applog_open(&m->log, m->dir, err));
+    WR_TRY(read_drained(m, &drained, err));
+    WR_TRY(replay_log(m, m->dir, drained, err));
+    return start(m, err);
+}
+
+int wr_metric_open(wr_track *t, const wr_track_opt *opt, wr_err *err)
+{
+    if (!opt->log && !opt->peek) return 0;
+    wr_metric_state *m = wr_calloc(1, sizeof *m);
+    if (!m) return wr_err_nomem(err);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    m->t = t;
+    for (int i = 0; i < WR_METRIC_SHARDS; i++) pthread_mutex_init(&m->shards[i].lock, NULL);
+    pthread_mutex_init(&m->settle_lock, NULL);
+    pthread_mutex_init(&m->drain_lock, NULL);
+    pthread_mutex_init(&m->wake_lock, NULL);
+    pthread_cond_init(&m->wake, &clock);
+    pthread_cond_init(&m->room, &clock);
+    pthread_condattr_destroy(&clock);
+    wr_metric_runs_init(&m->runs, t);
+    t->metric = m;
+    m->dir = wr_strdup(opt->log ? opt->log : opt->peek);
+    if (!m->dir) return wr_err_nomem(err);
+    if (opt->log) return open_log(m, err);
+    int rc = replay_log(m, m->dir, 0, err);
+    return rc == WEIR_ENOTFOUND ? 0 : rc; /* no such folder: nobody has a log */
+}
+
+static void stop(wr_metric_state *m)
+{
+    if (!m->started) return;
+    pthread_mutex_lock(&m->wake_lock);
+    m->stop = true;
+    pthread_cond_signal(&m->wake);
+    pthread_mutex_unlock(&m->wake_lock);
+    pthread_join(m->thread, NULL);
+}
+
+void wr_metric_close(wr_track *t)
+{
+    wr_metric_state *m = t->metric;
+    wr_err err;
+    if (!m) return;
+    stop(m);
+    if (m->started && wr_metric_drain(t, true, &err) < 0)
+        wr_warn("metric points stay in the log '%s': %s", m->dir, err.msg);
+    wr_metric_drain_free(m);
+    for (int i = 0; i < WR_METRIC_SHARDS; i++) {
+        wr_metric_table_drop(m->shards[i].active);
+        pthread_mutex_destroy(&m->shards[i].lock);
+    }
+    wr_applog_close(m->log);
+    wr_metric_runs_fini(&m->runs);
+    pthread_cond_destroy(&m->wake);
+    pthread_cond_destroy(&m->room);
+    pthread_mutex_destroy(&m->wake_lock);
+    pthread_mutex_destroy(&m->drain_lock);
+    pthread_mutex_destroy(&m->settle_lock);
+    wr_free(m->dir);
+    wr_free(m);
+    t->metric = NULL;
+}
+
+/* ---- the thread ---- */
+
+static struct timespec in_ms(int ms)
+{
+    int64_t ns = wr_clock_mono_ns() + ms * 1000000LL;
+    return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
+
+static void *drainer(void *arg)
+{
+    wr_metric_state *m = arg;
+    wr_err err;
+    pthread_mutex_lock(&m->wake_lock);
+    while (!m->stop) {
+        if (!m->wanted) {
+            pthread_cond_wait(&m->wake, &m->wake_lock);
+            continue;
+        }
+        m->wanted = false;
+        pthread_mutex_unlock(&m->wake_lock);
+        int rc = wr_metric_drain(m->t, true, &err);
+        if (rc < 0) wr_warn("metric points stay in the log '%s' for now: %s", m->dir, err.msg);
+        pthread_mutex_lock(&m->wake_lock);
+        pthread_cond_broadcast(&m->room);
+        struct timespec until = in_ms(RETRY_MS);
+        while (rc < 0 && !m->stop && pthread_cond_timedwait(&m->wake, &m->wake_lock, &until) != ETIMEDOUT) {}
+    }
+    pthread_mutex_unlock(&m->wake_lock);
+    return NULL;
+}
+
+static void want_drain(wr_metric_state *m)
+{
+    pthread_mutex_lock(&m->wake_lock);
+    if (!m->wanted) pthread_cond_signal(&m->wake);
+    m->wanted = true;
+    pthread_mutex_unlock(&m->wake_lock);
+}
+
+static size_t memory(wr_metric_state *m) { return atomic_load(&m->active_bytes) + atomic_load(&m->draining_bytes); }
+
+/* Wait a moment when memory is full. */
+static int make_room(wr_metric_state *m, wr_err *err)
+{
+    if (memory(m) < MEMORY_MAX) return 0;
+    want_drain(m);
+    struct timespec until = in_ms(WAIT_MS);
+    pthread_mutex_lock(&m->wake_lock);
+    while (memory(m) >= MEMORY_MAX && pthread_cond_timedwait(&m->room, &m->wake_lock, &until) != ETIMEDOUT) {}
+    pthread_mutex_unlock(&m->wake_lock);
+    if (memory(m) < MEMORY_MAX) return 0;
+    wr_err_set(err, WEIR_EUNAVAILABLE, "metric points come in faster than the database takes them");
+    return wr_err_hint(err, WEIR_EUNAVAILABLE, "try again shortly");
+}
+
+/* ---- appending ---- */
+
+bool wr_metric_has_log(const wr_track *t) { return t->metric && t->metric->log; }
 
 int wr_metric_append(wr_track *t, wr_str run_uuid, const wr_track_point *points, size_t n, wr_err *err)
 {
-    (void)t;
-    (void)run_uuid;
-    (void)points;
-    (void)n;
-    return no_log(err);
+    wr_metric_state *m = t->metric;
+    int64_t run;
+    if (!m || !m->log) return wr_err_set(err, WEIR_EUNSUPPORTED, "there is no metric log here");
+    WR_TRY(wr_metric_runs_find(&run, &m->runs, t, run_uuid, err));
+    if (!n) return 0;
+    WR_TRY(make_room(m, err));
+    WR_AUTOBUF wr_buf record = {0};
+    wr_metric_record_write(&record, run, points, n);
+    if (record.failed) return wr_err_nomem(err);
+    wr_metric_shard *s = wr_metric_shard_of(m, run);
+    pthread_mutex_lock(&s->lock);
+    int rc = add(m, s, run, points, n, err);
+    if (rc == 0) {
+        rc = wr_applog_add(m->log, WR_METRIC_RECORD, wr_buf_view(&record), err);
+        if (rc < 0) wr_metric_table_undo(s->active, run, points, n);
+        else atomic_fetch_add(&m->appended, 1);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (atomic_load(&m->active_bytes) >= DRAIN_BYTES) want_drain(m);
+    return rc;
 }
 
 int wr_metric_commit(wr_track *t, wr_err *err)
 {
-    (void)t;
-    (void)err;
-    return 0;
-}
-
-int wr_metric_drain(wr_track *t, bool always, wr_err *err)
-{
-    (void)t;
-    (void)always;
-    (void)err;
-    return 0;
-}
-
-int wr_metric_settle(wr_track *t, wr_err *err)
-{
-    (void)t;
-    (void)err;
-    return 0;
+    return wr_metric_has_log(t) ? wr_applog_commit(t->metric->log, true, err) : 0;
 }
 
 void wr_metric_forget_run(wr_track *t, wr_str run_uuid)
 {
-    (void)t;
-    (void)run_uuid;
+    (void)run_uuid; /* such writes are rare: all runs are looked up again */
+    if (t->metric) wr_track_forget_at_end();
+}
+
+void wr_metric_forgotten(wr_track *t)
+{
+    if (t->metric) wr_metric_runs_clear(&t->metric->runs);
+}
+
+/* ---- what readers see ---- */
+
+typedef struct {
+    wr_metric_table *table;
+    const wr_metric_block *first;
+    size_t n;
+} glimpse;
+
+/* With the shard's lock. */
+static void look(glimpse *out, size_t *n, wr_metric_table *m, int64_t run, wr_str key)
+{
+    const wr_metric_recent *s = m ? wr_metric_table_find(m, run, key) : NULL;
+    if (!s) return;
+    wr_metric_table_keep(m);
+    out[(*n)++] = (glimpse){m, s->first, s->n};
+}
+
+static int copy(wr_metric_points *out, const glimpse *g, const wr_series_point *after)
+{
+    size_t left = g->n;
+    if (wr_vec_reserve(out, left) < 0) return WEIR_ENOMEM;
+    for (const wr_metric_block *b = g->first; left; b = b->next) { /* blocks are full but for the last */
+        size_t n = b->cap < left ? b->cap : left;
+        for (size_t i = 0; i < n; i++) {
+            if (!after || wr_metric_by_time(&b->p[i], after) > 0) out->at[out->n++] = b->p[i];
+        }
+        left -= n;
+        if (!left) break;
+    }
+    return 0;
+}
+
+int wr_metric_recent_points(wr_metric_points *out, wr_track *t, int64_t run, wr_str key, const wr_series_point *after,
+                            wr_err *err)
+{
+    glimpse g[2];
+    size_t n = 0;
+    int rc = 0;
+    if (!t->metric) return 0;
+    wr_metric_shard *s = wr_metric_shard_of(t->metric, run);
+    pthread_mutex_lock(&s->lock);
+    look(g, &n, s->draining, run, key);
+    look(g, &n, s->active, run, key);
+    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0) rc = copy(out, &g[i], after);
+        wr_metric_table_drop(g[i].table);
+    }
+    return rc < 0 ? wr_err_nomem(err) : 0;
+}
+
+static size_t latest_of(wr_track_point *out, wr_arena *a, const wr_metric_table *m, int64_t run)
+{
+    size_t n = 0;
+    for (const wr_metric_recent *s = NULL; m && (s = wr_metric_table_next(m, run, s));) {
+        if (!s->n) continue;
+        if (out) out[n] = (wr_track_point){wr_arena_str(a, s->key), s->latest.value, s->latest.step, s->latest.time_ms};
+        n++;
+    }
+    return n;
+}
+
+int wr_metric_recent_latest(wr_track_point **out, size_t *n, wr_arena *a, wr_track *t, int64_t run, wr_err *err)
+{
+    *n = 0;
+    *out = NULL;
+    if (!t->metric) return 0;
+    wr_metric_shard *s = wr_metric_shard_of(t->metric, run);
+    pthread_mutex_lock(&s->lock);
+    size_t first = latest_of(NULL, a, s->draining, run), second = latest_of(NULL, a, s->active, run);
+    if (first + second) {
+        *out = wr_arena_alloc(a, (first + second) * sizeof **out);
+        if (*out) *n = latest_of(*out, a, s->draining, run);
+        if (*out) *n += latest_of(*out + first, a, s->active, run);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return wr_arena_failed(a) ? wr_err_nomem(err) : 0;
 }

@@ -47,7 +47,10 @@ typedef struct {
 int wr_metric_put(wr_track *t, const wr_metric_run *run, const wr_track_point *points, size_t n, wr_err *err);
 int wr_metric_purge(wr_track *t, int64_t run, wr_err *err); /* in a write */
 
-/* ---- reading ---- */
+/* ---- reading ----
+ *
+ * Not while this thread has a statement open that began before: what was drained since is in neither place then. (Inside
+ * a write it does no harm.) */
 
 /* Latest point of each series of a run, sorted by key. Its value is 0 where it was -0: SQLite keeps no -0. */
 int wr_metric_latest(wr_track_point **out, size_t *n, wr_arena *a, wr_track *t, int64_t run, wr_err *err);

@@ -68,14 +68,25 @@ static int query_latest(rows *out, wr_track *t, const wanted *want, size_t n, si
     return rc;
 }
 
+static int recent_latest(rows *out, wr_arena *a, wr_track *t, size_t at, int64_t run, wr_err *err)
+{
+    wr_track_point *p;
+    size_t n;
+    WR_TRY(wr_metric_recent_latest(&p, &n, a, t, run, err));
+    if (wr_vec_reserve(out, n) < 0) return wr_err_nomem(err);
+    for (size_t i = 0; i < n; i++) out->at[out->n++] = (row){at, p[i]};
+    return 0;
+}
+
 static int collect_latest(rows *out, wr_arena *a, wr_track *t, const int64_t *runs, size_t n, wr_err *err)
 {
+    for (size_t i = 0; i < n && t->metric; i++) WR_TRY(recent_latest(out, a, t, i, runs[i], err));
     wanted *want = wr_arena_alloc(a, n * sizeof *want);
     if (!want) return wr_err_nomem(err);
     for (size_t i = 0; i < n; i++) want[i] = (wanted){runs[i], i};
     qsort(want, n, sizeof *want, by_id);
     for (size_t i = 0; i < n; i += MARKS) WR_TRY(query_latest(out, t, want, n, i, i + MARKS < n ? i + MARKS : n, err));
-    qsort(out->at, out->n, sizeof *out->at, by_run_key);
+    if (out->n) qsort(out->at, out->n, sizeof *out->at, by_run_key);
     return 0;
 }
 
@@ -145,7 +156,7 @@ static int read_heads(heads *out, wr_track *t, int64_t run, int64_t key, int64_t
         }
     }
     wr_stmt_done(s);
-    if (rc == 0) qsort(out->at, out->n, sizeof *out->at, by_start);
+    if (rc == 0 && out->n) qsort(out->at, out->n, sizeof *out->at, by_start);
     return rc;
 }
 
@@ -204,6 +215,7 @@ static int collect(wr_metric_points *out, wr_track *t, int64_t run, wr_str key, 
                    size_t max, wr_err *err)
 {
     int64_t id;
+    WR_TRY(wr_metric_recent_points(out, t, run, key, after, err));
     WR_TRY(wr_track_key_find(&id, t, key, err));
     if (id) WR_TRY(read_chunks(out, t, run, id, after, max, err));
     out->n = out->n ? wr_metric_sort(out->at, out->n, wr_metric_by_time) : 0;

@@ -369,6 +369,8 @@ static int pick_run(wr_metric_points *out, const work *w, size_t r, wr_err *err)
 static int sample(wr_metric_series *out, wr_arena *a, work *w, size_t max, wr_err *err)
 {
     int64_t lo, hi;
+    for (size_t r = 0; r < w->n; r++)
+        WR_TRY(wr_metric_recent_points(&w->memory[r], w->t, w->runs[r], w->key, NULL, err));
     WR_TRY(wr_track_key_find(&w->key_id, w->t, w->key, err));
     for (size_t i = 0; w->key_id && i < w->n; i += MARKS)
         WR_TRY(query_heads(w, i, i + MARKS < w->n ? i + MARKS : w->n, err));

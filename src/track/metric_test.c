@@ -21,16 +21,72 @@
 #include "track/schema.h"
 #include "track/track_inside.h"
 
-static char top[256], file[300];
+static char top[256], file[300], folder[300];
 static wr_db *db;
 static wr_track *t;
 
-static void open_track(const char *log)
+/* ---- the twin ---- */
+
+enum { RUNS = 6, KEYS = 5, MOST = 20000 };
+static const char *const names[KEYS] = {"loss", "val/acc uracy", "a", "b.c-d_e", "\xc3\xa9t\xc3\xa9"};
+
+typedef struct {
+    wr_track_point p[MOST];
+    size_t n;
+} twin;
+static twin twins[RUNS][KEYS]; /* run ids are 1 + index */
+static int64_t next_step[RUNS][KEYS];
+
+static int64_t number(const char *sql)
+{
+    int64_t v;
+    wr_err err = {0};
+    if (wr_track_number(&v, -1, t, &err, sql, "") < 0) fail_msg("%s", err.msg);
+    return v;
+}
+
+static wr_str uuid_of(int run)
+{
+    static char text[RUNS + 1][33];
+    snprintf(text[run], sizeof text[run], "%032x", 0xabc + run);
+    return (wr_str){text[run], 32};
+}
+
+static int make_runs_in_write(wr_track *track, void *arg, wr_err *err)
+{
+    (void)arg;
+    for (int i = 0; i < RUNS; i++) {
+        int rc =
+            wr_track_exec(track, err,
+                          "INSERT INTO track_runs (uuid, experiment, name, user_id, status, start_ms, artifact_uri)"
+                          " VALUES (?, 0, 'x', 'x', 1, ?, 'x')",
+                          "si", uuid_of(i), (int64_t)1000 + i);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+static void make_runs(void)
+{
+    wr_err err = {0};
+    if (wr_track_write(t, make_runs_in_write, NULL, &err) < 0) fail_msg("%s", err.msg);
+    assert_int_equal(number("SELECT max(id) FROM track_runs"), RUNS);
+}
+
+static int try_open(const char *log, wr_err *err)
 {
     const wr_db_opt opt = {.migrations = wr_track_migrations, .n = wr_track_migrations_count};
+    int rc = wr_db_open(&db, file, &opt, err);
+    if (rc < 0) return rc;
+    rc = wr_track_open(&t, db, &(wr_track_opt){.log = log}, err);
+    if (rc < 0) wr_db_close(db);
+    return rc;
+}
+
+static void open_track(const char *log)
+{
     wr_err err = {0};
-    if (wr_db_open(&db, file, &opt, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
-    if (wr_track_open(&t, db, &(wr_track_opt){.log = log}, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+    if (try_open(log, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
 }
 
 static void close_track(void)
@@ -48,7 +104,20 @@ static int setup(void **state)
     snprintf(top, sizeof top, "%s/weir-metric-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(top)) return -1;
     snprintf(file, sizeof file, "%s/db.sqlite", top);
+    snprintf(folder, sizeof folder, "%s/log", top);
+    memset(twins, 0, sizeof twins);
+    memset(next_step, 0, sizeof next_step);
     open_track(NULL);
+    make_runs();
+    return 0;
+}
+
+/* The same with a log. */
+static int setup_log(void **state)
+{
+    if (setup(state) < 0) return -1;
+    close_track();
+    open_track(folder);
     return 0;
 }
 
@@ -59,16 +128,7 @@ static int teardown(void **state)
     return wr_file_remove_tree(top, NULL);
 }
 
-/* ---- the twin ---- */
-
-enum { RUNS = 6, KEYS = 5, MOST = 20000 };
-static const char *const names[KEYS] = {"loss", "val/acc uracy", "a", "b.c-d_e", "\xc3\xa9t\xc3\xa9"};
-
-typedef struct {
-    wr_track_point p[MOST];
-    size_t n;
-} twin;
-static twin twins[RUNS][KEYS]; /* run ids are 1 + index */
+/* ---- comparing ---- */
 
 static int order(const wr_track_point *a, const wr_track_point *b, bool by_time)
 {
@@ -251,7 +311,6 @@ static void check_everything(void)
 /* Some points of one run: curves that go on, points that come late or twice, odd values. */
 static size_t any_points(wr_rng *r, wr_track_point *p, int run, size_t max)
 {
-    static int64_t next[RUNS][KEYS];
     size_t n = 1 + wr_rng_below(r, wr_rng_below(r, 4) ? 5 : max);
     int key = (int)wr_rng_below(r, KEYS);
     for (size_t i = 0; i < n; i++) {
@@ -259,15 +318,15 @@ static size_t any_points(wr_rng *r, wr_track_point *p, int run, size_t max)
         twin *w = &twins[run][key];
         if (w->n + n >= MOST) return 0;
         uint64_t kind = wr_rng_below(r, 20);
-        int64_t step = key == 2 ? 0 : key == 3 ? next[run][key] * 7919 * 1000003 : next[run][key];
+        int64_t step = key == 2 ? 0 : key == 3 ? next_step[run][key] * 7919 * 1000003 : next_step[run][key];
         p[i] = (wr_track_point){.key = wr_str_of(names[key]),
                                 .step = step,
-                                .time_ms = 1700000000000 + next[run][key] * 100 + (int64_t)wr_rng_below(r, 10),
+                                .time_ms = 1700000000000 + next_step[run][key] * 100 + (int64_t)wr_rng_below(r, 10),
                                 .value = kind == 0   ? NAN
                                          : kind == 1 ? INFINITY
                                          : kind == 2 ? -0.0
                                                      : (double)wr_rng_below(r, 5)};
-        next[run][key]++;
+        next_step[run][key]++;
         if (kind == 3 && w->n) p[i] = w->p[wr_rng_below(r, w->n)];
         if (kind == 4) p[i].step = (int64_t)wr_rng_below(r, 3000) - 10;
         if (kind == 5) p[i].time_ms -= (int64_t)wr_rng_below(r, 100000);
@@ -306,12 +365,28 @@ static void put_points(int run, const wr_track_point *p, size_t n)
     twin_add_all(run, p, n);
 }
 
-static int64_t number(const char *sql)
+static int append(int run, const wr_track_point *p, size_t n, wr_err *err)
 {
-    int64_t v;
+    return wr_metric_append(t, uuid_of(run), p, n, err);
+}
+
+static void append_points(int run, const wr_track_point *p, size_t n)
+{
     wr_err err = {0};
-    if (wr_track_number(&v, -1, t, &err, sql, "") < 0) fail_msg("%s", err.msg);
-    return v;
+    if (append(run, p, n, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+    twin_add_all(run, p, n);
+}
+
+static void commit(void)
+{
+    wr_err err = {0};
+    if (wr_metric_commit(t, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+}
+
+static void drain(void)
+{
+    wr_err err = {0};
+    if (wr_metric_drain(t, true, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
 }
 
 /* ---- tests ---- */
@@ -322,7 +397,6 @@ static void puts_against_the_twin(void **state)
     static wr_track_point p[3000];
     wr_rng r;
     wr_rng_init(&r, 1);
-    memset(twins, 0, sizeof twins);
     check_everything();
     for (int i = 0; i < 400; i++) {
         int run = (int)wr_rng_below(&r, RUNS);
@@ -342,7 +416,6 @@ static void puts_against_the_twin(void **state)
 static void single_points_fill_chunks(void **state)
 {
     (void)state;
-    memset(twins, 0, sizeof twins);
     for (int i = 0; i < 400; i++) {
         wr_track_point p = {.key = WR_STR("loss"), .value = i, .step = i, .time_ms = i};
         put_points(0, &p, 1);
@@ -360,7 +433,6 @@ static int purge_in_write(wr_track *track, void *arg, wr_err *err)
 static void purging(void **state)
 {
     (void)state;
-    memset(twins, 0, sizeof twins);
     wr_track_point p = {.key = WR_STR("loss"), .value = 1, .step = 2, .time_ms = 3};
     put_points(0, &p, 1);
     put_points(1, &p, 1);
@@ -370,12 +442,223 @@ static void purging(void **state)
     check_everything();
 }
 
+/* ---- the log ---- */
+
+/* The table that searches look at has the twin's latest values. */
+static void check_settled(void)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_err err = {0};
+    if (wr_metric_settle(t, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+    int64_t series = 0;
+    for (int r = 0; r < RUNS; r++) {
+        for (int k = 0; k < KEYS; k++) {
+            twin *w = &twins[r][k];
+            wr_stmt *s;
+            if (!w->n) continue;
+            series++;
+            qsort(w->p, w->n, sizeof *w->p, by_step);
+            wr_track_point last = w->p[w->n - 1];
+            last.value += 0.0;
+            assert_int_equal(wr_track_query(&s, t, NULL,
+                                            "SELECT m.step, m.time_ms, m.value, m.start_ms FROM track_metrics m JOIN "
+                                            "track_keys k ON k.id = m.key WHERE m.run = ? AND k.name = ?",
+                                            "is", (int64_t)r + 1, wr_str_of(names[k])),
+                             0);
+            assert_int_equal(wr_step(s, NULL), 1);
+            wr_track_point got = {last.key, wr_stmt_f64(s, 2), wr_stmt_i64(s, 0), wr_stmt_i64(s, 1)};
+            same_points(&got, &last, 1);
+            assert_int_equal(wr_stmt_i64(s, 3), 1000 + r);
+            wr_stmt_done(s);
+        }
+    }
+    assert_int_equal(number("SELECT count(*) FROM track_metrics"), series);
+}
+
+static void everything_against_the_twin(void **state)
+{
+    (void)state;
+    static wr_track_point p[3000];
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        wr_rng r;
+        wr_rng_init(&r, seed);
+        for (int i = 0; i < 150; i++) {
+            int run = (int)wr_rng_below(&r, RUNS);
+            uint64_t what = wr_rng_below(&r, 20);
+            if (what < 12) append_points(run, p, any_points(&r, p, run, i % 50 == 0 ? 3000 : 100));
+            else if (what == 12) put_points(run, p, any_points(&r, p, run, 100));
+            else if (what == 13) drain();
+            else if (what < 16) check_settled();
+            else if (what < 19) commit();
+            else {
+                commit();
+                close_track();
+                open_track(folder);
+            }
+            check_some(&r);
+        }
+        check_everything();
+        check_settled();
+    }
+    close_track();
+    open_track(NULL); /* closing moved everything */
+    check_everything();
+    assert_int_equal(number("SELECT count(*) FROM track_chunks WHERE n > 1024 OR n < 1"), 0);
+}
+
+static size_t count_of(int run, const char *key)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_track_point *p;
+    size_t n;
+    assert_int_equal(wr_metric_history(&p, &n, a, t, run + 1, wr_str_of(key), NULL, 0, NULL), 0);
+    return n;
+}
+
+/* What is in memory alone is read by somebody who looks at the log, and not by one who does not. */
+static void peeking(void **state)
+{
+    (void)state;
+    wr_track_point p[] = {{.key = WR_STR("loss"), .value = 1, .step = 1, .time_ms = 1},
+                          {.key = WR_STR("loss"), .value = 2, .step = 2, .time_ms = 2}};
+    wr_err err = {0};
+    append_points(0, p, 1);
+    commit();
+    drain();
+    append_points(0, p + 1, 1);
+    commit();
+    wr_track *mine = t, *other;
+    assert_int_equal(wr_track_open(&other, db, &(wr_track_opt){.log = folder}, &err), WEIR_ECONFLICT);
+    assert_int_equal(wr_track_open(&t, db, &(wr_track_opt){.log = NULL}, &err), 0);
+    assert_int_equal(count_of(0, "loss"), 1);
+    assert_false(wr_metric_has_log(t));
+    assert_int_equal(append(0, p, 1, &err), WEIR_EUNSUPPORTED);
+    wr_track_close(t);
+    assert_int_equal(wr_track_open(&t, db, &(wr_track_opt){.peek = folder}, &err), 0);
+    check_everything();
+    assert_false(wr_metric_has_log(t));
+    assert_int_equal(append(0, p, 1, &err), WEIR_EUNSUPPORTED);
+    assert_int_equal(wr_metric_drain(t, true, &err), 0);
+    check_settled();
+    wr_track_close(t);
+    char none[400];
+    snprintf(none, sizeof none, "%s/none", top);
+    assert_int_equal(wr_track_open(&t, db, &(wr_track_opt){.peek = none}, &err), 0);
+    wr_track_close(t);
+    t = mine;
+}
+
+static int change_in_write(wr_track *track, void *arg, wr_err *err)
+{
+    const char *what = arg; /* of run 1 */
+    int rc;
+    if (strcmp(what, "purge") == 0) {
+        rc = wr_track_exec(track, err, "DELETE FROM track_runs WHERE id = 1", "");
+        if (rc >= 0) rc = wr_metric_purge(track, 1, err);
+    } else {
+        rc = wr_track_exec(track, err, "UPDATE track_runs SET deleted_ms = ? WHERE id = 1", "i",
+                           (int64_t)(strcmp(what, "delete") == 0));
+        if (rc >= 0 && strcmp(what, "restore") == 0)
+            rc = wr_track_exec(track, err, "UPDATE track_runs SET deleted_ms = NULL WHERE id = 1", "");
+    }
+    wr_metric_forget_run(track, uuid_of(0));
+    return rc < 0 ? rc : 0;
+}
+
+static void change(const char *what)
+{
+    wr_err err = {0};
+    if (wr_track_write(t, change_in_write, (void *)(uintptr_t)what, &err) < 0) fail_msg("%s", err.msg);
+}
+
+static void deleted_runs_take_no_points(void **state)
+{
+    (void)state;
+    wr_track_point p = {.key = WR_STR("loss"), .value = 1, .step = 1, .time_ms = 1}, q = p;
+    wr_err err = {0};
+    q.step = 2;
+    assert_int_equal(wr_metric_append(t, WR_STR("0123456789abcdef0123456789abcdef"), &p, 1, &err), WEIR_ENOTFOUND);
+    assert_int_equal(wr_metric_append(t, WR_STR("no uuid"), &p, 1, &err), WEIR_ENOTFOUND);
+    append_points(0, &p, 1);
+    change("delete");
+    assert_int_equal(append(0, &q, 1, &err), WEIR_EINVAL);
+    assert_int_equal(append(0, &q, 0, &err), WEIR_EINVAL);
+    check_everything(); /* what it had stays */
+    drain();
+    check_everything();
+    assert_int_equal(append(0, &q, 1, &err), WEIR_EINVAL);
+    change("restore");
+    append_points(0, &q, 1);
+    check_settled();
+    change("delete");
+    change("purge");
+    memset(twins[0], 0, sizeof twins[0]);
+    assert_int_equal(append(0, &q, 1, &err), WEIR_ENOTFOUND);
+    assert_int_equal(wr_metric_settle(t, &err), 0);
+    drain(); /* memory had points of it */
+    check_everything();
+    assert_int_equal(number("SELECT count(*) FROM track_metrics"), 0);
+    assert_int_equal(number("SELECT count(*) FROM track_chunks"), 0);
+    append_points(1, &p, 1);
+    commit();
+    check_everything();
+}
+
+/* Another process deletes the run: this one hears of it soon. */
+static void deleted_by_another_process(void **state)
+{
+    (void)state;
+    wr_track_point p = {.key = WR_STR("loss"), .value = 1, .step = 1, .time_ms = 1};
+    append_points(0, &p, 1);
+    wr_err err = {0};
+    const wr_db_opt opt = {.migrations = wr_track_migrations, .n = wr_track_migrations_count};
+    wr_track *mine = t, *other;
+    wr_db *db2;
+    assert_int_equal(wr_db_open(&db2, file, &opt, &err), 0);
+    assert_int_equal(wr_track_open(&other, db2, &(wr_track_opt){.log = NULL}, &err), 0);
+    t = other;
+    change("delete");
+    t = mine;
+    wr_track_close(other);
+    wr_db_close(db2);
+    usleep(30 * 1000);
+    assert_int_equal(append(0, &p, 1, &err), WEIR_EINVAL);
+}
+
+/* Somebody removed the log's folder: its numbers start again, and the mark of the old log must not hide them. */
+static void another_log(void **state)
+{
+    (void)state;
+    wr_track_point p = {.key = WR_STR("loss"), .value = 1, .step = 1, .time_ms = 1};
+    for (int i = 0; i < 3; i++) {
+        p.step++;
+        append_points(0, &p, 1);
+        commit();
+        drain();
+    }
+    close_track();
+    assert_int_equal(wr_file_remove_tree(folder, NULL), 0);
+    open_track(folder);
+    p.step++;
+    append_points(0, &p, 1);
+    commit();
+    check_everything();
+    close_track();
+    open_track(folder);
+    check_everything();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(puts_against_the_twin, setup, teardown),
         cmocka_unit_test_setup_teardown(single_points_fill_chunks, setup, teardown),
         cmocka_unit_test_setup_teardown(purging, setup, teardown),
+        cmocka_unit_test_setup_teardown(everything_against_the_twin, setup_log, teardown),
+        cmocka_unit_test_setup_teardown(peeking, setup_log, teardown),
+        cmocka_unit_test_setup_teardown(deleted_runs_take_no_points, setup_log, teardown),
+        cmocka_unit_test_setup_teardown(deleted_by_another_process, setup_log, teardown),
+        cmocka_unit_test_setup_teardown(another_log, setup_log, teardown),
     };
     return cmocka_run_group_tests_name("track/metric", tests, NULL, NULL);
 }

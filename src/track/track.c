@@ -10,6 +10,7 @@
 #include "track/track_inside.h"
 
 static _Thread_local bool writing;
+static _Thread_local wr_track_job *current; /* of the write under way */
 
 int wr_track_open(wr_track **out, wr_db *db, const wr_track_opt *opt, wr_err *err)
 {
@@ -19,7 +20,7 @@ int wr_track_open(wr_track **out, wr_db *db, const wr_track_opt *opt, wr_err *er
     pthread_mutex_init(&t->keys_lock, NULL);
     t->key_memory = wr_arena_new(0);
     t->artifacts = wr_strdup(opt->artifacts ? opt->artifacts : "mlflow-artifacts:");
-    int rc = t->key_memory && t->artifacts ? wr_metric_open(t, opt->log, err) : wr_err_nomem(err);
+    int rc = t->key_memory && t->artifacts ? wr_metric_open(t, opt, err) : wr_err_nomem(err);
     if (rc < 0) {
         wr_track_close(t);
         return rc;
@@ -52,26 +53,37 @@ static int run_job(wr_db *db, void *arg, wr_err *err)
     wr_track_job *job = arg;
     (void)db;
     writing = true;
+    current = job;
     int rc = job->fn(job->track, job->arg, err);
+    current = NULL;
     writing = false;
     return rc;
+}
+
+void wr_track_forget_at_end(void)
+{
+    if (current) current->forgot = true;
 }
 
 int wr_track_write(wr_track *t, wr_track_fn fn, void *arg, wr_err *err)
 {
     wr_track_job job = {.fn = fn, .arg = arg, .track = t};
-    return wr_db_write(t->db, run_job, &job, err);
+    int rc = wr_db_write(t->db, run_job, &job, err);
+    if (job.forgot) wr_metric_forgotten(t);
+    return rc;
 }
 
 static void job_done(void *arg, int rc, const wr_err *err)
 {
     wr_track_job *job = arg;
+    if (job->forgot) wr_metric_forgotten(job->track);
     job->done(job, rc, err);
 }
 
 int wr_track_write_async(wr_track *t, wr_track_job *job, wr_err *err)
 {
     job->track = t;
+    job->forgot = false;
     return wr_db_write_async(t->db, run_job, job, job_done, err);
 }
 

@@ -22,6 +22,9 @@ typedef struct {
     /* Folder of the metric log. NULL: points go straight into the database, as when another process holds the log or
      * when the database is shared by several servers. */
     const char *log;
+    /* With `log` NULL: folder of a log that another process may be filling. What it holds at the opening is seen by
+     * readers too, so that a command beside a server shows what was acknowledged. NULL: the database alone. */
+    const char *peek;
     /* Root of the artifact URIs of new experiments, "ROOT/ID"; NULL = "mlflow-artifacts:". */
     const char *artifacts;
 } wr_track_opt;
@@ -44,6 +47,7 @@ typedef struct wr_track_job {
     void (*done)(struct wr_track_job *job, int rc, const wr_err *err);
     void *arg;
     wr_track *track; /* set by the call */
+    bool forgot;     /* the same */
 } wr_track_job;
 int wr_track_write_async(wr_track *t, wr_track_job *job, wr_err *err);
 bool wr_track_writing(void); /* is this thread inside a write? */

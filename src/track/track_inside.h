@@ -8,21 +8,25 @@
 #include "base/vec.h"
 #include "track/track.h"
 
-typedef struct wr_metric_state wr_metric_state; /* metric.c: log, memory table */
+typedef struct wr_metric_state wr_metric_state; /* metric_inside.h: log, memory table */
 
 struct wr_track {
     wr_db *db;
     char *artifacts;
-    wr_metric_state *metric;   /* NULL without a log */
+    wr_metric_state *metric;   /* NULL without a log to write or to look at */
     pthread_mutex_t keys_lock; /* guards what follows; rank 2 */
     wr_map keys;               /* name -> id as pointer; committed ones only */
     WR_VEC(wr_str) key_names;  /* by id; p NULL = not seen yet */
     wr_arena *key_memory;
 };
 
-/* metric.c; `log` may be NULL. */
-int wr_metric_open(wr_track *t, const char *log, wr_err *err);
+/* metric.c */
+int wr_metric_open(wr_track *t, const wr_track_opt *opt, wr_err *err);
 void wr_metric_close(wr_track *t);
+/* A write that called wr_metric_forget_run() is over: committed, or rolled back. Before its caller hears of it. */
+void wr_metric_forgotten(wr_track *t);
+/* In a write: wr_metric_forgotten() is called at its end. */
+void wr_track_forget_at_end(void);
 
 /* One statement. `kinds` has a letter for each parameter and argument: 'i' int64_t, 's' wr_str (p NULL binds NULL), 'f'
  * double. Returns the number of rows it gave (RETURNING tells whether an UPDATE met one), or a negative code. */
