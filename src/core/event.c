@@ -49,7 +49,7 @@ int wr_event_list(wr_event **out, size_t *n, wr_arena *a, wr_project *p, int64_t
                          err));
     wr_bind_i64(s, 1, after);
     wr_bind_cstr(s, 2, kind);
-    wr_bind_i64(s, 3, limit ? (int64_t)limit : -1);
+    wr_bind_i64(s, 3, limit ? (int64_t)limit : INT64_MAX);
     while ((rc = wr_step(s, err)) > 0) {
         wr_event e = {wr_stmt_i64(s, 0), wr_stmt_i64(s, 1), wr_arena_str(a, wr_stmt_str(s, 2)).p,
                       wr_arena_str(a, wr_stmt_str(s, 3)).p, wr_arena_str(a, wr_stmt_str(s, 4)).p};
@@ -88,7 +88,7 @@ static int ack_fn(wr_db *db, void *arg, wr_err *err)
     wr_stmt *s;
     WR_TRY(wr_db_prepare(db, &s,
                          "INSERT INTO event_acks (consumer, id) VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET id "
-                         "= max(id, excluded.id)",
+                         "= excluded.id WHERE excluded.id > event_acks.id",
                          err));
     wr_bind_cstr(s, 1, a->consumer);
     wr_bind_i64(s, 2, a->id);

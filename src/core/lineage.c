@@ -28,7 +28,7 @@ static int64_t store_node(wr_db *db, const wr_node *n, wr_err *err)
     WR_TRY(wr_db_prepare(
         db, &s,
         "INSERT INTO nodes (kind, name, hash, version, detail, created_us) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (kind, name, hash, version) DO UPDATE SET detail = coalesce(detail, excluded.detail)",
+        " ON CONFLICT (kind, name, hash, version) DO UPDATE SET detail = coalesce(nodes.detail, excluded.detail)",
         err));
     wr_bind_cstr(s, 1, n->kind);
     wr_bind_cstr(s, 2, n->name);
@@ -55,7 +55,7 @@ int wr_lineage_put(wr_db *db, const wr_node *child, const wr_node *parent, const
     if (parent_id < 0) return (int)parent_id;
     if (parent_id == child_id) return 0;
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "INSERT OR IGNORE INTO edges (child, parent, run) VALUES (?, ?, ?)", err));
+    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO edges (child, parent, run) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", err));
     wr_bind_i64(s, 1, child_id);
     wr_bind_i64(s, 2, parent_id);
     wr_bind_cstr(s, 3, run_id ? run_id : "");

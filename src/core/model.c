@@ -124,7 +124,7 @@ int wr_model_register(int64_t *version, wr_project *p, const char *name, const c
 
 #define VERSION_COLUMNS                                                                                                \
     "v.model, v.version, v.package, v.run, (SELECT group_concat(alias) FROM (SELECT alias FROM model_aliases a "       \
-    "WHERE a.model = v.model AND a.version = v.version ORDER BY alias)), v.created_us FROM model_versions v "
+    "WHERE a.model = v.model AND a.version = v.version ORDER BY alias) x), v.created_us FROM model_versions v "
 
 static wr_model_version read_version(wr_arena *a, wr_stmt *s)
 {
@@ -234,7 +234,7 @@ static int prepare_find(wr_stmt **s, wr_db *db, wr_str name, wr_str what, wr_err
         WR_TRY(wr_db_prepare(
             db, s,
             "SELECT " VERSION_COLUMNS
-            "JOIN model_aliases x ON x.model = v.model AND x.version = v.version WHERE v.model = ? AND x.alias = ?",
+            "JOIN model_aliases m ON m.model = v.model AND m.version = v.version WHERE v.model = ? AND m.alias = ?",
             err));
         wr_bind_str(*s, 2, what);
     }

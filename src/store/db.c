@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* db.c - opening and migrating, the writer thread, the readers.
+/* db.c - opening and migrating, the writer thread, the readers; whatever the engine.
  *
- *   callers --push--> queue --take all--> writer thread: BEGIN IMMEDIATE; each job in a savepoint; COMMIT --post-->
- * callers
+ *   callers --push--> queue --take all--> writer thread: BEGIN; each job in a savepoint; COMMIT --post--> callers
  *
  * Invariants: 1. a job is answered with 0 only after the COMMIT (fsync of the WAL) that holds it; 2. a job that fails
- * is rolled back alone; 3. when the COMMIT fails, or SQLite gives up the transaction in the middle of a job (disk full,
- * no memory), every job of the transaction is answered with that error and none of them is visible; jobs that had not
- * run yet get a transaction of their own. After a failed fsync a power cut may still bring the transaction back: an
- * error means "not promised", not "certainly absent".
+ * is rolled back alone; 3. when the COMMIT fails, or the engine gives up the transaction in the middle of a job (disk
+ * full, no memory, server gone), every job of the transaction is answered with that error and none of them is visible;
+ * jobs that had not run yet get a transaction of their own. After a failed fsync a power cut may still bring the
+ * transaction back, and a server that went away during the COMMIT may have done it: an error means "not promised", not
+ * "certainly absent". Therefore no job is ever run twice.
  *
  * Readers are leased: a thread that has a statement open owns a connection, so that its nested statements see one
  * snapshot; when the last one is done the connection goes back to the db, which closes all of them at the end. There
  * are as many connections as threads that ever read at the same moment, and a thread may come and go without leaving
  * one behind.
  *
- * The watch (wr_db_changed) compares "PRAGMA data_version" on a connection of its own, which moves with every commit of
- * other connections, so with our writer's too. The writer therefore reads it right behind its COMMIT, and its own
- * data_version after that: if that one stands still, nobody else has committed until now, and the watch's new value is
- * the writer's doing alone.
+ * The watch (wr_db_changed) compares the engine's changed() (SQLite: "PRAGMA data_version") on a connection of its own,
+ * which moves with every commit of other connections, so with our writer's too. The writer therefore reads it right
+ * behind its COMMIT, and its own changed() after that: if that one stands still, nobody else has committed until now,
+ * and the watch's new value is the writer's doing alone.
  */
 #include "store/db.h"
 
@@ -27,7 +27,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,11 +34,11 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "store/db_conn.h"
+#include "store/db_pg_url.h"
 
 enum {
-    GROUP_MAX = 1024,      /* jobs in one transaction: bounds how long the first waits for the last */
-    QUEUE_MAX = 65536,     /* jobs not yet taken by the writer */
-    OPEN_RETRY_MS = 10000, /* switching a new file to WAL does not wait for other processes by itself */
+    GROUP_MAX = 1024,  /* jobs in one transaction: bounds how long the first waits for the last */
+    QUEUE_MAX = 65536, /* jobs not yet taken by the writer */
 };
 
 typedef struct job {
@@ -53,10 +52,11 @@ typedef struct job {
 } job;
 
 struct wr_db {
-    char *path;
+    const wr_db_engine *engine;
+    char *path, *name; /* name: for messages */
     bool read_only;
     wr_db_conn_mode reader_mode;
-    wr_db_conn writer; /* the writer thread's */
+    wr_db_conn *writer; /* the writer thread's */
     pthread_t thread;
     bool started;
 
@@ -71,9 +71,9 @@ struct wr_db {
 
     pthread_mutex_t commit_lock; /* rank 3; held by the writer from COMMIT until the watch knows of it */
     pthread_mutex_t watch_lock;  /* rank 4; guards the watch and its two numbers */
-    wr_db_conn watch;
+    wr_db_conn *watch;
     atomic_bool watching;      /* the connection is open */
-    int64_t seen, writer_seen; /* data_version of the watch; of the writer (the writer thread's) */
+    int64_t seen, writer_seen; /* changed() of the watch, of the writer */
     int64_t changes;
 };
 
@@ -83,7 +83,7 @@ static _Thread_local wr_db *writer_of; /* the db whose writer thread this is */
 
 static int refuse_newer(wr_db *db, int64_t version, int n, wr_err *err)
 {
-    wr_err_set(err, WEIR_EUNSUPPORTED, "database '%s' was written by a newer program", db->path);
+    wr_err_set(err, WEIR_EUNSUPPORTED, "database '%s' was written by a newer program", db->name);
     wr_err_detail(err, WEIR_EUNSUPPORTED, "its schema is version %lld, this program knows up to %d", (long long)version,
                   n);
     return wr_err_hint(err, WEIR_EUNSUPPORTED, "use the newer version of weir, or another project folder");
@@ -91,52 +91,43 @@ static int refuse_newer(wr_db *db, int64_t version, int n, wr_err *err)
 
 static int refuse_older(wr_db *db, int64_t version, int n, wr_err *err)
 {
-    wr_err_set(err, WEIR_EUNAVAILABLE, "database '%s' must be upgraded before it can be read", db->path);
+    wr_err_set(err, WEIR_EUNAVAILABLE, "database '%s' must be upgraded before it can be read", db->name);
     wr_err_detail(err, WEIR_EUNAVAILABLE, "its schema is version %lld, this program needs %d", (long long)version, n);
     return wr_err_hint(err, WEIR_EUNAVAILABLE, "run a command that writes once, as a user who may write the file");
-}
-
-/* Foreign keys are off while migrations rebuild tables; what they leave behind is checked instead. */
-static int check_references(wr_db_conn *c, wr_err *err)
-{
-    int64_t ignored;
-    int rc = wr_db_conn_int(c, &ignored, "SELECT 1 FROM pragma_foreign_key_check LIMIT 1", err);
-    if (rc == WEIR_ENOTFOUND) return 0;
-    return rc < 0 ? rc : wr_err_set(err, WEIR_ECONFLICT, "rows refer to rows that are not there");
 }
 
 /* Another process may have applied it since: the version is read again under the write lock. */
 static int migrate_step(wr_db *db, const wr_db_opt *opt, bool *ended, wr_err *err)
 {
-    wr_db_conn *c = &db->writer;
+    const wr_db_engine *e = db->engine;
+    wr_db_conn *c = db->writer;
     int64_t version;
-    WR_TRY(wr_db_conn_int(c, &version, "PRAGMA user_version", err));
+    WR_TRY(e->version(c, &version, true, err));
     *ended = version >= opt->n;
     if (version > opt->n) return refuse_newer(db, version, opt->n, err);
     if (*ended) return 0;
-    char set[64];
-    sqlite3_snprintf((int)sizeof set, set, "PRAGMA user_version=%lld", (long long)version + 1);
     int rc = version < 0 ? wr_err_set(err, WEIR_ECORRUPT, "its version is negative") : 0;
     if (rc == 0) rc = wr_db_conn_exec(c, opt->migrations[version], err);
-    if (rc == 0) rc = check_references(c, err);
-    if (rc == 0) rc = wr_db_conn_exec(c, set, err);
-    return rc < 0 ? wr_err_wrap(err, rc, "database '%s': migration %lld", db->path, (long long)version + 1) : 0;
+    if (rc == 0) rc = e->check(c, err);
+    if (rc == 0) rc = e->set_version(c, version + 1, err);
+    return rc < 0 ? wr_err_wrap(err, rc, "database '%s': migration %lld", db->name, (long long)version + 1) : 0;
 }
 
 static void rollback(wr_db_conn *c)
 {
     wr_db_conn_done_all(c);
-    if (!sqlite3_get_autocommit(c->h)) sqlite3_exec(c->h, "ROLLBACK", NULL, NULL, NULL);
+    c->engine->rollback(c);
 }
 
 static int migrate(wr_db *db, const wr_db_opt *opt, wr_err *err)
 {
+    wr_db_conn *c = db->writer;
     for (bool ended = false; !ended;) {
-        WR_TRY(wr_db_conn_exec(&db->writer, "BEGIN IMMEDIATE", err));
+        WR_TRY(c->engine->begin(c, err));
         int rc = migrate_step(db, opt, &ended, err);
-        if (rc == 0) rc = wr_db_conn_exec(&db->writer, "COMMIT", err);
+        if (rc == 0) rc = c->engine->commit(c, err);
         if (rc < 0) {
-            rollback(&db->writer);
+            rollback(c);
             return rc;
         }
         wr_fault_crash_point();
@@ -144,60 +135,32 @@ static int migrate(wr_db *db, const wr_db_opt *opt, wr_err *err)
     return 0;
 }
 
-static int journal_is_wal(wr_db_conn *c, bool *out, wr_err *err)
-{
-    sqlite3_stmt *h = NULL;
-    int rc = sqlite3_prepare_v2(c->h, "PRAGMA journal_mode=WAL", -1, &h, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_step(h);
-    const char *mode = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(h, 0) : NULL;
-    *out = mode && strcmp(mode, "wal") == 0;
-    int code = rc == SQLITE_ROW ? 0 : wr_db_conn_fail(c, rc, "switch to write-ahead logging", err);
-    sqlite3_finalize(h);
-    return code;
-}
-
-/* Two processes that create the file together get in each other's way here, and SQLite answers "busy" at once. */
-static int switch_to_wal(wr_db *db, wr_err *err)
-{
-    int64_t until = wr_clock_mono_ns() + OPEN_RETRY_MS * 1000000LL;
-    bool wal = false;
-    int rc;
-    while ((rc = journal_is_wal(&db->writer, &wal, err)) == WEIR_ETIMEOUT && wr_clock_mono_ns() < until) {
-        nanosleep(&(struct timespec){.tv_nsec = 5 * 1000 * 1000}, NULL);
-    }
-    if (rc < 0 || wal) return rc;
-    wr_err_set(err, WEIR_EUNSUPPORTED, "database '%s': no write-ahead logging here", db->path);
-    return wr_err_hint(err, WEIR_EUNSUPPORTED, "put the project on a local file system that is writable");
-}
-
 static int open_writer(wr_db *db, const wr_db_opt *opt, wr_err *err)
 {
-    WR_TRY(wr_db_conn_open(&db->writer, db, db->path, WR_DB_CONN_WRITE, err));
+    const wr_db_engine *e = db->engine;
+    wr_db_conn *c = db->writer = wr_db_conn_new(e, db, db->path, db->name);
+    if (!c) return wr_err_nomem(err);
+    WR_TRY(wr_db_conn_open(c, WR_DB_CONN_WRITE, err));
     int64_t version; /* before anything is changed */
-    WR_TRY(wr_db_conn_int(&db->writer, &version, "PRAGMA user_version", err));
+    WR_TRY(e->version(c, &version, false, err));
     if (version > opt->n) return refuse_newer(db, version, opt->n, err);
-    WR_TRY(switch_to_wal(db, err));
-    WR_TRY(wr_db_conn_exec(&db->writer, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864", err));
+    WR_TRY(e->prepare(c, err));
     WR_TRY(migrate(db, opt, err));
-    return wr_db_conn_exec(&db->writer, "PRAGMA foreign_keys=ON", err);
+    return e->finish(c, err);
 }
 
-static int reader_new(wr_db *db, wr_db_conn **out, wr_err *err);
+static int lease(wr_db *db, wr_db_conn **out, wr_err *err);
+static void give_back(wr_db_conn *c);
 
 static int open_read_only(wr_db *db, const wr_db_opt *opt, wr_err *err)
 {
     wr_db_conn *c;
-    if (access(db->path, F_OK) < 0) return wr_err_sys(err, errno, "cannot open database '%s'", db->path);
-    pthread_mutex_lock(&db->readers_lock);
-    int rc = reader_new(db, &c, err);
-    pthread_mutex_unlock(&db->readers_lock);
-    if (rc < 0) return rc;
     int64_t version;
-    rc = wr_db_conn_int(c, &version, "PRAGMA user_version", err);
-    if (rc == WEIR_EACCESS) {
-        return wr_err_hint(err, rc, "SQLite needs to create '%s-shm' to read it; make the folder writable, or copy it",
-                           db->path);
-    }
+    if (!db->engine->shared && access(db->path, F_OK) < 0)
+        return wr_err_sys(err, errno, "cannot open database '%s'", db->path);
+    WR_TRY(lease(db, &c, err));
+    int rc = db->engine->version(c, &version, false, err);
+    give_back(c);
     if (rc < 0) return rc;
     if (version > opt->n) return refuse_newer(db, version, opt->n, err);
     return version < opt->n ? refuse_older(db, version, opt->n, err) : 0;
@@ -214,6 +177,16 @@ static char *sqlite_path(const char *path)
     return p;
 }
 
+static int names(wr_db *db, const char *path, wr_err *err)
+{
+    if (!*path) return wr_err_set(err, WEIR_EINVAL, "the database has no path");
+    db->engine = wr_db_pg_is_url(path) ? &wr_db_pg : &wr_db_sqlite;
+    if (db->engine->shared) WR_TRY(wr_db_pg_name(&db->name, path, err));
+    db->path = db->engine->shared ? wr_strdup(path) : sqlite_path(path);
+    if (!db->engine->shared && db->path) db->name = wr_strdup(db->path);
+    return db->path && db->name ? 0 : wr_err_nomem(err);
+}
+
 static void *writer_main(void *arg);
 
 /* The writer takes no signals: they are the main thread's. */
@@ -224,14 +197,13 @@ static int start(wr_db *db, wr_err *err)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&db->thread, NULL, writer_main, db);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc) return wr_err_sys(err, rc, "cannot start the writer of database '%s'", db->path);
+    if (rc) return wr_err_sys(err, rc, "cannot start the writer of database '%s'", db->name);
     db->started = true;
     return 0;
 }
 
 int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err)
 {
-    if (!*path) return wr_err_set(err, WEIR_EINVAL, "the database has no path");
     wr_db *db = wr_calloc(1, sizeof *db);
     if (!db) return wr_err_nomem(err);
     pthread_mutex_init(&db->queue_lock, NULL);
@@ -242,8 +214,7 @@ int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err)
     db->tail = &db->head;
     db->read_only = opt->read_only;
     db->reader_mode = opt->read_only ? WR_DB_CONN_READ_ONLY : WR_DB_CONN_READ;
-    db->path = sqlite_path(path);
-    int rc = db->path ? 0 : wr_err_nomem(err);
+    int rc = names(db, path, err);
     if (rc == 0) rc = opt->read_only ? open_read_only(db, opt, err) : open_writer(db, opt, err);
     if (rc == 0 && !opt->read_only) rc = start(db, err);
     if (rc < 0) {
@@ -264,31 +235,27 @@ void wr_db_close(wr_db *db)
         pthread_mutex_unlock(&db->queue_lock);
         pthread_join(db->thread, NULL);
     }
-    for (size_t i = 0; i < db->readers.n; i++) {
-        wr_db_conn_close(db->readers.at[i]);
-        wr_free(db->readers.at[i]);
-    }
+    for (size_t i = 0; i < db->readers.n; i++) wr_db_conn_free(db->readers.at[i]);
     wr_vec_fini(&db->readers);
-    wr_db_conn_close(&db->watch);
-    wr_db_conn_close(&db->writer); /* last, because the last connection to close moves the WAL into the file */
+    wr_db_conn_free(db->watch);
+    wr_db_conn_free(db->writer); /* last, because the last connection to close moves the WAL into the file */
     pthread_cond_destroy(&db->queue_filled);
     pthread_mutex_destroy(&db->watch_lock);
     pthread_mutex_destroy(&db->commit_lock);
     pthread_mutex_destroy(&db->readers_lock);
     pthread_mutex_destroy(&db->queue_lock);
     wr_free(db->path);
+    wr_free(db->name);
     wr_free(db);
 }
 
 /* --- the watch --- */
 
-static const char version_sql[] = "PRAGMA data_version";
-
 /* With watch_lock held: has the number moved? `keep` makes it the one that was seen. */
 static int look(wr_db *db, bool keep, bool *moved, wr_err *err)
 {
     int64_t version;
-    WR_TRY(wr_db_conn_int(&db->watch, &version, version_sql, err));
+    WR_TRY(db->engine->changed(db->watch, &version, err));
     *moved = version != db->seen;
     if (keep) db->seen = version;
     return 0;
@@ -301,7 +268,7 @@ static void watch_commit(wr_db *db)
     bool moved;
     pthread_mutex_lock(&db->watch_lock);
     int rc = look(db, true, &moved, NULL);
-    if (rc == 0) rc = wr_db_conn_int(&db->writer, &version, version_sql, NULL);
+    if (rc == 0) rc = db->engine->changed(db->writer, &version, NULL);
     if (rc < 0 || version != db->writer_seen) db->changes++;
     if (rc == 0) db->writer_seen = version;
     pthread_mutex_unlock(&db->watch_lock);
@@ -309,9 +276,10 @@ static void watch_commit(wr_db *db)
 
 static int commit(wr_db *db, wr_err *err)
 {
-    if (!atomic_load(&db->watching)) return wr_db_conn_exec(&db->writer, "COMMIT", err);
+    wr_db_conn *c = db->writer;
+    if (!atomic_load(&db->watching)) return c->engine->commit(c, err);
     pthread_mutex_lock(&db->commit_lock);
-    int rc = wr_db_conn_exec(&db->writer, "COMMIT", err);
+    int rc = c->engine->commit(c, err);
     if (rc == 0) watch_commit(db);
     pthread_mutex_unlock(&db->commit_lock);
     return rc;
@@ -336,35 +304,34 @@ static job *take_group(wr_db *db)
 
 static int lost(wr_db *db, wr_err *err)
 {
-    return wr_err_set(err, WEIR_EIO, "database '%s': the transaction was given up", db->path);
+    return wr_err_set(err, WEIR_EIO, "database '%s': the transaction was given up", db->name);
 }
 
-/* A deferred foreign key that this job leaves open would fail everybody's COMMIT. */
-static int open_references(wr_db *db, wr_err *err)
+/* The fn's own verdict; but what failed inside of it cannot be taken back by saying that all is well. */
+static void run_fn(wr_db *db, job *j)
 {
-    int open = 0, high;
-    sqlite3_db_status(db->writer.h, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &high, 0);
-    if (!open) return 0;
-    return wr_err_set(err, WEIR_ECONFLICT, "database '%s': a row refers to a row that is not there", db->path);
+    wr_db_conn *c = db->writer;
+    c->in_job = true;
+    c->job_err.code = 0;
+    j->rc = j->fn(db, j->arg, &j->err);
+    c->in_job = false;
+    wr_db_conn_done_all(c);
+    if (j->rc > 0) j->rc = 0;
+    if (j->rc == 0 && c->job_err.code) {
+        j->err = c->job_err;
+        j->rc = c->job_err.code;
+    }
+    if (j->rc < 0 && j->err.code != j->rc) wr_err_set(&j->err, j->rc, "a write was refused: %s", wr_err_text(j->rc));
 }
 
-/* Run one job in a savepoint. False: SQLite has given up the whole transaction; job->err says why. */
+/* Run one job in a savepoint. False: the whole transaction is gone; job->err says why. */
 static bool run_job(wr_db *db, job *j)
 {
-    wr_db_conn *c = &db->writer;
-    j->rc = wr_db_conn_exec(c, "SAVEPOINT job", &j->err);
-    if (j->rc == 0) {
-        j->rc = j->fn(db, j->arg, &j->err);
-        if (j->rc > 0) j->rc = 0;
-        if (j->rc < 0 && j->err.code != j->rc)
-            wr_err_set(&j->err, j->rc, "a write was refused: %s", wr_err_text(j->rc));
-        wr_db_conn_done_all(c);
-        bool alive = !sqlite3_get_autocommit(c->h);
-        if (alive && j->rc == 0) j->rc = open_references(db, &j->err);
-        if (alive && j->rc < 0) alive = wr_db_conn_exec(c, "ROLLBACK TO job", NULL) == 0;
-        if (alive) alive = wr_db_conn_exec(c, "RELEASE job", NULL) == 0;
-        if (alive) return true;
-    }
+    wr_db_conn *c = db->writer;
+    j->rc = c->engine->job_begin(c, &j->err);
+    bool begun = j->rc == 0;
+    if (begun) run_fn(db, j);
+    if (begun && c->engine->job_end(c, &j->rc, &j->err)) return true;
     if (j->rc == 0) j->rc = lost(db, &j->err);
     return false;
 }
@@ -390,9 +357,9 @@ static void answer(job *j, const job *end, int rc, const wr_err *err)
 /* One transaction. Returns the jobs that did not come to run because the transaction ended before them. */
 static job *run_transaction(wr_db *db, job *first)
 {
-    wr_db_conn *c = &db->writer;
+    wr_db_conn *c = db->writer;
     wr_err err = {0};
-    int rc = wr_db_conn_exec(c, "BEGIN IMMEDIATE", &err);
+    int rc = c->engine->begin(c, &err);
     if (rc < 0) {
         rollback(c);
         answer(first, NULL, rc, &err);
@@ -427,8 +394,8 @@ static void *writer_main(void *arg)
 
 static int refuse_write(const wr_db *db, wr_err *err)
 {
-    if (db->read_only) return wr_err_set(err, WEIR_EACCESS, "database '%s' is open for reading only", db->path);
-    return wr_err_set(err, WEIR_EINTERNAL, "database '%s': a write inside a write would wait for ever", db->path);
+    if (db->read_only) return wr_err_set(err, WEIR_EACCESS, "database '%s' is open for reading only", db->name);
+    return wr_err_set(err, WEIR_EINTERNAL, "database '%s': a write inside a write would wait for ever", db->name);
 }
 
 static int push(wr_db *db, job *j, wr_err *err)
@@ -441,8 +408,8 @@ static int push(wr_db *db, job *j, wr_err *err)
         if (db->queued++ == 0) pthread_cond_signal(&db->queue_filled);
     }
     pthread_mutex_unlock(&db->queue_lock);
-    if (closing) return wr_err_set(err, WEIR_ECANCELED, "database '%s' is closing", db->path);
-    if (full) return wr_err_set(err, WEIR_EUNAVAILABLE, "database '%s': too many writes are waiting", db->path);
+    if (closing) return wr_err_set(err, WEIR_ECANCELED, "database '%s' is closing", db->name);
+    if (full) return wr_err_set(err, WEIR_EUNAVAILABLE, "database '%s': too many writes are waiting", db->name);
     return 0;
 }
 
@@ -477,31 +444,21 @@ int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg,
 
 /* --- readers --- */
 
-/* With readers_lock held. */
+/* With readers_lock held: a connection that is opened by the thread that leases it. */
 static int reader_new(wr_db *db, wr_db_conn **out, wr_err *err)
 {
-    wr_db_conn *c = wr_calloc(1, sizeof *c);
-    if (!c) return wr_err_nomem(err);
-    int rc = wr_db_conn_open(c, db, db->path, db->reader_mode, err);
-    if (rc == 0 && wr_vec_push(&db->readers, c) < 0) {
-        wr_db_conn_close(c);
-        rc = wr_err_nomem(err);
-    }
-    if (rc < 0) {
-        wr_free(c);
-        return rc;
+    wr_db_conn *c = wr_db_conn_new(db->engine, db, db->path, db->name);
+    if (!c || wr_vec_push(&db->readers, c) < 0) {
+        wr_db_conn_free(c);
+        return wr_err_nomem(err);
     }
     *out = c;
     return 0;
 }
 
 /* The connection this thread has statements on, or a free one (the first: its cache is the warmest), or a new one. */
-static int lease(wr_db *db, wr_db_conn **out, wr_err *err)
+static int choose(wr_db *db, wr_db_conn **out, wr_err *err)
 {
-    if (writer_of == db) {
-        *out = &db->writer;
-        return 0;
-    }
     pthread_t me = pthread_self();
     wr_db_conn *mine = NULL, *idle = NULL;
     int rc = 0;
@@ -522,12 +479,28 @@ static int lease(wr_db *db, wr_db_conn **out, wr_err *err)
     return rc;
 }
 
+static int lease(wr_db *db, wr_db_conn **out, wr_err *err)
+{
+    if (writer_of == db) {
+        *out = db->writer;
+        return 0;
+    }
+    wr_db_conn *c;
+    WR_TRY(choose(db, &c, err));
+    int rc = c->is_open ? 0 : wr_db_conn_open(c, db->reader_mode, err);
+    if (rc == 0 && c->open == 1 && db->engine->lease) rc = db->engine->lease(c, err);
+    if (rc < 0) give_back(c);
+    *out = c;
+    return rc;
+}
+
 static void give_back(wr_db_conn *c)
 {
     wr_db *db = c->db;
-    if (c == &db->writer) return;
-    pthread_mutex_lock(&db->readers_lock);
+    if (c == db->writer) return;
     WR_BUG_IF(c->open <= 0);
+    if (c->open == 1 && c->is_open && db->engine->give_back) db->engine->give_back(c); /* still ours alone */
+    pthread_mutex_lock(&db->readers_lock);
     c->open--;
     pthread_mutex_unlock(&db->readers_lock);
 }
@@ -544,7 +517,7 @@ int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err)
 void wr_stmt_done(wr_stmt *s)
 {
     if (!s) return;
-    wr_db_conn *c = wr_db_conn_of(s);
+    wr_db_conn *c = s->conn;
     wr_db_conn_done(s);
     give_back(c);
 }
@@ -558,27 +531,21 @@ int wr_db_exec(wr_db *db, const char *sql, wr_err *err)
     return rc;
 }
 
-int64_t wr_db_last_id(wr_db *db) { return sqlite3_last_insert_rowid(db->writer.h); }
+int64_t wr_db_last_id(wr_db *db) { return db->engine->last_id(db->writer); }
 
 /* --- others --- */
 
-bool wr_db_is_shared(const wr_db *db)
-{
-    (void)db;
-    return false;
-}
+bool wr_db_is_shared(const wr_db *db) { return db->engine->shared; }
 
 /* With both locks held: the writer cannot be between its COMMIT and watch_commit. */
 static int watch_start(wr_db *db, wr_err *err)
 {
     bool moved;
     if (atomic_load(&db->watching)) return 0;
-    WR_TRY(wr_db_conn_open(&db->watch, db, db->path, db->reader_mode, err));
-    int rc = look(db, true, &moved, err);
-    if (rc < 0) {
-        wr_db_conn_close(&db->watch);
-        return rc;
-    }
+    if (!db->watch) db->watch = wr_db_conn_new(db->engine, db, db->path, db->name);
+    if (!db->watch) return wr_err_nomem(err);
+    if (!db->watch->is_open) WR_TRY(wr_db_conn_open(db->watch, db->reader_mode, err));
+    WR_TRY(look(db, true, &moved, err));
     db->writer_seen = -1; /* unknown: the writer's first commit counts as a change */
     atomic_store(&db->watching, true);
     return 0;
@@ -587,6 +554,10 @@ static int watch_start(wr_db *db, wr_err *err)
 static int look_again(wr_db *db, wr_err *err)
 {
     bool moved = false;
+    if (!db->engine->changed) { /* nobody knows */
+        db->changes++;
+        return 0;
+    }
     WR_TRY(watch_start(db, err));
     WR_TRY(look(db, true, &moved, err));
     if (moved) db->changes++;
@@ -613,4 +584,7 @@ int wr_db_changed(wr_db *db, int64_t *counter, wr_err *err)
     return rc;
 }
 
-int wr_db_backup(wr_db *db, const char *to_path, wr_err *err) { return wr_db_sqlite_backup(db->path, to_path, err); }
+int wr_db_backup(wr_db *db, const char *to_path, wr_err *err)
+{
+    return db->engine->backup(db->path, db->name, to_path, err);
+}

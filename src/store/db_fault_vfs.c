@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/fault.h"
-#include "store/db_conn.h"
+#include "store/db_sqlite.h"
 
 typedef struct {
     sqlite3_file base;

@@ -206,7 +206,7 @@ static int last_recorded(int64_t *out, wr_project *p, const char *endpoint, wr_e
     WR_TRY(wr_project_db(&db, p, err));
     WR_TRY(wr_db_prepare(
         db, &s,
-        "SELECT max(json_extract(payload, '$.window_end_us')) FROM events WHERE kind = 'window' AND subject = ?", err));
+        "SELECT max(wr_json_i64(payload, 'window_end_us')) FROM events WHERE kind = 'window' AND subject = ?", err));
     wr_bind_cstr(s, 1, subject);
     int rc = wr_step(s, err);
     *out = rc > 0 && !wr_stmt_null(s, 0) ? wr_stmt_i64(s, 0) : INT64_MIN;
