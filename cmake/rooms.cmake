@@ -68,6 +68,17 @@ function(weir_test test)
     ENVIRONMENT "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0;UBSAN_OPTIONS=print_stacktrace=1;WEIR_DUCKDB=${WEIR_DUCKDB_LIBRARY}")
 endfunction()
 
+# weir_test_pg(NAMES...): tests that are there already, once more with their records in PostgreSQL (store/pg_testing.h).
+function(weir_test_pg)
+  foreach(test ${ARGN})
+    if(TARGET test_${test})
+      add_test(NAME ${test}.pg COMMAND test_${test})
+      get_test_property(${test} ENVIRONMENT environment)
+      set_tests_properties(${test}.pg PROPERTIES TIMEOUT 300 ENVIRONMENT "${environment};WEIR_TEST_PG=1")
+    endif()
+  endforeach()
+endfunction()
+
 # weir_program(NAME room): the executable over everything.
 function(weir_program program room)
   get_property(objects GLOBAL PROPERTY "weir_objects_${room}")

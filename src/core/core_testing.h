@@ -14,6 +14,7 @@
 #include "core/dataset.h"
 #include "core/project.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 
 typedef struct { char dir[128]; wr_arena *a; wr_project *p; wr_tables *t; wr_err err; } place;
 
@@ -97,6 +98,9 @@ static inline int make_place(void **state)
     unsetenv("WEIR_RUN_ID");
     setenv("WEIR_CODE_VERSION", "test", 1);
     put(s, "weir.yaml", "");
+    char url[WR_PG_TESTING_URL] = "";
+    if (wr_pg_testing_wanted(url, sizeof url) < 0) return -1;
+    if (*url) setenv("WEIR_DATABASE", url, 1);
     reopen(s);
     *state = s;
     return 0;

@@ -3,6 +3,7 @@
 #include "core/project.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,8 +21,8 @@ struct wr_project {
     wr_track *track;
 };
 
-static const char *const config_keys[] = {"stages",   "vars",      "params",   "metrics", "plots",
-                                          "triggers", "endpoints", "monitors", "carbon",  NULL};
+static const char *const config_keys[] = {"stages",    "vars",     "params", "metrics",  "plots", "triggers",
+                                          "endpoints", "monitors", "carbon", "database", NULL};
 
 static const char config_template[] =
     "# A Weir project. Stages are commands with declared inputs and outputs; `weir run` runs what is out of date.\n"
@@ -158,11 +159,37 @@ int wr_project_config(const wr_yaml **out, wr_project *p, wr_err *err)
     return rc;
 }
 
+/* A server's address: of the environment, else of weir.yaml; *out NULL when neither names one. A weir.yaml that cannot
+ * be read is an error here, or the records would go to the wrong place. */
+static int server_address(const char **out, wr_project *p, wr_err *err)
+{
+    wr_str text;
+    const char *given = getenv("WEIR_DATABASE");
+    *out = given && *given ? given : NULL;
+    if (*out && !wr_db_is_url(*out)) {
+        wr_err_set(err, WEIR_EINVAL, "WEIR_DATABASE is not the address of a PostgreSQL database");
+        return wr_err_hint(err, WEIR_EINVAL, "postgresql://USER@HOST/DATABASE");
+    }
+    if (*out) return 0;
+    if (!p->config) WR_TRY(load_config(p, err));
+    const wr_yaml *y = wr_yaml_get(p->config, "database");
+    if (!y) return 0;
+    WR_TRY(wr_yaml_str(&text, y, "database", err));
+    if (!wr_db_is_url(text.p)) {
+        wr_yaml_error(y, WEIR_EINVAL, err, "database is the address of a PostgreSQL database");
+        return wr_err_hint(err, WEIR_EINVAL,
+                           "postgresql://USER@HOST/DATABASE; without the key, records are in .weir/weir.db");
+    }
+    *out = text.p;
+    return 0;
+}
+
 static int open_db(wr_project *p, wr_err *err)
 {
     const char *dir, *path;
     WR_TRY(state_path(&dir, p, "", true, err));
-    WR_TRY(state_path(&path, p, "weir.db", false, err));
+    WR_TRY(server_address(&path, p, err));
+    if (!path) WR_TRY(state_path(&path, p, "weir.db", false, err));
     wr_db_opt opt = {.migrations = wr_schema_migrations, .n = wr_schema_count};
     return wr_db_open(&p->db, path, &opt, err);
 }

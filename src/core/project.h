@@ -2,6 +2,7 @@
 /* project.h - a folder with weir.yaml and, beside it, .weir/ where everything Weir keeps lives.
  *
  *   .weir/weir.db      records (SQLite)          .weir/objects/   immutable blobs by SHA-256
+ *                      or PostgreSQL: "database" in weir.yaml, WEIR_DATABASE in the environment
  *   .weir/lake/NAME/   datasets (Delta tables)   .weir/log/       append log of the server
  *   .weir/online/      feature snapshots         .weir/tmp/       spill files, scratch
  *   .weir/track/       metric log of the server

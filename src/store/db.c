@@ -202,6 +202,8 @@ static int start(wr_db *db, wr_err *err)
     return 0;
 }
 
+bool wr_db_is_url(const char *path) { return wr_db_pg_is_url(path); }
+
 int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err)
 {
     wr_db *db = wr_calloc(1, sizeof *db);

@@ -29,7 +29,11 @@ typedef struct wr_db wr_db;
 typedef struct wr_stmt wr_stmt;
 
 typedef struct { const char *const *migrations; int n; bool read_only; } wr_db_opt;
+/* `path` is a file, or the address of a PostgreSQL database ("postgresql://..." as libpq takes it; the password rather comes from PGPASSWORD
+ * or ~/.pgpass). It is never printed with user, password or options. No server, or no libpq: WEIR_EUNAVAILABLE; no such database:
+ * WEIR_ENOTFOUND; not let in: WEIR_EACCESS. */
 int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err);
+bool wr_db_is_url(const char *path); /* is it such an address? */
 /* Waits for queued writes. No other thread may use the db any more; statements somebody forgot are closed. */
 void wr_db_close(wr_db *db);
 

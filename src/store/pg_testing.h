@@ -270,3 +270,13 @@ static inline int wr_pg_testing_start(char url[WR_PG_TESTING_URL])
     snprintf(url, WR_PG_TESTING_URL, "postgresql://weir@127.0.0.1:%s/%s", port, name);
     return 0;
 }
+
+/* For tests that take either engine: with WEIR_TEST_PG in the environment as start(), else `url` stays as it is. */
+static inline int wr_pg_testing_wanted(char *url, size_t size)
+{
+    char fresh[WR_PG_TESTING_URL];
+    const char *wanted = getenv("WEIR_TEST_PG");
+    if (!wanted || !*wanted) return 0;
+    if (wr_pg_testing_start(fresh) < 0) return -1;
+    return snprintf(url, size, "%s", fresh) < (int)size ? 0 : wr_pg_testing_fail("no room for the address");
+}

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "io/file.h"
+#include "store/pg_testing.h"
 #include "track/experiment.h"
 #include "track/run.h"
 #include "track/schema.h"
@@ -71,6 +72,7 @@ static inline int store_setup(void **state)
     *s = (store){.dir = "/tmp/weir-track-XXXXXX"};
     assert_non_null(mkdtemp(s->dir));
     snprintf(s->path, sizeof s->path, "%s/records.db", s->dir);
+    assert_int_equal(wr_pg_testing_wanted(s->path, sizeof s->path), 0);
     s->a = wr_arena_new(0);
     store_open(s);
     *state = s;
