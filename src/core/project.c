@@ -14,8 +14,8 @@
 struct wr_project {
     wr_arena *arena; /* guarded by mutex */
     const char *root, *state;
-    pthread_mutex_t mutex; /* guards arena, config, db, objects, track */
-    wr_yaml *config;
+    pthread_mutex_t mutex;    /* guards all below */
+    wr_yaml *parsed, *config; /* config: its keys are checked */
     wr_db *db;
     wr_objects *objects;
     wr_track *track;
@@ -134,7 +134,7 @@ int wr_project_state(const char **out, wr_project *p, const char *name, bool dir
     return rc;
 }
 
-static int load_config(wr_project *p, wr_err *err)
+static int parse_config(wr_project *p, wr_err *err)
 {
     WR_AUTOBUF wr_buf text;
     wr_buf_init(&text, 0);
@@ -145,8 +145,15 @@ static int load_config(wr_project *p, wr_err *err)
     wr_yaml *y = NULL;
     WR_TRY(wr_yaml_parse(&y, p->arena, copy, "weir.yaml", err));
     if (y->kind != WR_YAML_MAP) return wr_yaml_error(y, WEIR_EPARSE, err, "a project file is a map of sections");
-    WR_TRY(wr_yaml_known(y, "weir.yaml", config_keys, err));
-    p->config = y;
+    p->parsed = y;
+    return 0;
+}
+
+static int load_config(wr_project *p, wr_err *err)
+{
+    if (!p->parsed) WR_TRY(parse_config(p, err));
+    WR_TRY(wr_yaml_known(p->parsed, "weir.yaml", config_keys, err));
+    p->config = p->parsed;
     return 0;
 }
 
@@ -159,8 +166,23 @@ int wr_project_config(const wr_yaml **out, wr_project *p, wr_err *err)
     return rc;
 }
 
-/* A server's address: of the environment, else of weir.yaml; *out NULL when neither names one. A weir.yaml that cannot
- * be read is an error here, or the records would go to the wrong place. */
+static int no_address(wr_err *err)
+{
+    return wr_err_hint(err, WEIR_EINVAL,
+                       "postgresql://USER@HOST/DATABASE; without an address the records are in .weir/weir.db");
+}
+
+/* Other mistakes in weir.yaml do not hide the records; one in this key would, or show others. */
+static bool nearly_database(const wr_yaml *config)
+{
+    static const char *const word[] = {"database"};
+    for (size_t i = 0; i < config->n; i++) {
+        if (wr_str_nearest(config->keys[i]->text, word, 1) == 0) return true;
+    }
+    return false;
+}
+
+/* A server's address: of the environment, else of weir.yaml; *out NULL when neither names one. */
 static int server_address(const char **out, wr_project *p, wr_err *err)
 {
     wr_str text;
@@ -168,17 +190,16 @@ static int server_address(const char **out, wr_project *p, wr_err *err)
     *out = given && *given ? given : NULL;
     if (*out && !wr_db_is_url(*out)) {
         wr_err_set(err, WEIR_EINVAL, "WEIR_DATABASE is not the address of a PostgreSQL database");
-        return wr_err_hint(err, WEIR_EINVAL, "postgresql://USER@HOST/DATABASE");
+        return no_address(err);
     }
     if (*out) return 0;
-    if (!p->config) WR_TRY(load_config(p, err));
-    const wr_yaml *y = wr_yaml_get(p->config, "database");
-    if (!y) return 0;
+    if (!p->parsed) WR_TRY(parse_config(p, err));
+    const wr_yaml *y = wr_yaml_get(p->parsed, "database");
+    if (!y) return nearly_database(p->parsed) ? wr_yaml_known(p->parsed, "weir.yaml", config_keys, err) : 0;
     WR_TRY(wr_yaml_str(&text, y, "database", err));
     if (!wr_db_is_url(text.p)) {
-        wr_yaml_error(y, WEIR_EINVAL, err, "database is the address of a PostgreSQL database");
-        return wr_err_hint(err, WEIR_EINVAL,
-                           "postgresql://USER@HOST/DATABASE; without the key, records are in .weir/weir.db");
+        wr_yaml_error(y, WEIR_EINVAL, err, "database is not the address of a PostgreSQL database");
+        return no_address(err);
     }
     *out = text.p;
     return 0;

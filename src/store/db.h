@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* db.h - the records: one SQLite file in WAL mode, any number of reading threads, one writer thread with group commit.
+/* db.h - the records: one SQLite file in WAL mode, or a PostgreSQL database that several programs share; any number of
+ * reading threads, one writer thread with group commit.
+ *
+ * Writes are closures: they are queued, the writer thread runs all that are waiting inside one transaction (each in a savepoint, so
+ * one that fails is rolled back alone), commits (fsync) and only then reports success to each caller. Several processes may share
+ * the records: their write transactions stand in line (BEGIN IMMEDIATE; an advisory lock), for at most 10 s.
+ * Migrations are an array of SQL texts; user_version (PostgreSQL: the table weir_schema) says how many were applied; records of a
+ * newer program are refused.
  *
  * The SQL of statements and migrations is the part that SQLite and PostgreSQL have in common:
  *   - parameters are ? or ?1; each is bound as the type of the column it meets (text to TEXT, i64 to INTEGER, ...);
  *   - column types INTEGER (64 bits), REAL, TEXT (ordered by bytes), BLOB; INTEGER PRIMARY KEY counts up by itself;
  *   - INSERT ... ON CONFLICT (columns) DO UPDATE SET x = excluded.x, or ON CONFLICT DO NOTHING; never INSERT OR ...;
- *     in DO UPDATE the old value is written table.x; RETURNING; NULLS FIRST and NULLS LAST; WITH; LIMIT n OFFSET m, never
- *     LIMIT -1; a subquery in FROM has a name; GROUP BY names every column that is not aggregated; no PRAGMA, no rowid;
+ *     in DO UPDATE the old value is written table.x; an INSERT that gives an automatic id moves the counter behind it;
+ *   - RETURNING; NULLS FIRST and NULLS LAST; WITH; IS DISTINCT FROM; LIMIT n OFFSET m, never LIMIT -1; a subquery in FROM has
+ *     a name; GROUP BY names every column that is not aggregated; no PRAGMA, no rowid;
+ *   - words that PostgreSQL reserves are no names (user, order, end, table, limit, offset, ...), nor are INTEGER, REAL, BLOB;
  *   - coalesce, nullif, count, sum, min and max of one column, abs, round, length, lower and upper (ASCII), trim, replace,
  *     substr, instr, group_concat, row_number() and the other window functions, CASE, CAST(x AS INTEGER | REAL | TEXT);
  *   - pattern matching only by the functions wr_like(text, pattern), wr_ilike(text, pattern) (ASCII case folding) and
  *     wr_rlike(text, pattern), which stand where a condition stands; db_match.h says what they take;
- *   - a condition is a condition and no number: WHERE flag = 1, not WHERE flag.
- *
- * Writes are closures: they are queued, the writer thread runs all that are waiting inside one transaction (each in a savepoint, so
- * one that fails is rolled back alone), commits with synchronous=FULL and only then reports success to each caller. Two processes
- * may share the file: BEGIN IMMEDIATE with a busy timeout of 10 s.
- * Migrations are an array of SQL texts; user_version says how many were applied; a newer file than the program is refused.
+ *   - wr_json_i64(text, key): the whole number under a key of a JSON object, NULL if there is none;
+ *   - a condition is a condition and no number: WHERE flag = 1, not WHERE flag. One that is selected reads as 1 or 0;
+ *   - / of integers cuts off; sum() of integers may be wider than 64 bits on the way; text of a REAL is the engine's own.
  */
 #pragma once
 #include <stdbool.h>
@@ -41,7 +47,10 @@ void wr_db_close(wr_db *db);
  * Called on the writer thread; must not call wr_db_write itself (WEIR_EINTERNAL). When the COMMIT fails, everybody in the transaction
  * gets the error: nothing of it is visible, but after a failed fsync a power cut may still bring it back, so "error" means "not promised".
  * Codes: a UNIQUE row is there WEIR_EEXIST, a reference to nothing WEIR_ECONFLICT, another constraint WEIR_EINVAL, disk full WEIR_ENOSPC,
- * another process holds the file for 10 s WEIR_ETIMEOUT, damaged WEIR_ECORRUPT. */
+ * another process writes for 10 s WEIR_ETIMEOUT, damaged WEIR_ECORRUPT. A server that is away is waited for, up to 30 s; one that goes
+ * away in the middle: WEIR_EUNAVAILABLE, and the hint says when it is not known whether the write is there.
+ * A statement that failed has ended the write, on either engine: those after it are refused, fn's 0 does not help. What may be there
+ * already is written with ON CONFLICT, not tried out. */
 typedef int (*wr_db_fn)(wr_db *db, void *arg, wr_err *err);
 int wr_db_write(wr_db *db, wr_db_fn fn, void *arg, wr_err *err);
 /* The same without waiting; `done` is called on the writer thread after the commit (or failure).
@@ -49,7 +58,9 @@ int wr_db_write(wr_db *db, wr_db_fn fn, void *arg, wr_err *err);
 int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg, int rc, const wr_err *err), wr_err *err);
 
 /* Statements: cached by SQL text; of one thread until wr_stmt_done. A bind after the last step starts the statement anew.
- * A bind that fails is reported by the next step. A statement left open keeps a snapshot, and with it the WAL from being reused.
+ * A bind that fails is reported by the next step; so is text with a NUL byte on PostgreSQL (WEIR_EINVAL), and there also SQL that is
+ * wrong. PostgreSQL hands over all rows at the first step: page through large results (WHERE key > ? ORDER BY key LIMIT n).
+ * A statement left open keeps a snapshot, and with it the WAL from being reused.
  * Inside a write fn they run on the writer's connection, elsewhere on a reader's, which cannot write.
  *   wr_stmt *s; WR_TRY(wr_db_prepare(db, &s, "SELECT id FROM runs WHERE name = ?", err));
  *   wr_bind_cstr(s, 1, name); while ((rc = wr_step(s, err)) > 0) { ... wr_stmt_str(s, 0) ... } wr_stmt_done(s); */
