@@ -81,7 +81,7 @@ typedef enum {
     WR_KEY_INTERNED
 } wr_filter_key; /* what `?` in a link is: the key, or its id in track_keys */
 
-/* One key, or all keys, of an entity. SQL texts: `$` is the alias of this use ("f3"), so that two clauses do not meet;
+/* One key, or all keys, of an entity. SQL texts: `$` is the alias of this use ("f3"), so that two clauses do not meet, `$$` a dollar;
  * they come from the table and never from a user.
  * Without `table` a field is an expression over the noun's own row, NULL = missing. With it the field is in another
  * table: the row has it when SELECT 1 FROM table WHERE link finds one, and a comparison holds when it holds for one of

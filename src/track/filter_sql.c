@@ -9,7 +9,8 @@ void wr_filter_template(wr_sql *q, const char *text, int alias)
     char name[16];
     snprintf(name, sizeof name, "f%d", alias);
     for (; *text; text++) {
-        if (*text == '$') wr_buf_str(&q->text, name);
+        if (*text == '$' && text[1] == '$') wr_buf_char(&q->text, *text++);
+        else if (*text == '$') wr_buf_str(&q->text, name);
         else wr_buf_char(&q->text, *text);
     }
 }

@@ -54,7 +54,8 @@ static void named(wr_sql *q, const char *before, size_t i, const char *behind)
 static void template(wr_sql *q, const char *text, size_t i)
 {
     for (; *text; text++) {
-        if (*text == '$') named(q, "o", i, "");
+        if (*text == '$' && text[1] == '$') wr_buf_char(&q->text, *text++);
+        else if (*text == '$') named(q, "o", i, "");
         else wr_buf_char(&q->text, *text);
     }
 }

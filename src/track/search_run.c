@@ -18,7 +18,7 @@
 /* ---- the table ---- */
 
 /* As many digits as cannot overflow when they are cast. */
-#define NUMERIC   "'^[-+]?([0-9]{1,200}([.][0-9]{0,100})?|[.][0-9]{1,100})([eE][-+]?[0-9]{1,2})?$'"
+#define NUMERIC   "'^[-+]?([0-9]{1,200}([.][0-9]{0,100})?|[.][0-9]{1,100})([eE][-+]?[0-9]{1,2})?$$'"
 #define AS_NUMBER "CASE WHEN wr_rlike($.value, " NUMERIC ") THEN CAST($.value AS REAL) END"
 
 static const wr_filter_field attributes[] = {
@@ -440,7 +440,7 @@ static int choose_driver(const wr_filter_clause **out, search *s, wr_err *err)
     *out = NULL;
     if (!root) return 0;
     WR_TRY(wr_track_number(&runs, 0, s->t, err, "SELECT max(id) FROM track_runs", ""));
-    best = (int64_t)sqrt((double)s->want * (double)runs) + 100;
+    best = (int64_t)sqrt((double)s->want * (double)runs) + 16;
     bool all = root->kind == WR_FILTER_AND;
     for (size_t i = 0; i < (all ? root->nkids : 1); i++) {
         const wr_filter_node *n = all ? root->kids[i] : root;
@@ -550,15 +550,16 @@ int wr_track_run_search(wr_track_run **out, size_t *n, wr_str *next, wr_arena *a
 {
     search s = {.t = t, .a = a, .opt = opt};
     uint64_t query;
-    *next = (wr_str){0};
+    wr_str token = {0}; /* `next` may be opt->token */
     int rc = prepare(&s, &query, err);
     if (rc == 0) rc = find(&s, err);
     size_t skip = (size_t)s.page.offset < s.found.n ? (size_t)s.page.offset : s.found.n, rest = s.found.n - skip;
     *n = rest < opt->max ? rest : opt->max;
     *out = wr_arena_alloc(a, (*n + 1) * sizeof **out);
     for (size_t i = 0; *out && i < *n; i++) (*out)[i] = s.found.at[skip + i].run;
-    if (rc == 0 && rest > opt->max && *n) *next = wr_page_token(a, query, s.found.at[skip + *n - 1].keys, s.nsort);
+    if (rc == 0 && rest > opt->max && *n) token = wr_page_token(a, query, s.found.at[skip + *n - 1].keys, s.nsort);
     wr_vec_fini(&s.found);
+    *next = token;
     if (rc == 0 && wr_arena_failed(a)) rc = wr_err_nomem(err);
     return rc < 0 ? rc : wr_track_run_load_many(*out, *n, a, t, &opt->load, err);
 }

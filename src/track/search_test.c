@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* search_test.c - searches of runs against a slow and obvious twin: all runs in memory, the filter's tree evaluated on
+ * each, sorted by comparing what the order names. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "io/file.h"
+#include "track/order.h"
+#include "track/schema.h"
+#include "track/search.h"
+#include "track/search_run.h"
+#include "track/track_inside.h"
+
+static char top[256];
+static wr_db *db;
+static wr_track *t;
+static wr_rng rng;
+
+static size_t below(size_t n) { return (size_t)wr_rng_below(&rng, n); }
+static bool chance(size_t percent) { return below(100) < percent; }
+
+static int open_store(const char *path)
+{
+    const wr_db_opt opt = {.migrations = wr_track_migrations, .n = wr_track_migrations_count};
+    wr_err err = {0};
+    if (wr_db_open(&db, path, &opt, &err) < 0 || wr_track_open(&t, db, &(wr_track_opt){0}, &err) < 0) {
+        print_error("%s: %s\n", err.msg, err.detail);
+        return -1;
+    }
+    return 0;
+}
+
+static int setup(void **state)
+{
+    char path[300];
+    const char *tmp = getenv("TMPDIR");
+    (void)state;
+    snprintf(top, sizeof top, "%s/weir-search-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(top)) return -1;
+    snprintf(path, sizeof path, "%s/db.sqlite", top);
+    wr_rng_init(&rng, getenv("WEIR_TEST_SEED") ? strtoull(getenv("WEIR_TEST_SEED"), NULL, 10) : 7);
+    return open_store(path);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    wr_track_close(t);
+    wr_db_close(db);
+    return wr_file_remove_tree(top, NULL);
+}
+
+/* ---- the twin's runs ---- */
+
+enum { EXPERIMENTS = 4, PARAMS = 3, TAGS = 3, METRICS = 3, MOST = 1000 };
+static const char *const param_keys[] = {"lr", "model", "a b.c"},
+                         *const tag_keys[] = {"team", "mlflow.user",
+                                              "gr\xc3\xb6\xc3\x9f"
+                                              "e"},
+                         *const metric_keys[] = {"loss", "val/acc", "m.x"};
+static const char *const texts[] = {
+    "0.1", "1e-3", "3",   "-2.5", "",   "a",  "A", "a%", "abc", "aBC", "b_c", "it's", "\xc3\xa9t\xc3\xa9",
+    "x y", "10",   "nan", "1e5",  ".5", "5.", "+1"};
+static const double numbers[] = {0, 1, -1, 0.5, 0.5, 2, 1e300, -3.25, 1e-5};
+static const char *const names[] = {"calm-otter", "Run 1", "run 1", "x", "deep%run"}, *const users[] = {"ann", "bob",
+                                                                                                        ""};
+enum { TEXTS = sizeof texts / sizeof *texts, NUMBERS = sizeof numbers / sizeof *numbers };
+
+typedef struct {
+    int64_t id, experiment, start, end; /* end -1 = none */
+    char uuid[33], uri[40];
+    const char *name, *user, *params[PARAMS], *tags[TAGS], *dataset[2], *context[2]; /* NULL: none */
+    double metrics[METRICS];
+    bool has[METRICS], deleted;
+    int status;
+} twin;
+static twin runs[MOST];
+static size_t nruns;
+
+static const char *some_text(void) { return texts[below(TEXTS)]; }
+
+static twin make_run(void)
+{
+    twin r = {.experiment = (int64_t)below(EXPERIMENTS), .start = 1000 + (int64_t)below(40), .end = -1};
+    for (size_t i = 0; i < 32; i++) r.uuid[i] = "0123456789abcdef"[below(16)];
+    if (chance(60)) r.end = r.start + (int64_t)below(10);
+    r.name = names[below(5)];
+    r.user = users[below(3)];
+    snprintf(r.uri, sizeof r.uri, "mlflow-artifacts:/%d", (int)below(9));
+    r.status = 1 + (int)below(5);
+    r.deleted = chance(15);
+    for (size_t i = 0; i < PARAMS; i++) r.params[i] = chance(70) ? some_text() : NULL;
+    for (size_t i = 0; i < TAGS; i++) r.tags[i] = chance(70) ? some_text() : NULL;
+    for (size_t i = 0; i < METRICS; i++) {
+        r.has[i] = chance(i == 0 ? 90 : 50);
+        size_t way = below(12);
+        r.metrics[i] = way == 0   ? NAN
+                       : way == 1 ? INFINITY
+                       : way == 2 ? -INFINITY
+                       : way < 6  ? wr_rng_f64(&rng)
+                                  : numbers[below(NUMBERS)];
+    }
+    for (size_t i = 0; i < 2; i++) r.dataset[i] = chance(25) ? (i ? "iris" : "mnist") : NULL;
+    for (size_t i = 0; i < 2; i++) r.context[i] = r.dataset[i] && chance(70) ? (chance(50) ? "train" : "eval") : NULL;
+    return r;
+}
+
+static int put_pair(const char *table, int64_t run, const char *key, const char *value, wr_err *err)
+{
+    char sql[128];
+    int64_t k;
+    WR_TRY(wr_track_key_make(&k, t, wr_str_of(key), err));
+    snprintf(sql, sizeof sql, "INSERT INTO %s (run, key, value) VALUES (?, ?, ?)", table);
+    return wr_track_exec(t, err, sql, "iis", run, k, wr_str_of(value));
+}
+
+static int put_run(wr_track *track, void *arg, wr_err *err)
+{
+    twin *r = arg;
+    (void)track;
+    WR_TRY(wr_track_number(&r->id, 0, t, err,
+                           "INSERT INTO track_runs (uuid, experiment, name, user_id, status, start_ms, artifact_uri)"
+                           " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                           "sissiis", wr_str_of(r->uuid), r->experiment, wr_str_of(r->name), wr_str_of(r->user),
+                           (int64_t)r->status, r->start, wr_str_of(r->uri)));
+    if (r->end >= 0)
+        WR_TRY(wr_track_exec(t, err, "UPDATE track_runs SET end_ms = ? WHERE id = ?", "ii", r->end, r->id));
+    if (r->deleted) WR_TRY(wr_track_exec(t, err, "UPDATE track_runs SET deleted_ms = 1 WHERE id = ?", "i", r->id));
+    for (size_t i = 0; i < PARAMS; i++)
+        if (r->params[i]) WR_TRY(put_pair("track_params", r->id, param_keys[i], r->params[i], err));
+    for (size_t i = 0; i < TAGS; i++)
+        if (r->tags[i]) WR_TRY(put_pair("track_tags", r->id, tag_keys[i], r->tags[i], err));
+    for (size_t i = 0; i < METRICS; i++) {
+        wr_track_point p = {.key = wr_str_of(metric_keys[i]), .value = r->metrics[i], .step = 1, .time_ms = 5};
+        if (r->has[i]) WR_TRY(wr_metric_put(t, &(wr_metric_run){r->id, r->experiment, r->start}, &p, 1, err));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        wr_track_item tag = {WR_STR("mlflow.data.context"), wr_str_of(r->context[i])};
+        wr_track_dataset d = {.name = wr_str_of(r->dataset[i]),
+                              .digest = i ? WR_STR("d1") : WR_STR("d0"),
+                              .source_type = WR_STR("local"),
+                              .source = WR_STR("s"),
+                              .tags = &tag,
+                              .ntags = r->context[i] != NULL};
+        wr_track_run run = {.id = r->id, .experiment = r->experiment};
+        if (r->dataset[i]) WR_TRY(wr_track_run_add_input(t, &run, &d, err));
+    }
+    return 0;
+}
+
+static int put_experiments(wr_track *track, void *arg, wr_err *err)
+{
+    int64_t id;
+    for (int i = 1; i < EXPERIMENTS; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "e%d", i);
+        WR_TRY(wr_experiment_create(&id, track, wr_str_of(name), (wr_str){0}, NULL, 0, err));
+    }
+    (void)arg;
+    return 0;
+}
+
+static int put_runs(wr_track *track, void *arg, wr_err *err)
+{
+    for (size_t i = 0, n = *(size_t *)arg; i < n; i++, nruns++) {
+        runs[nruns] = make_run();
+        WR_TRY(put_run(track, &runs[nruns], err));
+    }
+    return 0;
+}
+
+static void must(int rc, const wr_err *err)
+{
+    if (rc < 0) fail_msg("%s: %s", err->msg, err->detail);
+}
+
+static void add_runs(size_t n)
+{
+    wr_err err = {0};
+    assert_true(nruns + n <= MOST);
+    must(wr_track_write(t, put_runs, &n, &err), &err);
+}
+
+static void fill(size_t n)
+{
+    wr_err err = {0};
+    nruns = 0;
+    must(wr_track_write(t, put_experiments, NULL, &err), &err);
+    add_runs(n);
+}
+
+/* ---- the twin's evaluation ---- */
+
+typedef struct {
+    bool text, number, nan;
+    const char *s;
+    double f;
+} operand;
+
+static int index_of(const char *const *keys, int n, wr_str key)
+{
+    for (int i = 0; i < n; i++)
+        if (wr_str_is(key, keys[i])) return i;
+    return -1;
+}
+
+static operand of_text(const char *s) { return (operand){.text = s != NULL, .s = s}; }
+static operand of_number(double f) { return (operand){.number = !isnan(f), .nan = isnan(f), .f = f}; }
+
+static operand attribute(const twin *r, wr_str key)
+{
+    if (wr_str_is(key, "run_id")) return of_text(r->uuid);
+    if (wr_str_is(key, "run_name")) return of_text(r->name);
+    if (wr_str_is(key, "user_id")) return of_text(r->user);
+    if (wr_str_is(key, "status")) return of_text(wr_run_status_name(r->status));
+    if (wr_str_is(key, "artifact_uri")) return of_text(r->uri);
+    if (wr_str_is(key, "start_time")) return of_number((double)r->start);
+    return r->end < 0 ? (operand){0} : of_number((double)r->end);
+}
+
+/* Values of a field: none, one, or two of datasets. */
+static size_t operands(operand out[2], const twin *r, const wr_filter_clause *c)
+{
+    const char *entity = c->entity->names;
+    int i;
+    out[0] = out[1] = (operand){0};
+    if (strncmp(entity, "attribute", 9) == 0) {
+        out[0] = attribute(r, c->key);
+    } else if (strncmp(entity, "metric", 6) == 0) {
+        i = index_of(metric_keys, METRICS, c->key);
+        if (i >= 0 && r->has[i]) out[0] = of_number(r->metrics[i]);
+    } else if (strncmp(entity, "param", 5) == 0) {
+        i = index_of(param_keys, PARAMS, c->key);
+        if (i >= 0) out[0] = of_text(r->params[i]);
+    } else if (strncmp(entity, "tag", 3) == 0) {
+        i = index_of(tag_keys, TAGS, c->key);
+        if (i >= 0) out[0] = of_text(r->tags[i]);
+    } else {
+        size_t n = 0;
+        for (i = 0; i < 2; i++) {
+            if (!r->dataset[i]) continue;
+            out[n] = of_text(wr_str_is(c->key, "name")     ? r->dataset[i]
+                             : wr_str_is(c->key, "digest") ? (i ? "d1" : "d0")
+                                                           : r->context[i]);
+            n += out[n].text;
+        }
+        return n;
+    }
+    return out[0].text || out[0].number || out[0].nan;
+}
+
+static bool like(const char *s, const char *p, bool fold)
+{
+    if (!*p) return !*s;
+    if (*p == '%') return like(s, p + 1, fold) || (*s && like(s + 1, p, fold));
+    if (!*s) return false;
+    if (*p == '_') {
+        s++;
+        while ((*s & 0xc0) == 0x80) s++;
+        return like(s, p + 1, fold);
+    }
+    char x = *s, y = *p;
+    if (fold && x >= 'A' && x <= 'Z') x += 32;
+    if (fold && y >= 'A' && y <= 'Z') y += 32;
+    return x == y && like(s + 1, p + 1, fold);
+}
+
+static bool rlike(const char *s, const char *p)
+{
+    regex_t re;
+    assert_int_equal(regcomp(&re, p, REG_EXTENDED | REG_NOSUB), 0);
+    bool found = regexec(&re, s, 0, NULL, 0) == 0;
+    regfree(&re);
+    return found;
+}
+
+static bool passes(unsigned op, double c) /* c: the sign of a comparison; NaN when there is none */
+{
+    return op == WR_OP_EQ   ? c == 0
+           : op == WR_OP_NE ? c != 0
+           : op == WR_OP_LT ? c < 0
+           : op == WR_OP_LE ? c <= 0
+           : op == WR_OP_GT ? c > 0
+                            : c >= 0;
+}
+
+static double compare(const operand *x, const wr_filter_value *v)
+{
+    if (!v->number) return wr_str_cmp(wr_str_of(x->s), v->text);
+    return x->nan ? NAN : x->f < v->f ? -1 : x->f > v->f ? 1 : 0;
+}
+
+static bool holds(operand x, const wr_filter_clause *c)
+{
+    const wr_filter_value *v = c->values;
+    bool in = false;
+    char *end;
+    if (v->number && x.text) { /* a text as a number, if it is one */
+        double f = strtod(x.s, &end);
+        if (end == x.s || *end || !isfinite(f)) return false;
+        x = of_number(f);
+    }
+    if (c->op & (WR_OPS_NUMBER)) return passes(c->op, compare(&x, v));
+    if (c->op & (WR_OP_BETWEEN | WR_OP_NOT_BETWEEN))
+        return (compare(&x, &v[0]) >= 0 && compare(&x, &v[1]) <= 0) == (c->op == WR_OP_BETWEEN);
+    for (size_t i = 0; c->op & WR_OPS_IN && i < c->nvalues; i++) in |= compare(&x, &v[i]) == 0;
+    if (c->op & WR_OPS_IN) return in == (c->op == WR_OP_IN);
+    if (c->op & (WR_OP_RLIKE | WR_OP_NOT_RLIKE)) return rlike(x.s, v->text.p) == (c->op == WR_OP_RLIKE);
+    if (c->op & (WR_OP_LIKE | WR_OP_NOT_LIKE)) return like(x.s, v->text.p, false) == (c->op == WR_OP_LIKE);
+    return like(x.s, v->text.p, true) == (c->op == WR_OP_ILIKE);
+}
+
+static bool matches(const twin *r, const wr_filter_node *n)
+{
+    operand x[2];
+    if (n->kind == WR_FILTER_NOT) return !matches(r, n->kids[0]);
+    if (n->kind != WR_FILTER_CLAUSE) {
+        for (size_t i = 0; i < n->nkids; i++)
+            if (matches(r, n->kids[i]) == (n->kind == WR_FILTER_OR)) return n->kind == WR_FILTER_OR;
+        return n->kind == WR_FILTER_AND;
+    }
+    size_t count = operands(x, r, &n->clause);
+    if (n->clause.op == WR_OP_IS_NULL) return count == 0;
+    if (n->clause.op == WR_OP_NOT_NULL) return count > 0;
+    for (size_t i = 0; i < count; i++)
+        if (holds(x[i], &n->clause)) return true;
+    return false;
+}
+
+static const wr_order_item *sort_items;
+static size_t sort_count;
+
+static int by_order(const void *a, const void *b)
+{
+    const twin *r = *(const twin *const *)a, *s = *(const twin *const *)b;
+    for (size_t i = 0; i < sort_count; i++) {
+        operand x[2], y[2];
+        bool here = operands(x, r, &sort_items[i].at) > 0, there = operands(y, s, &sort_items[i].at) > 0;
+        int px = !here ? 2 : x[0].nan ? 1 : 0, py = !there ? 2 : y[0].nan ? 1 : 0, c;
+        if (px != py) return px - py;
+        if (px) continue;
+        c = x[0].text ? strcmp(x[0].s, y[0].s) : (x[0].f > y[0].f) - (x[0].f < y[0].f);
+        if (c) return sort_items[i].desc ? -c : c;
+    }
+    return 0;
+}
+
+typedef struct {
+    const int64_t *experiments;
+    size_t n;
+    wr_view view;
+    const char *filter;
+    wr_str order[4];
+    size_t norder;
+} query;
+
+/* What the search should give, of the first `count` runs. */
+static size_t expect(const twin **out, wr_arena *a, const query *q, size_t count)
+{
+    static const char *const ties[] = {"start_time DESC", "run_id ASC", NULL};
+    wr_filter f;
+    wr_order_item *sort;
+    wr_err err = {0};
+    size_t n = 0;
+    must(wr_filter_parse(&f, a, &wr_run_noun, wr_str_of(q->filter), &err), &err);
+    must(wr_search_order(&sort, &sort_count, a, &wr_run_noun, q->order, q->norder, NULL, ties, &err), &err);
+    sort_items = sort;
+    for (size_t i = 0; i < count; i++) {
+        bool in = false;
+        for (size_t k = 0; k < q->n; k++) in |= q->experiments[k] == runs[i].experiment;
+        if (!in || (q->view == WR_VIEW_ACTIVE && runs[i].deleted) || (q->view == WR_VIEW_DELETED && !runs[i].deleted))
+            continue;
+        if (!f.root || matches(&runs[i], f.root)) out[n++] = &runs[i];
+    }
+    qsort(out, n, sizeof *out, by_order);
+    return n;
+}
+
+/* ---- random queries ---- */
+
+static void random_value(wr_buf *b, bool text)
+{
+    if (text) wr_buf_printf(b, "\"%s\"", some_text());
+    else if (chance(50)) wr_buf_printf(b, "%g", numbers[below(6)]);
+    else wr_buf_printf(b, "%.3f", wr_rng_f64(&rng));
+}
+
+static void random_text_test(wr_buf *b)
+{
+    static const char *const ops[] = {"=", "=", "=", "!=", "LIKE", "ilike", "NOT LIKE", "NOT ILIKE"};
+    static const char *const patterns[] = {"a%", "%b%", "_", "A_C", "%", "", "x y", "%\xc3\xa9", "R%1", "FIN%"};
+    size_t way = below(10);
+    if (way < 4) {
+        wr_buf_printf(b, " %s ", ops[below(4)]);
+        random_value(b, true);
+    } else if (way < 6) {
+        wr_buf_printf(b, " %s '%s'", ops[4 + below(4)], patterns[below(10)]);
+    } else if (way < 8) {
+        wr_buf_str(b, chance(50) ? " IN (" : " NOT IN (");
+        for (size_t i = 0, n = 1 + below(3); i < n; i++) {
+            if (i) wr_buf_str(b, ", ");
+            random_value(b, true);
+        }
+        wr_buf_str(b, ")");
+    } else if (way == 8) {
+        wr_buf_str(b, chance(50) ? " RLIKE '^[a-c]'" : " NOT RLIKE 'b|1$'");
+    } else {
+        wr_buf_str(b, chance(50) ? " BETWEEN '1' AND 'a~'" : " NOT BETWEEN '1' AND 'a~'");
+    }
+}
+
+static void random_number_test(wr_buf *b)
+{
+    static const char *const ops[] = {"=", "!=", "<", "<=", ">", ">="};
+    size_t way = below(10);
+    if (way < 8) {
+        wr_buf_printf(b, " %s ", ops[below(6)]);
+        random_value(b, false);
+    } else if (way == 8) {
+        wr_buf_str(b, chance(50) ? " BETWEEN 0 AND 1" : " NOT BETWEEN 0 AND 1");
+    } else {
+        wr_buf_str(b, chance(50) ? " IN (0.5, 2)" : " NOT IN (1, 0.5)");
+    }
+}
+
+static void random_clause(wr_buf *b)
+{
+    static const char *const attributes[] = {"run_name", "attr.user_id", "status", "run.artifact_uri"};
+    static const char *const datasets[] = {"dataset.name", "datasets.digest", "dataset.context"};
+    size_t way = below(12);
+    if (way < 3) wr_buf_printf(b, "params.`%s`", param_keys[below(PARAMS)]);
+    else if (way < 5) wr_buf_printf(b, "tag.\"%s\"", tag_keys[below(TAGS)]);
+    else if (way < 8) wr_buf_printf(b, "metrics.`%s`", metric_keys[below(METRICS)]);
+    else if (way < 9) wr_buf_str(b, attributes[below(4)]);
+    else if (way < 10) wr_buf_str(b, datasets[below(3)]);
+    else if (way < 11) wr_buf_str(b, chance(50) ? "start_time" : "end_time");
+    if (way == 11) {
+        wr_buf_printf(b, "run_id %s ('%s', '%s', 'none')", chance(70) ? "IN" : "NOT IN", runs[below(nruns)].uuid,
+                      runs[below(nruns)].uuid);
+        return;
+    }
+    if (way == 10) {
+        wr_buf_printf(b, " %s %d", chance(50) ? "<" : ">=", 1000 + (int)below(50));
+        return;
+    }
+    if (way != 9 && chance(10)) {
+        wr_buf_str(b, chance(50) ? " IS NULL" : " IS NOT NULL");
+        return;
+    }
+    bool number = (way >= 5 && way < 8) || (way < 5 && chance(25));
+    if (number) random_number_test(b);
+    else random_text_test(b);
+}
+
+static void random_filter(wr_buf *b, int depth)
+{
+    size_t n = depth == 0 ? below(4) : 1 + below(3);
+    for (size_t i = 0; i < n; i++) {
+        if (i) wr_buf_str(b, depth % 2 ? " OR " : " AND ");
+        if (depth < 2 && chance(15)) {
+            wr_buf_str(b, chance(40) ? "NOT (" : "(");
+            random_filter(b, depth + 1);
+            wr_buf_str(b, ")");
+        } else {
+            random_clause(b);
+        }
+    }
+}
+
+static void random_order(wr_arena *a, query *q)
+{
+    q->norder = below(10) < 3 ? 0 : 1 + below(2);
+    for (size_t i = 0; i < q->norder; i++) {
+        const char *way = chance(50) ? " DESC" : chance(50) ? " ASC" : "";
+        size_t what = below(10);
+        if (i && what < 8) what = 8 - i; /* fields named twice are refused */
+        q->order[i] = wr_str_of(what < 4   ? wr_arena_printf(a, "metrics.`%s`%s", metric_keys[below(METRICS)], way)
+                                : what < 5 ? wr_arena_printf(a, "params.`%s`%s", param_keys[below(PARAMS)], way)
+                                : what < 6 ? wr_arena_printf(a, "tags.`%s`%s", tag_keys[below(TAGS)], way)
+                                : what < 7 ? wr_arena_printf(a, "start_time%s", way)
+                                : what < 8 ? wr_arena_printf(a, "attribute.end_time%s", way)
+                                : what < 9 ? wr_arena_printf(a, "status%s", way)
+                                           : wr_arena_printf(a, "run_id%s", way));
+    }
+    if (q->norder == 2 && wr_str_eq(wr_str_cut(&(wr_str){q->order[0].p, q->order[0].n}, ' '),
+                                    wr_str_cut(&(wr_str){q->order[1].p, q->order[1].n}, ' ')))
+        q->norder = 1;
+}
+
+/* ---- comparing ---- */
+
+static bool same_run(const wr_track_run *got, const twin *want)
+{
+    return got->id == want->id && wr_str_is(got->uuid, want->uuid) && wr_str_is(got->name, want->name) &&
+           got->status == want->status && got->start_ms == want->start && got->end_ms == want->end &&
+           (got->deleted_ms >= 0) == want->deleted;
+}
+
+static void report(const query *q, size_t at)
+{
+    print_error("filter: %s\n", q->filter);
+    for (size_t i = 0; i < q->norder; i++) print_error("order: %s\n", q->order[i].p);
+    fail_msg("%zu experiments, view %d: differs at row %zu", q->n, q->view, at);
+}
+
+/* All pages; between them runs come in when `insert` says so: those are passed over. */
+static void check(wr_arena *a, const query *q, size_t page, bool insert)
+{
+    const twin *want[MOST];
+    size_t count = nruns, n = expect(want, a, q, count), at = 0, pages = 0;
+    wr_run_search_opt opt = {.experiments = q->experiments,
+                             .nexperiments = q->n,
+                             .view = q->view,
+                             .filter = wr_str_of(q->filter),
+                             .order = q->order,
+                             .norder = q->norder,
+                             .max = page};
+    do {
+        wr_track_run *got;
+        size_t ngot;
+        wr_err err = {0};
+        must(wr_track_run_search(&got, &ngot, &opt.token, a, t, &opt, &err), &err);
+        assert_true(ngot <= page && (ngot == page || !opt.token.p));
+        for (size_t i = 0; i < ngot; i++) {
+            if (got[i].id > runs[count - 1].id) continue;
+            if (at >= n || !same_run(&got[i], want[at])) {
+                print_error("got run %ld of %zu, start %ld; ", (long)got[i].id, ngot, (long)got[i].start_ms);
+                if (at < n) print_error("expected run %ld of %zu, start %ld\n", (long)want[at]->id, n, (long)want[at]->start);
+                report(q, at);
+            }
+            at++;
+        }
+        if (insert && nruns + 3 < MOST && pages++ % 2 == 0) add_runs(1);
+    } while (opt.token.p);
+    if (at != n) print_error("%zu expected\n", n);
+    if (at != n) report(q, at);
+}
+
+static void random_searches(size_t n, bool insert)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    WR_AUTOBUF wr_buf filter = {0};
+    static const int64_t all[] = {0, 1, 2, 3, 2, 77};
+    for (size_t i = 0; i < n; i++) {
+        query q = {.experiments = all + below(4),
+                   .view = chance(70)   ? WR_VIEW_ACTIVE
+                           : chance(50) ? WR_VIEW_ALL
+                                        : WR_VIEW_DELETED};
+        q.n = 1 + below((size_t)(all + 6 - q.experiments));
+        wr_arena_clear(a);
+        wr_buf_clear(&filter);
+        random_filter(&filter, 0);
+        q.filter = wr_buf_cstr(&filter);
+        random_order(a, &q);
+        check(a, &q, chance(20) ? 1000 : 1 + below(60), insert);
+    }
+}
+
+static void searches_as_the_twin(void **state)
+{
+    (void)state;
+    fill(400);
+    random_searches(400, false);
+}
+
+static void pages_stay_while_runs_come_in(void **state)
+{
+    (void)state;
+    fill(250);
+    random_searches(100, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(searches_as_the_twin, setup, teardown),
+        cmocka_unit_test_setup_teardown(pages_stay_while_runs_come_in, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
