@@ -4,9 +4,12 @@
  * Plans are written down here rather than left to the planner, which knows nothing of how many runs a value has:
  *   start   FROM track_runs in order of track_runs_started, one experiment at a time
  *   metric  FROM track_metrics in order of track_metrics_value, one experiment at a time, for numbers, then for NaN;
- *           runs without the metric by the plan "start", or by "sort" when they are few
+ *           runs without the metric by the plan "start"
+ *   text    FROM track_params or track_tags in order of their value index, runs without the key as above
  *   sort    FROM the runs of all experiments, or of a driver: the rows of the value index that belong to one clause
- * Plans of one experiment give rows in order; those of several are merged, each read until it falls behind the page. */
+ * Plans of one experiment give rows in order; those of several are merged, each read until it falls behind the page.
+ * With a filter, a sample of the walk's first runs tells whether it finds its page soon; if not, and if a clause has
+ * few rows in a value index, that drives. */
 #include "track/search_run.h"
 
 #include <math.h>
@@ -148,6 +151,17 @@ static void add_view(wr_sql *q, wr_view view)
     else if (view == WR_VIEW_DELETED) wr_sql_add(q, " AND r.deleted_ms IS NOT NULL");
 }
 
+static void add_experiments(wr_sql *q, const search *s, const char *column)
+{
+    wr_sql_add(q, column);
+    wr_sql_add(q, " IN (");
+    for (size_t i = 0; i < s->nexperiments; i++) {
+        if (i) wr_sql_add(q, ", ");
+        wr_sql_i64(q, s->experiments[i]);
+    }
+    wr_sql_add(q, ")");
+}
+
 static int add_filter(wr_sql *q, search *s, wr_err *err)
 {
     int alias = 0;
@@ -247,8 +261,17 @@ static int merge(search *s, size_t from, const rows *more, wr_err *err)
 
 /* ---- walks ---- */
 
+/* The value indexes have the first characters of texts. */
+#define HEAD(alias) "substr(" alias ".value, 1, 100)"
+static wr_str head_of(wr_str s) { return wr_track_cut(s, 100); }
+
 static bool is_metric(const wr_order_item *i) { return i->at.field == metrics; }
+static bool is_text(const wr_order_item *i) { return i->at.field == params || i->at.field == tags; }
 static bool is_start(const wr_order_item *i) { return i->at.field == &attributes[START_TIME]; }
+static const char *table_of(const wr_order_item *i)
+{
+    return is_metric(i) ? "track_metrics o0" : i->at.field == params ? "track_params o0" : "track_tags o0";
+}
 
 /* Redundant bound on the first item, which an index can use where it cannot use the whole condition. */
 static void add_bound(wr_sql *q, const search *s, size_t i)
@@ -302,7 +325,7 @@ static int walk_metric(wr_sql *q, search *s, int64_t experiment, part which, boo
     return 0;
 }
 
-/* Plan "start", from item `first` on: 0 for all runs, 1 for those without the metric of item 0. */
+/* Plan "start", from item `first` on: 0 for all runs, 1 for those without what item 0 names. */
 static int walk_start(wr_sql *q, search *s, int64_t experiment, size_t first, bool behind, int64_t key, wr_err *err)
 {
     WR_AUTOSQL wr_sql columns = {0}, joins = {0};
@@ -314,7 +337,9 @@ static int walk_start(wr_sql *q, search *s, int64_t experiment, size_t first, bo
     wr_sql_add(q, " WHERE r.experiment = ");
     wr_sql_i64(q, experiment);
     if (first && key) {
-        wr_sql_add(q, " AND NOT EXISTS (SELECT 1 FROM track_metrics o0 WHERE o0.run = r.id AND o0.key = ");
+        wr_sql_add(q, " AND NOT EXISTS (SELECT 1 FROM ");
+        wr_sql_add(q, table_of(&s->sort[0]));
+        wr_sql_add(q, " WHERE o0.run = r.id AND o0.key = ");
         wr_sql_i64(q, key);
         wr_sql_add(q, ")");
     }
@@ -345,42 +370,67 @@ static int walk(search *s, part which, bool behind, wr_err *err)
     return rc;
 }
 
+/* Plan "text": all experiments at once, as the index has none. */
+static int walk_texts(search *s, bool behind, wr_err *err)
+{
+    WR_AUTOSQL wr_sql q = {0}, columns = {0}, joins = {0};
+    const wr_sql_value *from = behind ? &s->page.keys[0].value : NULL;
+    bool desc = s->sort[0].desc;
+    wr_stmt *st;
+    int64_t key;
+    WR_TRY(wr_track_key_find(&key, s->t, s->sort[0].at.key, err));
+    WR_TRY(wr_search_sort_columns(&columns, &joins, s->t, s->sort, 1, s->nsort, err));
+    wr_sql_add(&q, "SELECT " COLUMNS ", 0 AS p0, o0.value AS v0");
+    wr_sql_append(&q, &columns);
+    wr_sql_add(&q, " FROM ");
+    wr_sql_add(&q, table_of(&s->sort[0]));
+    wr_sql_add(&q, " CROSS JOIN track_runs r");
+    wr_sql_append(&q, &joins);
+    wr_sql_add(&q, " WHERE o0.key = ");
+    wr_sql_i64(&q, key);
+    if (from) {
+        wr_sql_add(&q, desc ? " AND " HEAD("o0") " <= " : " AND " HEAD("o0") " >= ");
+        wr_sql_str(&q, head_of(from->s));
+        wr_sql_add(&q, desc ? " AND (o0.value < " : " AND (o0.value > ");
+        wr_sql_val(&q, from);
+        wr_sql_add(&q, " OR (o0.value = ");
+        wr_sql_val(&q, from);
+        wr_sql_add(&q, " AND ");
+        wr_search_behind(&q, s->sort, 1, s->nsort, &s->page, false);
+        wr_sql_add(&q, "))");
+    }
+    add_experiments(&q, s, " AND r.id = o0.run AND r.experiment");
+    WR_TRY(add_filter(&q, s, err));
+    wr_sql_add(&q, desc ? " ORDER BY " HEAD("o0") " DESC, o0.value DESC, " : " ORDER BY " HEAD("o0") ", o0.value, ");
+    wr_search_order_by(&q, s->sort, 1, s->nsort, false);
+    wr_sql_add(&q, " LIMIT ");
+    wr_sql_i64(&q, (int64_t)s->want);
+    WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
+    return read_rows(&s->found, s, st, NULL, err);
+}
+
 /* Numbers, NaN, missing: each part only as far as the page needs it. */
 static int walk_parts(search *s, bool present, wr_err *err)
 {
     int start = s->page.nkeys ? s->page.keys[0].phase : 0;
     for (int p = start; p <= 2 && s->found.n < s->want; p++) {
-        if (p == 2 && present) break;
-        WR_TRY(walk(s, p == 0 ? NUMBERS : p == 1 ? NANS : MISSING, s->page.nkeys && p == start, err));
+        bool behind = s->page.nkeys && p == start, text = is_text(&s->sort[0]);
+        if ((p == 2 && present) || (p == 1 && text)) continue;
+        if (p == 0 && text) WR_TRY(walk_texts(s, behind, err));
+        else WR_TRY(walk(s, p == 0 ? NUMBERS : p == 1 ? NANS : MISSING, behind, err));
     }
     return 0;
 }
 
 /* ---- drivers ---- */
 
-static void add_experiments(wr_sql *q, const search *s, const char *column)
+static void add_heads(wr_sql *q, const wr_filter_clause *c)
 {
-    wr_sql_add(q, column);
-    wr_sql_add(q, " IN (");
-    for (size_t i = 0; i < s->nexperiments; i++) {
-        if (i) wr_sql_add(q, ", ");
-        wr_sql_i64(q, s->experiments[i]);
-    }
-    wr_sql_add(q, ")");
-}
-
-/* Texts: the index has their first characters. */
-static void add_start_of(wr_sql *q, const wr_filter_clause *c)
-{
-    if (c->nvalues == 0) return;
-    wr_sql_add(q, " AND substr(d.value, 1, 100) IN (");
     for (size_t i = 0; i < c->nvalues; i++) {
-        if (i) wr_sql_add(q, ", ");
-        wr_sql_add(q, "substr(");
-        wr_sql_str(q, c->values[i].text);
-        wr_sql_add(q, ", 1, 100)");
+        wr_sql_add(q, i ? ", " : " AND " HEAD("d") " IN (");
+        wr_sql_str(q, head_of(c->values[i].text));
     }
-    wr_sql_add(q, ")");
+    if (c->nvalues) wr_sql_add(q, ")");
 }
 
 /* "SELECT d.run FROM ... " of the runs that may satisfy a clause, through an index. False when there is none for it. */
@@ -392,7 +442,7 @@ static bool driver_sql(wr_sql *q, search *s, const wr_filter_clause *c, int64_t 
         wr_sql_add(q, c->field == params ? "SELECT d.run FROM track_params d WHERE d.key = "
                                          : "SELECT d.run FROM track_tags d WHERE d.key = ");
         wr_sql_i64(q, key);
-        add_start_of(q, c);
+        add_heads(q, c);
     } else if (c->field == metrics) {
         if (c->op & (WR_OP_NE | WR_OP_NOT_IN | WR_OP_NOT_BETWEEN | WR_OP_IS_NULL)) return false;
         wr_sql_add(q, "SELECT d.run FROM track_metrics d WHERE d.key = ");
@@ -430,6 +480,77 @@ static int driver_size(int64_t *out, search *s, const wr_filter_clause *c, int64
     wr_stmt_done(st);
     return rc < 0 ? rc : 0;
 }
+
+/* ---- samples ---- */
+
+enum { SAMPLE = 400, SAMPLED_EXPERIMENTS = 4, VISITS = 20000 };
+
+/* Of the first rows of a walk, how many there are and how many the filter lets through. */
+static int sample_one(int64_t *rows_out, int64_t *hits, search *s, int64_t experiment, wr_err *err)
+{
+    WR_AUTOSQL wr_sql q = {0};
+    bool metric = is_metric(&s->sort[0]), behind = s->page.nkeys > 0;
+    int64_t key = 0;
+    wr_stmt *st;
+    wr_sql_add(&q, "SELECT count(*), sum(CASE WHEN 1 = 1");
+    WR_TRY(add_filter(&q, s, err));
+    wr_sql_add(&q, metric
+                       ? " THEN 1 ELSE 0 END) FROM (SELECT o0.run AS run FROM track_metrics o0 WHERE o0.experiment = "
+                       : " THEN 1 ELSE 0 END) FROM (SELECT * FROM track_runs r WHERE r.experiment = ");
+    wr_sql_i64(&q, experiment);
+    if (metric) {
+        WR_TRY(wr_track_key_find(&key, s->t, s->sort[0].at.key, err));
+        wr_sql_add(&q, " AND o0.value IS NOT NULL AND o0.key = ");
+        wr_sql_i64(&q, key);
+    }
+    if (behind) add_bound(&q, s, 0);
+    wr_sql_add(&q, " ORDER BY ");
+    wr_search_value(&q, s->sort, 0, false);
+    wr_sql_add(&q, s->sort[0].desc ? " DESC LIMIT " : " LIMIT ");
+    wr_sql_i64(&q, SAMPLE);
+    wr_sql_add(&q, metric ? ") o0 CROSS JOIN track_runs r WHERE r.id = o0.run" : ") r");
+    WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
+    int rc = wr_step(st, err);
+    *rows_out = rc > 0 ? wr_stmt_i64(st, 0) : 0;
+    *hits = rc > 0 && !wr_stmt_null(st, 1) ? wr_stmt_i64(st, 1) : 0;
+    wr_stmt_done(st);
+    return rc < 0 ? rc : 0;
+}
+
+/* Would a walk find the page within some thousand runs? */
+static int walk_is_short(bool *out, search *s, wr_err *err)
+{
+    int64_t rows_seen = 0, hits = 0;
+    bool all = s->nexperiments <= SAMPLED_EXPERIMENTS;
+    for (size_t i = 0; i < s->nexperiments && i < SAMPLED_EXPERIMENTS; i++) {
+        int64_t n, h;
+        WR_TRY(sample_one(&n, &h, s, s->experiments[i], err));
+        rows_seen += n;
+        hits += h;
+        all = all && n < SAMPLE;
+    }
+    *out = all || (double)hits * VISITS >= (double)s->want * (double)rows_seen;
+    return 0;
+}
+
+/* Are there so few runs that sorting them all costs little? */
+static int scope_is_small(bool *out, search *s, wr_err *err)
+{
+    WR_AUTOSQL wr_sql q = {0};
+    wr_stmt *st;
+    wr_sql_add(&q, "SELECT count(*) FROM (SELECT 1 FROM track_runs r WHERE ");
+    add_experiments(&q, s, "r.experiment");
+    wr_sql_add(&q, " LIMIT ");
+    wr_sql_i64(&q, VISITS);
+    wr_sql_add(&q, ") n");
+    WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
+    int rc = wr_step(st, err);
+    *out = rc > 0 && wr_stmt_i64(st, 0) < VISITS / 4;
+    wr_stmt_done(st);
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- choosing ---- */
 
 /* A driver of m rows costs m look-ups. A walk visits about want x runs / m to find `want`: the first is cheaper while m
  * is below sqrt(want x runs). */
@@ -482,8 +603,6 @@ static int sort_all(search *s, const wr_filter_clause *driver, wr_err *err)
     return read_rows(&s->found, s, st, NULL, err);
 }
 
-/* ---- choosing ---- */
-
 static bool uses_metrics(const search *s)
 {
     for (size_t i = 0; i < s->nsort; i++)
@@ -491,7 +610,7 @@ static bool uses_metrics(const search *s)
     return wr_filter_names(&s->filter, metrics);
 }
 
-/* Does the filter let only runs through that have the metric of the first item? */
+/* Does the filter let only runs through that have what the first item names? */
 static bool requires_first(const search *s)
 {
     const wr_filter_node *root = s->filter.root;
@@ -499,7 +618,7 @@ static bool requires_first(const search *s)
     for (size_t i = 0; root && i < (all ? root->nkids : 1); i++) {
         const wr_filter_node *n = all ? root->kids[i] : root;
         const wr_filter_clause *c = &n->clause;
-        if (n->kind == WR_FILTER_CLAUSE && c->field == metrics && c->op != WR_OP_IS_NULL &&
+        if (n->kind == WR_FILTER_CLAUSE && c->field == s->sort[0].at.field && c->op != WR_OP_IS_NULL &&
             wr_str_eq(c->key, s->sort[0].at.key))
             return true;
     }
@@ -508,13 +627,19 @@ static bool requires_first(const search *s)
 
 static int find(search *s, wr_err *err)
 {
+    const wr_order_item *first = &s->sort[0];
     const wr_filter_clause *driver;
+    bool yes = false;
     if (s->nexperiments == 0 || s->opt->max == 0) return 0;
     if (uses_metrics(s)) WR_TRY(wr_metric_settle(s->t, err));
-    WR_TRY(choose_driver(&driver, s, err));
-    if (driver) return sort_all(s, driver, err);
-    if (is_start(&s->sort[0])) return walk(s, ALL, s->page.nkeys > 0, err);
-    if (is_metric(&s->sort[0]) && s->nsort > 1) return walk_parts(s, requires_first(s), err);
+    bool numbers = is_metric(first) && (!s->page.nkeys || s->page.keys[0].phase == 0);
+    if (s->filter.root && (is_start(first) || numbers)) WR_TRY(walk_is_short(&yes, s, err));
+    if (!yes) WR_TRY(choose_driver(&driver, s, err));
+    if (!yes && driver) return sort_all(s, driver, err);
+    if (is_start(first)) return walk(s, ALL, s->page.nkeys > 0, err);
+    if (is_metric(first)) return walk_parts(s, requires_first(s), err);
+    if (is_text(first)) WR_TRY(scope_is_small(&yes, s, err));
+    if (is_text(first) && !yes) return walk_parts(s, requires_first(s), err);
     return sort_all(s, NULL, err);
 }
 

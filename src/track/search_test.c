@@ -537,7 +537,8 @@ static void check(wr_arena *a, const query *q, size_t page, bool insert)
             if (got[i].id > runs[count - 1].id) continue;
             if (at >= n || !same_run(&got[i], want[at])) {
                 print_error("got run %ld of %zu, start %ld; ", (long)got[i].id, ngot, (long)got[i].start_ms);
-                if (at < n) print_error("expected run %ld of %zu, start %ld\n", (long)want[at]->id, n, (long)want[at]->start);
+                if (at < n)
+                    print_error("expected run %ld of %zu, start %ld\n", (long)want[at]->id, n, (long)want[at]->start);
                 report(q, at);
             }
             at++;
