@@ -67,5 +67,11 @@ static const char runs_moved[] =
     "  NOT NULL) OR (k.name = 'weir.refused' AND r.status = 'refused');"
     "DROP TABLE run_params; DROP TABLE run_metrics; DROP TABLE runs;";
 
-const char *const wr_schema_migrations[] = {records, wr_track_schema_runs, runs_moved, wr_track_schema_registry};
+const char *const wr_schema_migrations[] = {
+    records,
+    wr_track_schema_runs,
+    runs_moved,
+    wr_track_schema_registry,
+    wr_track_schema_users,
+};
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

@@ -79,5 +79,9 @@ const char wr_track_schema_registry[] =
     "  source TEXT NOT NULL, context TEXT, PRIMARY KEY (version, name, digest)) WITHOUT ROWID;"
     "CREATE INDEX registered_version_inputs_digest ON registered_version_inputs (digest, version);";
 
-const char *const wr_track_migrations[] = {wr_track_schema_runs, wr_track_schema_registry};
+const char *const wr_track_migrations[] = {
+    wr_track_schema_runs,
+    wr_track_schema_registry,
+    wr_track_schema_users,
+};
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;
