@@ -11,6 +11,11 @@ static const wr_cmd_arg args[] = {
     {"port", 'p', WR_ARG_INT, "PORT", "port to listen on, 0 = any free one", "8080"},
     {"host", 0, WR_ARG_TEXT, "IP", "address to listen on", "127.0.0.1"},
     {"loops", 0, WR_ARG_INT, "N", "event loops, each a thread (default: one a processor, at most 4)", NULL},
+    {"auth", 0, WR_ARG_FLAG, NULL, "ask who is asking: users, tokens, permissions (weir user)", NULL},
+    {"tls-cert", 0, WR_ARG_TEXT, "FILE", "speak TLS with this certificate (PEM)", NULL},
+    {"tls-key", 0, WR_ARG_TEXT, "FILE", "its key (PEM)", NULL},
+    {"allowed-hosts", 0, WR_ARG_TEXT, "LIST", "names this server may be called by, beside local ones; * = any", NULL},
+    {"allowed-origins", 0, WR_ARG_TEXT, "LIST", "web pages that may ask for changes, beside local ones; * = any", NULL},
     {"no-schedule", 0, WR_ARG_FLAG, NULL, "serve only: run no monitors and no triggers", NULL},
 };
 
@@ -34,8 +39,9 @@ static void handle_signals(void)
 static void announce(wr_cli *c, const char *host, int port)
 {
     bool v6 = strchr(host, ':') != NULL;
+    const char *scheme = wr_cli_has(c, "tls-cert") ? "https" : "http";
     const char *open = wr_cli_json(c) ? "{\"url\":\"" : "weir is up at ", *close = wr_cli_json(c) ? "\"}" : "";
-    printf("%shttp://%s%s%s:%d%s\n", open, v6 ? "[" : "", host, v6 ? "]" : "", port, close);
+    printf("%s%s://%s%s%s:%d%s\n", open, scheme, v6 ? "[" : "", host, v6 ? "]" : "", port, close);
     fflush(stdout);
 }
 
@@ -62,7 +68,13 @@ static int run(wr_cli *c, wr_err *err)
     wr_server_opt opt = {.host = wr_cli_text(c, "host"),
                          .port = (int)port,
                          .loops = (int)loops,
-                         .schedule = !wr_cli_flag(c, "no-schedule")};
+                         .schedule = !wr_cli_flag(c, "no-schedule"),
+                         .auth = wr_cli_flag(c, "auth"),
+                         .allowed_hosts = wr_cli_text(c, "allowed-hosts"),
+                         .allowed_origins = wr_cli_text(c, "allowed-origins"),
+                         .tls_certificate = wr_cli_text(c, "tls-cert"),
+                         .tls_key = wr_cli_text(c, "tls-key")};
+    if (!opt.tls_certificate != !opt.tls_key) return wr_err_set(err, WEIR_EUSAGE, "--tls-cert and --tls-key go together");
     WR_TRY(wr_cli_project(c, &p, err));
     int rc = serve(c, p, &opt, err);
     if (rc == WEIR_EEXIST) wr_err_hint(err, rc, "another server listens on it; weir up --port 0 takes any free port");
@@ -71,14 +83,16 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_up = {
     "up",
-    "serve the endpoints of the project, with monitoring and feedback",
+    "serve the project: tracking and registry (MLflow), endpoints, monitoring and feedback",
     "",
     0,
     0,
     args,
     sizeof args / sizeof *args,
-    "Starts one process that answers predictions (Open Inference Protocol V2), takes labels and\n"
-    "feature events, keeps them, runs monitors and triggers, and shows itself at / and /metrics.\n"
+    "Starts one process that is the experiment tracker and model registry of MLflow clients\n"
+    "(MLFLOW_TRACKING_URI=http://localhost:8080), answers predictions (Open Inference Protocol V2),\n"
+    "takes labels and feature events, keeps them, runs monitors and triggers, and shows itself at /\n"
+    "and /metrics.\n"
     "It prints one line when it is ready and ends in an orderly way on SIGTERM and Ctrl-C.\n"
     "Nothing that was acknowledged is lost, however it ends.",
     "  # on the usual port\n  weir up\n"

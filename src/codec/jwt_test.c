@@ -43,7 +43,8 @@ static void test_every_algorithm(void **state)
     wr_jwks_free(k);
 }
 
-/* Another letter anywhere is another token; at the very end two letters may mean the same bytes, which the decoder refuses. */
+/* Another letter anywhere is another token; at the very end two letters may mean the same bytes, which the decoder
+ * refuses. */
 static void test_every_letter_counts(void **state)
 {
     wr_jwks *k = keys();
@@ -116,8 +117,13 @@ static void test_forged(void **state)
 
 static void test_bad_sets(void **state)
 {
-    static const char *const bad[] = {"", "[]", "{}", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}",
-                                      "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}", "{\"keys\":[1,null,\"a\"]}"};
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{}",
+                                      "{\"keys\":[]}",
+                                      "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}",
+                                      "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}",
+                                      "{\"keys\":[1,null,\"a\"]}"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         wr_jwks *k = NULL;
@@ -129,7 +135,10 @@ static void test_bad_sets(void **state)
 
 static void test_base64(void **state)
 {
-    static const struct { const char *plain, *text; } cases[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe?", "//4/"}};
+    static const struct {
+        const char *plain, *text;
+    } cases[] = {{"", ""},        {"f", "Zg=="},          {"fo", "Zm8="},
+                 {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe?", "//4/"}};
     static const char *const bad[] = {"Z", "Zg=", "Zh==", "Zm9v=", "Zm 9", "=", "Zg==Zg=="};
     WR_AUTOBUF wr_buf b = {0};
     (void)state;
@@ -149,7 +158,9 @@ static void test_base64(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_algorithm), cmocka_unit_test(test_every_letter_counts), cmocka_unit_test(test_claims),
-                                       cmocka_unit_test(test_forged),          cmocka_unit_test(test_bad_sets),            cmocka_unit_test(test_base64)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_algorithm), cmocka_unit_test(test_every_letter_counts),
+        cmocka_unit_test(test_claims),          cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_bad_sets),        cmocka_unit_test(test_base64)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

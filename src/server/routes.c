@@ -133,20 +133,65 @@ static const route *find(wr_str path, wr_str method, wr_str *param, bool *path_k
     return NULL;
 }
 
+/* ---- who asks ---- */
+
+/* What clients ask before they know whether to say who they are. */
+static bool is_open(wr_str path)
+{
+    return wr_str_is(path, "/health") || wr_str_is(path, "/version") || wr_str_ends(path, "/3.0/mlflow/server-info");
+}
+
+static void put_refusal(wr_call *c, int status, const char *code, const char *message)
+{
+    wr_jsonw w;
+    wr_buf_clear(&c->loop->body);
+    wr_jsonw_init(&w, &c->loop->body, 0);
+    wr_jsonw_obj(&w);
+    wr_jsonw_kstr(&w, "error_code", code);
+    wr_jsonw_kstr(&w, "message", message);
+    wr_jsonw_end(&w);
+    wr_http_reply_opt opt = {.status = status,
+                             .headers = status == 401 ? "WWW-Authenticate: Basic realm=\"mlflow\"\r\n" : NULL};
+    wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
+    c->status = status;
+}
+
+/* Fills c->who; false when the request was refused. */
+static bool known(wr_call *c, const wr_http_head *h)
+{
+    wr_err err = {0};
+    const char *why = wr_guard_refuses(&c->server->guard, h);
+    if (why) {
+        put_refusal(c, 403, "PERMISSION_DENIED", why);
+        return false;
+    }
+    if (!c->server->auth || is_open(h->path)) return true;
+    wr_auth_who *who = wr_arena_alloc(c->arena, sizeof *who);
+    int rc =
+        who ? wr_auth_check(who, c->server->auth, h, wr_http_req_peer(c->req), c->arena, &err) : wr_err_nomem(&err);
+    if (rc == 0) c->who = who;
+    else if (rc == WEIR_EACCESS) put_refusal(c, 401, "UNAUTHENTICATED", err.msg);
+    else if (rc == WEIR_ELIMIT) put_refusal(c, 429, "REQUEST_LIMIT_EXCEEDED", err.msg);
+    else wr_call_err(c, &err);
+    return rc == 0;
+}
+
 static void handle(wr_http_req *r)
 {
     wr_server *s = wr_http_req_ctx(r);
     const wr_http_head *h = wr_http_req_head(r);
     wr_call c = {
         .server = s, .loop = &s->loops[wr_http_req_loop(r)], .req = r, .arena = wr_http_req_arena(r), .path = h->path};
-    bool known;
+    bool path_known;
     int64_t start = wr_clock_mono_ns();
-    const route *to = find(h->path, h->method, &c.param, &known);
+    const route *to = find(h->path, h->method, &c.param, &path_known);
     wr_buf_clear(&c.loop->body);
     c.param = decoded(&c, c.param);
-    if (to) to->handle(&c);
-    else if (known) wrong_method(&c);
+    if (!known(&c, h)) to = NULL;
+    else if (to) to->handle(&c);
+    else if (path_known) wrong_method(&c);
     else no_path(&c);
+    if (c.who) wr_auth_done(c.who);
     if (!c.deferred) wr_server_count(c.loop, to ? to->kind : WR_KIND_OTHER, c.status, wr_clock_mono_ns() - start);
     if (c.loop->body.cap > ((size_t)1 << 20)) {
         wr_buf_fini(&c.loop->body);

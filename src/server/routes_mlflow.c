@@ -20,6 +20,7 @@ typedef struct {
     wr_server_loop *loop;
     wr_http_req *req;
     int64_t start;
+    wr_auth_who *who;
 } job;
 
 static wr_http_reply_opt reply_opt(const wr_mlflow_call *m)
@@ -35,14 +36,29 @@ static void finish(job *j, int rc, const wr_err *err)
     wr_http_reply_opt opt = reply_opt(&j->call);
     wr_server_count(j->loop, WR_KIND_TRACK, opt.status, wr_clock_mono_ns() - j->start);
     out = j->out;
+    if (j->call.rpc->mode == WR_MLFLOW_WRITE) wr_auth_touch(j->server->auth); /* users or grants may have changed */
+    if (j->who) wr_auth_done(j->who);
     wr_http_finish(j->req, &opt, wr_buf_view(&out));
     wr_buf_fini(&out);
 }
 
+/* What the change was made to, for the audit log. */
+static wr_str subject_of(const wr_mlflow_call *c)
+{
+    static const char *const names[] = {"run_id", "experiment_id", "username", "name", "trace_id"};
+    if (c->segment[0].p) return c->segment[0];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (wr_mlflow_str(c, names[i]).n) return wr_str_fit(wr_mlflow_str(c, names[i]), 200);
+    return WR_STR("");
+}
+
 static int in_write(wr_track *t, void *arg, wr_err *err)
 {
-    (void)t;
-    return wr_mlflow_handle(&((job *)arg)->call, err);
+    job *j = arg;
+    WR_TRY(wr_mlflow_handle(&j->call, err));
+    if (!j->who || j->call.rpc->mode != WR_MLFLOW_WRITE) return 0;
+    return wr_audit_add(t, j->who->access.user->name, wr_str_of(j->call.rpc->path), subject_of(&j->call),
+                        wr_str_of(wr_http_req_peer(j->req)), 200, err);
 }
 
 static void written(wr_track_job *w, int rc, const wr_err *err) { finish(w->arg, rc, err); }
@@ -87,6 +103,8 @@ static void hand_over(wr_call *c, const wr_mlflow_call *m, bool write)
     j->loop = c->loop;
     j->req = c->req;
     j->start = wr_clock_mono_ns();
+    j->who = c->who;
+    c->who = NULL;
     wr_http_defer(c->req);
     c->deferred = true;
     if (write) {
@@ -110,6 +128,10 @@ void wr_handle_mlflow(wr_call *c)
     const wr_http_head *h = wr_http_req_head(c->req);
     wr_err err = {0};
     wr_mlflow_call m = {.track = c->server->track, .arena = c->arena, .out = &c->loop->body};
+    if (c->who) {
+        m.access = &c->who->access;
+        m.user = c->who->access.user->name.p;
+    }
     wr_mlflow_request in = {.method = h->method,
                             .path = h->path,
                             .query = h->query,

@@ -69,6 +69,7 @@ static void each_second(wr_server *s, int64_t now)
     wr_err err;
     if (wr_serve_refresh(s->serve, &err) < 0) wr_warn("looking for new models: %s", err.msg);
     wr_feed_push(s->feed);
+    wr_auth_tick(s->auth);
     drain_if_due(s, now);
     if (wr_metric_drain(s->track, false, &err) < 0) wr_warn("metrics stay in the log: %s", err.msg);
 }
@@ -171,6 +172,8 @@ static int open_http(wr_server *s, const wr_server_opt *opt, wr_err *err)
     wr_http_server_opt h = {.host = opt->host,
                             .port = opt->port,
                             .loops = opt->loops,
+                            .cert = opt->tls_certificate,
+                            .key = opt->tls_key,
                             .route = wr_server_route,
                             .round_end = round_end,
                             .ctx = s};
@@ -205,6 +208,19 @@ static int start_schedule(wr_server *s, wr_err *err)
     return wr_schedule_start(&s->schedule, s->project, &ops, err);
 }
 
+static int open_auth(wr_server *s, const wr_server_opt *opt, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *arena = wr_arena_new(0);
+    const wr_yaml *config;
+    wr_auth_opt a;
+    bool on = opt->auth;
+    if (!arena) return wr_err_nomem(err);
+    s->guard = (wr_guard){opt->allowed_hosts, opt->allowed_origins};
+    WR_TRY(wr_project_config(&config, s->project, err));
+    WR_TRY(wr_auth_config(&a, &on, arena, s->project, config, err));
+    return on ? wr_auth_open(&s->auth, s->track, &a, err) : 0;
+}
+
 static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
 {
     WR_TRY(open_http(s, opt, err));
@@ -214,6 +230,7 @@ static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
         if (!s->loops[i].round) return wr_err_nomem(err);
     }
     WR_TRY(wr_project_track_log(&s->track, s->project, err));
+    WR_TRY(open_auth(s, opt, err));
     WR_TRY(wr_feed_new(&s->feed, s->project, err));
     s->worker = wr_pool_new(2); /* one beside the caller */
     s->readers = wr_pool_new(READERS + 1);
@@ -270,6 +287,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     wr_pool_free(s->readers);
     wr_feed_free(s->feed);
     wr_http_server_close(s->http);
+    wr_auth_close(s->auth);
     for (int i = 0; i < s->nloops; i++) {
         wr_round_free(s->loops[i].round);
         wr_buf_fini(&s->loops[i].body);

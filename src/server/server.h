@@ -22,6 +22,9 @@ typedef struct {
     const char *host; int port;     /* as in http_server.h */
     int loops;                      /* 0 = 1 */
     bool schedule;                  /* run monitors and triggers */
+    bool auth;                      /* users, tokens and permissions; more in weir.yaml, `auth:` */
+    const char *allowed_hosts, *allowed_origins; /* guard.h */
+    const char *tls_certificate, *tls_key; /* PEM files, both or none */
 } wr_server_opt;
 
 /* Listens, opens the log and loads models. Port in use: WEIR_EEXIST; project served already: WEIR_ECONFLICT. */

@@ -6,6 +6,7 @@
  *   routes_infer.c   /v2, on the loop or on the worker       routes_feedback.c   labels and events
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
  *   routes_mlflow.c  MLflow's protocol, /health, /version
+ *   auth.c           who asks                                 guard.c             hosts and origins
  *   metrics.c        /metrics                                page.c              /
  */
 #pragma once
@@ -15,6 +16,8 @@
 #include "codec/json.h"
 #include "flow/schedule.h"
 #include "io/http_server.h"
+#include "server/auth.h"
+#include "server/guard.h"
 #include "server/server.h"
 #include "stage/deploy/drain.h"
 #include "stage/deploy/serve.h"
@@ -40,6 +43,8 @@ struct wr_server {
     wr_serve *serve;
     wr_http_server *http;
     wr_schedule *schedule;          /* NULL with --no-schedule */
+    wr_auth *auth;                  /* NULL: everybody may everything */
+    wr_guard guard;
     wr_track *track;                /* the project's, with the metric log */
     wr_pool *worker, *readers;      /* one thread for what is long; some for queries */
     wr_feed *feed;
@@ -65,8 +70,12 @@ typedef struct {
     wr_str path;                    /* decoded */
     wr_str param;                   /* what {} of the pattern stands for */
     int status;                     /* what was answered, for the counters */
+    wr_auth_who *who;               /* who asks, in the arena; NULL without authentication, or when somebody else gives it back */
     bool deferred;                  /* somebody else answers and counts */
 } wr_call;
+
+/* What weir.yaml says of authentication; raises `on`. Texts in the arena or the configuration. */
+int wr_auth_config(wr_auth_opt *out, bool *on, wr_arena *arena, wr_project *p, const wr_yaml *config, wr_err *err);
 
 void wr_server_route(void *ctx, wr_http_req *r, wr_http_route *out);
 void wr_server_count(wr_server_loop *l, wr_server_kind kind, int status, int64_t ns);

@@ -58,6 +58,7 @@ static int create(wr_mlflow_call *c, wr_err *err)
     WR_TRY(wr_experiment_create(&id, c->track, wr_mlflow_str(c, "name"), location, tags, ntags, err));
     snprintf(text, sizeof text, "%lld", (long long)id);
     wr_jsonw_kstr(&c->w, "experiment_id", text);
+    c->made = wr_arena_str(c->arena, wr_str_of(text));
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "codec/http.h"
+#include "wire/mlflow/access.h"
 
 /* ---- finding ---- */
 
@@ -471,7 +472,9 @@ int wr_mlflow_handle(wr_mlflow_call *c, wr_err *err)
     wr_buf_clear(c->out);
     wr_jsonw_init(&c->w, c->out, 0);
     wr_jsonw_obj(&c->w);
-    int rc = c->rpc->handle(c, err);
+    int rc = wr_mlflow_allowed(c, err);
+    if (rc == 0) rc = c->rpc->handle(c, err);
+    if (rc == 0 && c->rpc->mode == WR_MLFLOW_WRITE) rc = wr_mlflow_granted(c, err);
     if (rc == 0 && wr_arena_failed(c->arena)) rc = wr_err_nomem(err);
     if (rc == 0 && !c->type) wr_jsonw_end(&c->w);
     return rc;

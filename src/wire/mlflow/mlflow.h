@@ -47,7 +47,8 @@ extern const size_t wr_mlflow_tables_count;
 struct wr_mlflow_call {
     wr_track *track;
     wr_arena *arena;  /* of the request */
-    const char *user; /* who asks; NULL without authentication */
+    const struct wr_mlflow_access *access; /* who asks (access.h); NULL without authentication */
+    const char *user;               /* their name; NULL without */
     /* filled by wr_mlflow_begin */
     const wr_mlflow_rpc *rpc;
     wr_str segment[WR_MLFLOW_SEGMENTS]; /* decoded {} of the path */
@@ -55,6 +56,7 @@ struct wr_mlflow_call {
     yyjson_val *in; /* object: of the body or of the query */
     /* filled by the handler */
     wr_jsonw w;                 /* inside the object of the answer: write its members */
+    wr_str made;                    /* id of what was created, where access.c asks for it */
     const char *error_code;     /* instead of the one that goes with the WEIR_ code */
     int status;                 /* of the answer; 0 = 200 */
     const char *type, *headers; /* 0 = application/json */
@@ -67,7 +69,7 @@ const wr_mlflow_rpc *wr_mlflow_find(wr_str method, wr_str path, wr_str segment[W
 typedef struct {
     wr_str method, path /* as sent, percent-encoded */, query, type /* Content-Type */, body;
 } wr_mlflow_request;
-/* c->track, arena, out, user are set. Finds, parses and checks; 0, or the answer is an error, already in c->out with
+/* c->track, arena, out, access are set. Finds, parses and checks; 0, or the answer is an error, already in c->out with
  * c->status. */
 int wr_mlflow_begin(wr_mlflow_call *c, const wr_mlflow_request *in);
 /* Run the handler in the thread that the mode asks for; rc 0, WR_MLFLOW_IN_WRITE, or < 0 (in a write: rolled back by

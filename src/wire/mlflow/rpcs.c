@@ -2,6 +2,12 @@
 /* rpcs.c - the list of tables. */
 #include "wire/mlflow/rpcs.h"
 
-const wr_mlflow_rpcs *const wr_mlflow_tables[] = {&wr_mlflow_experiments, &wr_mlflow_runs, &wr_mlflow_metrics,
-                                                  &wr_mlflow_registered_models, &wr_mlflow_model_versions};
+const wr_mlflow_rpcs *const wr_mlflow_tables[] = {
+    &wr_mlflow_experiments,
+    &wr_mlflow_runs,
+    &wr_mlflow_metrics,
+    &wr_mlflow_registered_models,
+    &wr_mlflow_model_versions,
+    &wr_mlflow_users,
+};
 const size_t wr_mlflow_tables_count = sizeof wr_mlflow_tables / sizeof *wr_mlflow_tables;

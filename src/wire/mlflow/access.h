@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* access.h - who may call what. One line of access.c says for each procedure which resource it touches and what it
+ * takes; a procedure without a line is for administrators. Without authentication (wr_mlflow_call.access NULL)
+ * everything is allowed. */
+#pragma once
+#include "track/user.h"
+#include "wire/mlflow/mlflow.h"
+
+typedef struct wr_mlflow_access {
+    const wr_user *user;     /* who asks */
+    wr_permission otherwise; /* where nothing is granted */
+    const wr_users *users;   /* the picture it is from */
+} wr_mlflow_access;
+
+/* Before the handler, in its thread. WEIR_EACCESS. */
+int wr_mlflow_allowed(wr_mlflow_call *c, wr_err *err);
+/* After a handler that went well, in the same write: who makes something may manage it; what is gone is forgotten. */
+int wr_mlflow_granted(wr_mlflow_call *c, wr_err *err);
+/* For searches: may this row be shown? */
+bool wr_mlflow_may_read(const wr_mlflow_call *c, const char *type, wr_str id);
+bool wr_mlflow_may_read_experiment(const wr_mlflow_call *c, int64_t id);
+/* Is every row of the type readable? Then nothing needs to be filtered. */
+bool wr_mlflow_reads_all(const wr_mlflow_call *c, const char *type);
+/* Is there a line for it? (a test asks for every procedure) */
+bool wr_mlflow_has_rule(const wr_mlflow_rpc *r);
