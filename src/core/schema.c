@@ -73,5 +73,6 @@ const char *const wr_schema_migrations[] = {
     runs_moved,
     wr_track_schema_registry,
     wr_track_schema_users,
+    wr_track_schema_models,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

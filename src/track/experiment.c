@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "track/logged_model.h"
 #include "track/run.h"
 #include "track/track_inside.h"
 
@@ -211,6 +212,7 @@ int wr_experiment_purge(wr_track *t, int64_t id, wr_err *err)
     WR_TRY(wr_track_query(&s, t, err, "SELECT uuid, '' FROM track_runs WHERE experiment = ?", "i", id));
     WR_TRY(wr_track_items(&runs, &n, a, s, err));
     for (size_t i = 0; i < n; i++) WR_TRY(wr_track_run_purge(t, runs[i].key, err));
+    WR_TRY(wr_logged_model_purge_experiment(t, id, err));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM track_datasets WHERE experiment = ?", "i", id));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM experiment_tags WHERE experiment = ?", "i", id));
     int rc = wr_track_exec(t, err, "DELETE FROM experiments WHERE id = ?", "i", id);

@@ -144,8 +144,8 @@ static int by_suffix(wr_registered_version *out, wr_arena *a, wr_track *t, wr_st
     return 0;
 }
 
-/* Where the files of "models:/..." are, and the run they came from. */
-static int resolve(wr_str *storage, wr_str *run, wr_arena *a, wr_track *t, wr_str uri, wr_err *err)
+/* Where the files of "models:/..." are; of a logged model also its id and its run. */
+static int resolve(wr_str *storage, wr_str *run, wr_str *model_id, wr_arena *a, wr_track *t, wr_str uri, wr_err *err)
 {
     wr_str path = wr_str_sub(uri, strlen("models:"), uri.n), suffix;
     wr_registered_version v;
@@ -155,7 +155,10 @@ static int resolve(wr_str *storage, wr_str *run, wr_arena *a, wr_track *t, wr_st
     if (!wr_str_trim(name).n || (suffix.p && (!wr_str_trim(suffix).n || memchr(suffix.p, '/', suffix.n))))
         return improper(uri, err);
     const char *at = suffix.p ? NULL : memrchr(name.p, '@', name.n);
-    if (!suffix.p && !at) return wr_logged_model_source(storage, run, a, t, name, err);
+    if (!suffix.p && !at) {
+        *model_id = name;
+        return wr_logged_model_source(storage, run, a, t, name, err);
+    }
     if (at) {
         wr_str alias = wr_str_sub(name, (size_t)(at - name.p) + 1, name.n);
         WR_TRY(wr_registered_version_by_alias(&v, a, t, wr_str_sub(name, 0, (size_t)(at - name.p)), alias, err));
@@ -177,20 +180,22 @@ static int put_tag(wr_track *t, int64_t version, wr_str key, wr_str value, wr_er
     return rc < 0 ? rc : 0;
 }
 
-/* Where it comes from: storage and run of what the source or the logged model says. */
-static int origin(wr_str *storage, wr_str *run, wr_arena *a, wr_track *t, const wr_registered_version_new *in,
-                  wr_err *err)
+/* Where it comes from: storage, run and logged model, of what the source or the logged model says. */
+static int origin(wr_str *storage, wr_str *run, wr_str *model_id, wr_arena *a, wr_track *t,
+                  const wr_registered_version_new *in, wr_err *err)
 {
-    wr_str found = {NULL, 0};
+    wr_str found = {NULL, 0}, model = {NULL, 0};
     *storage = in->source;
     *run = in->run_id;
+    *model_id = in->model_id;
     if (wr_str_starts(in->source, "models:")) {
-        int rc = resolve(storage, &found, a, t, in->source, err);
+        int rc = resolve(storage, &found, &model, a, t, in->source, err);
         if (rc < 0)
             return wr_err_wrap(err, rc, "Unable to fetch model from model URI source artifact location '%.*s'.Error",
                                WR_STR_FMT(wr_str_fit(in->source, 80)));
     }
     if (!run->n && found.n) *run = found;
+    if (!model_id->n && model.n) *model_id = wr_arena_str(a, model);
     if (run->n || !in->model_id.n) return 0;
     wr_str uri;
     WR_TRY(wr_logged_model_source(&uri, &found, a, t, in->model_id, err));
@@ -210,16 +215,16 @@ static int keep_inputs(wr_track *t, int64_t version, wr_str run, wr_err *err)
     return rc < 0 ? rc : 0;
 }
 
-static int insert(int64_t *id, wr_track *t, int64_t model, int64_t version, wr_str storage, wr_str run,
-                  const wr_registered_version_new *in, wr_err *err)
+static int insert(int64_t *id, wr_track *t, int64_t model, int64_t version, const wr_registered_version_new *in,
+                  wr_str storage, wr_err *err)
 {
     int64_t now = wr_track_now_ms();
     WR_TRY(wr_track_number(id, 0, t, err,
                            "INSERT INTO registered_versions (model, version, source, storage, run_id, run_link, "
                            "description, user_id, model_id, package, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, "
                            "?, ?, ?, ?, ?, ?) RETURNING id",
-                           "iissssssssii", model, version, in->source, storage, run, in->run_link, in->description,
-                           in->user, in->model_id, in->package, now, now));
+                           "iissssssssii", model, version, in->source, storage, in->run_id, in->run_link,
+                           in->description, in->user, in->model_id, in->package, now, now));
     return touch_model(t, model, now, err);
 }
 
@@ -227,16 +232,19 @@ int wr_registered_version_create(wr_registered_version *out, wr_arena *a, wr_tra
                                  const wr_registered_version_new *in, wr_err *err)
 {
     wr_registered_model m;
-    wr_str storage, run;
+    wr_registered_version_new whole = *in;
+    wr_str storage;
     int64_t last, id;
     WR_TRY(wr_registered_model_find(&m, a, t, in->name, err));
     for (size_t i = 0; i < in->ntags; i++) WR_TRY(wr_registered_tag_check(in->tags[i].key, in->tags[i].value, err));
-    WR_TRY(origin(&storage, &run, a, t, in, err));
+    WR_TRY(origin(&storage, &whole.run_id, &whole.model_id, a, t, in, err));
     WR_TRY(
         wr_track_number(&last, 0, t, err, "SELECT max(version) FROM registered_versions WHERE model = ?", "i", m.id));
-    WR_TRY(insert(&id, t, m.id, last + 1, storage, run, in, err));
+    WR_TRY(insert(&id, t, m.id, last + 1, &whole, storage, err));
     for (size_t i = 0; i < in->ntags; i++) WR_TRY(put_tag(t, id, in->tags[i].key, in->tags[i].value, err));
-    if (run.n) WR_TRY(keep_inputs(t, id, run, err));
+    if (whole.run_id.n) WR_TRY(keep_inputs(t, id, whole.run_id, err));
+    if (whole.model_id.n && !wr_registered_is_prompt(in->tags, in->ntags))
+        WR_TRY(wr_logged_model_add_version(t, whole.model_id, in->name, last + 1, err));
     return wr_registered_version_get(out, a, t, in->name, last + 1, err);
 }
 

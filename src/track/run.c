@@ -256,7 +256,7 @@ int wr_track_run_purge(wr_track *t, wr_str uuid, wr_err *err)
     static const char *const tables[] = {
         "DELETE FROM track_params WHERE run = ?", "DELETE FROM track_tags WHERE run = ?",
         "DELETE FROM track_inputs WHERE run = ?", "DELETE FROM track_run_models WHERE run = ?",
-        "DELETE FROM track_runs WHERE id = ?"};
+        "DELETE FROM logged_model_metrics WHERE run = ?", "DELETE FROM track_runs WHERE id = ?"};
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_track_run r;
     if (!a) return wr_err_nomem(err);

@@ -79,9 +79,31 @@ const char wr_track_schema_registry[] =
     "  source TEXT NOT NULL, context TEXT, PRIMARY KEY (version, name, digest)) WITHOUT ROWID;"
     "CREATE INDEX registered_version_inputs_digest ON registered_version_inputs (digest, version);";
 
+/* Logged models. uuid is "m-..."; key of a metric is interned; value NULL = NaN; run: track_runs.id */
+const char wr_track_schema_models[] =
+    "CREATE TABLE logged_models (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, experiment INTEGER "
+    "NOT NULL,"
+    "  name TEXT NOT NULL, artifact_uri TEXT NOT NULL, status INTEGER NOT NULL, status_message TEXT, model_type TEXT, "
+    "run_id TEXT,"
+    "  created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, deleted_ms INTEGER);"
+    "CREATE INDEX logged_models_created ON logged_models (experiment, created_ms);"
+    "CREATE TABLE logged_model_params (model INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    "  PRIMARY KEY (model, key)) WITHOUT ROWID;"
+    "CREATE TABLE logged_model_tags (model INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    "  PRIMARY KEY (model, key)) WITHOUT ROWID;"
+    "CREATE TABLE logged_model_datasets (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, digest TEXT NOT "
+    "NULL,"
+    "  UNIQUE (name, digest));"
+    "CREATE TABLE logged_model_metrics (model INTEGER NOT NULL, key INTEGER NOT NULL, time_ms INTEGER NOT NULL, step "
+    "INTEGER NOT NULL,"
+    "  run INTEGER NOT NULL, value REAL, dataset INTEGER, PRIMARY KEY (model, key, time_ms, step, run)) WITHOUT ROWID;"
+    "CREATE INDEX logged_model_metrics_run ON logged_model_metrics (run);"
+    "CREATE INDEX registered_versions_model_id ON registered_versions (model_id);";
+
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
     wr_track_schema_registry,
     wr_track_schema_users,
+    wr_track_schema_models,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

@@ -52,6 +52,13 @@ static inline void store_write(store *s, store_body body)
     OK(wr_track_write(s->t, store_body_fn, arg, &s->err));
 }
 
+/* One statement, in a write. */
+static inline int store_sql_fn(wr_track *t, void *arg, wr_err *err) { return wr_db_exec(wr_track_db(t), arg, err); }
+static inline void store_sql(store *s, const char *sql)
+{
+    OK(wr_track_write(s->t, store_sql_fn, (void *)(uintptr_t)sql, &s->err));
+}
+
 static inline void store_open(store *s)
 {
     wr_db_opt opt = {.migrations = wr_track_migrations, .n = wr_track_migrations_count};

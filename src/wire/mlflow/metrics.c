@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "track/logged_model.h"
 #include "wire/mlflow/rpcs.h"
 
 enum {
@@ -58,16 +59,61 @@ static int read_point(wr_track_point *out, yyjson_val *o, int64_t at, wr_err *er
     return wr_track_key_check(out->key, KEY, place(what, at, "name"), err);
 }
 
+/* ---- metrics of logged models ---- */
+
+/* Points that say of which logged model they are belong to it too. Few do, so a member more than the usual four comes
+ * before the look-up. */
+static wr_str model_of(yyjson_val *o)
+{
+    return yyjson_obj_size(o) > 4 ? wr_mlflow_str_of(o, "model_id") : (wr_str){NULL, 0};
+}
+
+/* `batch`: the points as they came, NULL when the request itself is the only one. */
+static bool names_model(const wr_mlflow_call *c, yyjson_val *batch)
+{
+    yyjson_val *v;
+    size_t i, max;
+    yyjson_arr_foreach(batch, i, max, v) if (model_of(v).n) return true;
+    return !batch && model_of(c->in).n > 0;
+}
+
+static int keep_of_model(wr_mlflow_call *c, const wr_track_run *r, const wr_track_point *p, yyjson_val *o, wr_err *err)
+{
+    wr_str model = model_of(o);
+    if (!model.n) return 0;
+    wr_logged_point point = {.key = p->key,
+                             .value = p->value,
+                             .step = p->step,
+                             .time_ms = p->time_ms,
+                             .dataset_name = wr_mlflow_str_of(o, "dataset_name"),
+                             .dataset_digest = wr_mlflow_str_of(o, "dataset_digest")};
+    return wr_logged_model_put_metrics(c->track, model, r->id, &point, 1, err);
+}
+
+static int keep_of_models(wr_mlflow_call *c, const wr_track_run *r, const wr_track_point *points, yyjson_val *batch,
+                          wr_err *err)
+{
+    yyjson_val *v;
+    size_t i, max;
+    if (!batch) return keep_of_model(c, r, points, c->in, err);
+    yyjson_arr_foreach(batch, i, max, v) WR_TRY(keep_of_model(c, r, &points[i], v, err));
+    return 0;
+}
+
+/* ---- keeping points ---- */
+
 /* Through the log when there is one, else (and always inside a write) into the database. */
-static int keep(wr_mlflow_call *c, const wr_track_point *points, size_t n, wr_err *err)
+static int keep(wr_mlflow_call *c, const wr_track_point *points, size_t n, yyjson_val *batch, wr_err *err)
 {
     wr_track_run r;
     wr_str run = wr_mlflow_str(c, "run_id");
+    bool models = names_model(c, batch);
     if (!wr_track_writing()) {
-        if (!wr_metric_has_log(c->track)) return WR_MLFLOW_IN_WRITE;
+        if (models || !wr_metric_has_log(c->track)) return WR_MLFLOW_IN_WRITE;
         return wr_metric_append(c->track, run, points, n, err);
     }
     WR_TRY(wr_track_run_active(&r, c->arena, c->track, run, err));
+    if (models) WR_TRY(keep_of_models(c, &r, points, batch, err));
     wr_metric_run to = {r.id, r.experiment, r.start_ms};
     return wr_metric_put(c->track, &to, points, n, err);
 }
@@ -76,7 +122,7 @@ static int log_metric(wr_mlflow_call *c, wr_err *err)
 {
     wr_track_point p;
     WR_TRY(read_point(&p, c->in, -1, err));
-    return keep(c, &p, 1, err);
+    return keep(c, &p, 1, NULL, err);
 }
 
 static int too_many(const char *what, size_t limit, size_t n, wr_err *err)
@@ -151,11 +197,12 @@ static int log_batch(wr_mlflow_call *c, wr_err *err)
     WR_TRY(check_items(params, nparams, "params", true, err));
     WR_TRY(check_items(tags, ntags, "tags", false, err));
     if ((nparams || ntags) && !wr_track_writing()) return WR_MLFLOW_IN_WRITE; /* all of it or nothing */
-    if (!nparams && !ntags) return keep(c, points, npoints, err);
+    yyjson_val *batch = wr_mlflow_val(c, "metrics");
+    if (!nparams && !ntags) return keep(c, points, npoints, batch, err);
     WR_TRY(wr_track_run_active(&r, c->arena, c->track, wr_mlflow_str(c, "run_id"), err));
     for (size_t i = 0; i < nparams; i++)
         WR_TRY(wr_track_run_set_param(c->track, &r, params[i].key, params[i].value, err));
-    if (npoints) WR_TRY(keep(c, points, npoints, err));
+    if (npoints) WR_TRY(keep(c, points, npoints, batch, err));
     for (size_t i = 0; i < ntags; i++) WR_TRY(wr_track_run_set_tag(c->track, &r, tags[i].key, tags[i].value, err));
     return 0;
 }

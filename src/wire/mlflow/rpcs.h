@@ -8,7 +8,7 @@
 #include "wire/mlflow/mlflow.h"
 
 extern const wr_mlflow_rpcs wr_mlflow_experiments, wr_mlflow_runs, wr_mlflow_metrics;
-extern const wr_mlflow_rpcs wr_mlflow_registered_models, wr_mlflow_model_versions;
+extern const wr_mlflow_rpcs wr_mlflow_registered_models, wr_mlflow_model_versions, wr_mlflow_logged_models;
 extern const wr_mlflow_rpcs wr_mlflow_users;
 
 /* experiments.c */

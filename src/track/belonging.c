@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belonging.c - rows of other tables that belong to many rows of one. */
+#include "track/belonging.h"
+
+#include "base/vec.h"
+
+static wr_str text(wr_arena *a, wr_stmt *s, int at)
+{
+    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
+}
+
+/* `sql` ends where the list of ids begins; `tail` follows it. */
+int wr_belonging_ask(wr_stmt **out, wr_track *t, const char *sql, const char *tail, const int64_t *ids, size_t n,
+                     wr_err *err)
+{
+    WR_AUTOBUF wr_buf b;
+    wr_buf_init(&b, 0);
+    wr_buf_str(&b, sql);
+    for (int i = 0; i < WR_BELONGING_IDS; i++) wr_buf_str(&b, i ? ", ?" : "(?");
+    wr_buf_str(&b, ")");
+    wr_buf_str(&b, tail);
+    if (b.failed) return wr_err_nomem(err);
+    WR_TRY(wr_db_prepare(wr_track_db(t), out, wr_buf_cstr(&b), err));
+    for (size_t i = 0; i < WR_BELONGING_IDS; i++) wr_bind_i64(*out, (int)i + 1, ids[i < n ? i : n - 1]);
+    return 0;
+}
+
+/* Rows (owner, key, value or number), sorted by owner and key. */
+int wr_belonging_rows(wr_belongings *out, wr_arena *a, wr_track *t, const char *sql, const int64_t *ids, size_t n,
+                      bool numbers, wr_err *err)
+{
+    WR_VEC(wr_belonging) rows = {0};
+    wr_stmt *s;
+    int rc;
+    WR_TRY(wr_belonging_ask(&s, t, sql, " ORDER BY 1, 2", ids, n, err));
+    while ((rc = wr_step(s, err)) > 0) {
+        wr_belonging b = {.owner = wr_stmt_i64(s, 0), .key = text(a, s, 1)};
+        if (numbers) b.number = wr_stmt_i64(s, 2);
+        else b.value = text(a, s, 2);
+        if (wr_vec_push(&rows, b) < 0) {
+            rc = wr_err_nomem(err);
+            break;
+        }
+    }
+    wr_stmt_done(s);
+    *out = (wr_belongings){wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at), rows.n};
+    wr_vec_fini(&rows);
+    return rc == 0 && !out->at ? wr_err_nomem(err) : rc;
+}
+
+/* The part of sorted rows that is `owner`'s. */
+wr_belongings wr_belonging_of(wr_belongings all, int64_t owner)
+{
+    size_t lo = 0, hi = all.n, end;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (all.at[mid].owner < owner) lo = mid + 1;
+        else hi = mid;
+    }
+    for (end = lo; end < all.n && all.at[end].owner == owner;) end++;
+    return (wr_belongings){all.at + lo, end - lo};
+}
+
+int wr_belonging_items(wr_track_item **out, size_t *n, wr_arena *a, wr_belongings mine, wr_err *err)
+{
+    *out = wr_arena_alloc(a, (mine.n + 1) * sizeof **out);
+    if (!*out) return wr_err_nomem(err);
+    for (size_t i = 0; i < mine.n; i++) (*out)[i] = (wr_track_item){mine.at[i].key, mine.at[i].value};
+    *n = mine.n;
+    return 0;
+}
