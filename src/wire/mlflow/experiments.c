@@ -2,7 +2,11 @@
 /* experiments.c - experiments/... */
 #include <stdio.h>
 
+#include "track/search_experiment.h"
+#include "wire/mlflow/access.h"
 #include "wire/mlflow/rpcs.h"
+
+enum { SEARCH_MAX = 50000, DATASET_EXPERIMENTS = 20, DATASETS = 1000 };
 
 void wr_mlflow_put_experiment(wr_jsonw *w, const char *key, const wr_experiment *e)
 {
@@ -116,6 +120,81 @@ static int delete_tag(wr_mlflow_call *c, wr_err *err)
     return wr_experiment_delete_tag(c->track, id, wr_mlflow_str(c, "key"), err);
 }
 
+/* ---- searching ---- */
+
+/* Rows that the caller may not see are passed over, and others come in their place. */
+static int search(wr_mlflow_call *c, wr_err *err)
+{
+    wr_str *order, next = {NULL, 0};
+    int view;
+    int64_t max = wr_mlflow_i64(c, "max_results", 0);
+    wr_experiment_search_opt o = {.filter = wr_mlflow_str(c, "filter"), .token = wr_mlflow_str(c, "page_token")};
+    if (max < 1 || max > SEARCH_MAX)
+        return wr_err_set(
+            err, WEIR_EINVAL,
+            "Invalid value %lld for parameter 'max_results' supplied: It must be a positive integer and at most %d",
+            (long long)max, SEARCH_MAX);
+    WR_TRY(wr_mlflow_view(&view, c, "view_type", err));
+    WR_TRY(wr_mlflow_strs(&order, &o.norder, c, "order_by", err));
+    o.view = (wr_view)view;
+    o.order = order;
+    wr_jsonw_key(&c->w, "experiments");
+    wr_jsonw_arr(&c->w);
+    for (int64_t left = max; left > 0;) {
+        wr_experiment *e;
+        size_t n;
+        o.max = (size_t)left;
+        WR_TRY(wr_experiment_search(&e, &n, &next, c->arena, c->track, &o, err));
+        for (size_t i = 0; i < n; i++) {
+            if (!wr_mlflow_may_read_experiment(c, e[i].id)) continue;
+            wr_mlflow_put_experiment(&c->w, NULL, &e[i]);
+            left--;
+        }
+        if (!next.p) break;
+        o.token = next;
+    }
+    wr_jsonw_end(&c->w);
+    if (next.p) wr_jsonw_kslice(&c->w, "next_page_token", next);
+    return 0;
+}
+
+static void put_summary(wr_jsonw *w, const wr_track_dataset_summary *d)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%lld", (long long)d->experiment);
+    wr_jsonw_obj(w);
+    wr_jsonw_kstr(w, "experiment_id", id);
+    wr_jsonw_kslice(w, "name", d->name);
+    wr_jsonw_kslice(w, "digest", d->digest);
+    if (d->context.p) wr_jsonw_kslice(w, "context", d->context);
+    wr_jsonw_end(w);
+}
+
+static int search_datasets(wr_mlflow_call *c, wr_err *err)
+{
+    wr_track_dataset_summary *d;
+    int64_t *ids;
+    size_t nids, n, asked = yyjson_arr_size(wr_mlflow_val(c, "experiment_ids"));
+    if (asked > DATASET_EXPERIMENTS)
+        return wr_err_set(
+            err, WEIR_EINVAL,
+            "SearchDatasets request cannot specify more than %d experiment_ids. Received %zu experiment_ids.",
+            DATASET_EXPERIMENTS, asked);
+    WR_TRY(wr_mlflow_experiment_ids(&ids, &nids, c, err));
+    WR_TRY(wr_track_dataset_search(&d, &n, c->arena, c->track, ids, nids, DATASETS, err));
+    if (!n) return 0;
+    wr_jsonw_key(&c->w, "dataset_summaries");
+    wr_jsonw_arr(&c->w);
+    for (size_t i = 0; i < n; i++) put_summary(&c->w, &d[i]);
+    wr_jsonw_end(&c->w);
+    return 0;
+}
+
+#define SEARCH_FIELDS                                                                                                  \
+    {"filter", 's', false}, {"max_results", 'i', false}, {"order_by", 'a', false}, {"page_token", 's', false},         \
+    {                                                                                                                  \
+        "view_type", '*', false                                                                                        \
+    }
 #define ID                                                                                                             \
     {                                                                                                                  \
         "experiment_id", 's', true                                                                                     \
@@ -137,5 +216,12 @@ static const wr_mlflow_rpc rpcs[] = {
      set_tag,
      {ID, {"key", 's', true}, {"value", 's', false}}},
     {"POST", "2.0/mlflow/experiments/delete-experiment-tag", WR_MLFLOW_WRITE, delete_tag, {ID, {"key", 's', true}}},
+    {"POST", "2.0/mlflow/experiments/search", WR_MLFLOW_QUERY, search, {SEARCH_FIELDS}},
+    {"GET", "2.0/mlflow/experiments/search", WR_MLFLOW_QUERY, search, {SEARCH_FIELDS}},
+    {"POST",
+     "2.0/mlflow/experiments/search-datasets",
+     WR_MLFLOW_QUERY,
+     search_datasets,
+     {{"experiment_ids", 'a', true}}},
 };
 const wr_mlflow_rpcs wr_mlflow_experiments = {rpcs, sizeof rpcs / sizeof *rpcs};

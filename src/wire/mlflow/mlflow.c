@@ -196,6 +196,39 @@ int wr_mlflow_experiment_id(int64_t *out, wr_str text, wr_err *err)
                       WR_STR_FMT(wr_str_fit(text, 100)));
 }
 
+int wr_mlflow_view(int *out, wr_mlflow_call *c, const char *name, wr_err *err)
+{
+    static const char *const names[] = {"ACTIVE_ONLY", "DELETED_ONLY", "ALL"};
+    yyjson_val *v = wr_mlflow_val(c, name);
+    int64_t number;
+    *out = 1;
+    if (!v) return 0;
+    for (int i = 0; yyjson_is_str(v) && i < 3; i++)
+        if (strcmp(yyjson_get_str(v), names[i]) == 0) {
+            *out = i + 1;
+            return 0;
+        }
+    if (!wr_mlflow_i64_of(&number, v) || number < 1 || number > 3)
+        return wr_mlflow_invalid(err, name, v, "Expected ACTIVE_ONLY, DELETED_ONLY or ALL.");
+    *out = (int)number;
+    return 0;
+}
+
+int wr_mlflow_experiment_ids(int64_t **out, size_t *n, wr_mlflow_call *c, wr_err *err)
+{
+    wr_str *texts;
+    size_t count;
+    *n = 0;
+    WR_TRY(wr_mlflow_strs(&texts, &count, c, "experiment_ids", err));
+    *out = wr_arena_alloc(c->arena, (count + 1) * sizeof **out);
+    if (!*out) return wr_err_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        WR_TRY(wr_mlflow_experiment_id(&(*out)[*n], texts[i], err));
+        if (wr_mlflow_may_read_experiment(c, (*out)[*n])) ++*n;
+    }
+    return 0;
+}
+
 /* ---- errors ---- */
 
 #define SEE_DOCS " See the API docs for more information about request parameters."

@@ -96,6 +96,10 @@ bool wr_mlflow_f64_of(double *out, yyjson_val *v); /* "NaN", "Infinity" too */
 int wr_mlflow_strs(wr_str **out, size_t *n, wr_mlflow_call *c, const char *name, wr_err *err);
 /* [{key, value}] */
 int wr_mlflow_items(wr_track_item **out, size_t *n, wr_mlflow_call *c, const char *name, wr_err *err);
+/* ACTIVE_ONLY, DELETED_ONLY, ALL, or 1 to 3; absent: 1. */
+int wr_mlflow_view(int *out, wr_mlflow_call *c, const char *name, wr_err *err);
+/* "experiment_ids" as numbers, those that the caller may not read left out. */
+int wr_mlflow_experiment_ids(int64_t **out, size_t *n, wr_mlflow_call *c, wr_err *err);
 /* An id of an experiment: decimal text. */
 int wr_mlflow_experiment_id(int64_t *out, wr_str text, wr_err *err);
 

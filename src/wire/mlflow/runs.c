@@ -2,7 +2,10 @@
 /* runs.c - runs/...: life, params, tags, inputs and outputs. Metrics are in metrics.c. */
 #include <stdio.h>
 
+#include "track/search_run.h"
 #include "wire/mlflow/rpcs.h"
+
+enum { SEARCH_DEFAULT = 1000, SEARCH_MAX = 50000 };
 
 /* ---- writing runs ---- */
 
@@ -281,6 +284,46 @@ static int log_model(wr_mlflow_call *c, wr_err *err)
     return wr_track_run_set_tag(c->track, &r, tag, wr_buf_view(&b), err);
 }
 
+/* ---- searching ---- */
+
+static int search(wr_mlflow_call *c, wr_err *err)
+{
+    wr_track_run *runs;
+    wr_str *order, next;
+    int64_t *experiments;
+    size_t n;
+    int view;
+    int64_t max = wr_mlflow_i64(c, "max_results", SEARCH_DEFAULT);
+    wr_run_search_opt o = {.filter = wr_mlflow_str(c, "filter"),
+                           .token = wr_mlflow_str(c, "page_token"),
+                           .load = {.parts = WR_RUN_EVERYTHING}};
+    if (max < 1 || max > SEARCH_MAX)
+        return wr_mlflow_invalid(err, "max_results", wr_mlflow_val(c, "max_results"),
+                                 "It must be between 1 and 50000.");
+    WR_TRY(wr_mlflow_view(&view, c, "run_view_type", err));
+    WR_TRY(wr_mlflow_experiment_ids(&experiments, &o.nexperiments, c, err));
+    WR_TRY(wr_mlflow_strs(&order, &o.norder, c, "order_by", err));
+    o.experiments = experiments;
+    o.order = order;
+    o.view = (wr_view)view;
+    o.max = (size_t)max;
+    WR_TRY(wr_track_run_search(&runs, &n, &next, c->arena, c->track, &o, err));
+    if (n) {
+        wr_jsonw_key(&c->w, "runs");
+        wr_jsonw_arr(&c->w);
+        for (size_t i = 0; i < n; i++) wr_mlflow_put_run(&c->w, NULL, &runs[i]);
+        wr_jsonw_end(&c->w);
+    }
+    if (next.p) wr_jsonw_kslice(&c->w, "next_page_token", next);
+    return 0;
+}
+
+#define SEARCH_FIELDS                                                                                                  \
+    {"experiment_ids", 'a', false}, {"filter", 's', false}, {"run_view_type", '*', false},                             \
+        {"max_results", 'i', false}, {"order_by", 'a', false},                                                         \
+    {                                                                                                                  \
+        "page_token", 's', false                                                                                       \
+    }
 #define ID                                                                                                             \
     {                                                                                                                  \
         "run_id", 's', true                                                                                            \
@@ -317,5 +360,7 @@ static const wr_mlflow_rpc rpcs[] = {
      {ID, {"datasets", 'a', false}, {"models", 'a', false}}},
     {"POST", "2.0/mlflow/runs/outputs", WR_MLFLOW_WRITE, log_outputs, {ID, {"models", 'a', true}}},
     {"POST", "2.0/mlflow/runs/log-model", WR_MLFLOW_WRITE, log_model, {ID, {"model_json", 's', true}}},
+    {"POST", "2.0/mlflow/runs/search", WR_MLFLOW_QUERY, search, {SEARCH_FIELDS}},
+    {"GET", "2.0/mlflow/runs/search", WR_MLFLOW_QUERY, search, {SEARCH_FIELDS}},
 };
 const wr_mlflow_rpcs wr_mlflow_runs = {rpcs, sizeof rpcs / sizeof *rpcs};
