@@ -12,7 +12,7 @@
  * 4. content passes in pieces: memory does not grow with it; 5. folders are made by their files and go with the last one. A path is a
  * file or a folder, not both (WEIR_EEXIST; S3 cannot tell and takes both).
  * Paths are relative, '/' between segments, already percent-decoded. Refused as "invalid path" (WEIR_EINVAL): absolute, "." and ".."
- * and empty segments, '#', '?', backslash, control bytes, what is not UTF-8, more than WR_ARTIFACT_PATH bytes.
+ * and empty segments, '#', backslash, control bytes, "C:/", what is not UTF-8, more than WR_ARTIFACT_PATH bytes.
  * Threads: a store may be used by any thread, a writer or reader by one at a time. Calls on a remote store wait for the network.
  */
 #pragma once
@@ -58,6 +58,9 @@ void wr_artifacts_close(wr_artifacts *s);                      /* after its writ
 const char *wr_artifacts_kind(const wr_artifacts *s);          /* "objects", "directory", "s3" */
 bool wr_artifacts_remote(const wr_artifacts *s);               /* do calls wait for the network? */
 extern const char wr_artifacts_schema[];                       /* tables of "objects" */
+/* Remove what nobody can reach any more: parts of uploads older than a week, content that no path names (after a crash). Slow: looks at
+ * everything; now and then, not on an event loop. */
+int wr_artifacts_sweep(wr_artifacts *s, wr_err *err);
 
 int wr_artifact_path_check(wr_str path, wr_err *err);          /* of a file; the empty path is none */
 

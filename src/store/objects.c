@@ -202,6 +202,128 @@ int wr_objects_put(wr_objects *o, wr_str data, char id[WR_SHA256_HEX], wr_err *e
     return rc > 0 ? 0 : rc < 0 ? rc : put_bytes(o, data, id, err);
 }
 
+struct wr_objects_writer {
+    const wr_objects *o;
+    draft draft;
+    char id[WR_SHA256_HEX]; /* empty until it is published */
+};
+
+int wr_objects_writer_new(wr_objects_writer **out, wr_objects *o, wr_err *err)
+{
+    wr_objects_writer *w = wr_calloc(1, sizeof *w);
+    if (!w) return wr_err_nomem(err);
+    w->o = o;
+    int rc = draft_open(&w->draft, o, err);
+    if (rc < 0) wr_free(w);
+    else *out = w;
+    return rc;
+}
+
+int wr_objects_writer_add(wr_objects_writer *w, wr_str piece, wr_err *err)
+{
+    WR_BUG_IF(w->id[0]);
+    return draft_add(&w->draft, piece.p, piece.n, err);
+}
+
+/* The draft keeps its own name, so that it can be published again. */
+static int publish_link(const wr_objects *o, draft *d, const char *id, wr_err *err)
+{
+    WR_AUTOFREE char *second = joined(d->path, "", ".2");
+    WR_AUTOFREE char *path = object_path(o, id, true), *bucket = object_path(o, id, false);
+    if (!second || !path || !bucket) return wr_err_nomem(err);
+    WR_TRY(wr_file_mkdirs(bucket, err));
+    wr_fault_crash_point();
+    if (link(d->path, second) < 0) return wr_err_sys(err, errno, "cannot name '%s'", d->path);
+    int rc = wr_file_publish(second, path, err);
+    if (unlink(second) < 0 && errno != ENOENT && rc == 0) rc = wr_err_sys(err, errno, "cannot remove '%s'", second);
+    return rc;
+}
+
+int wr_objects_writer_publish(wr_objects_writer *w, char id[WR_SHA256_HEX], uint64_t *size, wr_err *err)
+{
+    if (!w->id[0]) {
+        wr_sha256_hex(&w->draft.hash, w->id);
+        if (fchmod(w->draft.fd, 0444) < 0) return wr_err_sys(err, errno, "cannot protect '%s'", w->draft.path);
+    }
+    int rc = present(w->o, w->id, w->draft.size, err);
+    if (rc == 0) rc = publish_link(w->o, &w->draft, w->id, err);
+    if (rc < 0) return rc;
+    memcpy(id, w->id, sizeof w->id);
+    *size = w->draft.size;
+    return 0;
+}
+
+void wr_objects_writer_free(wr_objects_writer *w)
+{
+    if (!w) return;
+    draft_drop(&w->draft);
+    wr_free(w);
+}
+
+#define RETIRED ".gone"
+
+int wr_objects_retire(wr_objects *o, const char *id, wr_err *err)
+{
+    WR_TRY(check_id(id, err));
+    char name[100];
+    uint64_t random;
+    wr_os_random(&random, sizeof random);
+    int n = snprintf(name, sizeof name, "%s-%016llx" RETIRED, id, (unsigned long long)random);
+    WR_AUTOFREE char *path = object_path(o, id, true);
+    WR_AUTOFREE char *to = n < 0 ? NULL : joined(o->tmp, "/", name);
+    if (!path || !to) return wr_err_nomem(err);
+    wr_fault_crash_point();
+    int sys = wr_fault_hit(WR_FAULT_RENAME) ? EIO : rename(path, to) < 0 ? errno : 0;
+    return sys == 0 || sys == ENOENT ? 0 : wr_err_sys(err, sys, "cannot take away '%s'", path);
+}
+
+void wr_objects_empty(wr_objects *o)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char **names;
+    size_t n;
+    if (!a || wr_file_list(&names, &n, a, o->tmp, NULL) < 0) return;
+    for (size_t i = 0; i < n; i++) {
+        const char *path = wr_str_ends(wr_str_of(names[i]), RETIRED) ? wr_path_join(a, o->tmp, names[i]) : NULL;
+        if (path) unlink(path);
+    }
+}
+
+const char *wr_objects_dir(const wr_objects *o) { return o->dir; }
+
+static int each_in(wr_objects *o, wr_arena *a, const char *bucket,
+                   int (*fn)(void *ctx, const char *id, int64_t mtime_us, wr_err *err), void *ctx, wr_err *err)
+{
+    char **names;
+    size_t n;
+    const char *dir = wr_path_join(a, o->dir, bucket);
+    if (!dir) return wr_err_nomem(err);
+    WR_TRY(wr_file_list(&names, &n, a, dir, err));
+    for (size_t i = 0; i < n; i++) {
+        const char *path = wr_path_join(a, dir, names[i]);
+        char *id = wr_arena_printf(a, "%s%s", bucket, names[i]);
+        if (!path || !id) return wr_err_nomem(err);
+        if (id_ok(id)) WR_TRY(fn(ctx, id, wr_file_mtime_us(path), err));
+    }
+    return 0;
+}
+
+int wr_objects_each(wr_objects *o, int (*fn)(void *ctx, const char *id, int64_t mtime_us, wr_err *err), void *ctx,
+                    wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    WR_AUTOARENA wr_arena *of_bucket = wr_arena_new(0);
+    char **buckets;
+    size_t n;
+    if (!a || !of_bucket) return wr_err_nomem(err);
+    WR_TRY(wr_file_list(&buckets, &n, a, o->dir, err));
+    for (size_t i = 0; i < n; i++) {
+        wr_arena_clear(of_bucket);
+        if (strlen(buckets[i]) == 2) WR_TRY(each_in(o, of_bucket, buckets[i], fn, ctx, err));
+    }
+    return 0;
+}
+
 static int draft_fill(draft *d, int from, const char *path, wr_err *err)
 {
     WR_AUTOFREE char *piece = wr_alloc(COPY_STEP);

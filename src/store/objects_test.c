@@ -361,6 +361,68 @@ static void concurrent_putters(void **state)
     assert_int_equal(drafts(), 0);
 }
 
+static int count_object(void *ctx, const char *id, int64_t mtime_us, wr_err *err)
+{
+    (void)err;
+    assert_string_equal(id, HELLO_ID);
+    assert_true(mtime_us > 0);
+    ++*(int *)ctx;
+    return 0;
+}
+
+static void pieces(void **state)
+{
+    (void)state;
+    char id[WR_SHA256_HEX], want[WR_SHA256_HEX];
+    uint64_t size;
+    wr_err err = {0};
+    wr_objects_writer *w;
+    assert_int_equal(wr_objects_writer_new(&w, o, &err), 0);
+    assert_int_equal(wr_objects_writer_add(w, WR_STR("hel"), &err), 0);
+    assert_int_equal(wr_objects_writer_add(w, WR_STR(""), &err), 0);
+    assert_int_equal(wr_objects_writer_add(w, WR_STR("lo"), &err), 0);
+    assert_int_equal(drafts(), 1);
+    assert_false(wr_objects_has(o, HELLO_ID));
+    assert_int_equal(wr_objects_writer_publish(w, id, &size, &err), 0);
+    assert_string_equal(id, HELLO_ID);
+    assert_int_equal(size, 5);
+    holds(id, WR_STR("hello"));
+    assert_int_equal(wr_objects_retire(o, id, &err), 0);
+    assert_false(wr_objects_has(o, id));
+    assert_int_equal(drafts(), 2); /* it waits there for emptying */
+    wr_objects_empty(o);
+    assert_int_equal(drafts(), 1);
+    assert_int_equal(wr_objects_writer_publish(w, id, &size, &err), 0); /* again, as long as the writer is there */
+    holds(id, WR_STR("hello"));
+    wr_objects_writer_free(w);
+    assert_int_equal(drafts(), 0);
+    struct stat st;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    assert_int_equal(stat(wr_objects_path(o, a, id), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0444);
+    assert_int_equal(st.st_nlink, 1);
+
+    ino_t before = st.st_ino; /* what is there already is not written again */
+    assert_int_equal(wr_objects_writer_new(&w, o, &err), 0);
+    assert_int_equal(wr_objects_writer_add(w, WR_STR("hello"), &err), 0);
+    assert_int_equal(wr_objects_writer_publish(w, want, &size, &err), 0);
+    wr_objects_writer_free(w);
+    assert_int_equal(stat(wr_objects_path(o, a, id), &st), 0);
+    assert_int_equal(st.st_ino, before);
+
+    assert_int_equal(wr_objects_writer_new(&w, o, &err), 0); /* left half-way */
+    assert_int_equal(wr_objects_writer_add(w, WR_STR("gone"), &err), 0);
+    wr_objects_writer_free(w);
+    wr_objects_writer_free(NULL);
+    assert_int_equal(drafts(), 0);
+    assert_int_equal(wr_objects_retire(o, EMPTY_ID, &err), 0);
+    assert_int_equal(wr_objects_retire(o, "../x", &err), WEIR_EINVAL);
+
+    int seen = 0;
+    assert_int_equal(wr_objects_each(o, count_object, &seen, &err), 0);
+    assert_int_equal(seen, 1);
+}
+
 static void old_drafts_are_removed(void **state)
 {
     (void)state;
@@ -379,17 +441,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(put_and_get),
-        T(wrong_names),
-        T(damage_is_found),
-        T(get_has_a_limit),
-        T(files),
-        T(checkout_does_not_write_through_links),
-        T(trees),
-        T(what_a_tree_cannot_keep),
-        T(hostile_trees),
-        T(concurrent_putters),
-        T(old_drafts_are_removed),
+        T(put_and_get),     T(wrong_names),
+        T(damage_is_found), T(get_has_a_limit),
+        T(files),           T(checkout_does_not_write_through_links),
+        T(trees),           T(what_a_tree_cannot_keep),
+        T(hostile_trees),   T(concurrent_putters),
+        T(pieces),          T(old_drafts_are_removed),
     };
 #undef T
     return cmocka_run_group_tests_name("objects", tests, NULL, NULL);

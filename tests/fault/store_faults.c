@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "store/applog.h"
+#include "store/artifacts.h"
 #include "store/db.h"
 #include "store/db_conn.h"
 #include "store/delta.h"
@@ -321,12 +322,134 @@ static void delta_check(int steps, bool crashed)
 }
 #endif
 
+/* --- artifacts: two paths with one content, one of them replaced, a tree deleted, an upload in two parts --- */
+
+enum { ARTIFACT_STEPS = 6 };
+static const char *artifacts_where;
+
+static int upload(wr_artifacts *s, wr_err *err)
+{
+    char id[WR_ARTIFACT_UPLOAD];
+    wr_artifact_part parts[2] = {{.number = 1}, {.number = 2}};
+    WR_TRY(wr_artifacts_parts_create(id, s, WR_STR("2/parts"), err));
+    for (int i = 0; i < 2; i++) {
+        wr_artifact_writer *w;
+        wr_artifact_info info;
+        WR_TRY(wr_artifacts_part_write(&w, s, WR_STR("2/parts"), id, i + 1, err));
+        int rc = wr_artifact_add(w, i ? WR_STR("lo") : WR_STR("hel"), err);
+        if (rc < 0) wr_artifact_abort(w);
+        if (rc == 0) rc = wr_artifact_commit(w, &info, err);
+        if (rc < 0) return rc;
+        memcpy(parts[i].etag, info.etag, sizeof info.etag);
+    }
+    return wr_artifacts_parts_complete(s, WR_STR("2/parts"), id, parts, 2, NULL, err);
+}
+
+static int artifacts_steps(wr_artifacts *s, wr_err *err)
+{
+    int at = atomic_load(acked);
+    if (at < 1) WR_TRY(wr_artifacts_put(s, WR_STR("1/a"), WR_STR("the same"), NULL, err));
+    if (at < 1) atomic_store(acked, 1);
+    if (at < 2) WR_TRY(wr_artifacts_put(s, WR_STR("1/b/c"), WR_STR("the same"), NULL, err));
+    if (at < 2) atomic_store(acked, 2);
+    if (at < 3) WR_TRY(wr_artifacts_put(s, WR_STR("1/a"), WR_STR("another"), NULL, err));
+    if (at < 3) atomic_store(acked, 3);
+    if (at < 4) WR_TRY(wr_artifacts_delete(s, WR_STR("1/b"), err));
+    if (at < 4) atomic_store(acked, 4);
+    if (at < 5) WR_TRY(upload(s, err));
+    if (at < 5) atomic_store(acked, 5);
+    if (at < 6) WR_TRY(wr_artifacts_put(s, WR_STR("3"), WR_STR("last"), NULL, err));
+    atomic_store(acked, 6);
+    return 0;
+}
+
+static int with_artifacts(int (*fn)(wr_artifacts *s, wr_err *err), wr_err *err)
+{
+    static const char *const migrations[] = {wr_artifacts_schema};
+    wr_objects *o = NULL;
+    wr_db *db = NULL;
+    wr_artifacts *s = NULL;
+    int rc = wr_objects_open(&o, in("artifacts"), err);
+    if (rc == 0) rc = wr_db_open(&db, in("artifacts.db"), &(wr_db_opt){migrations, 1, false}, err);
+    wr_artifacts_opt opt = {.base = dir, .scratch = in("scratch"), .objects = o, .db = db};
+    if (rc == 0) rc = wr_artifacts_open(&s, artifacts_where, &opt, err);
+    if (rc == 0) rc = fn(s, err);
+    wr_artifacts_close(s);
+    if (db) wr_db_close(db);
+    wr_objects_close(o);
+    return rc;
+}
+
+static int objects_artifacts_run(wr_err *err)
+{
+    artifacts_where = "objects";
+    return with_artifacts(artifacts_steps, err);
+}
+
+static int directory_artifacts_run(wr_err *err)
+{
+    artifacts_where = "plain";
+    return with_artifacts(artifacts_steps, err);
+}
+
+/* What a path holds when `at` steps are acknowledged and the next one may have happened: old[0] before step `from`,
+ * then old[1] until step `to` changes it to old[2]; NULL = it is not there. */
+static void goes_through(wr_artifacts *s, const char *path, const char *const old[3], int from, int to)
+{
+    wr_artifact_reader *r;
+    wr_err err = {0};
+    char got[20] = "";
+    int at = atomic_load(acked);
+    const char *a = at < from ? old[0]
+                    : at < to ? old[1]
+                              : old[2],
+               *b = at + 1 < from ? old[0]
+                    : at + 1 < to ? old[1]
+                                  : old[2];
+    int rc = wr_artifacts_read(&r, s, wr_str_of(path), &err);
+    if (rc == WEIR_ENOTFOUND && (!a || !b)) return;
+    if (rc < 0) fail_msg("%s: %s: %s", path, err.msg, err.detail);
+    assert_true(wr_artifact_get(r, 0, got, sizeof got - 1, NULL) >= 0);
+    wr_artifact_reader_close(r);
+    if (!(a && strcmp(got, a) == 0) && !(b && strcmp(got, b) == 0)) fail_msg("%s holds '%s'", path, got);
+}
+
+static int artifacts_look(wr_artifacts *s, wr_err *err)
+{
+    (void)err;
+    goes_through(s, "1/a", (const char *const[]){NULL, "the same", "another"}, 1, 3);
+    goes_through(s, "1/b/c", (const char *const[]){NULL, "the same", NULL}, 2, 4);
+    goes_through(s, "2/parts", (const char *const[]){NULL, "hello", "hello"}, 5, 5);
+    goes_through(s, "3", (const char *const[]){NULL, "last", "last"}, 6, 6);
+    return 0;
+}
+
+static void artifacts_check(int steps, bool crashed)
+{
+    wr_err err = {0};
+    if (with_artifacts(artifacts_look, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+    if (steps < ARTIFACT_STEPS || crashed || strcmp(artifacts_where, "objects") != 0) return;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char **buckets, **found;
+    size_t n, m;
+    assert_int_equal(wr_file_list(&buckets, &n, a, in("artifacts"), NULL), 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(wr_file_list(&found, &m, a, wr_path_join(a, in("artifacts"), buckets[i]), NULL), 0);
+        for (size_t k = 0; k < m; k++) {
+            const char *path = wr_arena_printf(a, "%s/%s/%s", in("artifacts"), buckets[i], found[k]);
+            if (strcmp(buckets[i], "tmp") != 0) is_whole(path, wr_arena_printf(a, "%s%s", buckets[i], found[k]));
+        }
+    }
+}
+
 /* --- the loops --- */
 
 static const subject subjects[] = {
     {"objects", 4, objects_run, objects_check},
     {"applog", RECORDS, applog_run, applog_check},
     {"db", PAIRS, db_run, db_check},
+    {"artifacts as objects", ARTIFACT_STEPS, objects_artifacts_run, artifacts_check},
+    {"artifacts in a directory", ARTIFACT_STEPS, directory_artifacts_run, artifacts_check},
 #if WEIR_FAULT_DELTA
     {"delta", VERSIONS, delta_run, delta_check},
 #endif
