@@ -18,11 +18,14 @@ struct wr_project {
     wr_yaml *parsed, *config; /* config: its keys are checked */
     wr_db *db;
     wr_objects *objects;
+    wr_objects *contents; /* of artifacts */
+    wr_artifacts *artifacts;
     wr_track *track;
 };
 
-static const char *const config_keys[] = {"stages",    "vars",     "params", "metrics",  "plots", "triggers",
-                                          "endpoints", "monitors", "carbon", "database", "auth", NULL};
+static const char *const config_keys[] = {"stages",   "vars",      "params",   "metrics", "plots",
+                                          "triggers", "endpoints", "monitors", "carbon",  "database",
+                                          "auth",     "artifacts", NULL};
 
 static const char config_template[] =
     "# A Weir project. Stages are commands with declared inputs and outputs; `weir run` runs what is out of date.\n"
@@ -108,6 +111,8 @@ int wr_project_open(wr_project **out, const char *dir, wr_err *err)
 void wr_project_close(wr_project *p)
 {
     if (!p) return;
+    wr_artifacts_close(p->artifacts);
+    wr_objects_close(p->contents);
     wr_track_close(p->track);
     wr_db_close(p->db);
     wr_objects_close(p->objects);
@@ -255,6 +260,34 @@ int wr_project_objects(wr_objects **out, wr_project *p, wr_err *err)
     }
     pthread_mutex_unlock(&p->mutex);
     if (rc == 0) *out = p->objects;
+    return rc;
+}
+
+static int open_artifacts(wr_project *p, const char *where, wr_err *err)
+{
+    wr_artifacts_opt opt = {.base = p->root};
+    const char *contents;
+    if (!p->parsed) WR_TRY(parse_config(p, err));
+    const wr_yaml *y = wr_yaml_get(p->parsed, "artifacts");
+    wr_str text = {0};
+    if (!where && y) WR_TRY(wr_yaml_str(&text, y, "artifacts", err));
+    if (!where && y) where = text.p;
+    if (!p->db) WR_TRY(open_db(p, err));
+    opt.db = p->db;
+    WR_TRY(state_path(&opt.scratch, p, "tmp", false, err));
+    WR_TRY(state_path(&contents, p, "artifacts", false, err));
+    bool ours = !where || !*where || strcmp(where, "objects") == 0;
+    if (ours && !p->contents) WR_TRY(wr_objects_open(&p->contents, contents, err));
+    opt.objects = p->contents;
+    return wr_artifacts_open(&p->artifacts, where, &opt, err);
+}
+
+int wr_project_artifacts(wr_artifacts **out, wr_project *p, const char *where, wr_err *err)
+{
+    pthread_mutex_lock(&p->mutex);
+    int rc = p->artifacts ? 0 : open_artifacts(p, where, err);
+    pthread_mutex_unlock(&p->mutex);
+    if (rc == 0) *out = p->artifacts;
     return rc;
 }
 

@@ -5,7 +5,7 @@
  *                      or PostgreSQL: "database" in weir.yaml, WEIR_DATABASE in the environment
  *   .weir/lake/NAME/   datasets (Delta tables)   .weir/log/       append log of the server
  *   .weir/online/      feature snapshots         .weir/tmp/       spill files, scratch
- *   .weir/track/       metric log of the server
+ *   .weir/track/       metric log of the server  .weir/artifacts/ content of the files of runs and models
  *
  * The project is found by walking up from the current folder. Opening is cheap: the database is opened on first use of a
  * record, the table engine on first query. One wr_project is shared by all threads of the process.
@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "codec/yaml.h"
+#include "store/artifacts.h"
 #include "store/db.h"
 #include "store/objects.h"
 #include "store/tables.h"
@@ -38,5 +39,7 @@ int wr_project_db(wr_db **out, wr_project *p, wr_err *err);
 int wr_project_track(wr_track **out, wr_project *p, wr_err *err);
 int wr_project_track_log(wr_track **out, wr_project *p, wr_err *err);
 int wr_project_objects(wr_objects **out, wr_project *p, wr_err *err);
+/* The files of runs and models, opened on first use: in `where`, else where "artifacts" of weir.yaml says, else in .weir/artifacts. */
+int wr_project_artifacts(wr_artifacts **out, wr_project *p, const char *where, wr_err *err);
 /* A fresh table engine that may read and write the lake, the project folder and the extra paths (NULL-terminated, may be NULL). Caller closes. */
 int wr_project_tables(wr_tables **out, wr_project *p, const char *const *extra, wr_err *err);

@@ -215,12 +215,49 @@ static void test_open_out_of_memory(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
+static void keeps_artifact(wr_project *p, const char *where, const char *kind, const char *file)
+{
+    wr_artifacts *a, *again;
+    wr_err err = {0};
+    if (wr_project_artifacts(&a, p, where, &err) < 0) fail_msg("%s: %s", err.msg, err.detail);
+    assert_string_equal(wr_artifacts_kind(a), kind);
+    assert_int_equal(wr_artifacts_put(a, WR_STR("0/x"), WR_STR("hello"), NULL, &err), 0);
+    if (file) assert_int_equal(wr_file_size(file), 5);
+    assert_int_equal(wr_project_artifacts(&again, p, NULL, &err), 0);
+    assert_ptr_equal(a, again);
+}
+
+static void test_artifacts(void **state)
+{
+    place *s = *state;
+    wr_project *p;
+    wr_artifacts *a;
+    OK(wr_project_init(at(s, "new"), &s->err));
+    OK(wr_project_open(&p, at(s, "new"), &s->err));
+    keeps_artifact(p, NULL, "objects",
+                   at(s, "new/.weir/artifacts/2c/f24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"));
+    wr_project_close(p);
+    put(s, "new/weir.yaml", "artifacts: files/here\n");
+    OK(wr_project_open(&p, at(s, "new"), &s->err));
+    keeps_artifact(p, NULL, "directory", at(s, "new/files/here/0/x")); /* below the project, wherever it is started */
+    wr_project_close(p);
+    OK(wr_project_open(&p, at(s, "new"), &s->err));
+    keeps_artifact(p, at(s, "other"), "directory", at(s, "other/0/x")); /* what is said at the start wins */
+    wr_project_close(p);
+    put(s, "new/weir.yaml", "artifacts: ftp://x\n");
+    OK(wr_project_open(&p, at(s, "new"), &s->err));
+    FAILS(WEIR_EINVAL, wr_project_artifacts(&a, p, NULL, &s->err));
+    SAYS("ftp://x", s->err.msg);
+    wr_project_close(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_init),          T(test_init_twice),    T(test_init_faults),    T(test_found_from_below),
         T(test_none),          T(test_config_errors), T(test_config_limits),  T(test_state_paths),
         T(test_threads_share), T(test_damaged_state), T(test_too_many_paths), T(test_open_out_of_memory),
+        T(test_artifacts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schema.c - tables of the records database. Times are microseconds since 1970 UTC; JSON is kept as text. */
 #include "core/schema.h"
+#include "store/artifacts.h"
 #include "track/schema.h"
 
 static const char records[] =
@@ -74,5 +75,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_registry,
     wr_track_schema_users,
     wr_track_schema_models,
+    wr_artifacts_schema,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

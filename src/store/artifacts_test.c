@@ -2,6 +2,7 @@
 /* artifacts_test.c - the contract: the same cases over every kind of store.
  *
  * S3 is among them when WEIR_TEST_S3 names a place, "s3://bucket/prefix" (tests/s3/run starts a server and does that).
+ * With WEIR_TEST_PG the index of "objects" is in PostgreSQL.
  */
 #include "store/artifacts.h"
 
@@ -23,6 +24,7 @@
 #include "base/clock.h"
 #include "base/os.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 
 typedef struct {
     const char *name;
@@ -32,7 +34,7 @@ static const kind kinds[] = {{"objects", false}, {"directory", false}, {"s3", tr
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static const kind *now;
-static char dir[256];
+static char dir[256], records[600];
 static wr_artifacts *s;
 static wr_objects *objects;
 static wr_db *db;
@@ -54,7 +56,7 @@ static void open_store(void)
     static char where[600], scratch[600];
     wr_err err = {0};
     assert_int_equal(wr_objects_open(&objects, in("objects"), &err), 0);
-    assert_int_equal(wr_db_open(&db, in("db"), &(wr_db_opt){migrations, 1, false}, &err), 0);
+    assert_int_equal(wr_db_open(&db, records, &(wr_db_opt){migrations, 1, false}, &err), 0);
     snprintf(scratch, sizeof scratch, "%s/scratch", dir);
     snprintf(where, sizeof where, "objects");
     if (strcmp(now->name, "directory") == 0) snprintf(where, sizeof where, "file://%s/files", dir);
@@ -78,6 +80,8 @@ static int setup(void **state)
     const char *tmp = getenv("TMPDIR");
     snprintf(dir, sizeof dir, "%s/weir-artifacts-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(dir)) return -1;
+    snprintf(records, sizeof records, "%s/db", dir);
+    if (wr_pg_testing_wanted(records, sizeof records) < 0) return -1;
     open_store();
     return 0;
 }
