@@ -549,8 +549,8 @@ static int clause(parser *p, wr_filter_node **out)
     /* words that no operator follows are no clause at all, whatever they name */
     parser ahead = *p;
     next(&ahead);
-    if (ahead.tok.kind != OPERATOR && ahead.tok.kind != WORD && ahead.tok.kind != OPEN)
-        return bad_clause(p, subject.raw);
+    bool follows = ahead.tok.kind == OPERATOR || ahead.tok.kind == OPEN || (ahead.tok.kind == WORD && reserved(&ahead));
+    if (!follows) return bad_clause(p, subject.raw);
     WR_TRY(ident(p, &n->clause));
     WR_TRY(operator_of(p, subject.raw, &n->clause.op));
     WR_TRY(values(p, &n->clause));

@@ -125,6 +125,7 @@ static inline void wr_grammar_check(const wr_grammar *g, const char *const *besi
     char path[300];
     wr_grammar_line l;
     size_t accepted = 0, rejected = 0;
+    wr_grammar_failures = 0;
     snprintf(path, sizeof path, "%s/tests/mlflow/grammar/%s.tsv", g->root, g->file);
     assert_int_equal(wr_file_read(&text, path, 16 << 20, NULL), 0);
     for (wr_str rest = wr_buf_view(&text); wr_grammar_next(&l, &rest);) {
@@ -153,4 +154,44 @@ static inline void wr_grammar_check(const wr_grammar *g, const char *const *besi
     }
     assert_int_equal(wr_grammar_failures, 0);
     assert_true(accepted > 100 && rejected > 100); /* the table was there */
+}
+
+/* The same of order_by: order_FILE.tsv. */
+static inline void wr_grammar_check_order(const wr_grammar *g)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    WR_AUTOBUF wr_buf text = {0};
+    char path[300];
+    wr_grammar_line l;
+    size_t accepted = 0, rejected = 0;
+    wr_grammar_failures = 0;
+    snprintf(path, sizeof path, "%s/tests/mlflow/grammar/order_%s.tsv", g->root, g->file);
+    assert_int_equal(wr_file_read(&text, path, 16 << 20, NULL), 0);
+    for (wr_str rest = wr_buf_view(&text); wr_grammar_next(&l, &rest);) {
+        WR_AUTOJSON wr_json j = {0};
+        wr_order_item *item;
+        wr_err err = {0};
+        size_t n;
+        wr_arena_clear(a);
+        int rc = wr_order_parse(&item, &n, a, g->noun, &l.expression, 1, &err);
+        if (rc < 0) assert_int_equal(rc, WEIR_EINVAL);
+        if (wr_str_is(l.verdict, "error") || wr_str_ends(l.expression, " ")) continue;
+        if (wr_str_is(l.verdict, "reject")) {
+            if (rc == 0) wr_grammar_fail(g, &l, "taken");
+            rejected += rc < 0;
+            continue;
+        }
+        accepted++;
+        if (rc < 0) wr_grammar_fail(g, &l, "refused");
+        if (rc < 0) continue;
+        assert_int_equal(wr_json_parse(&j, l.parse, "parse", NULL), 0);
+        const char *type = yyjson_get_str(yyjson_obj_get(j.root, "type"));
+        wr_str key = wr_grammar_text(yyjson_obj_get(j.root, "key")), entity = wr_str_of(item->at.entity->names);
+        bool same = g->same_key && g->same_key(&item->at, type, key.p);
+        same = same || (wr_str_eq(wr_str_cut(&entity, '|'), wr_str_of(type)) && wr_str_eq(item->at.key, key));
+        if (!same || item->desc == yyjson_is_true(yyjson_obj_get(j.root, "ascending")))
+            wr_grammar_fail(g, &l, "parsed otherwise");
+    }
+    assert_int_equal(wr_grammar_failures, 0);
+    assert_true(accepted > 5 && rejected > 20);
 }
