@@ -139,8 +139,8 @@ static const wr_filter_field attributes[] = {
     TEXT("status", "CASE m.status WHEN 1 THEN 'PENDING' WHEN 2 THEN 'READY' ELSE 'FAILED' END"),
     TEXT("source_run_id", "m.run_id"),
     TEXT("artifact_location", "m.artifact_uri"),
-    TIME("creation_timestamp|creation_timestamp_ms|creation_time", "m.created_ms"),
-    TIME("last_updated_timestamp|last_updated_timestamp_ms|last_updated_time", "m.updated_ms"),
+    TIME("creation_timestamp_ms|creation_timestamp|creation_time", "m.created_ms"),
+    TIME("last_updated_timestamp_ms|last_updated_timestamp|last_updated_time", "m.updated_ms"),
     {0}};
 static const wr_filter_field params[] = {{.names = "*",
                                           .ops = WR_OPS_TEXT | WR_OPS_IN,
@@ -200,10 +200,10 @@ static int make_noun(logged_noun *out, wr_arena *a, wr_track *t, const wr_logged
                                         .table = "logged_model_metrics $",
                                         .link = METRIC_LINK,
                                         .column = "$.value"};
-    out->entities[0] = (wr_filter_entity){.names = "attributes|attribute", .bare = true, .fields = attributes};
-    out->entities[1] = (wr_filter_entity){.names = "metrics|metric", .fields = out->metrics};
-    out->entities[2] = (wr_filter_entity){.names = "params|param", .fields = params};
-    out->entities[3] = (wr_filter_entity){.names = "tags|tag", .fields = tags};
+    out->entities[0] = (wr_filter_entity){.names = "attribute|attributes", .bare = true, .fields = attributes};
+    out->entities[1] = (wr_filter_entity){.names = "metric|metrics", .fields = out->metrics};
+    out->entities[2] = (wr_filter_entity){.names = "parameter|params|param|parameters", .fields = params};
+    out->entities[3] = (wr_filter_entity){.names = "tag|tags", .fields = tags};
     out->noun.entities = out->entities;
     if (!q->ndatasets) return 0;
     WR_AUTOBUF wr_buf b = {0};
@@ -211,6 +211,14 @@ static int make_noun(logged_noun *out, wr_arena *a, wr_track *t, const wr_logged
     out->datasets = wr_arena_strdup(a, wr_buf_cstr(&b));
     out->metrics[0].link = wr_arena_printf(a, METRIC_LINK " AND $.dataset IN %s", wr_buf_cstr(&b));
     return out->datasets && out->metrics[0].link ? 0 : wr_err_nomem(err);
+}
+
+int wr_logged_model_noun(const wr_filter_noun **out, wr_arena *a, wr_track *t, const wr_logged_query *q, wr_err *err)
+{
+    logged_noun *noun = wr_arena_calloc(a, 1, sizeof *noun);
+    if (!noun) return wr_err_nomem(err);
+    *out = &noun->noun;
+    return make_noun(noun, a, t, q, err);
 }
 
 /* ---- order ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* registry_inside.h - what the registry_*.c files share. */
 #pragma once
+#include "track/filter.h"
 #include "track/registry.h"
 #include "track/track_inside.h"
 
@@ -14,6 +15,9 @@ enum { WR_VERSION_NCOLUMNS = 15 };
 #define WR_VERSION_FROM  " FROM registered_versions v JOIN registered_models m ON m.id = v.model "
 #define WR_MODEL_COLUMNS "m.id, m.name, m.description, m.created_ms, m.updated_ms"
 enum { WR_MODEL_NCOLUMNS = 5 };
+
+/* What a search may name of them. */
+extern const wr_filter_noun wr_registered_model_noun, wr_registered_version_noun;
 
 wr_registered_version wr_registered_version_row(wr_arena *a, wr_stmt *s);
 wr_registered_model wr_registered_model_row(wr_arena *a, wr_stmt *s);

@@ -8,7 +8,7 @@
 /* ---- what a search may name ---- */
 
 static const wr_filter_field model_attributes[] = {
-    {.names = "name", .ops = WR_OPS_TEXT, .more = WR_OPS_MORE, .order = true, .always = true, .column = "m.name"},
+    {.names = "name", .ops = WR_OPS_TEXT | WR_OPS_IN, .more = WR_OPS_MORE, .order = true, .always = true, .column = "m.name"},
     {.names = "last_updated_timestamp|timestamp",
      .number_more = WR_OPS_NUMBER | WR_OPS_NUMBER_MORE,
      .integers = true,
@@ -18,7 +18,6 @@ static const wr_filter_field model_attributes[] = {
     {.names = "creation_timestamp",
      .number_more = WR_OPS_NUMBER | WR_OPS_NUMBER_MORE,
      .integers = true,
-     .order = true,
      .always = true,
      .column = "m.created_ms"},
     {0}};
@@ -44,15 +43,16 @@ static const wr_filter_entity model_entities[] = {
 const wr_filter_noun wr_registered_model_noun = {.name = "registered model", .entities = model_entities};
 
 static const wr_filter_field version_attributes[] = {
-    {.names = "name", .ops = WR_OPS_TEXT, .more = WR_OPS_MORE, .order = true, .always = true, .column = "m.name"},
+    {.names = "name", .ops = WR_OPS_TEXT | WR_OPS_IN, .more = WR_OPS_MORE, .order = true, .always = true, .column = "m.name"},
     {.names = "version_number",
      .number_ops = WR_OPS_NUMBER,
      .number_more = WR_OPS_NUMBER_MORE,
+     .integers = true,
      .order = true,
      .always = true,
      .column = "v.version"},
-    {.names = "run_id", .ops = WR_OPS_TEXT | WR_OP_IN, .more = WR_OPS_MORE, .column = "v.run_id"},
-    {.names = "source_path", .ops = WR_OPS_TEXT, .more = WR_OPS_MORE, .column = "v.source"},
+    {.names = "run_id", .ops = WR_OPS_TEXT | WR_OPS_IN, .more = WR_OPS_MORE, .column = "v.run_id"},
+    {.names = "source_path", .ops = WR_OPS_TEXT | WR_OPS_IN, .more = WR_OPS_MORE, .column = "v.source"},
     {.names = "current_stage", .more = WR_OPS_TEXT | WR_OPS_MORE, .column = "v.stage"},
     {.names = "last_updated_timestamp",
      .number_more = WR_OPS_NUMBER | WR_OPS_NUMBER_MORE,
@@ -110,6 +110,21 @@ static int speaks_of_prompts(bool *out, wr_arena *a, const wr_filter_noun *noun,
     return 0;
 }
 
+/* MLflow's words for a key that models are not ordered by. */
+static int check_model_order(const wr_registered_query *q, wr_err *err)
+{
+    for (size_t i = 0; i < q->norder; i++) {
+        wr_str text = wr_str_trim(q->order_by[i]), key = wr_str_sub(text, 0, wr_filter_word(text));
+        if (!key.n || wr_str_is(key, "name") || wr_str_is(key, "timestamp") || wr_str_is(key, "last_updated_timestamp"))
+            continue;
+        return wr_err_set(err, WEIR_EINVAL,
+                          "Invalid order by key '%.*s' specified. Valid keys are 'name', 'timestamp' and "
+                          "'last_updated_timestamp'",
+                          WR_STR_FMT(wr_str_fit(key, 100)));
+    }
+    return 0;
+}
+
 static void take(wr_search *s, const wr_registered_query *q)
 {
     s->filter = q->filter;
@@ -132,6 +147,7 @@ int wr_registered_models_search(wr_registered_model **out, size_t *n, wr_str *ne
                    .defaults = order,
                    .ties = order};
     WR_TRY(check_max(q->max, WR_REGISTERED_MODELS_MAX, err));
+    WR_TRY(check_model_order(q, err));
     WR_TRY(speaks_of_prompts(&prompts, a, &wr_registered_model_noun, &model_tags[0], q->filter, err));
     take(&s, q);
     if (!prompts)

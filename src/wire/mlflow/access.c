@@ -157,7 +157,7 @@ static int need_owner(wr_mlflow_call *c, const char *sql, wr_str id, wr_permissi
     return need_experiment(c, experiment, needs, err);
 }
 
-#define OF_LOGGED_MODEL "SELECT experiment FROM logged_models WHERE model_id = ?"
+#define OF_LOGGED_MODEL "SELECT experiment FROM logged_models WHERE uuid = ?"
 #define OF_TRACE        "SELECT experiment FROM traces WHERE trace_id = ?"
 
 static wr_str first_of(const wr_mlflow_call *c, const char *a, const char *b)

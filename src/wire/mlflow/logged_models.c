@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "track/logged_model.h"
+#include "wire/mlflow/access.h"
 #include "wire/mlflow/rpcs.h"
 
 /* ---- writing ---- */
@@ -205,9 +206,11 @@ static int experiments_of(wr_logged_query *q, wr_mlflow_call *c, wr_err *err)
     WR_TRY(wr_mlflow_strs(&texts, &n, c, "experiment_ids", err));
     int64_t *ids = wr_arena_alloc(c->arena, (n + 1) * sizeof *ids);
     if (!ids) return wr_err_nomem(err);
-    for (size_t i = 0; i < n; i++) WR_TRY(wr_mlflow_experiment_id(&ids[i], texts[i], err));
     q->experiments = ids;
-    q->nexperiments = n;
+    for (size_t i = 0; i < n; i++) {
+        WR_TRY(wr_mlflow_experiment_id(&ids[q->nexperiments], texts[i], err));
+        if (wr_mlflow_may_read_experiment(c, ids[q->nexperiments])) q->nexperiments++;
+    }
     return 0;
 }
 

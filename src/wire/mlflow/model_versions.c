@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* model_versions.c - model-versions/...: versions of registered models. */
 #include "track/logged_model.h"
+#include "wire/mlflow/access.h"
 #include "wire/mlflow/rpcs.h"
 
 static int named(wr_str *name, int64_t *version, wr_mlflow_call *c, wr_err *err)
@@ -116,7 +117,10 @@ static int search(wr_mlflow_call *c, wr_err *err)
     wr_registered_query q;
     WR_TRY(wr_mlflow_registered_query(&q, c, WR_REGISTERED_VERSIONS_MAX, WR_REGISTERED_VERSIONS_MAX, err));
     WR_TRY(wr_registered_versions_search(&v, &n, &next, c->arena, c->track, &q, err));
-    wr_mlflow_put_versions(&c->w, "model_versions", v, n);
+    size_t shown = 0;
+    for (size_t i = 0; i < n; i++)
+        if (wr_mlflow_may_read(c, "registered_model", v[i].name)) v[shown++] = v[i];
+    wr_mlflow_put_versions(&c->w, "model_versions", v, shown);
     if (next.n) wr_jsonw_kslice(&c->w, "next_page_token", next);
     return 0;
 }

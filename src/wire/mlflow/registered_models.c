@@ -2,6 +2,7 @@
 /* registered_models.c - registered-models/...: models, their tags and aliases. */
 #include <stdio.h>
 
+#include "wire/mlflow/access.h"
 #include "wire/mlflow/rpcs.h"
 
 /* ---- writing ---- */
@@ -140,6 +141,10 @@ static int search(wr_mlflow_call *c, wr_err *err)
     wr_registered_query q;
     WR_TRY(wr_mlflow_registered_query(&q, c, 100, WR_REGISTERED_MODELS_MAX, err));
     WR_TRY(wr_registered_models_search(&m, &n, &next, c->arena, c->track, &q, err));
+    size_t shown = 0;
+    for (size_t i = 0; i < n; i++)
+        if (wr_mlflow_may_read(c, "registered_model", m[i].name)) m[shown++] = m[i];
+    n = shown;
     if (n) {
         wr_jsonw_key(&c->w, "registered_models");
         wr_jsonw_arr(&c->w);
