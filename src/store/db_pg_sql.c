@@ -297,7 +297,7 @@ void wr_db_pg_sql_text(wr_buf *out, const wr_db_pg_sql *s, const bool *is_null)
         wr_db_pg_piece p = s->pieces.at[i];
         wr_buf_slice(out, wr_str_sub(text, from, p.end));
         if (p.param && is_null && is_null[p.param - 1]) wr_buf_str(out, " NULL ");
-        else if (p.param) wr_buf_printf(out, "$%d", p.param);
+        else if (p.param) wr_buf_printf(out, "%s$%d", p.end && word_char(text.p[p.end - 1]) ? " " : "", p.param);
         from = p.end;
     }
 }

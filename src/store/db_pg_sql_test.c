@@ -19,6 +19,7 @@ static void rewrites(void **state)
     } cases[] = {
         {"SELECT 1", "SELECT 1"},
         {"SELECT a FROM t WHERE b = ? AND c = ?", "SELECT a FROM t WHERE b = $1 AND c = $2"},
+        {"SELECT 1 LIMIT?", "SELECT 1 LIMIT $1"},
         {"SELECT ?2, ?1, ?", "SELECT $2, $1, $3"},
         {"SELECT '?', \"a?\", 'it''s ?' -- ?\n, ? /* ? */", "SELECT '?', \"a?\", 'it''s ?' -- ?\n, $1 /* ? */"},
         {"SELECT x'00fF', X''", "SELECT '\\x00fF'::bytea, '\\x'::bytea"},
