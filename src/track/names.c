@@ -31,25 +31,27 @@ int wr_track_length_check(wr_str s, size_t max, const char *what, wr_err *err)
 /* Letters and digits of other scripts are fine: every byte above ASCII of valid UTF-8. */
 static bool characters_ok(wr_str key)
 {
+    bool ascii = true;
     for (size_t i = 0; i < key.n; i++) {
         unsigned char c = (unsigned char)key.p[i];
         bool word = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c >= 0x80;
-        if (!word && !strchr("/.- :", c)) return false;
-        if (c == 0) return false;
+        if (!word && c != '/' && c != '.' && c != '-' && c != ' ' && c != ':') return false;
+        ascii = ascii && c < 0x80;
     }
-    return wr_str_utf8(key);
+    return ascii || wr_str_utf8(key);
 }
 
 /* A relative path in normal form: no "a//b", no "." and ".." segments, no slash at either end. */
 static bool path_ok(wr_str key)
 {
     wr_str rest = key;
-    if (!key.n || key.p[key.n - 1] == '/') return false;
+    if (!key.n || key.p[key.n - 1] == '/' || wr_str_starts(key, "..")) return false;
+    if (!memchr(key.p, '/', key.n)) return !wr_str_is(key, ".");
     while (rest.p) {
         wr_str part = wr_str_cut(&rest, '/');
         if (!part.n || wr_str_is(part, ".") || wr_str_is(part, "..")) return false;
     }
-    return !wr_str_starts(key, "..");
+    return true;
 }
 
 int wr_track_key_check(wr_str key, size_t max, const char *what, wr_err *err)

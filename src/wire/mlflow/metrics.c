@@ -121,6 +121,7 @@ static int keep(wr_mlflow_call *c, const wr_track_point *points, size_t n, yyjso
 static int log_metric(wr_mlflow_call *c, wr_err *err)
 {
     wr_track_point p;
+    if (c->scanned) return wr_metric_append(c->track, c->scanned->run_id, c->scanned->points, c->scanned->n, err);
     WR_TRY(read_point(&p, c->in, -1, err));
     return keep(c, &p, 1, NULL, err);
 }
@@ -188,6 +189,7 @@ static int log_batch(wr_mlflow_call *c, wr_err *err)
     wr_track_item *params, *tags;
     size_t nparams, ntags, npoints;
     wr_track_run r;
+    if (c->scanned) return wr_metric_append(c->track, c->scanned->run_id, c->scanned->points, c->scanned->n, err);
     WR_TRY(check_batch(yyjson_arr_size(wr_mlflow_val(c, "metrics")), yyjson_arr_size(wr_mlflow_val(c, "params")),
                        yyjson_arr_size(wr_mlflow_val(c, "tags")), err));
     WR_TRY(check_run_id(wr_mlflow_str(c, "run_id"), wr_mlflow_val(c, "run_id"), err));

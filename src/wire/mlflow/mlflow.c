@@ -92,7 +92,11 @@ wr_str wr_mlflow_str_of(yyjson_val *obj, const char *name)
     return yyjson_is_str(v) ? (wr_str){yyjson_get_str(v), yyjson_get_len(v)} : (wr_str){NULL, 0};
 }
 
-wr_str wr_mlflow_str(const wr_mlflow_call *c, const char *name) { return wr_mlflow_str_of(c->in, name); }
+wr_str wr_mlflow_str(const wr_mlflow_call *c, const char *name)
+{
+    if (c->scanned) return strcmp(name, "run_id") == 0 ? c->scanned->run_id : (wr_str){NULL, 0};
+    return wr_mlflow_str_of(c->in, name);
+}
 
 bool wr_mlflow_i64_of(int64_t *out, yyjson_val *v)
 {
@@ -484,6 +488,16 @@ static void no_rpc(wr_mlflow_call *c, bool known)
                              : "<!doctype html><title>404 Not Found</title>\n");
 }
 
+/* Slices of the body last as long as the call only when it ends on the loop, as appending to a log does. */
+static bool scan(wr_mlflow_call *c, const wr_mlflow_request *in)
+{
+    if (c->rpc->mode != WR_MLFLOW_APPEND || !wr_metric_has_log(c->track) || !is_json(in->type)) return false;
+    wr_mlflow_scan *s = wr_arena_alloc(c->arena, sizeof *s);
+    if (!s || !wr_mlflow_scan_body(s, c->arena, c->rpc->path, in->body)) return false;
+    c->scanned = s;
+    return true;
+}
+
 int wr_mlflow_begin(wr_mlflow_call *c, const wr_mlflow_request *in)
 {
     bool known;
@@ -494,6 +508,7 @@ int wr_mlflow_begin(wr_mlflow_call *c, const wr_mlflow_request *in)
         return WEIR_ENOTFOUND;
     }
     int rc = decode_segments(c, &err);
+    if (rc == 0 && scan(c, in)) return 0;
     if (rc == 0) rc = parse(c, in, &err);
     if (rc == 0) rc = check(c, wr_str_is(in->method, "GET"), &err);
     if (rc < 0) wr_mlflow_end(c, rc, &err);

@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "codec/json.h"
 #include "track/track.h"
+#include "wire/mlflow/scan.h"
 
 typedef enum { WR_MLFLOW_READ, WR_MLFLOW_QUERY, WR_MLFLOW_WRITE, WR_MLFLOW_APPEND } wr_mlflow_mode;
 #define WR_MLFLOW_VERSION "3.17.2" /* what GET /version says; clients choose their endpoints by it */
@@ -53,6 +54,7 @@ struct wr_mlflow_call {
     const wr_mlflow_rpc *rpc;
     wr_str segment[WR_MLFLOW_SEGMENTS]; /* decoded {} of the path */
     wr_json json;
+    wr_mlflow_scan *scanned;        /* the body of an APPEND in its usual form; then `in` is NULL */
     yyjson_val *in; /* object: of the body or of the query */
     /* filled by the handler */
     wr_jsonw w;                 /* inside the object of the answer: write its members */
