@@ -138,28 +138,32 @@ int wr_logged_model_delete_tag(wr_track *t, wr_str uuid, wr_str key, wr_err *err
 
 static const wr_str versions_tag = {"mlflow.modelVersions", 20};
 
-static void write_versions(wr_buf *out, yyjson_val *old, wr_str name, int64_t version)
+/* With spaces, as Python writes JSON: clients compare the text. */
+static void write_version(wr_buf *out, wr_str name, int64_t version)
 {
     wr_jsonw w;
+    wr_buf_str(out, out->n > 1 ? ", {\"name\": " : "{\"name\": ");
+    wr_jsonw_init(&w, out, 0);
+    wr_jsonw_str(&w, name);
+    wr_buf_printf(out, ", \"version\": %lld}", (long long)version);
+}
+
+static void write_versions(wr_buf *out, yyjson_val *old, wr_str name, int64_t version)
+{
     yyjson_val *v;
     size_t i, max;
     bool there = false;
-    wr_jsonw_init(&w, out, 0);
-    wr_jsonw_arr(&w);
+    wr_buf_char(out, '[');
     yyjson_arr_foreach(old, i, max, v)
     {
-        yyjson_val *n = yyjson_obj_get(v, "name");
-        there = there || (yyjson_is_str(n) && wr_str_eq((wr_str){yyjson_get_str(n), yyjson_get_len(n)}, name) &&
-                          yyjson_get_sint(yyjson_obj_get(v, "version")) == version);
-        wr_jsonw_val(&w, v);
+        yyjson_val *n = yyjson_obj_get(v, "name"), *number = yyjson_obj_get(v, "version");
+        if (!yyjson_is_str(n) || !yyjson_is_int(number)) continue;
+        wr_str at = {yyjson_get_str(n), yyjson_get_len(n)};
+        there = there || (wr_str_eq(at, name) && yyjson_get_sint(number) == version);
+        write_version(out, at, yyjson_get_sint(number));
     }
-    if (!there) {
-        wr_jsonw_obj(&w);
-        wr_jsonw_kslice(&w, "name", name);
-        wr_jsonw_ki64(&w, "version", version);
-        wr_jsonw_end(&w);
-    }
-    wr_jsonw_end(&w);
+    if (!there) write_version(out, name, version);
+    wr_buf_char(out, ']');
 }
 
 int wr_logged_model_add_version(wr_track *t, wr_str uuid, wr_str name, int64_t version, wr_err *err)

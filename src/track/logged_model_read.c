@@ -167,16 +167,18 @@ typedef struct {
     const char *datasets; /* "(1, 7)"; NULL = any */
 } logged_noun;
 
-/* Ids of all datasets of that name and digest, as "(1, 7)"; "(NULL)" when there are none. */
+/* Ids of all datasets of those names and digests, as "(1, 7)"; "(NULL)" when there are none. */
 static int dataset_list(wr_buf *out, wr_track *t, const wr_logged_dataset *d, size_t n, wr_err *err)
 {
     bool any = false;
     for (size_t i = 0; i < n; i++) {
         wr_stmt *s;
         int rc;
-        WR_TRY(wr_track_query(
-            &s, t, err, "SELECT id FROM logged_model_datasets WHERE name = ? AND (? = '' OR digest = ?) ORDER BY id",
-            "sss", d[i].name, d[i].digest.p ? d[i].digest : WR_STR(""), d[i].digest.p ? d[i].digest : WR_STR("")));
+        wr_str name = d[i].name.p ? d[i].name : WR_STR(""), digest = d[i].digest.p ? d[i].digest : WR_STR("");
+        WR_TRY(wr_track_query(&s, t, err,
+                              "SELECT id FROM logged_model_datasets WHERE (? = '' OR name = ?) AND (? = '' OR digest = "
+                              "?) ORDER BY id",
+                              "ssss", name, name, digest, digest));
         while ((rc = wr_step(s, err)) > 0) {
             wr_buf_str(out, any ? ", " : "(");
             wr_buf_i64(out, wr_stmt_i64(s, 0));
@@ -239,7 +241,7 @@ static int metric_order(wr_order_item *out, const logged_noun *noun, wr_arena *a
     WR_TRY(wr_track_key_find(&id, t, key, err));
     wr_buf_printf(&b, "(SELECT x.value FROM logged_model_metrics x WHERE x.model = m.id AND x.key = %lld",
                   (long long)id);
-    if (o->dataset.name.n) {
+    if (o->dataset.name.n || o->dataset.digest.n) {
         wr_buf_str(&b, " AND x.dataset IN ");
         WR_TRY(dataset_list(&b, t, &o->dataset, 1, err));
     }
@@ -326,22 +328,18 @@ static int close_token(wr_str *token, wr_arena *a, const wr_logged_query *q, wr_
 /* ---- searching ---- */
 
 /* Active ones of the experiments; with datasets and no metric in the filter: those measured on one of them. */
-static int scope(wr_sql *out, const logged_noun *noun, wr_arena *a, const wr_logged_query *q, wr_err *err)
+static void scope(wr_sql *out, const logged_noun *noun, const wr_logged_query *q, const wr_filter *filter)
 {
-    wr_filter f;
     wr_sql_add(out, "m.deleted_ms IS NULL AND m.experiment IN (");
     for (size_t i = 0; i < q->nexperiments; i++) {
         if (i) wr_sql_add(out, ", ");
         wr_sql_i64(out, q->experiments[i]);
     }
     wr_sql_add(out, q->nexperiments ? ")" : "NULL)");
-    if (!noun->datasets) return 0;
-    WR_TRY(wr_filter_parse(&f, a, &noun->noun, q->filter, err));
-    if (wr_filter_names(&f, &noun->metrics[0])) return 0;
+    if (!noun->datasets || wr_filter_names(filter, &noun->metrics[0])) return;
     wr_sql_add(out, " AND EXISTS (SELECT 1 FROM logged_model_metrics x WHERE x.model = m.id AND x.dataset IN ");
     wr_sql_add(out, noun->datasets);
     wr_sql_add(out, ")");
-    return 0;
 }
 
 static int read_page(wr_logged_model **out, size_t *n, wr_search *s, wr_arena *a, wr_err *err)
@@ -362,13 +360,20 @@ static int read_page(wr_logged_model **out, size_t *n, wr_search *s, wr_arena *a
 int wr_logged_model_search(wr_logged_model **out, size_t *n, wr_str *next, wr_arena *a, wr_track *t,
                            const wr_logged_query *q, wr_err *err)
 {
+    enum { DATASETS = 1000 };
     static const char *const ties[] = {"creation_timestamp DESC", "model_id ASC", NULL};
     logged_noun *noun = wr_arena_calloc(a, 1, sizeof *noun);
     wr_order_item *items = wr_arena_calloc(a, q->norder + 1, sizeof *items);
+    wr_filter filter;
     wr_str token;
     if (!noun || !items) return wr_err_nomem(err);
+    if (q->norder > WR_ORDER_ITEMS || q->ndatasets > DATASETS)
+        return wr_err_set(err, WEIR_EINVAL, "a search names at most %d fields of order and %d datasets", WR_ORDER_ITEMS,
+                          DATASETS);
     WR_TRY(open_token(&token, q, err));
     WR_TRY(make_noun(noun, a, t, q, err));
+    int bad = wr_filter_parse(&filter, a, &noun->noun, q->filter, err);
+    if (bad < 0) return wr_err_wrap(err, bad, "Invalid filter string");
     for (size_t i = 0; i < q->norder; i++) WR_TRY(order_of(&items[i], noun, a, t, &q->order[i], err));
     wr_search s = {.noun = &noun->noun,
                    .columns = WR_LOGGED_COLUMNS,
@@ -380,8 +385,8 @@ int wr_logged_model_search(wr_logged_model **out, size_t *n, wr_str *next, wr_ar
                    .items = items,
                    .norder = q->norder,
                    .max = q->max};
-    int rc = scope(&s.scope, noun, a, q, err);
-    if (rc == 0) rc = wr_search_begin(&s, a, t, err);
+    scope(&s.scope, noun, q, &filter);
+    int rc = wr_search_begin(&s, a, t, err);
     if (rc == 0) rc = read_page(out, n, &s, a, err);
     WR_TRY(wr_search_end(&s, rc, next, err));
     WR_TRY(close_token(next, a, q, err));

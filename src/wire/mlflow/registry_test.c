@@ -279,7 +279,7 @@ static void registered_logged(void **state)
     SAYS(wr_arena_printf(s->a, "\"artifact_uri\":\"mlflow-artifacts:/0/models/%s/artifacts\"", id),
          GET("model-versions/get-download-uri", "name=m&version=1"));
     r = request(s, 200, "GET", wr_arena_printf(s->a, API "logged-models/%s", id), "", "");
-    SAYS("{\"key\":\"mlflow.modelVersions\",\"value\":\"[{\\\"name\\\":\\\"m\\\",\\\"version\\\":1}]\"}", r);
+    SAYS("{\"key\":\"mlflow.modelVersions\",\"value\":\"[{\\\"name\\\": \\\"m\\\", \\\"version\\\": 1}]\"}", r);
     SAYS("\"registrations\":[{\"name\":\"m\",\"version\":\"1\"}]", r);
     SAYS("Unable to fetch model from model URI source artifact location",
          request(s, 404, "POST", API "model-versions/create", "", "{\"name\":\"m\",\"source\":\"models:/m-none\"}"));
