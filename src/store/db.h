@@ -66,7 +66,8 @@ int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg,
  *   wr_bind_cstr(s, 1, name); while ((rc = wr_step(s, err)) > 0) { ... wr_stmt_str(s, 0) ... } wr_stmt_done(s); */
 int wr_db_prepare(wr_db *db, wr_stmt **out, const char *sql, wr_err *err);
 void wr_bind_i64(wr_stmt *s, int at, int64_t v);
-void wr_bind_f64(wr_stmt *s, int at, double v);                /* NaN is kept as NULL (SQLite has none) */
+/* Every value comes back as it was, but NaN as NULL and -0.0 as 0.0 (SQLite has neither). */
+void wr_bind_f64(wr_stmt *s, int at, double v);
 void wr_bind_str(wr_stmt *s, int at, wr_str v);                /* text is copied */
 void wr_bind_cstr(wr_stmt *s, int at, const char *v);          /* NULL binds NULL */
 void wr_bind_blob(wr_stmt *s, int at, const void *p, size_t n); /* bytes are copied; n 0 is an empty blob, not NULL */

@@ -139,6 +139,7 @@ void wr_pg_bind_f64(wr_stmt *s, int at, double v)
 {
     wr_pg_param *p = place(s, at, 'f');
     uint64_t bits;
+    if (v == 0) v = 0; /* no sign, as in SQLite */
     memcpy(&bits, &v, sizeof bits);
     if (!p) return;
     p->raw = htobe64(bits);

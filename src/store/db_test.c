@@ -142,9 +142,11 @@ static void values_come_back(void **state)
     assert_int_equal(wr_step(s, &err), 1);
     assert_true(wr_stmt_null(s, 1));
     assert_int_equal(wr_stmt_str(s, 1).n, 0);
+    assert_true(wr_stmt_f64(s, 2) == 0 && !signbit(wr_stmt_f64(s, 2)));
     assert_int_equal(wr_step(s, &err), 0);
     assert_int_equal(wr_step(s, &err), 0); /* does not start again */
     wr_stmt_done(s);
+    assert_int_equal(number(db, "SELECT count(*) FROM t WHERE id = 7 AND x = 0"), 1);
     wr_stmt_done(NULL);
     wr_db_close(db);
 }

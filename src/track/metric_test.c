@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "codec/series.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 #include "track/schema.h"
 #include "track/track_inside.h"
 
@@ -104,6 +105,7 @@ static int setup(void **state)
     snprintf(top, sizeof top, "%s/weir-metric-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(top)) return -1;
     snprintf(file, sizeof file, "%s/db.sqlite", top);
+    if (wr_pg_testing_wanted(file, sizeof file) < 0) return -1;
     snprintf(folder, sizeof folder, "%s/log", top);
     memset(twins, 0, sizeof twins);
     memset(next_step, 0, sizeof next_step);

@@ -17,6 +17,7 @@
 
 #include "base/rng.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 #include "track/order.h"
 #include "track/schema.h"
 #include "track/search.h"
@@ -50,6 +51,7 @@ static int setup(void **state)
     snprintf(top, sizeof top, "%s/weir-search-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(top)) return -1;
     snprintf(path, sizeof path, "%s/db.sqlite", top);
+    if (wr_pg_testing_wanted(path, sizeof path) < 0) return -1;
     wr_rng_init(&rng, getenv("WEIR_TEST_SEED") ? strtoull(getenv("WEIR_TEST_SEED"), NULL, 10) : 7);
     return open_store(path);
 }
