@@ -83,7 +83,7 @@ void wr_bench_skip(FILE *out, const char *name, const char *why)
 
 static int usage(void)
 {
-    (void)fputs("usage: weir_bench trees | durable | start WEIR | idle WEIR | report OUT.json FILE...\n", stderr);
+    (void)fputs("usage: weir_bench trees | durable | track | start WEIR | idle WEIR | report OUT.json FILE...\n", stderr);
     return 64;
 }
 
@@ -93,6 +93,7 @@ int main(int argc, char **argv)
     int rc;
     if (strcmp(what, "trees") == 0 && argc == 2) rc = wr_bench_trees(stdout);
     else if (strcmp(what, "durable") == 0 && argc == 2) rc = wr_bench_durable(stdout);
+    else if (strcmp(what, "track") == 0 && argc == 2) rc = wr_bench_track(stdout);
     else if (strcmp(what, "start") == 0 && argc == 3) rc = wr_bench_start(stdout, argv[2]);
     else if (strcmp(what, "idle") == 0 && argc == 3) rc = wr_bench_idle(stdout, argv[2]);
     else if (strcmp(what, "report") == 0 && argc > 3) rc = wr_bench_report(argv[2], argv + 3, argc - 3);

@@ -33,5 +33,6 @@ int wr_bench_trees(FILE *json);
 int wr_bench_start(FILE *out, const char *weir);
 int wr_bench_idle(FILE *out, const char *weir);
 int wr_bench_durable(FILE *out);
+int wr_bench_track(FILE *out);
 /* Merge files of entries: medians over entries of one name, table on stdout, JSON array in `path`. */
 int wr_bench_report(const char *path, char *const *files, int n);

@@ -240,6 +240,8 @@ static int make_room(wr_metric_state *m, wr_err *err)
 
 /* ---- appending ---- */
 
+static _Thread_local const wr_metric_state *appended_to; /* since this thread's last commit */
+
 bool wr_metric_has_log(const wr_track *t) { return t->metric && t->metric->log; }
 
 int wr_metric_append(wr_track *t, wr_str run_uuid, const wr_track_point *points, size_t n, wr_err *err)
@@ -260,6 +262,7 @@ int wr_metric_append(wr_track *t, wr_str run_uuid, const wr_track_point *points,
         rc = wr_applog_add(m->log, WR_METRIC_RECORD, wr_buf_view(&record), err);
         if (rc < 0) wr_metric_table_undo(s->active, run, points, n);
         else atomic_fetch_add(&m->appended, 1);
+        if (rc == 0) appended_to = m;
     }
     pthread_mutex_unlock(&s->lock);
     if (atomic_load(&m->active_bytes) >= DRAIN_BYTES) want_drain(m);
@@ -268,7 +271,9 @@ int wr_metric_append(wr_track *t, wr_str run_uuid, const wr_track_point *points,
 
 int wr_metric_commit(wr_track *t, wr_err *err)
 {
-    return wr_metric_has_log(t) ? wr_applog_commit(t->metric->log, true, err) : 0;
+    if (!wr_metric_has_log(t) || appended_to != t->metric) return 0;
+    appended_to = NULL;
+    return wr_applog_commit(t->metric->log, true, err);
 }
 
 void wr_metric_forget_run(wr_track *t, wr_str run_uuid)

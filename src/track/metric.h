@@ -28,7 +28,8 @@ bool wr_metric_has_log(const wr_track *t);
  * run, WEIR_EINVAL when it is deleted; WEIR_EUNAVAILABLE when the log takes no more (disk full). Keys are checked by
  * the caller. */
 int wr_metric_append(wr_track *t, wr_str run_uuid, const wr_track_point *points, size_t n, wr_err *err);
-/* End of a round: one fdatasync for what all threads appended. On failure nothing of it is promised. */
+/* End of a round: what this thread appended is durable when it returns 0; one fdatasync covers what other threads appended
+ * meanwhile. Costs nothing when this thread appended nothing. On failure nothing of it is promised. */
 int wr_metric_commit(wr_track *t, wr_err *err);
 /* Move the log into the database, if there is enough (bytes, age) or always. */
 int wr_metric_drain(wr_track *t, bool always, wr_err *err);

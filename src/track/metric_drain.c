@@ -67,7 +67,7 @@ static int drain_some(slice *x, wr_track *t, wr_arena *a, wr_err *err)
 {
     wr_metric_state *m = x->m;
     wr_metric_part parts[SLICE_SERIES];
-    size_t n = 0, points = 0, taken;
+    size_t n = 0, points = 0, taken = 0;
     wr_metric_run run;
     bool there;
     const int64_t id = m->items.at[x->next]->run;

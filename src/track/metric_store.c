@@ -372,7 +372,7 @@ int wr_metric_put(wr_track *t, const wr_metric_run *run, const wr_track_point *p
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_series_point *p;
     group *groups;
-    size_t ngroups;
+    size_t ngroups = 0;
     if (!a) return wr_err_nomem(err);
     if (!n) return 0;
     WR_TRY(group_points(&p, &groups, &ngroups, a, points, n, err));
