@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server for a test: Weir in a fresh project, or MLflow's own, on a free port of 127.0.0.1; ended again at the end of the with block."""
-import contextlib, os, shutil, signal, socket, subprocess, sys, tempfile, time, urllib.request
+import contextlib, functools, os, shutil, signal, socket, subprocess, sys, tempfile, time, urllib.request
 
 HOST = "127.0.0.1"
 
@@ -48,6 +48,11 @@ def started(command, folder, url, seconds, env):
         end(process)
 
 
+@functools.cache
+def knows(program, option):
+    return option in subprocess.run([program, "up", "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+
+
 @contextlib.contextmanager
 def weir(program, port=0, artifacts=None, args=(), env=None, folder=None):
     """`weir up` in a fresh project. Yields (url, process)."""
@@ -58,7 +63,8 @@ def weir(program, port=0, artifacts=None, args=(), env=None, folder=None):
         everything = {**os.environ, "NO_COLOR": "1", **(env or {})}
         if not os.path.exists(os.path.join(made, ".weir")):
             subprocess.run([program, "init"], cwd=made, env=everything, stdin=subprocess.DEVNULL, capture_output=True, check=True)
-        command = [program, "up", "--port", str(port), *(["--artifacts", artifacts] if artifacts else []), *args]
+        command = [program, "up", "--port", str(port), *(["--artifacts", artifacts] if artifacts and knows(program, "--artifacts") else []),
+                   *args]
         with started(command, made, url, 10, everything) as process:
             yield url, process
     finally:
