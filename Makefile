@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: every target says what it runs. JOBS=N for builds.
 JOBS ?= $(shell nproc)
-.PHONY: all build test demo bench fuzz tower tidy fmt clean install help
+.PHONY: all build test test-clients demo bench fuzz tower tidy fmt clean install help
 
 all: build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 build: ## install what is missing and build the release program: build/release/weir
 	@tools/setup build
@@ -17,6 +17,11 @@ test: ## install what is missing, build with sanitizers, pass every test
 	@tools/build release
 	@tools/build asan
 	@ctest --test-dir build/asan --output-on-failure --no-tests=error -j $(JOBS)
+
+test-clients: ## MLflow's own clients (fetched from PyPI) against the release program
+	@tools/setup build
+	@tools/build release
+	@tests/mlflow/clients
 
 demo: ## the main job on three million real flights
 	@tools/setup build

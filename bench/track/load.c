@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* load.c - closed-loop HTTP load for a tracking server that speaks MLflow's protocol: track_load MODE --port N [options].
+/* load.c - closed-loop HTTP load for a tracking server that speaks MLflow's protocol: track_load MODE --port N
+ * [options].
  *
- * One thread, one epoll, 1 to 1024 connections, each with one request under way. The client is pinned to a processor so that its own cost stays in
- * one place, bodies are templates whose digits are patched, and every answer's status and a word of its body are checked: a server that fails is not
- * fast. Nothing of Weir is linked in, so that both servers are measured by the same foreign hand. Prints one JSON object.
+ * One thread, one epoll, 1 to 1024 connections, each with one request under way. The client is pinned to a processor so
+ * that its own cost stays in one place, bodies are templates whose digits are patched, and every answer's status and a
+ * word of its body are checked: a server that fails is not fast. Nothing of Weir is linked in, so that both servers are
+ * measured by the same foreign hand. Prints one JSON object.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,14 +31,14 @@
 enum {
     CONNECTIONS_MAX = 1024,
     HEAD_MAX = 1024,
-    BATCH = 1000,       /* metrics of a log-batch call: the protocol's own limit */
-    BATCH_KEYS = 10,    /* series they belong to */
-    HISTORY = 10000,    /* points of the series that history reads */
-    FILL_METRICS = 5,   /* of each run of fill, as in the reference's measurement of 10,000 runs */
+    BATCH = 1000,     /* metrics of a log-batch call: the protocol's own limit */
+    BATCH_KEYS = 10,  /* series they belong to */
+    HISTORY = 10000,  /* points of the series that history reads */
+    FILL_METRICS = 5, /* of each run of fill, as in the reference's measurement of 10,000 runs */
     FILL_PARAMS = 5,
     FILL_TAGS = 3,
     PAGE = 1000,
-    IDS_MAX = 20000,    /* runs that get chooses from */
+    IDS_MAX = 20000, /* runs that get chooses from */
 };
 
 typedef struct {
@@ -46,22 +48,22 @@ typedef struct {
 
 typedef struct {
     int fd;
-    buf out, in;        /* the request under way; what came of its answer */
+    buf out, in; /* the request under way; what came of its answer */
     size_t sent;
-    double started;     /* seconds, monotonic */
-    char run[64];       /* the run this connection writes to */
-    uint64_t step;      /* counts this connection's requests */
-    bool second;        /* fill: the run is made, its values follow */
-    char token[512];    /* page: where the next page starts */
-    double began;       /* page: when the first page was asked for */
+    double started;  /* seconds, monotonic */
+    char run[64];    /* the run this connection writes to */
+    uint64_t step;   /* counts this connection's requests */
+    bool second;     /* fill: the run is made, its values follow */
+    char token[512]; /* page: where the next page starts */
+    double began;    /* page: when the first page was asked for */
 } conn;
 
 typedef struct {
     const char *mode, *host, *filter, *order, *experiment;
     int port, connections, cpu, pid;
     double seconds;
-    uint64_t limit;     /* stop after so many operations, 0 = by time */
-    int limit_page;     /* rows of a search */
+    uint64_t limit; /* stop after so many operations, 0 = by time */
+    int limit_page; /* rows of a search */
 } options;
 
 typedef struct mode {
@@ -71,7 +73,8 @@ typedef struct mode {
     bool (*answer)(conn *, const char *body); /* false: the operation goes on with another request */
 } mode;
 
-static options opt = {.host = "127.0.0.1", .connections = 1, .cpu = -1, .seconds = 5, .order = "metrics.m0 DESC", .limit_page = 100};
+static options opt = {
+    .host = "127.0.0.1", .connections = 1, .cpu = -1, .seconds = 5, .order = "metrics.m0 DESC", .limit_page = 100};
 static const mode *current;
 static conn conns[CONNECTIONS_MAX];
 static struct sockaddr_in server;
@@ -136,8 +139,11 @@ static void add(buf *b, const char *format, ...)
 static void post(conn *c, const char *target, const buf *body)
 {
     c->out.n = 0;
-    add(&c->out, "POST %s HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: mlflow-python-client/3.17.2\r\nAccept: */*\r\nConnection: keep-alive\r\n"
-                 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", target, opt.host, opt.port, body->n);
+    add(&c->out,
+        "POST %s HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: mlflow-python-client/3.17.2\r\nAccept: */*\r\nConnection: "
+        "keep-alive\r\n"
+        "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+        target, opt.host, opt.port, body->n);
     reserve(&c->out, body->n);
     memcpy(c->out.at + c->out.n, body->at, body->n);
     c->out.n += body->n;
@@ -146,8 +152,10 @@ static void post(conn *c, const char *target, const buf *body)
 static void get(conn *c, const char *target)
 {
     c->out.n = 0;
-    add(&c->out, "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: mlflow-python-client/3.17.2\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n", target, opt.host,
-        opt.port);
+    add(&c->out,
+        "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: mlflow-python-client/3.17.2\r\nAccept: */*\r\nConnection: "
+        "keep-alive\r\n\r\n",
+        target, opt.host, opt.port);
 }
 
 /* ---- the answer ---- */
@@ -156,7 +164,8 @@ static void get(conn *c, const char *target)
 static const char *header(const char *head, size_t n, const char *name)
 {
     size_t m = strlen(name);
-    for (const char *p = memchr(head, '\n', n); p && (size_t)(p + 1 - head) < n; p = memchr(p + 1, '\n', n - (size_t)(p + 1 - head))) {
+    for (const char *p = memchr(head, '\n', n); p && (size_t)(p + 1 - head) < n;
+         p = memchr(p + 1, '\n', n - (size_t)(p + 1 - head))) {
         if (strncasecmp(p + 1, name, m) == 0 && p[1 + m] == ':') {
             p += 2 + m;
             while (*p == ' ') p++;
@@ -182,7 +191,8 @@ static size_t join_chunks(char *at, size_t n, size_t *out)
     }
 }
 
-/* Whether the answer in c->in is whole. The body ends with a NUL then. Chunked answers are joined only when the end mark is there. */
+/* Whether the answer in c->in is whole. The body ends with a NUL then. Chunked answers are joined only when the end
+ * mark is there. */
 static bool whole(conn *c, bool ended, char **body, int *status, bool *closes)
 {
     reserve(&c->in, 1);
@@ -190,14 +200,16 @@ static bool whole(conn *c, bool ended, char **body, int *status, bool *closes)
     char *end = memmem(c->in.at, c->in.n, "\r\n\r\n", 4);
     if (!end) return false;
     size_t head = (size_t)(end + 4 - c->in.at), rest = c->in.n - head, size = rest;
-    const char *length = header(c->in.at, head, "content-length"), *chunked = header(c->in.at, head, "transfer-encoding");
+    const char *length = header(c->in.at, head, "content-length"),
+               *chunked = header(c->in.at, head, "transfer-encoding");
     const char *connection = header(c->in.at, head, "connection");
     if (length) {
         size = strtoul(length, NULL, 10);
         if (rest < size) return false;
         if (rest > size) die("more bytes than the answer has");
     } else if (chunked) {
-        if (rest < 5 || memcmp(c->in.at + c->in.n - 5, "0\r\n\r\n", 5) != 0 || join_chunks(end + 4, rest, &size) == 0) return false;
+        if (rest < 5 || memcmp(c->in.at + c->in.n - 5, "0\r\n\r\n", 5) != 0 || join_chunks(end + 4, rest, &size) == 0)
+            return false;
     } else if (!ended) {
         return false;
     }
@@ -230,11 +242,13 @@ static bool text_of(const char *at, const char *key, char *out, size_t cap)
 static int dial(bool nonblocking)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof server) < 0) die("connect to port %d: %s", opt.port, strerror(errno));
+    if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof server) < 0)
+        die("connect to port %d: %s", opt.port, strerror(errno));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct timeval patience = {600, 0};
     if (nonblocking) {
-        if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){1 << 20}, sizeof(int)) < 0) die("SO_RCVBUF: %s", strerror(errno));
+        if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){1 << 20}, sizeof(int)) < 0)
+            die("SO_RCVBUF: %s", strerror(errno));
     } else {
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     }
@@ -283,7 +297,8 @@ static void new_experiment(void)
 static void new_run(conn *c)
 {
     buf body = {0};
-    add(&body, "{\"experiment_id\": \"%s\", \"user_id\": \"bench\", \"start_time\": %" PRIu64 "}", experiment, 1700000000000 + random64() % 1000000);
+    add(&body, "{\"experiment_id\": \"%s\", \"user_id\": \"bench\", \"start_time\": %" PRIu64 "}", experiment,
+        1700000000000 + random64() % 1000000);
     post(c, "/api/2.0/mlflow/runs/create", &body);
     if (!text_of(ask(c), "run_id", c->run, sizeof c->run)) die("no run_id in the answer");
     free(body.at);
@@ -299,8 +314,10 @@ static void request_metric(conn *c)
 {
     static buf body;
     body.n = 0;
-    add(&body, "{\"run_uuid\": \"%s\", \"run_id\": \"%s\", \"key\": \"loss\", \"value\": 0.%06u, \"timestamp\": %" PRIu64 ", \"step\": %" PRIu64 "}", c->run, c->run,
-        (unsigned)(random64() % 1000000), 1700000000000 + c->step, c->step);
+    add(&body,
+        "{\"run_uuid\": \"%s\", \"run_id\": \"%s\", \"key\": \"loss\", \"value\": 0.%06u, \"timestamp\": %" PRIu64
+        ", \"step\": %" PRIu64 "}",
+        c->run, c->run, (unsigned)(random64() % 1000000), 1700000000000 + c->step, c->step);
     post(c, "/api/2.0/mlflow/runs/log-metric", &body);
 }
 
@@ -309,10 +326,12 @@ static void put_digits(char *at, uint64_t value, int width)
     while (width-- > 0) at[width] = (char)('0' + value % 10), value /= 10;
 }
 
-/* The body is made once for each connection; each call patches value, time and step of its thousand points (fixed widths). */
+/* The body is made once for each connection; each call patches value, time and step of its thousand points (fixed
+ * widths). */
 static void request_batch(conn *c)
 {
-    static const char item[] = "{\"key\": \"m0\", \"value\": 0.100000, \"timestamp\": 1700000000000, \"step\": 100000000}";
+    static const char item[] =
+        "{\"key\": \"m0\", \"value\": 0.100000, \"timestamp\": 1700000000000, \"step\": 100000000}";
     enum { KEY = 10, VALUE = 25, TIME = 46, STEP = 69, WIDTH = sizeof item - 1 };
     if (c->step == 1 || c->out.n == 0) {
         buf body = {0};
@@ -336,8 +355,10 @@ static void request_create(conn *c)
 {
     static buf body;
     body.n = 0;
-    add(&body, "{\"experiment_id\": \"%s\", \"user_id\": \"bench\", \"run_name\": \"run %" PRIu64 "\", \"start_time\": %" PRIu64
-               ", \"tags\": [{\"key\": \"mlflow.user\", \"value\": \"bench\"}, {\"key\": \"mlflow.source.name\", \"value\": \"train.py\"}]}",
+    add(&body,
+        "{\"experiment_id\": \"%s\", \"user_id\": \"bench\", \"run_name\": \"run %" PRIu64
+        "\", \"start_time\": %" PRIu64 ", \"tags\": [{\"key\": \"mlflow.user\", \"value\": \"bench\"}, {\"key\": "
+                                       "\"mlflow.source.name\", \"value\": \"train.py\"}]}",
         experiment, c->step, 1700000000000 + random64() % 100000000);
     post(c, "/api/2.0/mlflow/runs/create", &body);
 }
@@ -350,11 +371,14 @@ static void request_fill(conn *c)
     body.n = 0;
     add(&body, "{\"run_id\": \"%s\", \"metrics\": [", c->run);
     for (int i = 0; i < FILL_METRICS; i++)
-        add(&body, "%s{\"key\": \"m%d\", \"value\": 0.%09u, \"timestamp\": 1700000000000, \"step\": 0}", i ? ", " : "", i, (unsigned)(random64() % 1000000000));
+        add(&body, "%s{\"key\": \"m%d\", \"value\": 0.%09u, \"timestamp\": 1700000000000, \"step\": 0}", i ? ", " : "",
+            i, (unsigned)(random64() % 1000000000));
     add(&body, "], \"params\": [");
-    for (int i = 0; i < FILL_PARAMS; i++) add(&body, "%s{\"key\": \"p%d\", \"value\": \"%u\"}", i ? ", " : "", i, (unsigned)(random64() % 100));
+    for (int i = 0; i < FILL_PARAMS; i++)
+        add(&body, "%s{\"key\": \"p%d\", \"value\": \"%u\"}", i ? ", " : "", i, (unsigned)(random64() % 100));
     add(&body, "], \"tags\": [");
-    for (int i = 0; i < FILL_TAGS; i++) add(&body, "%s{\"key\": \"t%d\", \"value\": \"v%u\"}", i ? ", " : "", i, (unsigned)(random64() % 10));
+    for (int i = 0; i < FILL_TAGS; i++)
+        add(&body, "%s{\"key\": \"t%d\", \"value\": \"v%u\"}", i ? ", " : "", i, (unsigned)(random64() % 10));
     add(&body, "]}");
     post(c, "/api/2.0/mlflow/runs/log-batch", &body);
 }
@@ -389,7 +413,8 @@ static void setup_ids(void)
         add_page(&body, token, PAGE);
         post(&conns[0], "/api/2.0/mlflow/runs/search", &body);
         char *answer = ask(&conns[0]), id[64];
-        for (char *p = answer; id_count < IDS_MAX && (p = strstr(p, "\"run_id\"")) && text_of(p, "run_id", id, sizeof id); p++)
+        for (char *p = answer;
+             id_count < IDS_MAX && (p = strstr(p, "\"run_id\"")) && text_of(p, "run_id", id, sizeof id); p++)
             (void)snprintf(ids[id_count++], sizeof *ids, "%.32s", id);
         token[0] = 0;
         (void)text_of(answer, "next_page_token", token, sizeof token);
@@ -423,8 +448,8 @@ static void setup_history(void)
         body.n = 0;
         add(&body, "{\"run_id\": \"%s\", \"metrics\": [", conns[0].run);
         for (int i = at; i < at + BATCH; i++)
-            add(&body, "%s{\"key\": \"loss\", \"value\": 0.%06u, \"timestamp\": %" PRIu64 ", \"step\": %d}", i > at ? "," : "", (unsigned)(random64() % 1000000),
-                (uint64_t)1700000000000 + (uint64_t)i, i);
+            add(&body, "%s{\"key\": \"loss\", \"value\": 0.%06u, \"timestamp\": %" PRIu64 ", \"step\": %d}",
+                i > at ? "," : "", (unsigned)(random64() % 1000000), (uint64_t)1700000000000 + (uint64_t)i, i);
         add(&body, "]}");
         post(&conns[0], "/api/2.0/mlflow/runs/log-batch", &body);
         (void)ask(&conns[0]);
@@ -436,7 +461,9 @@ static void setup_history(void)
 static void request_history(conn *c)
 {
     char target[256];
-    (void)snprintf(target, sizeof target, "/api/2.0/mlflow/metrics/get-history?run_uuid=%s&run_id=%s&metric_key=loss&max_results=25000", c->run, c->run);
+    (void)snprintf(target, sizeof target,
+                   "/api/2.0/mlflow/metrics/get-history?run_uuid=%s&run_id=%s&metric_key=loss&max_results=25000",
+                   c->run, c->run);
     get(c, target);
 }
 
@@ -601,8 +628,10 @@ static double quantile(double q)
 
 static void parse(int argc, char **argv)
 {
-    if (argc < 2) die("usage: track_load MODE --port N [-c CONNECTIONS] [--seconds S] [--count N] [--pid SERVER] [--cpu N] [--experiment ID] [--order O] [--filter F] "
-                      "[--rows N]");
+    if (argc < 2)
+        die("usage: track_load MODE --port N [-c CONNECTIONS] [--seconds S] [--count N] [--pid SERVER] [--cpu N] "
+            "[--experiment ID] [--order O] [--filter F] "
+            "[--rows N]");
     opt.mode = argv[1];
     for (int i = 2; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
@@ -644,12 +673,18 @@ int main(int argc, char **argv)
     (void)getrusage(RUSAGE_SELF, &mine1);
     if (opt.pid) wr_tree_read(&after, opt.pid);
     qsort(latencies, latency_count, sizeof *latencies, by_value);
-    double n = (double)latency_count, mine = (double)(mine1.ru_utime.tv_sec - mine0.ru_utime.tv_sec + mine1.ru_stime.tv_sec - mine0.ru_stime.tv_sec) * 1e6 +
-                                             (double)(mine1.ru_utime.tv_usec - mine0.ru_utime.tv_usec + mine1.ru_stime.tv_usec - mine0.ru_stime.tv_usec);
-    (void)printf("{\"mode\": \"%s\", \"connections\": %d, \"operations\": %" PRIu64 ", \"seconds\": %.3f, \"rate\": %.1f, \"p50_ms\": %.3f, \"p95_ms\": %.3f, "
-                 "\"p99_ms\": %.3f, \"max_ms\": %.3f, \"server_cpu_us\": %.2f, \"client_cpu_us\": %.2f, \"rss_mib\": %.1f, \"peak_mib\": %.1f, "
+    double n = (double)latency_count, mine = (double)(mine1.ru_utime.tv_sec - mine0.ru_utime.tv_sec +
+                                                      mine1.ru_stime.tv_sec - mine0.ru_stime.tv_sec) *
+                                                 1e6 +
+                                             (double)(mine1.ru_utime.tv_usec - mine0.ru_utime.tv_usec +
+                                                      mine1.ru_stime.tv_usec - mine0.ru_stime.tv_usec);
+    (void)printf("{\"mode\": \"%s\", \"connections\": %d, \"operations\": %" PRIu64
+                 ", \"seconds\": %.3f, \"rate\": %.1f, \"p50_ms\": %.3f, \"p95_ms\": %.3f, "
+                 "\"p99_ms\": %.3f, \"max_ms\": %.3f, \"server_cpu_us\": %.2f, \"client_cpu_us\": %.2f, \"rss_mib\": "
+                 "%.1f, \"peak_mib\": %.1f, "
                  "\"reconnects\": %" PRIu64 ", \"experiment\": \"%s\"}\n",
-                 current->name, opt.connections, latency_count, seconds, n / seconds, quantile(0.5), quantile(0.95), quantile(0.99), quantile(1),
-                 (after.cpu_us - before.cpu_us) / n, mine / n, after.rss_mib, after.peak_mib, reconnects, experiment);
+                 current->name, opt.connections, latency_count, seconds, n / seconds, quantile(0.5), quantile(0.95),
+                 quantile(0.99), quantile(1), (after.cpu_us - before.cpu_us) / n, mine / n, after.rss_mib,
+                 after.peak_mib, reconnects, experiment);
     return 0;
 }

@@ -20,7 +20,9 @@ static int parent_of(int pid, double *ticks)
     if (!f) return 0;
     char *end = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL; /* the name may hold anything */
     (void)fclose(f);
-    if (!end || sscanf(end + 2, "%*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld", &parent, &utime, &stime, &cutime, &cstime) != 5) return 0;
+    if (!end || sscanf(end + 2, "%*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld", &parent, &utime,
+                       &stime, &cutime, &cstime) != 5)
+        return 0;
     *ticks = (double)(utime + stime + cutime + cstime);
     return parent;
 }
@@ -47,7 +49,8 @@ static void walk(int root, void (*each)(int pid, double ticks, void *ctx), void 
         int pid = (int)strtol(e->d_name, NULL, 10), above = pid;
         double ticks = 0, ignored;
         if (pid <= 0) continue;
-        for (int depth = 0; above > 1 && above != root && depth < DEPTH_MAX; depth++) above = parent_of(above, &ignored);
+        for (int depth = 0; above > 1 && above != root && depth < DEPTH_MAX; depth++)
+            above = parent_of(above, &ignored);
         if (above != root || (parent_of(pid, &ticks), ticks < 0)) continue;
         each(pid, ticks, ctx);
     }
@@ -81,7 +84,4 @@ void wr_tree_read(wr_tree *out, int pid)
     walk(pid, sum, out);
 }
 
-void wr_tree_reset_peak(int pid)
-{
-    walk(pid, reset, NULL);
-}
+void wr_tree_reset_peak(int pid) { walk(pid, reset, NULL); }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tree.h - CPU time and memory of a process and everything it started, from /proc. MLflow's server is a parent and its workers. */
+/* tree.h - CPU time and memory of a process and everything it started, from /proc. MLflow's server is a parent and its
+ * workers. */
 #pragma once
 
 typedef struct {

@@ -455,7 +455,7 @@ def search_runs():
         frame = mlflow.search_runs(eid, "metrics.acc >= 0.8", order_by=["metrics.acc"])
         same((list(frame["metrics.acc"]), list(frame["params.p"]), list(frame["tags.group"])), ([0.8, 0.9], ["d", "e"], ["A", "B"]))
         same(c.search_runs(["999999999"]), [])
-        for bad in ("metrics.acc = 'a'", "params.p = 1", "nothing = 'x'", "acc > 1 OR acc < 0"[:8], "metrics.acc LIKE 'a'", "run_id IN ()", "tags.a ="):
+        for bad in ("metrics.acc = 'a'", "params.p > 'a'", "nothing = 'x'", "acc > 1 OR acc < 0"[:8], "metrics.acc LIKE 'a'", "run_id IN ()", "tags.a ="):
             with refused("INVALID_PARAMETER_VALUE"):
                 c.search_runs(eid, bad)
         with refused("INVALID_PARAMETER_VALUE"):
