@@ -48,7 +48,8 @@ typedef struct {
 
 typedef struct {
     int fd;
-    buf out, in; /* the request under way; what came of its answer */
+    uint32_t waits; /* the epoll events asked for */
+    buf out, in;    /* the request under way; what came of its answer */
     size_t sent;
     double started;  /* seconds, monotonic */
     char run[64];    /* the run this connection writes to */
@@ -358,7 +359,7 @@ static void request_create(conn *c)
     add(&body,
         "{\"experiment_id\": \"%s\", \"user_id\": \"bench\", \"run_name\": \"run %" PRIu64
         "\", \"start_time\": %" PRIu64 ", \"tags\": [{\"key\": \"mlflow.user\", \"value\": \"bench\"}, {\"key\": "
-                                       "\"mlflow.source.name\", \"value\": \"train.py\"}]}",
+        "\"mlflow.source.name\", \"value\": \"train.py\"}]}",
         experiment, c->step, 1700000000000 + random64() % 100000000);
     post(c, "/api/2.0/mlflow/runs/create", &body);
 }
@@ -518,9 +519,8 @@ static void send_more(conn *c, int epoll)
         c->sent += (size_t)n;
     }
     struct epoll_event e = {.events = EPOLLIN | (c->sent < c->out.n ? EPOLLOUT : 0), .data.ptr = c};
-    static uint32_t asked[CONNECTIONS_MAX];
-    if (asked[c - conns] == e.events) return;
-    asked[c - conns] = e.events;
+    if (c->waits == e.events) return;
+    c->waits = e.events;
     if (epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e) < 0) die("epoll_ctl: %s", strerror(errno));
 }
 
@@ -536,7 +536,8 @@ static void next_request(conn *c, int epoll)
 static void open_connection(conn *c, int epoll)
 {
     c->fd = dial(true);
-    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
+    c->waits = EPOLLIN | EPOLLOUT;
+    struct epoll_event e = {.events = c->waits, .data.ptr = c};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) < 0) die("epoll_ctl: %s", strerror(errno));
 }
 
@@ -653,6 +654,26 @@ static void parse(int argc, char **argv)
     if (!current) die("unknown mode \"%s\"", opt.mode);
 }
 
+static double used_us(const struct rusage *u)
+{
+    return (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1e6 +
+           (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
+}
+
+static void report(double seconds, const wr_tree *before, const wr_tree *after, double mine)
+{
+    qsort(latencies, latency_count, sizeof *latencies, by_value);
+    double n = (double)latency_count;
+    (void)printf("{\"mode\": \"%s\", \"connections\": %d, \"operations\": %" PRIu64
+                 ", \"seconds\": %.3f, \"rate\": %.1f, \"p50_ms\": %.3f, \"p95_ms\": %.3f, "
+                 "\"p99_ms\": %.3f, \"max_ms\": %.3f, \"server_cpu_us\": %.2f, \"client_cpu_us\": %.2f, \"rss_mib\": "
+                 "%.1f, \"peak_mib\": %.1f, "
+                 "\"reconnects\": %" PRIu64 ", \"experiment\": \"%s\"}\n",
+                 current->name, opt.connections, latency_count, seconds, n / seconds, quantile(0.5), quantile(0.95),
+                 quantile(0.99), quantile(1), (after->cpu_us - before->cpu_us) / n, mine / n, after->rss_mib,
+                 after->peak_mib, reconnects, experiment);
+}
+
 int main(int argc, char **argv)
 {
     parse(argc, argv);
@@ -672,19 +693,6 @@ int main(int argc, char **argv)
     double seconds = run_load(opt.seconds, opt.limit);
     (void)getrusage(RUSAGE_SELF, &mine1);
     if (opt.pid) wr_tree_read(&after, opt.pid);
-    qsort(latencies, latency_count, sizeof *latencies, by_value);
-    double n = (double)latency_count, mine = (double)(mine1.ru_utime.tv_sec - mine0.ru_utime.tv_sec +
-                                                      mine1.ru_stime.tv_sec - mine0.ru_stime.tv_sec) *
-                                                 1e6 +
-                                             (double)(mine1.ru_utime.tv_usec - mine0.ru_utime.tv_usec +
-                                                      mine1.ru_stime.tv_usec - mine0.ru_stime.tv_usec);
-    (void)printf("{\"mode\": \"%s\", \"connections\": %d, \"operations\": %" PRIu64
-                 ", \"seconds\": %.3f, \"rate\": %.1f, \"p50_ms\": %.3f, \"p95_ms\": %.3f, "
-                 "\"p99_ms\": %.3f, \"max_ms\": %.3f, \"server_cpu_us\": %.2f, \"client_cpu_us\": %.2f, \"rss_mib\": "
-                 "%.1f, \"peak_mib\": %.1f, "
-                 "\"reconnects\": %" PRIu64 ", \"experiment\": \"%s\"}\n",
-                 current->name, opt.connections, latency_count, seconds, n / seconds, quantile(0.5), quantile(0.95),
-                 quantile(0.99), quantile(1), (after.cpu_us - before.cpu_us) / n, mine / n, after.rss_mib,
-                 after.peak_mib, reconnects, experiment);
+    report(seconds, &before, &after, used_us(&mine1) - used_us(&mine0));
     return 0;
 }

@@ -10,6 +10,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <float.h>
 #include <fnmatch.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -257,6 +258,13 @@ static void compare_lists(player *p, const char *path, const char *name, yyjson_
     }
 }
 
+/* MLflow makes infinities finite; Weir keeps them. */
+static bool is_infinite(yyjson_val *wanted, yyjson_val *got)
+{
+    return (yyjson_get_real(wanted) == DBL_MAX && wr_str_is(text_of(got), "Infinity")) ||
+           (yyjson_get_real(wanted) == -DBL_MAX && wr_str_is(text_of(got), "-Infinity"));
+}
+
 static void compare(player *p, const char *path, const char *name, yyjson_val *wanted, yyjson_val *got)
 {
     if (yyjson_is_str(wanted) && wr_str_is(text_of(wanted), "{{any}}")) return;
@@ -266,6 +274,7 @@ static void compare(player *p, const char *path, const char *name, yyjson_val *w
     if (yyjson_is_str(wanted) && yyjson_is_str(got)) same = matches(p, text_of(wanted), text_of(got));
     else if (yyjson_is_num(wanted) && yyjson_is_num(got) && (yyjson_is_real(wanted) || yyjson_is_real(got)))
         same = yyjson_get_num(wanted) == yyjson_get_num(got);
+    else if (yyjson_is_real(wanted) && yyjson_is_str(got)) same = is_infinite(wanted, got);
     else same = yyjson_equals(wanted, got);
     if (!same) differ_values(p, path, wanted, got);
 }
