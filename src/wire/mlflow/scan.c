@@ -50,8 +50,8 @@ static bool whole(cursor *c, int64_t *out)
     if (minus) c->p++;
     const char *from = c->p;
     while (c->p < c->end && is_digit(*c->p)) {
+        if (c->p - from == DIGITS) return false;
         v = v * 10 + (*c->p++ - '0');
-        if (c->p - from > DIGITS) return false;
     }
     if (c->p == from || (*from == '0' && c->p - from > 1)) return false;
     if (c->p < c->end && (*c->p == '.' || *c->p == 'e' || *c->p == 'E')) return false;
