@@ -76,5 +76,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_users,
     wr_track_schema_models,
     wr_artifacts_schema,
+    wr_track_schema_studies,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

@@ -25,6 +25,7 @@ static const route routes[] = {
     {NULL, "/api/2.0*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK}, /* this protocol too */
     {NULL, "/api/3.0*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
     {NULL, "/ajax-api*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
+    {"POST", "/optuna.StorageService*", wr_handle_optuna, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
     {"GET", "/health", wr_handle_health, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/version", wr_handle_version, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/metrics", wr_handle_metrics, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},

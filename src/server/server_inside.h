@@ -7,6 +7,7 @@
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
  *   routes_mlflow.c  MLflow's protocol, /health, /version
  *   auth.c           who asks                                 guard.c             hosts and origins
+ *   routes_optuna.c  Optuna's storage, by gRPC
  *   metrics.c        /metrics                                page.c              /
  */
 #pragma once
@@ -97,6 +98,7 @@ void wr_handle_events(wr_call *c);
 void wr_handle_metrics(wr_call *c);
 void wr_handle_page(wr_call *c);
 void wr_handle_mlflow(wr_call *c);
+void wr_handle_optuna(wr_call *c);
 void wr_handle_health(wr_call *c);
 void wr_handle_version(wr_call *c);
 

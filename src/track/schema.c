@@ -100,10 +100,30 @@ const char wr_track_schema_models[] =
     "CREATE INDEX logged_model_metrics_run ON logged_model_metrics (run);"
     "CREATE INDEX registered_versions_model_id ON registered_versions (model_id);";
 
+/* Hyper-parameter studies. directions: a digit an objective, 1 = maximize. trials: how many there were, the number of the next. vals: the
+ * objectives' values with spaces between them. An attribute's value is JSON. */
+const char wr_track_schema_studies[] =
+    "CREATE TABLE studies (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, directions TEXT NOT NULL,"
+    "  trials INTEGER NOT NULL, created_ms INTEGER NOT NULL);"
+    "CREATE TABLE study_attrs (study INTEGER NOT NULL, system INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    "  PRIMARY KEY (study, system, key)) WITHOUT ROWID;"
+    "CREATE TABLE study_trials (id INTEGER PRIMARY KEY AUTOINCREMENT, study INTEGER NOT NULL, number INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL, start_us INTEGER, end_us INTEGER, vals TEXT, UNIQUE (study, number));"
+    "CREATE INDEX study_trials_of ON study_trials (study, id);"
+    "CREATE TABLE study_spaces (id INTEGER PRIMARY KEY AUTOINCREMENT, study INTEGER NOT NULL, name TEXT NOT NULL,"
+    "  distribution TEXT NOT NULL, UNIQUE (study, name, distribution));"
+    "CREATE TABLE study_params (study INTEGER NOT NULL, trial INTEGER NOT NULL, name TEXT NOT NULL, value REAL,"
+    "  space INTEGER NOT NULL, PRIMARY KEY (study, trial, name)) WITHOUT ROWID;"
+    "CREATE TABLE study_steps (study INTEGER NOT NULL, trial INTEGER NOT NULL, step INTEGER NOT NULL, value REAL,"
+    "  PRIMARY KEY (study, trial, step)) WITHOUT ROWID;" /* value NULL = NaN */
+    "CREATE TABLE study_trial_attrs (study INTEGER NOT NULL, trial INTEGER NOT NULL, system INTEGER NOT NULL, key TEXT NOT NULL,"
+    "  value TEXT NOT NULL, PRIMARY KEY (study, trial, system, key)) WITHOUT ROWID;";
+
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
     wr_track_schema_registry,
     wr_track_schema_users,
     wr_track_schema_models,
+    wr_track_schema_studies,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

@@ -9,5 +9,6 @@ extern const char wr_track_schema_runs[];       /* experiments, runs, params, ta
 extern const char wr_track_schema_registry[];   /* registered models, versions, aliases */
 extern const char wr_track_schema_users[];    /* users, tokens, roles, grants, audit (user.c) */
 extern const char wr_track_schema_models[];     /* logged models */
+extern const char wr_track_schema_studies[];     /* studies, trials and their parts */
 extern const char *const wr_track_migrations[]; /* all of this room, for tests of this room */
 extern const int wr_track_migrations_count;
