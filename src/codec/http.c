@@ -154,7 +154,8 @@ static void note(wr_http_head *h, meaning *m, wr_http_header f)
         m->codings++;
         m->coding_ok = wr_str_ieq(f.value, "chunked");
         return;
-    default: return;
+    default:
+        return;
     }
 }
 
@@ -441,8 +442,12 @@ static int trailer_byte(wr_http_chunks *c, char b)
     case VALUE:
         if (b == '\r') c->state = VALUE_LF;
         return b == '\r' || is(b, FIELD) ? 0 : -400;
-    case VALUE_LF: c->state = LINE; return b == '\n' ? 0 : -400;
-    default: c->done = b == '\n'; return c->done ? 0 : -400;
+    case VALUE_LF:
+        c->state = LINE;
+        return b == '\n' ? 0 : -400;
+    default:
+        c->done = b == '\n';
+        return c->done ? 0 : -400;
     }
 }
 
@@ -469,9 +474,7 @@ int wr_http_chunks_next(wr_http_chunks *c, wr_str *in, wr_str *piece)
         }
         char b = *in->p++;
         in->n--;
-        int rc = c->state < DATA    ? size_byte(c, b)
-                 : c->state <= DATA_LF ? data_end_byte(c, b)
-                                       : trailer_byte(c, b);
+        int rc = c->state < DATA ? size_byte(c, b) : c->state <= DATA_LF ? data_end_byte(c, b) : trailer_byte(c, b);
         if (rc < 0) return rc;
     }
     return 0;
@@ -495,6 +498,22 @@ bool wr_http_decode(wr_buf *out, wr_str s, bool plus)
         wr_buf_char(out, c);
     }
     return !out->failed;
+}
+
+void wr_http_encode(wr_buf *out, wr_str s, bool slashes)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+                     c == '.' || c == '_' || c == '~' || (slashes && c == '/');
+        if (plain) {
+            wr_buf_char(out, (char)c);
+        } else {
+            char hex[3] = {'%', digits[c >> 4], digits[c & 15]};
+            wr_buf_add(out, hex, sizeof hex);
+        }
+    }
 }
 
 bool wr_http_query(wr_buf *out, wr_str query, const char *key)

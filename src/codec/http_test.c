@@ -560,14 +560,36 @@ static void test_fields_limits(void **state)
     assert_int_equal(wr_http_fields_add(&h, WR_STR(":path"), (wr_str){value, WR_LIMIT_HTTP_TARGET + 1}), -414);
 }
 
+static void encoding(void **state)
+{
+    (void)state;
+    WR_AUTOBUF wr_buf b, back;
+    wr_buf_init(&b, 0);
+    wr_buf_init(&back, 0);
+    wr_http_encode(&b, WR_STR("a/b c=:@+%~-._\xc3\xa4\0z"), true);
+    assert_string_equal(wr_buf_cstr(&b), "a/b%20c%3D%3A%40%2B%25~-._%C3%A4%00z");
+    wr_buf_clear(&b);
+    wr_http_encode(&b, WR_STR("a/b"), false);
+    assert_string_equal(wr_buf_cstr(&b), "a%2Fb");
+    wr_buf_clear(&b);
+    char all[255];
+    for (int i = 1; i < 256; i++) all[i - 1] = (char)i;
+    wr_http_encode(&b, (wr_str){all, sizeof all}, false);
+    assert_true(wr_http_decode(&back, wr_buf_view(&b), false));
+    assert_true(wr_str_eq(wr_buf_view(&back), (wr_str){all, sizeof all}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_request),    cmocka_unit_test(targets),          cmocka_unit_test(header_rows),
-        cmocka_unit_test(line_ends),          cmocka_unit_test(connection_rules), cmocka_unit_test(limits_of_the_head),
-        cmocka_unit_test(reads_a_response),   cmocka_unit_test(chunks),           cmocka_unit_test(limits_of_chunks),
-        cmocka_unit_test(decoding),           cmocka_unit_test(queries),          cmocka_unit_test(reasons),
-        cmocka_unit_test(replays_the_corpus), cmocka_unit_test(test_fields),      cmocka_unit_test(test_fields_limits),
+        cmocka_unit_test(reads_a_request),  cmocka_unit_test(targets),
+        cmocka_unit_test(header_rows),      cmocka_unit_test(line_ends),
+        cmocka_unit_test(connection_rules), cmocka_unit_test(limits_of_the_head),
+        cmocka_unit_test(reads_a_response), cmocka_unit_test(chunks),
+        cmocka_unit_test(limits_of_chunks), cmocka_unit_test(decoding),
+        cmocka_unit_test(queries),          cmocka_unit_test(reasons),
+        cmocka_unit_test(encoding),         cmocka_unit_test(replays_the_corpus),
+        cmocka_unit_test(test_fields),      cmocka_unit_test(test_fields_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "server/server_inside.h"
+#include "wire/mlflow/artifacts.h"
 
 /* Pattern: {} is one segment, a star at the end the rest. One line adds a path. */
 typedef struct {
@@ -26,6 +27,8 @@ static const route routes[] = {
     {NULL, "/api/3.0*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
     {NULL, "/ajax-api*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
     {"POST", "/optuna.StorageService*", wr_handle_optuna, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
+    {"GET", "/get-artifact", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
+    {"GET", "/model-versions/get-artifact", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
     {"GET", "/health", wr_handle_health, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/version", wr_handle_version, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/metrics", wr_handle_metrics, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
@@ -142,39 +145,55 @@ static bool is_open(wr_str path)
     return wr_str_is(path, "/health") || wr_str_is(path, "/version") || wr_str_ends(path, "/3.0/mlflow/server-info");
 }
 
-static void put_refusal(wr_call *c, int status, const char *code, const char *message)
+void wr_server_put_refusal(wr_buf *out, wr_http_reply_opt *opt, int status, const wr_err *err)
 {
     wr_jsonw w;
-    wr_buf_clear(&c->loop->body);
-    wr_jsonw_init(&w, &c->loop->body, 0);
+    const char *code = status == 401   ? "UNAUTHENTICATED"
+                       : status == 403 ? "PERMISSION_DENIED"
+                       : status == 429 ? "REQUEST_LIMIT_EXCEEDED"
+                                       : "INTERNAL_ERROR";
+    wr_buf_clear(out);
+    wr_jsonw_init(&w, out, 0);
     wr_jsonw_obj(&w);
     wr_jsonw_kstr(&w, "error_code", code);
-    wr_jsonw_kstr(&w, "message", message);
+    wr_jsonw_kstr(&w, "message", err->msg);
     wr_jsonw_end(&w);
-    wr_http_reply_opt opt = {.status = status,
-                             .headers = status == 401 ? "WWW-Authenticate: Basic realm=\"mlflow\"\r\n" : NULL};
-    wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
-    c->status = status;
+    *opt = (wr_http_reply_opt){.status = status,
+                               .headers = status == 401 ? "WWW-Authenticate: Basic realm=\"mlflow\"\r\n" : NULL};
+}
+
+/* A signed link is its own permission: it is good for what it names, and nobody needs to say who they are. */
+static bool is_link(wr_str path) { return wr_str_starts(path, WR_MLFLOW_PART) || wr_str_starts(path, WR_MLFLOW_SIGNED); }
+
+int wr_server_judge(wr_auth_who **who, wr_server *s, wr_http_req *r, wr_err *err)
+{
+    const wr_http_head *h = wr_http_req_head(r);
+    const char *why = wr_guard_refuses(&s->guard, h);
+    *who = NULL;
+    if (why) {
+        wr_err_set(err, WEIR_EACCESS, "%s", why);
+        return 403;
+    }
+    if (is_link(h->path)) return wr_sign_check(&s->signer, h->method, h->target, wr_clock_wall_us() / WR_US, err) < 0 ? 403 : 0;
+    if (!s->auth || is_open(h->path)) return 0;
+    wr_arena *a = wr_http_req_arena(r);
+    wr_auth_who *found = wr_arena_alloc(a, sizeof *found);
+    int rc = found ? wr_auth_check(found, s->auth, h, wr_http_req_peer(r), a, err) : wr_err_nomem(err);
+    if (rc == 0) *who = found;
+    return rc == 0 ? 0 : rc == WEIR_EACCESS ? 401 : rc == WEIR_ELIMIT ? 429 : wr_err_http(rc);
 }
 
 /* Fills c->who; false when the request was refused. */
-static bool known(wr_call *c, const wr_http_head *h)
+static bool known(wr_call *c)
 {
     wr_err err = {0};
-    const char *why = wr_guard_refuses(&c->server->guard, h);
-    if (why) {
-        put_refusal(c, 403, "PERMISSION_DENIED", why);
-        return false;
-    }
-    if (!c->server->auth || is_open(h->path)) return true;
-    wr_auth_who *who = wr_arena_alloc(c->arena, sizeof *who);
-    int rc =
-        who ? wr_auth_check(who, c->server->auth, h, wr_http_req_peer(c->req), c->arena, &err) : wr_err_nomem(&err);
-    if (rc == 0) c->who = who;
-    else if (rc == WEIR_EACCESS) put_refusal(c, 401, "UNAUTHENTICATED", err.msg);
-    else if (rc == WEIR_ELIMIT) put_refusal(c, 429, "REQUEST_LIMIT_EXCEEDED", err.msg);
-    else wr_call_err(c, &err);
-    return rc == 0;
+    wr_http_reply_opt opt;
+    int status = wr_server_judge(&c->who, c->server, c->req, &err);
+    if (status == 0) return true;
+    wr_server_put_refusal(&c->loop->body, &opt, status, &err);
+    wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
+    c->status = status;
+    return false;
 }
 
 static void handle(wr_http_req *r)
@@ -188,7 +207,7 @@ static void handle(wr_http_req *r)
     const route *to = find(h->path, h->method, &c.param, &path_known);
     wr_buf_clear(&c.loop->body);
     c.param = decoded(&c, c.param);
-    if (!known(&c, h)) to = NULL;
+    if (!known(&c)) to = NULL;
     else if (to) to->handle(&c);
     else if (path_known) wrong_method(&c);
     else no_path(&c);
@@ -205,7 +224,7 @@ void wr_server_route(void *ctx, wr_http_req *r, wr_http_route *out)
     const wr_http_head *h = wr_http_req_head(r);
     wr_str param;
     bool known;
-    (void)ctx;
+    if (wr_server_begin_upload(ctx, r, out)) return;
     const route *to = find(h->path, h->method, &param, &known);
     *out = (wr_http_route){.handle = handle, .body_max = to ? to->body_max : WR_LIMIT_HTTP_BODY_API};
 }

@@ -28,12 +28,26 @@ static wr_http_reply_opt reply_opt(const wr_mlflow_call *m)
     return (wr_http_reply_opt){.status = m->status, .type = m->type, .headers = m->headers};
 }
 
+static void send_content(job *j)
+{
+    wr_server_loop *l = j->loop;
+    int64_t start = j->start;
+    if (j->who) wr_auth_done(j->who);
+    wr_buf_fini(&j->out);
+    int status = wr_server_send_content(j->server, j->req, &j->call);
+    wr_server_count(l, WR_KIND_TRACK, status, wr_clock_mono_ns() - start);
+}
+
 /* The job's memory goes with the request: nothing of it is touched afterwards. */
 static void finish(job *j, int rc, const wr_err *err)
 {
     wr_buf out;
     wr_mlflow_end(&j->call, rc, err);
     wr_http_reply_opt opt = reply_opt(&j->call);
+    if (j->call.content) {
+        send_content(j);
+        return;
+    }
     wr_server_count(j->loop, WR_KIND_TRACK, opt.status, wr_clock_mono_ns() - j->start);
     out = j->out;
     if (j->call.rpc->mode == WR_MLFLOW_WRITE) wr_auth_touch(j->server->auth); /* users or grants may have changed */
@@ -123,11 +137,21 @@ static void answer(wr_call *c, wr_mlflow_call *m, bool durable)
     c->status = m->status;
 }
 
+/* How the client names us, for links: it reached us so. A proxy in front that speaks TLS says so. */
+static const char *base_of(wr_call *c, const wr_http_head *h)
+{
+    bool tls = wr_http_req_encrypted(c->req) || wr_str_ieq(wr_http_get(h, "x-forwarded-proto"), "https");
+    return wr_arena_printf(c->arena, "%s://%.*s", tls ? "https" : "http", WR_STR_FMT(wr_http_get(h, "host")));
+}
+
 void wr_handle_mlflow(wr_call *c)
 {
     const wr_http_head *h = wr_http_req_head(c->req);
     wr_err err = {0};
     wr_mlflow_call m = {.track = c->server->track, .arena = c->arena, .out = &c->loop->body};
+    m.artifacts = c->server->artifacts;
+    m.signer = &c->server->signer;
+    if (memmem(h->path.p, h->path.n, "/mlflow-artifacts/", 18)) m.base = base_of(c, h);
     if (c->who) {
         m.access = &c->who->access;
         m.user = c->who->access.user->name.p;

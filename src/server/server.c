@@ -12,6 +12,7 @@
 
 enum { READERS = 2, SYNC_MS = 100, SECOND_MS = 1000, DRAIN_MS = 10000 /* of requests in flight when stopping */ };
 static const int64_t NS = 1000000000, DRAIN_AFTER_NS = (int64_t)600 * 1000000000, LEDGER_NS = (int64_t)60 * 1000000000;
+static const int64_t SWEEP_FIRST_NS = (int64_t)600 * 1000000000, SWEEP_NS = (int64_t)86400 * 1000000000;
 static const uint64_t DRAIN_BYTES = (uint64_t)64 << 20;
 
 /* ---- the keeper ---- */
@@ -74,9 +75,26 @@ static void each_second(wr_server *s, int64_t now)
     if (wr_metric_drain(s->track, false, &err) < 0) wr_warn("metrics stay in the log: %s", err.msg);
 }
 
+static void sweep_task(void *ctx, size_t index)
+{
+    wr_server *s = ctx;
+    wr_err err;
+    (void)index;
+    if (wr_artifacts_sweep(s->artifacts, &err) < 0) wr_warn("sweeping artifacts: %s", err.msg);
+}
+
+/* What crashes and uploads nobody completed have left; once a day. */
+static void sweep_if_due(wr_server *s)
+{
+    int64_t now = wr_clock_mono_ns();
+    if (now < s->sweep_at_ns || wr_pool_post(s->worker, sweep_task, s, 0) < 0) return;
+    s->sweep_at_ns = now + SWEEP_NS;
+}
+
 static void each_minute(wr_server *s)
 {
     wr_err err;
+    sweep_if_due(s);
     (void)wr_serve_energy(s->serve); /* counters wrap when nobody looks */
     if (wr_serve_footprint(s->serve, false, &err) < 0) wr_warn("footprint of serving: %s", err.msg);
 }
@@ -221,6 +239,15 @@ static int open_auth(wr_server *s, const wr_server_opt *opt, wr_err *err)
     return on ? wr_auth_open(&s->auth, s->track, &a, err) : 0;
 }
 
+static int open_artifacts(wr_server *s, const wr_server_opt *opt, wr_err *err)
+{
+    const char *secret;
+    WR_TRY(wr_project_artifacts(&s->artifacts, s->project, opt->artifacts, err));
+    WR_TRY(wr_project_state(&secret, s->project, "secret", false, err));
+    s->sweep_at_ns = wr_clock_mono_ns() + SWEEP_FIRST_NS;
+    return wr_signer_open(&s->signer, secret, err);
+}
+
 static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
 {
     WR_TRY(open_http(s, opt, err));
@@ -231,6 +258,7 @@ static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
     }
     WR_TRY(wr_project_track_log(&s->track, s->project, err));
     WR_TRY(open_auth(s, opt, err));
+    WR_TRY(open_artifacts(s, opt, err));
     WR_TRY(wr_feed_new(&s->feed, s->project, err));
     s->worker = wr_pool_new(2); /* one beside the caller */
     s->readers = wr_pool_new(READERS + 1);
@@ -285,6 +313,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     }
     wr_pool_free(s->worker); /* runs what was posted */
     wr_pool_free(s->readers);
+    wr_pool_free(s->transfers); /* after those who post to it */
     wr_feed_free(s->feed);
     wr_http_server_close(s->http);
     wr_auth_close(s->auth);

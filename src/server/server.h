@@ -24,6 +24,7 @@ typedef struct {
     bool schedule;                  /* run monitors and triggers */
     bool auth;                      /* users, tokens and permissions; more in weir.yaml, `auth:` */
     const char *allowed_hosts, *allowed_origins; /* guard.h */
+    const char *artifacts;          /* where files of runs and models are kept (store/artifacts.h); NULL = as weir.yaml says */
     const char *tls_certificate, *tls_key; /* PEM files, both or none */
 } wr_server_opt;
 

@@ -6,6 +6,7 @@
  *   routes_infer.c   /v2, on the loop or on the worker       routes_feedback.c   labels and events
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
  *   routes_mlflow.c  MLflow's protocol, /health, /version
+ *   routes_artifacts.c  files up and down
  *   auth.c           who asks                                 guard.c             hosts and origins
  *   routes_optuna.c  Optuna's storage, by gRPC
  *   metrics.c        /metrics                                page.c              /
@@ -22,6 +23,8 @@
 #include "server/server.h"
 #include "stage/deploy/drain.h"
 #include "stage/deploy/serve.h"
+#include "store/artifacts_sign.h"
+#include "wire/mlflow/mlflow.h"
 
 enum { WR_LATENCY_BUCKETS = 16 };
 typedef enum { WR_KIND_INFER, WR_KIND_LABELS, WR_KIND_EVENTS, WR_KIND_TRACK, WR_KIND_OTHER, WR_KINDS } wr_server_kind;
@@ -47,7 +50,11 @@ struct wr_server {
     wr_auth *auth;                  /* NULL: everybody may everything */
     wr_guard guard;
     wr_track *track;                /* the project's, with the metric log */
+    wr_artifacts *artifacts;        /* the project's */
+    wr_signer signer;               /* of links */
+    int64_t sweep_at_ns;            /* the keeper's: next look for what nobody can reach */
     wr_pool *worker, *readers;      /* one thread for what is long; some for queries */
+    wr_pool *transfers;             /* for files; made when needed, under `lock` */
     wr_feed *feed;
     wr_server_loop *loops;
     int nloops;
@@ -83,6 +90,14 @@ void wr_server_count(wr_server_loop *l, wr_server_kind kind, int status, int64_t
 extern const double wr_latency_bounds[WR_LATENCY_BUCKETS]; /* seconds; the last is infinite */
 extern const char *const wr_kind_names[WR_KINDS];
 
+/* May this request come in, and who is it? 0, or the status that refuses it, with the message in `err`. */
+int wr_server_judge(wr_auth_who **who, wr_server *s, wr_http_req *r, wr_err *err);
+/* The answer to who is refused. */
+void wr_server_put_refusal(wr_buf *out, wr_http_reply_opt *opt, int status, const wr_err *err);
+/* Bodies of bytes. Is it one that comes in? Then `out` is filled. */
+bool wr_server_begin_upload(wr_server *s, wr_http_req *r, wr_http_route *out);
+/* Answers a deferred request with the content that `m` has opened, and closes that; the status. */
+int wr_server_send_content(wr_server *s, wr_http_req *r, const wr_mlflow_call *m);
 /* Answers; a buffer that failed becomes 500. */
 void wr_call_json(wr_call *c, int status, wr_buf *body, bool durable);
 void wr_call_err(wr_call *c, const wr_err *e);

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-typedef struct { unsigned char key[32]; } wr_signer;
+typedef struct wr_signer { unsigned char key[32]; } wr_signer;
 
 /* Read the secret, or make it (two processes that start at once agree). A file of another size or readable by others is WEIR_ECORRUPT / EACCESS. */
 int wr_signer_open(wr_signer *out, const char *path, wr_err *err);

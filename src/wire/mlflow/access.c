@@ -24,6 +24,7 @@ typedef enum {
     TRACE,        /* {} or "trace_id" or "request_id": its experiment */
     TRACES,       /* each of "trace_ids" */
     LOCATION,     /* trace.trace_info.trace_location */
+    ARTIFACT,     /* the rest of the path, or "path": the experiment that it begins with */
 } resource;
 
 typedef struct {
@@ -53,6 +54,13 @@ static const rule rules[] = {
     {"POST", "2.0/mlflow/runs/*", RUN, WR_CAN_EDIT},
     {"GET", "2.0/mlflow/metrics/*", RUNS, WR_CAN_READ},
     {"GET", "2.0/mlflow/artifacts/list", RUN, WR_CAN_READ},
+    {"POST", "2.0/mlflow/artifacts/presigned-upload-url", RUN, WR_CAN_EDIT},
+    {"GET", "/get-artifact", RUN, WR_CAN_READ},
+    {"GET", "/model-versions/get-artifact", MODEL, WR_CAN_READ},
+    {"GET", "2.0/mlflow-artifacts/signed/*", ANYBODY, 0}, /* the link is the permission */
+    {"GET", "2.0/mlflow-artifacts/*", ARTIFACT, WR_CAN_READ},
+    {"DELETE", "2.0/mlflow-artifacts/*", ARTIFACT, WR_CAN_MANAGE},
+    {"POST", "2.0/mlflow-artifacts/*", ARTIFACT, WR_CAN_EDIT},
     {"POST", "2.0/mlflow/registered-models/create", ANYBODY, 0},
     {NULL, "2.0/mlflow/registered-models/search", FILTERED, 0},
     {"GET", "2.0/mlflow/registered-models/get", MODEL, WR_CAN_READ},
@@ -157,6 +165,21 @@ static int need_owner(wr_mlflow_call *c, const char *sql, wr_str id, wr_permissi
     return need_experiment(c, experiment, needs, err);
 }
 
+int wr_mlflow_need_experiment(const wr_mlflow_access *access, int64_t id, wr_permission needs, wr_err *err)
+{
+    const wr_mlflow_call c = {.access = access};
+    return !access || access->user->admin ? 0 : need_experiment(&c, id, needs, err);
+}
+
+int wr_mlflow_need_artifact(const wr_mlflow_access *access, wr_str path, wr_permission needs, wr_err *err)
+{
+    int64_t id;
+    wr_str experiment = wr_str_cut(&path, '/');
+    if (!access || access->user->admin) return 0;
+    if (wr_num_i64(&id, experiment, NULL) == 0) return wr_mlflow_need_experiment(access, id, needs, err);
+    return access->otherwise >= needs ? 0 : denied(err);
+}
+
 #define OF_LOGGED_MODEL "SELECT experiment FROM logged_models WHERE uuid = ?"
 #define OF_TRACE        "SELECT experiment FROM traces WHERE trace_id = ?"
 
@@ -233,6 +256,9 @@ int wr_mlflow_allowed(wr_mlflow_call *c, wr_err *err)
         return need_owner(c, OF_TRACE, id.p ? id : WR_STR(""), r->needs, err);
     case LOCATION:
         return need_location(c, r, err);
+    case ARTIFACT:
+        id = c->segment[0].p ? c->segment[0] : wr_mlflow_str(c, "path");
+        return wr_mlflow_need_artifact(c->access, id, r->needs, err);
     }
     return denied(err);
 }

@@ -16,6 +16,9 @@ typedef struct wr_mlflow_access {
 int wr_mlflow_allowed(wr_mlflow_call *c, wr_err *err);
 /* After a handler that went well, in the same write: who makes something may manage it; what is gone is forgotten. */
 int wr_mlflow_granted(wr_mlflow_call *c, wr_err *err);
+/* The same for bodies of bytes; `access` NULL: everything is allowed. The first segment of a path is its experiment. */
+int wr_mlflow_need_artifact(const wr_mlflow_access *access, wr_str path, wr_permission needs, wr_err *err);
+int wr_mlflow_need_experiment(const wr_mlflow_access *access, int64_t id, wr_permission needs, wr_err *err);
 /* For searches: may this row be shown? */
 bool wr_mlflow_may_read(const wr_mlflow_call *c, const char *type, wr_str id);
 bool wr_mlflow_may_read_experiment(const wr_mlflow_call *c, int64_t id);

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "codec/http.h"
+#include "store/artifacts.h"
 #include "wire/mlflow/access.h"
 
 /* ---- finding ---- */
@@ -22,7 +23,7 @@ static void index_rpcs(void)
     for (size_t t = 0; t < wr_mlflow_tables_count; t++)
         for (size_t i = 0; i < wr_mlflow_tables[t]->n; i++) {
             const wr_mlflow_rpc *r = &wr_mlflow_tables[t]->at[i];
-            if (strchr(r->path, '{')) continue;
+            if (strpbrk(r->path, "{*")) continue;
             int n = snprintf(key, sizeof key, "%s %s", r->method, r->path);
             (void)wr_map_put(&exact, (wr_str){key, (size_t)n}, (void *)(uintptr_t)r);
         }
@@ -32,6 +33,10 @@ static bool matches(const char *pattern, wr_str path, wr_str segment[WR_MLFLOW_S
 {
     size_t k = 0;
     while (*pattern) {
+        if (*pattern == '*') {
+            segment[k] = path;
+            return path.n > 0;
+        }
         if (*pattern == '{') {
             size_t n = 0;
             while (n < path.n && path.p[n] != '/') n++;
@@ -66,7 +71,7 @@ const wr_mlflow_rpc *wr_mlflow_find(wr_str method, wr_str path, wr_str segment[W
     *known = false;
     if (wr_str_starts(path, "/api/")) path = wr_str_sub(path, 5, path.n);
     else if (wr_str_starts(path, "/ajax-api/")) path = wr_str_sub(path, 10, path.n);
-    else return NULL;
+    if (wr_str_is(method, "HEAD")) method = WR_STR("GET");
     if (method.n + path.n + 1 > sizeof key) return NULL;
     pthread_once(&once, index_rpcs);
     memcpy(key, method.p, method.n);
@@ -418,7 +423,7 @@ static int parse_body(wr_mlflow_call *c, wr_str body, wr_err *err)
 
 static int parse(wr_mlflow_call *c, const wr_mlflow_request *in, wr_err *err)
 {
-    bool get = wr_str_is(in->method, "GET");
+    bool get = wr_str_is(in->method, "GET") || wr_str_is(in->method, "HEAD");
     if ((wr_str_is(in->method, "POST") || wr_str_is(in->method, "PUT")) && !is_json(in->type))
         return wr_err_set(err, WEIR_EINVAL, "Bad Request. Content-Type must be one of ['application/json'].");
     if (!in->query.n || (!get && in->body.n)) return parse_body(c, in->body, err);
@@ -531,6 +536,10 @@ int wr_mlflow_handle(wr_mlflow_call *c, wr_err *err)
 void wr_mlflow_end(wr_mlflow_call *c, int rc, const wr_err *err)
 {
     if (rc == 0 && c->out->failed) rc = WEIR_ENOMEM;
+    if (rc < 0 && c->content) {
+        wr_artifact_reader_close(c->content);
+        c->content = NULL;
+    }
     if (rc < 0) put_error(c, rc, err);
     else if (!c->status) c->status = 200;
     wr_json_free(&c->json);

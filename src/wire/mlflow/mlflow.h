@@ -10,7 +10,8 @@
  *   READ   short reading, in the event loop         QUERY  reading that may take long, on a worker
  *   WRITE  inside one write of track (wr_track_write): all of it or nothing, answered when durable
  *   APPEND on the loop, through the metric log; answered after the round's commit. Returning WR_MLFLOW_IN_WRITE asks to
- * be run again as WRITE. FILES  the server's artifact routes; not here
+ * be run again as WRITE.
+ * Bodies of bytes (artifacts.h) are the server's.
  */
 #pragma once
 #include "base/arena.h"
@@ -32,7 +33,8 @@ typedef struct {
 } wr_mlflow_field;
 
 typedef struct wr_mlflow_rpc {
-    const char *method, *path; /* "POST", "2.0/mlflow/experiments/create"; {} is one segment */
+    /* "POST", "2.0/mlflow/experiments/create"; {} is one segment, * at the end the rest; a path with / in front has no prefix */
+    const char *method, *path;
     wr_mlflow_mode mode;
     int (*handle)(wr_mlflow_call *c, wr_err *err);
     wr_mlflow_field fields[WR_MLFLOW_FIELDS]; /* ends with a NULL name */
@@ -50,6 +52,9 @@ struct wr_mlflow_call {
     wr_arena *arena;  /* of the request */
     const struct wr_mlflow_access *access; /* who asks (access.h); NULL without authentication */
     const char *user;               /* their name; NULL without */
+    struct wr_artifacts *artifacts; /* the store of files; NULL = none */
+    const struct wr_signer *signer; /* for links; NULL = none */
+    const char *base;               /* "http://HOST" as the client names us, for links; NULL = unknown */
     /* filled by wr_mlflow_begin */
     const wr_mlflow_rpc *rpc;
     wr_str segment[WR_MLFLOW_SEGMENTS]; /* decoded {} of the path */
@@ -58,6 +63,8 @@ struct wr_mlflow_call {
     yyjson_val *in; /* object: of the body or of the query */
     /* filled by the handler */
     wr_jsonw w;                 /* inside the object of the answer: write its members */
+    struct wr_artifact_reader *content; /* instead of JSON: the answer is this file; the caller closes it */
+    wr_str content_path;
     wr_str made;                    /* id of what was created, where access.c asks for it */
     const char *error_code;     /* instead of the one that goes with the WEIR_ code */
     int status;                 /* of the answer; 0 = 200 */
