@@ -119,6 +119,8 @@ def sorted_lists(value, key=""):
         out = [sorted_lists(v) for v in value]
         if key in BY_KEY and all(isinstance(v, dict) and "key" in v and "step" not in v for v in out):
             return sorted(out, key=lambda v: v["key"])
+        if key == "latest_versions":
+            return sorted(out, key=lambda v: v.get("current_stage", ""))
         if key == "metrics" and all(isinstance(v, dict) and "key" in v for v in out) and len({v["key"] for v in out}) == len(out):
             return sorted(out, key=lambda v: v["key"])
         return out
@@ -281,7 +283,7 @@ class Player:
         elif isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
             for i, (x, y) in enumerate(zip(wanted, got)):
                 yield from self.differences(x, y, f"{path}/{i}")
-        elif isinstance(wanted, str) and isinstance(got, str) and self.matches(wanted, got):
+        elif isinstance(wanted, str) and isinstance(got, str) and (wanted == got or self.matches(wanted, got)):
             return
         elif wanted != got or isinstance(wanted, bool) != isinstance(got, bool):
             yield path, self.fill(wanted) if isinstance(wanted, str) else wanted, got

@@ -184,30 +184,42 @@ static wr_str text_of(yyjson_val *v) { return (wr_str){yyjson_get_str(v), yyjson
 
 static bool is_empty(yyjson_val *v) { return (yyjson_is_obj(v) || yyjson_is_arr(v)) && yyjson_get_len(v) == 0; }
 
-/* Lists of these names have no order: their items are found by "key", when no key comes twice. */
-static bool is_keyed(const char *name, yyjson_val *list)
+/* Lists of some names have no order: their items are found by this member. NULL for the others. */
+static const char *key_of(const char *name)
 {
-    static const char *const names[] = {"tags", "params", "metrics", "aliases", "trace_metadata", "request_metadata"};
-    bool known = false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) known |= strcmp(name, names[i]) == 0;
-    if (!known) return false;
+    static const char *const keys[][2] = {{"tags", "key"},
+                                          {"params", "key"},
+                                          {"metrics", "key"},
+                                          {"aliases", "key"},
+                                          {"trace_metadata", "key"},
+                                          {"request_metadata", "key"},
+                                          {"latest_versions", "current_stage"}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(name, keys[i][0]) == 0) return keys[i][1];
+    return NULL;
+}
+
+/* Whether each item has that member, and no two the same. */
+static bool is_keyed(const char *member, yyjson_val *list)
+{
+    if (!member) return false;
     size_t i, j, max;
     yyjson_val *v;
     yyjson_arr_foreach(list, i, max, v)
     {
-        yyjson_val *key = yyjson_obj_get(v, "key");
+        yyjson_val *key = yyjson_obj_get(v, member);
         if (!key) return false;
         for (j = 0; j < i; j++)
-            if (yyjson_equals(key, yyjson_obj_get(yyjson_arr_get(list, j), "key"))) return false;
+            if (yyjson_equals(key, yyjson_obj_get(yyjson_arr_get(list, j), member))) return false;
     }
     return true;
 }
 
-static yyjson_val *by_key(yyjson_val *list, yyjson_val *like)
+static yyjson_val *by_key(const char *member, yyjson_val *list, yyjson_val *like)
 {
     size_t i, max;
-    yyjson_val *v, *key = yyjson_obj_get(like, "key");
-    yyjson_arr_foreach(list, i, max, v) if (yyjson_equals(yyjson_obj_get(v, "key"), key)) return v;
+    yyjson_val *v, *key = yyjson_obj_get(like, member);
+    yyjson_arr_foreach(list, i, max, v) if (yyjson_equals(yyjson_obj_get(v, member), key)) return v;
     return NULL;
 }
 
@@ -247,12 +259,13 @@ static void compare_lists(player *p, const char *path, const char *name, yyjson_
     size_t i, max;
     yyjson_val *v;
     if (yyjson_arr_size(wanted) != yyjson_arr_size(got)) return differ_values(p, path, wanted, got);
-    bool keyed = is_keyed(name, wanted) && is_keyed(name, got);
+    const char *member = key_of(name);
+    bool keyed = is_keyed(member, wanted) && is_keyed(member, got);
     yyjson_arr_foreach(wanted, i, max, v)
     {
         char below[PATH_LEN];
         (void)snprintf(below, sizeof below, "%s/%zu", path, i);
-        yyjson_val *other = keyed ? by_key(got, v) : yyjson_arr_get(got, i);
+        yyjson_val *other = keyed ? by_key(member, got, v) : yyjson_arr_get(got, i);
         if (other) compare(p, below, "", v, other);
         else differ_values(p, below, v, NULL);
     }
@@ -271,7 +284,8 @@ static void compare(player *p, const char *path, const char *name, yyjson_val *w
     if (yyjson_is_obj(wanted) && yyjson_is_obj(got)) return compare_objects(p, path, wanted, got);
     if (yyjson_is_arr(wanted) && yyjson_is_arr(got)) return compare_lists(p, path, name, wanted, got);
     bool same;
-    if (yyjson_is_str(wanted) && yyjson_is_str(got)) same = matches(p, text_of(wanted), text_of(got));
+    if (yyjson_is_str(wanted) && yyjson_is_str(got)) /* a text may hold {{...}} of its own: prompts do */
+        same = wr_str_eq(text_of(wanted), text_of(got)) || matches(p, text_of(wanted), text_of(got));
     else if (yyjson_is_num(wanted) && yyjson_is_num(got) && (yyjson_is_real(wanted) || yyjson_is_real(got)))
         same = yyjson_get_num(wanted) == yyjson_get_num(got);
     else if (yyjson_is_real(wanted) && yyjson_is_str(got)) same = is_infinite(wanted, got);

@@ -54,8 +54,8 @@ def knows(program, option):
 
 
 @contextlib.contextmanager
-def weir(program, port=0, artifacts=None, args=(), env=None, folder=None):
-    """`weir up` in a fresh project. Yields (url, process)."""
+def weir(program, port=0, artifacts=None, args=(), env=None, folder=None, config=None, admin=None):
+    """`weir up` in a fresh project; with more lines of weir.yaml, with an administrator (name, password). Yields (url, process)."""
     port = port or free_port()
     url = f"http://{HOST}:{port}"
     made = folder or tempfile.mkdtemp(prefix="weir-up-")
@@ -63,6 +63,12 @@ def weir(program, port=0, artifacts=None, args=(), env=None, folder=None):
         everything = {**os.environ, "NO_COLOR": "1", **(env or {})}
         if not os.path.exists(os.path.join(made, ".weir")):
             subprocess.run([program, "init"], cwd=made, env=everything, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        if config:
+            with open(os.path.join(made, "weir.yaml"), "a", encoding="utf-8") as f:
+                f.write(config)
+        if admin:
+            subprocess.run([program, "user", "add", admin[0], "--admin"], cwd=made, env=everything | {"WEIR_PASSWORD": admin[1]}, stdin=subprocess.DEVNULL,
+                           capture_output=True, check=True)
         command = [program, "up", "--port", str(port), *(["--artifacts", artifacts] if artifacts and knows(program, "--artifacts") else []),
                    *args]
         with started(command, made, url, 10, everything) as process:

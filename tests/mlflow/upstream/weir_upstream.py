@@ -8,7 +8,7 @@ Loaded with -p weir_upstream by `run`, which sets
 The test modules bind the names they use at import, so the names are replaced right after a module is imported and before its fixtures are read:
   initialize_backend_stores   remembers the artifact root, starts nothing
   ServerThread                starts Weir and gives its address
-  _init_server                the same, as a context manager; with an authentication app: --auth
+  _init_server                the same, as a context manager; with an authentication app: users and permissions
   _launch_server              the same, for the proxied artifacts
   store                       (store suites) a RestStore over HTTP instead of an SqlAlchemyStore over a file
 """
@@ -46,8 +46,8 @@ def remember(backend_uri=None, registry_uri=None, default_artifact_root=None, *r
     root["artifacts"] = default_artifact_root
 
 
-def auth_args(env):
-    """What MLflow's basic_auth.ini says, as options of weir up."""
+def auth_of(env):
+    """What MLflow's basic_auth.ini says, as weir.yaml and an administrator."""
     path = env.get("MLFLOW_AUTH_CONFIG_PATH")
     if not path:
         import mlflow.server.auth as auth
@@ -55,16 +55,16 @@ def auth_args(env):
     ini = configparser.ConfigParser()
     ini.read(path)
     said = ini["mlflow"]
-    return ["--auth"], {"WEIR_AUTH_ADMIN": said["admin_username"], "WEIR_AUTH_PASSWORD": said["admin_password"],
-                        "WEIR_AUTH_DEFAULT": said.get("default_permission", "READ")}
+    config = f"auth:\n  enabled: true\n  default_permission: {said.get('default_permission', 'READ')}\n"
+    return {"config": config, "admin": (said["admin_username"], said["admin_password"])}
 
 
 @contextlib.contextmanager
 def init_server(backend_uri, root_artifact_uri, extra_env=None, app=None, server_type="fastapi"):
     import mlflow
     mlflow.set_tracking_uri(None)
-    args, env = auth_args(extra_env or {}) if app and "auth" in app else ([], {})
-    with serve.weir(WEIR, artifacts=root_artifact_uri, args=UP_ARGS + args, env=env) as (url, _):
+    more = auth_of(extra_env or {}) if app and "auth" in app else {}
+    with serve.weir(WEIR, artifacts=root_artifact_uri, args=UP_ARGS, **more) as (url, _):
         yield url
 
 
