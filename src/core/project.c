@@ -233,7 +233,7 @@ static int open_track(wr_project *p, bool log, wr_err *err)
 {
     wr_track_opt opt = {0};
     if (!p->db) WR_TRY(open_db(p, err));
-    if (log && !wr_db_is_shared(p->db)) WR_TRY(state_path(&opt.log, p, "track", true, err));
+    if (!wr_db_is_shared(p->db)) WR_TRY(state_path(log ? &opt.log : &opt.peek, p, "track", log, err));
     return wr_track_open(&p->track, p->db, &opt, err);
 }
 

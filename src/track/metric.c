@@ -139,13 +139,26 @@ int wr_metric_open(wr_track *t, const wr_track_opt *opt, wr_err *err)
     pthread_cond_init(&m->wake, &clock);
     pthread_cond_init(&m->room, &clock);
     pthread_condattr_destroy(&clock);
-    wr_metric_runs_init(&m->runs, t);
+    wr_metric_runs_init(&m->runs, opt->log ? t : NULL);
     t->metric = m;
     m->dir = wr_strdup(opt->log ? opt->log : opt->peek);
     if (!m->dir) return wr_err_nomem(err);
-    if (opt->log) return open_log(m, err);
-    int rc = replay_log(m, m->dir, 0, err);
-    return rc == WEIR_ENOTFOUND ? 0 : rc; /* no such folder: nobody has a log */
+    return opt->log ? open_log(m, err) : 0;
+}
+
+/* What another process has in its log: read when somebody asks for the first time. */
+int wr_metric_peek(wr_metric_state *m, wr_err *err)
+{
+    if (m->log || atomic_load(&m->peeked)) return 0;
+    int rc = 0;
+    pthread_mutex_lock(&m->drain_lock);
+    if (!atomic_load(&m->peeked)) {
+        rc = replay_log(m, m->dir, 0, err);
+        if (rc == WEIR_ENOTFOUND) rc = 0; /* no such folder: nobody has a log */
+        if (rc == 0) atomic_store(&m->peeked, true);
+    }
+    pthread_mutex_unlock(&m->drain_lock);
+    return rc;
 }
 
 static void stop(wr_metric_state *m)
@@ -326,6 +339,7 @@ int wr_metric_recent_points(wr_metric_points *out, wr_track *t, int64_t run, wr_
     size_t n = 0;
     int rc = 0;
     if (!t->metric) return 0;
+    WR_TRY(wr_metric_peek(t->metric, err));
     wr_metric_shard *s = wr_metric_shard_of(t->metric, run);
     pthread_mutex_lock(&s->lock);
     look(g, &n, s->draining, run, key);
@@ -354,6 +368,7 @@ int wr_metric_recent_latest(wr_track_point **out, size_t *n, wr_arena *a, wr_tra
     *n = 0;
     *out = NULL;
     if (!t->metric) return 0;
+    WR_TRY(wr_metric_peek(t->metric, err));
     wr_metric_shard *s = wr_metric_shard_of(t->metric, run);
     pthread_mutex_lock(&s->lock);
     size_t first = latest_of(NULL, a, s->draining, run), second = latest_of(NULL, a, s->active, run);

@@ -217,7 +217,8 @@ int wr_metric_drain(wr_track *t, bool always, wr_err *err)
     wr_metric_state *m = t->metric;
     int rc = 0;
     if (!m || !m->log) return 0;
-    pthread_mutex_lock(&m->drain_lock);
+    if (always) pthread_mutex_lock(&m->drain_lock);
+    else if (pthread_mutex_trylock(&m->drain_lock) != 0) return 0; /* somebody is at it */
     if (always ? m->draining || atomic_load(&m->active_bytes) : due(m)) rc = drain(m, err);
     pthread_mutex_unlock(&m->drain_lock);
     return rc;
@@ -341,6 +342,7 @@ int wr_metric_settle(wr_track *t, wr_err *err)
 {
     wr_metric_state *m = t->metric;
     if (!m) return 0;
+    WR_TRY(wr_metric_peek(m, err));
     uint64_t asked = atomic_load(&m->appended);
     if (atomic_load(&m->settled) >= asked) return 0;
     settling x = {.m = m};

@@ -66,7 +66,8 @@ typedef struct {
 
 struct wr_metric_state {
     wr_track *t;
-    wr_applog *log; /* NULL: another process has it; what it held is in memory */
+    wr_applog *log; /* NULL: another process may have it; what it held at the first look is in memory */
+    atomic_bool peeked;
     char *dir;
     wr_metric_runs runs;
     wr_metric_shard shards[WR_METRIC_SHARDS];
@@ -76,7 +77,7 @@ struct wr_metric_state {
 
     pthread_mutex_t settle_lock; /* rank 2; one settles; tables stay while it is held */
 
-    pthread_mutex_t drain_lock; /* rank 1; one drains; guards what follows */
+    pthread_mutex_t drain_lock; /* rank 1; one drains (or peeks); guards what follows */
     bool draining;              /* the tables were swapped and are not yet all in the database */
     uint64_t upto;              /* the segments that they cover */
     WR_VEC(const wr_metric_recent *) items; /* series of the draining tables, by run */
@@ -88,6 +89,8 @@ struct wr_metric_state {
     bool started, stop, wanted;
 };
 
+/* Before the first look at memory: reads the log of another process, if there is one. */
+int wr_metric_peek(wr_metric_state *m, wr_err *err);
 wr_metric_shard *wr_metric_shard_of(wr_metric_state *m, int64_t run);
 /* What memory has of a series (after `after` by time; NULL = all), behind what is in `out`. */
 int wr_metric_recent_points(wr_metric_points *out, wr_track *t, int64_t run, wr_str key, const wr_series_point *after,

@@ -12,7 +12,7 @@ void wr_metric_runs_init(wr_metric_runs *r, wr_track *t)
 {
     int64_t counter = 0;
     pthread_mutex_init(&r->lock, NULL);
-    (void)wr_db_changed(wr_track_db(t), &counter, NULL); /* starts the watch */
+    if (t) (void)wr_db_changed(wr_track_db(t), &counter, NULL); /* starts the watch */
     atomic_store(&r->counter, counter);
 }
 

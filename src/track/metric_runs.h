@@ -23,7 +23,7 @@ typedef struct {
     _Atomic int64_t counter; /* of wr_db_changed */
 } wr_metric_runs;
 
-void wr_metric_runs_init(wr_metric_runs *r, wr_track *t);
+void wr_metric_runs_init(wr_metric_runs *r, wr_track *t); /* t NULL: only to be finished */
 void wr_metric_runs_fini(wr_metric_runs *r);
 /* Id of an active run; WEIR_ENOTFOUND, or WEIR_EINVAL when it is deleted. */
 int wr_metric_runs_find(int64_t *id, wr_metric_runs *r, wr_track *t, wr_str uuid, wr_err *err);

@@ -22,8 +22,8 @@ typedef struct {
     /* Folder of the metric log. NULL: points go straight into the database, as when another process holds the log or
      * when the database is shared by several servers. */
     const char *log;
-    /* With `log` NULL: folder of a log that another process may be filling. What it holds at the opening is seen by
-     * readers too, so that a command beside a server shows what was acknowledged. NULL: the database alone. */
+    /* With `log` NULL: folder of a log that another process may be filling. What it holds when metrics are first read is
+     * seen by readers too, so that a command beside a server shows what was acknowledged. NULL: the database alone. */
     const char *peek;
     /* Root of the artifact URIs of new experiments, "ROOT/ID"; NULL = "mlflow-artifacts:". */
     const char *artifacts;
