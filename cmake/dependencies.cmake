@@ -30,10 +30,11 @@ weir_find(WEIR_CRYPTO crypto)
 weir_find(WEIR_NGHTTP2 nghttp2)
 weir_find(WEIR_XXHASH xxhash)
 weir_find(WEIR_ZSTD zstd)
+weir_find(WEIR_ZLIB z)
 find_library(WEIR_YYJSON NAMES libyyjson.a yyjson PATHS "${WEIR_THIRD_PARTY}/yyjson/lib" NO_DEFAULT_PATH REQUIRED)
 
 add_library(weir_deps INTERFACE)
 target_include_directories(weir_deps SYSTEM INTERFACE "${WEIR_THIRD_PARTY}/duckdb" "${WEIR_THIRD_PARTY}/yyjson/include")
 target_compile_definitions(weir_deps INTERFACE WEIR_DUCKDB_PATH="${WEIR_DUCKDB_LIBRARY}")
 target_link_libraries(weir_deps INTERFACE
-  ${WEIR_SQLITE} ${WEIR_YAML} ${WEIR_YYJSON} ${WEIR_XXHASH} ${WEIR_ZSTD} ${WEIR_NGHTTP2} ${WEIR_SSL} ${WEIR_CRYPTO} Threads::Threads ${CMAKE_DL_LIBS} m)
+  ${WEIR_SQLITE} ${WEIR_YAML} ${WEIR_YYJSON} ${WEIR_XXHASH} ${WEIR_ZSTD} ${WEIR_ZLIB} ${WEIR_NGHTTP2} ${WEIR_SSL} ${WEIR_CRYPTO} Threads::Threads ${CMAKE_DL_LIBS} m)

@@ -11,6 +11,12 @@ enum {
     WR_LIMIT_DELTA_COLUMNS = 10000,
     WR_LIMIT_PROTOBUF_DEPTH = 100,     /* messages in messages, as Google's own libraries */
     WR_LIMIT_PROTOBUF_FIELDS = 16 << 20, /* count, nested ones included */
+    WR_LIMIT_OTLP_SPANS = 100000,      /* spans of one request, count */
+    WR_LIMIT_OTLP_ATTRIBUTES = 4096,   /* attributes of a span, an event, a link, count */
+    WR_LIMIT_OTLP_ITEMS = 100000,      /* elements of one list or map in an attribute, count */
+    WR_LIMIT_OTLP_EVENTS = 10000,      /* events of a span, links of a span, count */
+    WR_LIMIT_OTLP_DEPTH = 32,          /* lists and maps in lists and maps */
+    WR_LIMIT_SPAN = 16 << 20,          /* one span as it is kept */
     /* HTTP */
     WR_LIMIT_HTTP_HEAD = 32 << 10,     /* request line and headers together */
     WR_LIMIT_HTTP_HEADERS = 100,       /* count */
@@ -18,6 +24,7 @@ enum {
     WR_LIMIT_HTTP_CHUNK_LINE = 256,    /* chunk size line with extensions */
     WR_LIMIT_HTTP_TRAILER = 8 << 10,
     WR_LIMIT_HTTP_BODY_API = 1 << 20,
+    WR_LIMIT_HTTP_BODY_OTLP = 32 << 20,
     WR_LIMIT_HTTP_BODY_INFER = 64 << 20,
     WR_LIMIT_HTTP_CONNECTIONS = 10000, /* count, whole process */
     WR_LIMIT_HTTP_PER_IP = 4096,       /* count */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "codec/inflate.h"
 #include "server/server_inside.h"
 #include "wire/mlflow/artifacts.h"
 
@@ -29,6 +30,7 @@ static const route routes[] = {
     {"POST", "/optuna.StorageService*", wr_handle_optuna, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
     {"GET", "/get-artifact", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
     {"GET", "/model-versions/get-artifact", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
+    {"POST", "/v1/traces", wr_handle_otlp, WR_LIMIT_HTTP_BODY_OTLP, WR_KIND_TRACK},
     {"GET", "/health", wr_handle_health, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/version", wr_handle_version, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/metrics", wr_handle_metrics, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
@@ -196,8 +198,24 @@ static bool known(wr_call *c)
     return false;
 }
 
+/* A body that came packed is unpacked here, for all routes that read bodies as a whole. */
+static int unpack(wr_call *c, const wr_http_head *h, size_t max, wr_err *err)
+{
+    WR_AUTOBUF wr_buf b;
+    wr_coding coding;
+    c->body = wr_http_req_body(c->req);
+    wr_buf_init(&b, 0);
+    if (!c->body.n) return 0;
+    WR_TRY(wr_coding_parse(&coding, wr_http_get(h, "content-encoding"), err));
+    if (coding == WR_CODING_NONE) return 0;
+    WR_TRY(wr_inflate(&b, c->body, coding, max, err));
+    c->body = wr_arena_str(c->arena, wr_buf_view(&b));
+    return c->body.p ? 0 : wr_err_nomem(err);
+}
+
 static void handle(wr_http_req *r)
 {
+    wr_err err = {0};
     wr_server *s = wr_http_req_ctx(r);
     const wr_http_head *h = wr_http_req_head(r);
     wr_call c = {
@@ -208,6 +226,8 @@ static void handle(wr_http_req *r)
     wr_buf_clear(&c.loop->body);
     c.param = decoded(&c, c.param);
     if (!known(&c)) to = NULL;
+    if (!known(&c, h)) to = NULL;
+    else if (to && unpack(&c, h, to->body_max, &err) < 0) wr_call_err(&c, &err);
     else if (to) to->handle(&c);
     else if (path_known) wrong_method(&c);
     else no_path(&c);

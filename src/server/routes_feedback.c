@@ -66,7 +66,7 @@ static int take_labels(size_t *n, wr_call *c, wr_err *err)
     yyjson_val *list, *v;
     size_t i, max;
     int64_t now = wr_clock_wall_us();
-    WR_TRY(wr_json_parse(&j, wr_http_req_body(c->req), "request", err));
+    WR_TRY(wr_json_parse(&j, c->body, "request", err));
     WR_TRY(read_list(&list, &j, "labels", err));
     *n = yyjson_arr_size(list);
     label *all = wr_arena_alloc(c->arena, (*n + 1) * sizeof *all);
@@ -165,7 +165,7 @@ static int take_events(size_t *n, wr_call *c, wr_live *l, wr_err *err)
     for (i = 0; i < width; i++)
         if (strcmp(l->view->event_columns[i], "time") == 0) r.time_key = "_time";
     if (!l->view->event_time) return wr_err_set(err, WEIR_EINVAL, "view \"%s\" is made without events", l->view->name);
-    WR_TRY(wr_json_parse(&j, wr_http_req_body(c->req), "request", err));
+    WR_TRY(wr_json_parse(&j, c->body, "request", err));
     WR_TRY(read_list(&list, &j, "events", err));
     *n = yyjson_arr_size(list);
     int64_t *times = wr_arena_alloc(c->arena, (*n + 1) * sizeof *times);

@@ -58,7 +58,7 @@ static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_
     return 0;
 }
 
-static void answer(wr_oip_response *out, source *s, wr_http_req *r, wr_buf *body)
+static void answer(wr_oip_response *out, source *s, wr_http_req *r, wr_str sent, wr_buf *body)
 {
     const wr_http_head *h = wr_http_req_head(r);
     wr_oip_ops ops = {.ctx = s,
@@ -69,7 +69,7 @@ static void answer(wr_oip_response *out, source *s, wr_http_req *r, wr_buf *body
                       .predict = predict};
     wr_oip_request in = {.method = h->method,
                          .path = h->path,
-                         .body = wr_http_req_body(r),
+                         .body = sent,
                          .binary = wr_http_get(h, "inference-header-content-length").p != NULL};
     out->body = body;
     wr_oip_handle(out, &in, &ops, wr_http_req_arena(r));
@@ -81,6 +81,7 @@ typedef struct {
     wr_server *server;
     wr_server_loop *loop;
     wr_http_req *req;
+    wr_str body; /* of the request, or in its arena */
     int64_t start;
 } big;
 
@@ -99,7 +100,7 @@ static void big_task(void *ctx, size_t index)
     WR_AUTOBUF wr_buf body;
     (void)index;
     wr_buf_init(&body, 0);
-    if (s.round) answer(&out, &s, b->req, &body);
+    if (s.round) answer(&out, &s, b->req, b->body, &body);
     else out.status = 500;
     wr_err err = {0};
     int rc = s.round ? wr_serve_round_end(s.round, &err) : 0;
@@ -113,7 +114,7 @@ static bool hand_over(wr_call *c)
 {
     big *b = wr_alloc(sizeof *b);
     if (!b) return false;
-    *b = (big){c->server, c->loop, c->req, wr_clock_mono_ns()};
+    *b = (big){c->server, c->loop, c->req, c->body, wr_clock_mono_ns()};
     wr_http_defer(c->req);
     c->deferred = true;
     if (wr_pool_post(c->server->worker, big_task, b, 0) == 0) return true;
@@ -126,8 +127,8 @@ void wr_handle_infer(wr_call *c)
 {
     source s = {c->server, c->loop->round};
     wr_oip_response out;
-    if (wr_http_req_body(c->req).n > ON_LOOP_MAX && hand_over(c)) return;
-    answer(&out, &s, c->req, &c->loop->body);
+    if (c->body.n > ON_LOOP_MAX && hand_over(c)) return;
+    answer(&out, &s, c->req, c->body, &c->loop->body);
     wr_http_reply_opt opt = {.status = out.status, .durable = out.predicted};
     wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
     c->status = out.status;
