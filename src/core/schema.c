@@ -77,5 +77,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_models,
     wr_artifacts_schema,
     wr_track_schema_studies,
+    wr_track_schema_traces,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

@@ -118,6 +118,35 @@ const char wr_track_schema_studies[] =
     "  PRIMARY KEY (study, trial, step)) WITHOUT ROWID;" /* value NULL = NaN */
     "CREATE TABLE study_trial_attrs (study INTEGER NOT NULL, trial INTEGER NOT NULL, system INTEGER NOT NULL, key TEXT NOT NULL,"
     "  value TEXT NOT NULL, PRIMARY KEY (study, trial, system, key)) WITHOUT ROWID;";
+/* Traces. Tags and metadata that most traces have stand in columns (trace.h). Spans: what searches name stands in an index of its own,
+ * so that they do not read the text; `content` comes last, so that it is read only when it is asked for. Ids of spans are their 64 bits.
+ * Links are by uuid: a trace may be tied to a run before its spans arrive. */
+const char wr_track_schema_traces[] =
+    "CREATE TABLE track_traces (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, experiment INTEGER NOT NULL,"
+    "  time_ms INTEGER NOT NULL, duration_ms INTEGER, state INTEGER NOT NULL, finalized INTEGER NOT NULL, client_request_id TEXT,"
+    "  request_preview TEXT, response_preview TEXT, name TEXT, session TEXT, spans TEXT,"
+    "  input_tokens INTEGER, output_tokens INTEGER, total_tokens INTEGER, cache_read_input_tokens INTEGER,"
+    "  cache_creation_input_tokens INTEGER, cache_creation_input_tokens_above_1hr INTEGER,"
+    "  input_cost REAL, output_cost REAL, total_cost REAL);"
+    "CREATE INDEX track_traces_time ON track_traces (experiment, time_ms DESC, uuid);"
+    "CREATE INDEX track_traces_session ON track_traces (session) WHERE session IS NOT NULL;"
+    "CREATE TABLE track_trace_tags (trace INTEGER NOT NULL, key INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (trace, key))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE track_trace_metadata (trace INTEGER NOT NULL, key INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (trace, key))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE track_spans (id INTEGER PRIMARY KEY, trace INTEGER NOT NULL, span INTEGER NOT NULL, parent INTEGER,"
+    "  status INTEGER NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER, name TEXT NOT NULL, type TEXT, usage TEXT, cost TEXT,"
+    "  model TEXT, provider TEXT, content TEXT NOT NULL, UNIQUE (trace, span));"
+    "CREATE INDEX track_spans_find ON track_spans (trace, name, type, status);"
+    "CREATE TABLE track_trace_links (trace TEXT NOT NULL, kind INTEGER NOT NULL, target TEXT NOT NULL," /* kind 0 a run, 1 a prompt */
+    "  PRIMARY KEY (trace, kind, target)) WITHOUT ROWID;"
+    "CREATE INDEX track_trace_links_target ON track_trace_links (kind, target);"
+    "CREATE TABLE track_assessments (id TEXT PRIMARY KEY, trace INTEGER NOT NULL, name TEXT NOT NULL, kind INTEGER NOT NULL,"
+    "  value TEXT NOT NULL, number REAL," /* number: of a value that is one, for comparing */
+    "  error TEXT, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, source_type TEXT NOT NULL, source_id TEXT, run TEXT,"
+    "  span TEXT, rationale TEXT, overrides TEXT, valid INTEGER NOT NULL, metadata TEXT) WITHOUT ROWID;"
+    "CREATE INDEX track_assessments_trace ON track_assessments (trace, created_ms, id);"
+    "CREATE INDEX track_assessments_name ON track_assessments (name, kind, trace);";
 
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
@@ -125,5 +154,6 @@ const char *const wr_track_migrations[] = {
     wr_track_schema_users,
     wr_track_schema_models,
     wr_track_schema_studies,
+    wr_track_schema_traces,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;
