@@ -160,7 +160,7 @@ void wr_handle_mlflow(wr_call *c)
                             .path = h->path,
                             .query = h->query,
                             .type = wr_http_get(h, "content-type"),
-                            .body = wr_http_req_body(c->req)};
+                            .body = c->body};
     if (wr_mlflow_begin(&m, &in) < 0) {
         answer(c, &m, false);
         return;

@@ -7,6 +7,7 @@
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
  *   routes_mlflow.c  MLflow's protocol, /health, /version
  *   routes_artifacts.c  files up and down
+ *   routes_mlflow.c  MLflow's protocol, /health, /version         routes_otlp.c   /v1/traces
  *   auth.c           who asks                                 guard.c             hosts and origins
  *   routes_optuna.c  Optuna's storage, by gRPC
  *   metrics.c        /metrics                                page.c              /
@@ -77,6 +78,7 @@ typedef struct {
     wr_arena *arena;
     wr_str path;                    /* decoded */
     wr_str param;                   /* what {} of the pattern stands for */
+    wr_str body;                    /* unpacked when it came with a Content-Encoding */
     int status;                     /* what was answered, for the counters */
     wr_auth_who *who;               /* who asks, in the arena; NULL without authentication, or when somebody else gives it back */
     bool deferred;                  /* somebody else answers and counts */
@@ -114,6 +116,7 @@ void wr_handle_metrics(wr_call *c);
 void wr_handle_page(wr_call *c);
 void wr_handle_mlflow(wr_call *c);
 void wr_handle_optuna(wr_call *c);
+void wr_handle_otlp(wr_call *c);
 void wr_handle_health(wr_call *c);
 void wr_handle_version(wr_call *c);
 

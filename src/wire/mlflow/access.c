@@ -87,6 +87,9 @@ static const rule rules[] = {
     {"POST", "3.0/mlflow/traces", LOCATION, WR_CAN_EDIT},
     {"POST", "3.0/mlflow/traces/search", FILTERED, 0},
     {"POST", "3.0/mlflow/traces/metrics", EXPERIMENTS, WR_CAN_READ},
+    {"POST", "3.0/mlflow/traces/calculate-filter-correlation", EXPERIMENTS, WR_CAN_READ},
+    {"GET", "2.0/mlflow/get-trace-artifact", TRACE, WR_CAN_READ},
+    {"GET", "3.0/mlflow/get-trace-artifact", TRACE, WR_CAN_READ},
     {"POST", "3.0/mlflow/traces/delete-traces", EXPERIMENT, WR_CAN_MANAGE},
     {NULL, "3.0/mlflow/traces/batchGet*", TRACES, WR_CAN_READ},
     {"GET", "3.0/mlflow/traces/*", TRACE, WR_CAN_READ},
@@ -181,7 +184,7 @@ int wr_mlflow_need_artifact(const wr_mlflow_access *access, wr_str path, wr_perm
 }
 
 #define OF_LOGGED_MODEL "SELECT experiment FROM logged_models WHERE uuid = ?"
-#define OF_TRACE        "SELECT experiment FROM traces WHERE trace_id = ?"
+#define OF_TRACE        "SELECT experiment FROM track_traces WHERE uuid = ?"
 
 static wr_str first_of(const wr_mlflow_call *c, const char *a, const char *b)
 {
@@ -261,6 +264,18 @@ int wr_mlflow_allowed(wr_mlflow_call *c, wr_err *err)
         return wr_mlflow_need_artifact(c->access, id, r->needs, err);
     }
     return denied(err);
+}
+
+int wr_mlflow_edits_experiment(const wr_mlflow_access *access, int64_t id, wr_err *err)
+{
+    wr_mlflow_call c = {.access = access};
+    return !access || access->user->admin ? 0 : need_experiment(&c, id, WR_CAN_EDIT, err);
+}
+
+int wr_mlflow_edits_trace(const wr_mlflow_access *access, wr_track *t, wr_str uuid, wr_err *err)
+{
+    wr_mlflow_call c = {.access = access, .track = t};
+    return !access || access->user->admin ? 0 : need_owner(&c, OF_TRACE, uuid, WR_CAN_EDIT, err);
 }
 
 /* ---- what follows ---- */

@@ -6,6 +6,8 @@ const wr_mlflow_rpcs *const wr_mlflow_tables[] = {
     &wr_mlflow_experiments,
     &wr_mlflow_runs,
     &wr_mlflow_metrics,
+    &wr_mlflow_traces,
+    &wr_mlflow_assessments,
     &wr_mlflow_registered_models,
     &wr_mlflow_model_versions,
     &wr_mlflow_logged_models,
