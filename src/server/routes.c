@@ -226,7 +226,6 @@ static void handle(wr_http_req *r)
     wr_buf_clear(&c.loop->body);
     c.param = decoded(&c, c.param);
     if (!known(&c)) to = NULL;
-    if (!known(&c, h)) to = NULL;
     else if (to && unpack(&c, h, to->body_max, &err) < 0) wr_call_err(&c, &err);
     else if (to) to->handle(&c);
     else if (path_known) wrong_method(&c);

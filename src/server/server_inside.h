@@ -5,9 +5,8 @@
  *   routes.c         the list of paths; finding one; timing
  *   routes_infer.c   /v2, on the loop or on the worker       routes_feedback.c   labels and events
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
- *   routes_mlflow.c  MLflow's protocol, /health, /version
+ *   routes_mlflow.c  MLflow's protocol, /health, /version    routes_otlp.c       /v1/traces
  *   routes_artifacts.c  files up and down
- *   routes_mlflow.c  MLflow's protocol, /health, /version         routes_otlp.c   /v1/traces
  *   auth.c           who asks                                 guard.c             hosts and origins
  *   routes_optuna.c  Optuna's storage, by gRPC
  *   metrics.c        /metrics                                page.c              /

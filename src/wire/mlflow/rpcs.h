@@ -10,7 +10,6 @@
 extern const wr_mlflow_rpcs wr_mlflow_experiments, wr_mlflow_runs, wr_mlflow_metrics;
 extern const wr_mlflow_rpcs wr_mlflow_registered_models, wr_mlflow_model_versions, wr_mlflow_logged_models;
 extern const wr_mlflow_rpcs wr_mlflow_users, wr_mlflow_artifacts;
-extern const wr_mlflow_rpcs wr_mlflow_users;
 extern const wr_mlflow_rpcs wr_mlflow_traces, wr_mlflow_assessments;
 
 /* experiments.c */
