@@ -139,7 +139,8 @@ static int elsewhere(wr_sql *q, wr_track *t, const wr_filter_clause *c, int alia
         }
         wr_sql_add(q, ")");
     }
-    wr_sql_add(q, "))");
+    /* PostgreSQL would make a join of it and plan for minutes when there are hundreds; an OFFSET keeps it a probe */
+    wr_sql_add(q, t && wr_db_is_shared(wr_track_db(t)) ? " LIMIT 1 OFFSET 0))" : "))");
     return 0;
 }
 

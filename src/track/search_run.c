@@ -557,7 +557,9 @@ static int scope_is_small(bool *out, search *s, wr_err *err)
 static int choose_driver(const wr_filter_clause **out, search *s, wr_err *err)
 {
     const wr_filter_node *root = s->filter.root;
+    enum { SIZED = 8 };
     int64_t runs, best;
+    int sized = 0;
     *out = NULL;
     if (!root) return 0;
     WR_TRY(wr_track_number(&runs, 0, s->t, err, "SELECT max(id) FROM track_runs", ""));
@@ -568,6 +570,7 @@ static int choose_driver(const wr_filter_clause **out, search *s, wr_err *err)
         int64_t size;
         if (n->kind != WR_FILTER_CLAUSE) continue;
         WR_TRY(driver_size(&size, s, &n->clause, best, err));
+        if (size >= 0 && ++sized > SIZED) break; /* looking at more costs more than it can save */
         if (size < 0 || size >= best) continue;
         *out = &n->clause;
         best = size;

@@ -43,16 +43,19 @@ static int open_store(const char *path)
     return 0;
 }
 
+static bool postgres;
+
 static int setup(void **state)
 {
     char path[300];
-    const char *tmp = getenv("TMPDIR");
+    const char *tmp = getenv("TMPDIR"), *seed = getenv("WEIR_TEST_SEED");
     (void)state;
     snprintf(top, sizeof top, "%s/weir-search-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(top)) return -1;
     snprintf(path, sizeof path, "%s/db.sqlite", top);
     if (wr_pg_testing_wanted(path, sizeof path) < 0) return -1;
-    wr_rng_init(&rng, getenv("WEIR_TEST_SEED") ? strtoull(getenv("WEIR_TEST_SEED"), NULL, 10) : 7);
+    postgres = strncmp(path, "postgres", 8) == 0;
+    wr_rng_init(&rng, seed ? strtoull(seed, NULL, 10) : 7);
     return open_store(path);
 }
 
@@ -575,21 +578,300 @@ static void searches_as_the_twin(void **state)
 {
     (void)state;
     fill(400);
-    random_searches(400, false);
+    random_searches(postgres ? 150 : 400, false);
 }
 
 static void pages_stay_while_runs_come_in(void **state)
 {
     (void)state;
     fill(250);
-    random_searches(100, true);
+    random_searches(postgres ? 30 : 100, true);
 }
+
+/* ---- loading ---- */
+
+static void same_items(const wr_track_item *got, size_t n, const char *const *keys, const char *const *values,
+                       int count)
+{
+    size_t want = 0;
+    for (int i = 0; i < count; i++) want += values[i] != NULL;
+    assert_int_equal(n, want);
+    for (size_t i = 0; i < n; i++) {
+        int k = index_of(keys, count, got[i].key);
+        assert_true(k >= 0 && wr_str_is(got[i].value, values[k]));
+        if (i) assert_true(wr_str_cmp(got[i - 1].key, got[i].key) < 0);
+    }
+}
+
+static void same_metrics(const wr_track_run *got, const twin *want)
+{
+    size_t n = 0;
+    for (int i = 0; i < METRICS; i++) n += want->has[i];
+    assert_int_equal(got->nmetrics, n);
+    for (size_t i = 0; i < n; i++) {
+        int k = index_of(metric_keys, METRICS, got->metrics[i].key);
+        assert_true(k >= 0 && want->has[k]);
+        double x = got->metrics[i].value, y = want->metrics[k];
+        assert_true(x == y || (isnan(x) && isnan(y)));
+    }
+}
+
+static const twin *twin_of(int64_t id)
+{
+    for (size_t i = 0; i < nruns; i++)
+        if (runs[i].id == id) return &runs[i];
+    return NULL;
+}
+
+static void loads_what_runs_have(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    static const int64_t all[] = {0, 1, 2, 3};
+    const wr_str order[] = {WR_STR("params.lr")};
+    wr_run_search_opt opt = {.experiments = all,
+                             .nexperiments = 4,
+                             .view = WR_VIEW_ALL,
+                             .max = 1000,
+                             .order = order,
+                             .norder = 1,
+                             .load = {.parts = WR_RUN_EVERYTHING}};
+    wr_track_run *got;
+    size_t n;
+    wr_str next;
+    wr_err err = {0};
+    fill(300);
+    must(wr_track_run_search(&got, &n, &next, a, t, &opt, &err), &err);
+    assert_int_equal(n, 300);
+    for (size_t i = 0; i < n; i++) {
+        const twin *want = twin_of(got[i].id);
+        same_items(got[i].params, got[i].nparams, param_keys, want->params, PARAMS);
+        same_items(got[i].tags, got[i].ntags, tag_keys, want->tags, TAGS);
+        same_metrics(&got[i], want);
+        assert_int_equal(got[i].ninputs, (want->dataset[0] != NULL) + (want->dataset[1] != NULL));
+    }
+}
+
+static void loads_only_the_keys_that_are_named(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    static const int64_t all[] = {0, 1, 2, 3};
+    const wr_str lr[] = {WR_STR("lr")}, metric[] = {WR_STR("m.x"), WR_STR("nothing")};
+    wr_run_search_opt opt = {
+        .experiments = all,
+        .nexperiments = 4,
+        .view = WR_VIEW_ALL,
+        .max = 1000,
+        .load = {
+            .parts = WR_RUN_PARAMS | WR_RUN_METRICS, .params = lr, .nparams = 1, .metrics = metric, .nmetrics = 2}};
+    wr_track_run *got;
+    size_t n;
+    wr_str next;
+    wr_err err = {0};
+    fill(100);
+    must(wr_track_run_search(&got, &n, &next, a, t, &opt, &err), &err);
+    for (size_t i = 0; i < n; i++) {
+        const twin *want = twin_of(got[i].id);
+        same_items(got[i].params, got[i].nparams, param_keys, want->params, 1);
+        assert_int_equal(got[i].nmetrics, want->has[2]);
+        assert_true(got[i].ntags == 0 && got[i].ninputs == 0);
+    }
+}
+
+/* ---- tokens and errors ---- */
+
+static int search_code(wr_arena *a, const char *filter, const char *order, wr_str token, size_t *n, wr_str *next)
+{
+    static const int64_t all[] = {0, 1, 2, 3};
+    const wr_str items[] = {wr_str_of(order)};
+    wr_track_run *got;
+    wr_err err = {0};
+    wr_run_search_opt opt = {.experiments = all,
+                             .nexperiments = 4,
+                             .view = WR_VIEW_ALL,
+                             .max = 10,
+                             .filter = wr_str_of(filter),
+                             .token = token,
+                             .order = items,
+                             .norder = order != NULL};
+    return wr_track_run_search(&got, n, next, a, t, &opt, &err);
+}
+
+static void tokens_belong_to_their_search(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_str token, next;
+    size_t n;
+    fill(50);
+    assert_int_equal(search_code(a, "", NULL, (wr_str){0}, &n, &token), 0);
+    assert_true(n == 10 && token.p);
+    assert_int_equal(search_code(a, "", NULL, token, &n, &next), 0);
+    assert_int_equal(search_code(a, "metrics.loss > 0", NULL, token, &n, &next), WEIR_EINVAL);
+    assert_int_equal(search_code(a, "", "start_time ASC", token, &n, &next), WEIR_EINVAL);
+    assert_int_equal(search_code(a, "", NULL, WR_STR("eyJvZmZzZXQiOiA0NX0="), &n, &next), 0); /* {"offset": 45} */
+    assert_true(n == 5 && !next.p);
+    assert_int_equal(search_code(a, "", NULL, WR_STR("eyJvZmZzZXQiOiA5OX0="), &n, &next), 0);
+    assert_true(n == 0 && !next.p);
+    assert_int_equal(search_code(a, "", NULL, WR_STR("nonsense"), &n, &next), WEIR_EINVAL);
+    assert_int_equal(search_code(a, "nothing = 1", NULL, (wr_str){0}, &n, &next), WEIR_EINVAL);
+    assert_int_equal(search_code(a, "", "nothing", (wr_str){0}, &n, &next), WEIR_EINVAL);
+}
+
+/* Sort values of the wrong type would reach the database. */
+static void forged_tokens_are_refused(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    static const char *const orders[] = {"metrics.loss", "params.lr", "end_time", "run_name"};
+    size_t n;
+    wr_str token, next;
+    fill(50);
+    for (size_t o = 0; o < 4; o++) {
+        assert_int_equal(search_code(a, "", orders[o], (wr_str){0}, &n, &token), 0);
+        for (size_t i = 0; i < token.n; i++)
+            for (const char *c = "AQgw_9"; *c; c++) {
+                char *copy = wr_arena_dup(a, token.p, token.n);
+                copy[i] = *c;
+                int rc = search_code(a, "", orders[o], (wr_str){copy, token.n}, &n, &next);
+                assert_true(rc == 0 || rc == WEIR_EINVAL);
+            }
+    }
+}
+
+static void a_thousand_clauses_are_searched(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    WR_AUTOBUF wr_buf b = {0};
+    size_t n;
+    wr_str next;
+    fill(20);
+    for (int i = 0; i < 1000; i++) wr_buf_printf(&b, "%sparams.lr != 'x%d'", i ? " AND " : "", i);
+    assert_int_equal(search_code(a, wr_buf_cstr(&b), NULL, (wr_str){0}, &n, &next), 0);
+    assert_true(n > 0);
+    wr_buf_clear(&b);
+    wr_buf_str(&b, "params.lr IN (");
+    for (int i = 0; i < 9000; i++) wr_buf_printf(&b, "%s'%d'", i ? "," : "", i);
+    wr_buf_str(&b, ")");
+    assert_int_equal(search_code(a, wr_buf_cstr(&b), "metrics.loss", (wr_str){0}, &n, &next), 0);
+}
+
+/* ---- experiments and datasets ---- */
+
+static int make_experiments(wr_track *track, void *arg, wr_err *err)
+{
+    static const char *const names_of[] = {"zeta", "alpha", "Alpha 2", "beta_1", "gone"};
+    int64_t id;
+    (void)arg;
+    for (int i = 0; i < 5; i++) {
+        wr_track_item tags[] = {{WR_STR("team"), i % 2 ? WR_STR("red") : WR_STR("blue")},
+                                {WR_STR("n"), wr_str_of(i ? "1" : "10")}};
+        WR_TRY(wr_experiment_create(&id, track, wr_str_of(names_of[i]), (wr_str){0}, tags, i == 3 ? 1 : 2, err));
+        WR_TRY(wr_track_exec(track, err, "UPDATE experiments SET created_ms = ?, updated_ms = ? WHERE id = ?", "iii",
+                             (int64_t)(100 + i / 2), (int64_t)(200 - i), id));
+        if (i == 4) WR_TRY(wr_experiment_delete(track, id, err));
+    }
+    return 0;
+}
+
+/* Ids found, as text, over pages of two. */
+static const char *found(wr_arena *a, const char *filter, const char *order, wr_view view)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    wr_str items[2] = {wr_str_of(order)};
+    wr_experiment_search_opt opt = {
+        .view = view, .filter = wr_str_of(filter), .order = items, .norder = order != NULL, .max = 2};
+    do {
+        wr_experiment *e;
+        size_t n;
+        wr_err err = {0};
+        must(wr_experiment_search(&e, &n, &opt.token, a, t, &opt, &err), &err);
+        assert_true(n <= 2);
+        for (size_t i = 0; i < n; i++) wr_buf_printf(&b, "%lld ", (long long)e[i].id);
+        for (size_t i = 0; i < n; i++) assert_int_equal(e[i].ntags, e[i].id == 0 ? 0 : e[i].id == 4 ? 1 : 2);
+    } while (opt.token.p);
+    return wr_arena_strdup(a, wr_buf_cstr(&b));
+}
+
+static void experiments_are_found(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_err err = {0};
+    must(wr_track_write(t, make_experiments, NULL, &err), &err);
+    static const struct {
+        const char *filter, *order;
+        wr_view view;
+        const char *ids;
+    } cases[] = {
+        {"", NULL, WR_VIEW_ACTIVE, "3 4 1 2 0 "}, /* creation_time DESC, experiment_id ASC */
+        {"", NULL, WR_VIEW_DELETED, "5 "},
+        {"", "creation_time ASC", WR_VIEW_ALL, "0 2 1 4 3 5 "}, /* ties: experiment_id DESC */
+        {"", "name", WR_VIEW_ACTIVE, "3 0 2 4 1 "},             /* by bytes */
+        {"", "experiment_id DESC", WR_VIEW_ALL, "5 4 3 2 1 0 "},
+        {"", "last_update_time", WR_VIEW_ACTIVE, "0 4 3 2 1 "},
+        {"name LIKE 'a%'", NULL, WR_VIEW_ALL, "2 "},
+        {"name ILIKE 'a%'", "name", WR_VIEW_ALL, "3 2 "},
+        {"name IN ('zeta', 'gone')", NULL, WR_VIEW_ALL, "5 1 "},
+        {"tags.team = 'red'", NULL, WR_VIEW_ACTIVE, "4 2 "},
+        {"tags.team != 'red'", NULL, WR_VIEW_ALL, "5 3 1 "}, /* not the one without tags */
+        {"NOT tags.team = 'red'", NULL, WR_VIEW_ALL, "5 3 1 0 "},
+        {"tags.n IS NULL", NULL, WR_VIEW_ALL, "4 0 "},
+        {"tags.n IS NOT NULL AND creation_time >= 101", NULL, WR_VIEW_ALL, "5 3 "},
+        {"experiment_id IN ('1', '4', 'x') OR experiment_id = '0'", "experiment_id", WR_VIEW_ALL, "0 1 4 "},
+        {"experiment_id > 2", "experiment_id", WR_VIEW_ALL, "3 4 5 "},
+        {"creation_time BETWEEN 100 AND 101 AND name RLIKE '[0-9]$'", NULL, WR_VIEW_ALL, "3 4 "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *got = found(a, cases[i].filter, cases[i].order, cases[i].view);
+        if (strcmp(got, cases[i].ids) != 0)
+            fail_msg("%s by %s: %s", cases[i].filter, cases[i].order ? cases[i].order : "default", got);
+    }
+}
+
+static void datasets_are_summed_up(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    static const int64_t ids[] = {0, 2};
+    wr_track_dataset_summary *d;
+    size_t n;
+    wr_err err = {0};
+    fill(200);
+    must(wr_track_dataset_search(&d, &n, a, t, ids, 2, 1000, &err), &err);
+    assert_int_equal(n, 2 * 2 * 3); /* experiments, datasets, contexts with none */
+    for (size_t i = 0; i < n; i++) {
+        bool there = false;
+        for (size_t r = 0; r < nruns; r++)
+            for (int k = 0; k < 2; k++)
+                there |= runs[r].experiment == d[i].experiment && runs[r].dataset[k] &&
+                         wr_str_is(d[i].name, runs[r].dataset[k]) &&
+                         (d[i].context.p ? runs[r].context[k] && wr_str_is(d[i].context, runs[r].context[k])
+                                         : !runs[r].context[k]);
+        assert_true(there);
+    }
+    must(wr_track_dataset_search(&d, &n, a, t, ids, 2, 5, &err), &err);
+    assert_int_equal(n, 5);
+    must(wr_track_dataset_search(&d, &n, a, t, ids, 0, 5, &err), &err);
+    assert_int_equal(n, 0);
+}
+
+#define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(searches_as_the_twin, setup, teardown),
-        cmocka_unit_test_setup_teardown(pages_stay_while_runs_come_in, setup, teardown),
+        STORE_TEST(searches_as_the_twin),
+        STORE_TEST(pages_stay_while_runs_come_in),
+        STORE_TEST(loads_what_runs_have),
+        STORE_TEST(loads_only_the_keys_that_are_named),
+        STORE_TEST(tokens_belong_to_their_search),
+        STORE_TEST(forged_tokens_are_refused),
+        STORE_TEST(a_thousand_clauses_are_searched),
+        STORE_TEST(experiments_are_found),
+        STORE_TEST(datasets_are_summed_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
