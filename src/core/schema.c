@@ -78,5 +78,6 @@ const char *const wr_schema_migrations[] = {
     wr_artifacts_schema,
     wr_track_schema_studies,
     wr_track_schema_traces,
+    wr_track_schema_webhooks,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

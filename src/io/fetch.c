@@ -149,6 +149,13 @@ static int on_socket(void *arg, int purpose, struct wr_curl_address *a)
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
+static int on_progress(void *arg, int64_t down, int64_t down_now, int64_t up, int64_t up_now)
+{
+    transfer *t = arg;
+    (void)down, (void)down_now, (void)up, (void)up_now;
+    return atomic_load(t->opt->cancel) ? 1 : 0;
+}
+
 static struct wr_curl_list *header_list(const wr_fetch_opt *opt)
 {
     struct wr_curl_list *all = api.slist_append(NULL, "Expect:"); /* no waiting for "100 Continue" */
@@ -198,6 +205,11 @@ static void set_options(wr_curl *c, transfer *t, struct wr_curl_list *headers, c
     api.easy_setopt(c, OPT_OPENSOCKETFUNCTION, on_socket);
     api.easy_setopt(c, OPT_OPENSOCKETDATA, t);
     if (o->public_only) api.easy_setopt(c, OPT_PROXY, "");
+    if (o->cancel) {
+        api.easy_setopt(c, OPT_NOPROGRESS, 0L);
+        api.easy_setopt(c, OPT_XFERINFOFUNCTION, on_progress);
+        api.easy_setopt(c, OPT_XFERINFODATA, t);
+    }
     api.easy_setopt(c, OPT_CONNECTTIMEOUT_MS, (long)(o->connect_ms ? o->connect_ms : 10000));
     if (o->timeout_ms) api.easy_setopt(c, OPT_TIMEOUT_MS, (long)o->timeout_ms);
     api.easy_setopt(c, OPT_LOW_SPEED_LIMIT, 1L);
@@ -210,6 +222,7 @@ static int failed(const transfer *t, int code, const char *why, wr_err *err)
     int rc = WEIR_EIO;
     if (t->refused) rc = WEIR_EACCESS;
     else if (t->too_long) rc = WEIR_ELIMIT;
+    else if (code == E_ABORTED && t->opt->cancel && atomic_load(t->opt->cancel)) rc = WEIR_ECANCELED;
     else if (code == E_TIMEOUT) rc = WEIR_ETIMEOUT;
     else if (code == E_RESOLVE || code == E_CONNECT) rc = WEIR_EUNAVAILABLE;
     wr_err_set(err, rc, "request to \"%.200s\" failed", t->opt->url);

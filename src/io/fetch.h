@@ -14,6 +14,7 @@
  * error.
  */
 #pragma once
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -38,6 +39,7 @@ typedef struct {
     int connect_ms;   /* 0 = 10 s */
     bool public_only; /* connect to addresses of the open internet alone, without a proxy (io/address.h) */
     bool https_only;
+    const atomic_bool *cancel; /* becomes true: the request ends within a second, WEIR_ECANCELED; NULL = never */
 } wr_fetch_opt;
 
 typedef struct {

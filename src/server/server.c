@@ -264,6 +264,8 @@ static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
     s->readers = wr_pool_new(READERS + 1);
     if (!s->worker || !s->readers) return wr_err_nomem(err);
     s->drained_ns = wr_clock_mono_ns();
+    WR_TRY(wr_sender_config(s->track, s->project, err));
+    WR_TRY(wr_sender_start(&s->sender, s->track, err));
     WR_TRY(start_keeper(s, err));
     return opt->schedule ? start_schedule(s, err) : 0;
 }
@@ -307,6 +309,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     if (!s) return 0;
     bool ran = s->keeping;
     wr_schedule_stop(s->schedule);
+    wr_sender_stop(s->sender);
     if (s->keeping) {
         wake(s, true);
         pthread_join(s->keeper, NULL);

@@ -7,6 +7,7 @@
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
  *   routes_mlflow.c  MLflow's protocol, /health, /version    routes_otlp.c       /v1/traces
  *   routes_artifacts.c  files up and down
+ *   webhooks_send.c  the outbox of webhooks
  *   auth.c           who asks                                 guard.c             hosts and origins
  *   routes_optuna.c  Optuna's storage, by gRPC
  *   metrics.c        /metrics                                page.c              /
@@ -21,6 +22,7 @@
 #include "server/auth.h"
 #include "server/guard.h"
 #include "server/server.h"
+#include "server/webhooks_send.h"
 #include "stage/deploy/drain.h"
 #include "stage/deploy/serve.h"
 #include "store/artifacts_sign.h"
@@ -56,6 +58,7 @@ struct wr_server {
     wr_pool *worker, *readers;      /* one thread for what is long; some for queries */
     wr_pool *transfers;             /* for files; made when needed, under `lock` */
     wr_feed *feed;
+    wr_sender *sender;              /* of webhooks */
     wr_server_loop *loops;
     int nloops;
     int64_t started_us;

@@ -163,7 +163,9 @@ int wr_registered_model_create(wr_registered_model *out, wr_arena *a, wr_track *
                            "?) RETURNING id",
                            "ssii", name, description, now, now));
     for (size_t i = 0; i < ntags; i++) WR_TRY(put_tag(t, id, tags[i].key, tags[i].value, err));
-    return wr_registered_model_get(out, a, t, name, err);
+    WR_TRY(wr_registered_model_get(out, a, t, name, err));
+    wr_webhook_data news = {.name = name, .description = description, .tags = out->tags, .ntags = out->ntags};
+    return wr_registered_tell(t, id, WR_NEWS_MODEL, "created", &news, err);
 }
 
 int wr_registered_model_rename(wr_track *t, wr_str name, wr_str new_name, wr_err *err)
@@ -229,7 +231,9 @@ int wr_registered_model_set_tag(wr_track *t, wr_str name, wr_str key, wr_str val
     int64_t id;
     WR_TRY(wr_registered_tag_check(key, value, err));
     WR_TRY(id_of(&id, t, name, err));
-    return put_tag(t, id, key, value, err);
+    WR_TRY(put_tag(t, id, key, value, err));
+    wr_webhook_data news = {.name = name, .key = key, .value = value};
+    return wr_registered_tell(t, id, WR_NEWS_MODEL_TAG, "set", &news, err);
 }
 
 int wr_registered_model_delete_tag(wr_track *t, wr_str name, wr_str key, wr_err *err)
@@ -237,24 +241,27 @@ int wr_registered_model_delete_tag(wr_track *t, wr_str name, wr_str key, wr_err 
     int64_t id;
     WR_TRY(wr_registered_tag_check(key, WR_STR(""), err));
     WR_TRY(id_of(&id, t, name, err));
-    int rc = wr_track_exec(t, err, "DELETE FROM registered_model_tags WHERE model = ? AND key = ?", "is", id, key);
-    return rc < 0 ? rc : 0;
+    WR_TRY(wr_track_exec(t, err, "DELETE FROM registered_model_tags WHERE model = ? AND key = ?", "is", id, key));
+    wr_webhook_data news = {.name = name, .key = key};
+    return wr_registered_tell(t, id, WR_NEWS_MODEL_TAG, "deleted", &news, err);
 }
 
 int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t version, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_registered_version v;
+    char number[24];
     if (!a) return wr_err_nomem(err);
     WR_TRY(check_alias(alias, err));
     WR_TRY(check_reserved(alias, err));
     WR_TRY(wr_registered_version_get(&v, a, t, name, version, err));
-    int rc = wr_track_exec(t, err,
-                           "INSERT INTO registered_aliases (model, alias, version, moved_ms) VALUES (?, ?, ?, ?) ON "
-                           "CONFLICT (model, alias) DO UPDATE SET version = excluded.version, moved_ms = "
-                           "excluded.moved_ms",
-                           "isii", v.model, alias, version, wr_track_now_ms());
-    return rc < 0 ? rc : 0;
+    WR_TRY(wr_track_exec(t, err,
+                         "INSERT INTO registered_aliases (model, alias, version, moved_ms) VALUES (?, ?, ?, ?) ON "
+                         "CONFLICT (model, alias) DO UPDATE SET version = excluded.version, moved_ms = "
+                         "excluded.moved_ms",
+                         "isii", v.model, alias, version, wr_track_now_ms()));
+    wr_webhook_data news = {.name = name, .alias = alias, .version = wr_registered_number(number, version)};
+    return wr_registered_tell(t, v.model, WR_NEWS_ALIAS, "created", &news, err);
 }
 
 int wr_registered_alias_delete(wr_track *t, wr_str name, wr_str alias, wr_err *err)
@@ -262,8 +269,9 @@ int wr_registered_alias_delete(wr_track *t, wr_str name, wr_str alias, wr_err *e
     int64_t id;
     WR_TRY(check_alias(alias, err));
     WR_TRY(id_of(&id, t, name, err));
-    int rc = wr_track_exec(t, err, "DELETE FROM registered_aliases WHERE model = ? AND alias = ?", "is", id, alias);
-    return rc < 0 ? rc : 0;
+    WR_TRY(wr_track_exec(t, err, "DELETE FROM registered_aliases WHERE model = ? AND alias = ?", "is", id, alias));
+    wr_webhook_data news = {.name = name, .alias = alias};
+    return wr_registered_tell(t, id, WR_NEWS_ALIAS, "deleted", &news, err);
 }
 
 static int newest(wr_registered_version *out, wr_arena *a, wr_track *t, const wr_registered_model *m, wr_err *err)

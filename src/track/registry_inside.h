@@ -4,6 +4,7 @@
 #include "track/filter.h"
 #include "track/registry.h"
 #include "track/track_inside.h"
+#include "track/webhook.h"
 
 #define WR_REGISTERED_DELETED "Deleted_Internal"
 
@@ -31,3 +32,16 @@ int wr_registered_model_load(wr_registered_model *m, size_t n, wr_arena *a, wr_t
 /* The model of that name without what load fills. WEIR_ENOTFOUND. */
 int wr_registered_model_find(wr_registered_model *out, wr_arena *a, wr_track *t, wr_str name, wr_err *err);
 int wr_registered_tag_check(wr_str key, wr_str value, wr_err *err);
+
+/* Tell webhooks, in the write that makes it true. Whether it is news of a prompt the model's tags say, or `data`'s when
+ * something is made. */
+typedef enum {
+    WR_NEWS_MODEL,
+    WR_NEWS_MODEL_TAG,
+    WR_NEWS_VERSION,
+    WR_NEWS_VERSION_TAG,
+    WR_NEWS_ALIAS
+} wr_registered_news;
+int wr_registered_tell(wr_track *t, int64_t model, wr_registered_news news, const char *action,
+                       const wr_webhook_data *data, wr_err *err);
+wr_str wr_registered_number(char out[24], int64_t version); /* as text */

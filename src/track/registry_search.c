@@ -7,20 +7,24 @@
 
 /* ---- what a search may name ---- */
 
-static const wr_filter_field model_attributes[] = {
-    {.names = "name", .ops = WR_OPS_TEXT | WR_OPS_IN, .more = WR_OPS_MORE, .order = true, .always = true, .column = "m.name"},
-    {.names = "last_updated_timestamp|timestamp",
-     .number_more = WR_OPS_NUMBER | WR_OPS_NUMBER_MORE,
-     .integers = true,
-     .order = true,
-     .always = true,
-     .column = "m.updated_ms"},
-    {.names = "creation_timestamp",
-     .number_more = WR_OPS_NUMBER | WR_OPS_NUMBER_MORE,
-     .integers = true,
-     .always = true,
-     .column = "m.created_ms"},
-    {0}};
+static const wr_filter_field model_attributes[] = {{.names = "name",
+                                                    .ops = WR_OPS_TEXT | WR_OPS_IN,
+                                                    .more = WR_OPS_MORE,
+                                                    .order = true,
+                                                    .always = true,
+                                                    .column = "m.name"},
+                                                   {.names = "last_updated_timestamp|timestamp",
+                                                    .number_more = WR_OPS_NUMBER | WR_OPS_NUMBER_MORE,
+                                                    .integers = true,
+                                                    .order = true,
+                                                    .always = true,
+                                                    .column = "m.updated_ms"},
+                                                   {.names = "creation_timestamp",
+                                                    .number_more = WR_OPS_NUMBER | WR_OPS_NUMBER_MORE,
+                                                    .integers = true,
+                                                    .always = true,
+                                                    .column = "m.created_ms"},
+                                                   {0}};
 /* Whoever has no such tag is a model and no prompt: 'false'. */
 static const wr_filter_field model_tags[] = {
     {.names = WR_PROMPT_TAG,
@@ -43,7 +47,12 @@ static const wr_filter_entity model_entities[] = {
 const wr_filter_noun wr_registered_model_noun = {.name = "registered model", .entities = model_entities};
 
 static const wr_filter_field version_attributes[] = {
-    {.names = "name", .ops = WR_OPS_TEXT | WR_OPS_IN, .more = WR_OPS_MORE, .order = true, .always = true, .column = "m.name"},
+    {.names = "name",
+     .ops = WR_OPS_TEXT | WR_OPS_IN,
+     .more = WR_OPS_MORE,
+     .order = true,
+     .always = true,
+     .column = "m.name"},
     {.names = "version_number",
      .number_ops = WR_OPS_NUMBER,
      .number_more = WR_OPS_NUMBER_MORE,

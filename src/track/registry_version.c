@@ -228,6 +228,21 @@ static int insert(int64_t *id, wr_track *t, int64_t model, int64_t version, cons
     return touch_model(t, model, now, err);
 }
 
+static int tell_created(wr_track *t, const wr_registered_version *v, const wr_registered_version_new *in, wr_err *err)
+{
+    char number[24];
+    wr_webhook_data news = {.name = in->name,
+                            .version = wr_registered_number(number, v->version),
+                            .source = in->source,
+                            .run_id = in->run_id,
+                            .tags = v->tags,
+                            .ntags = v->ntags};
+    if (in->description.n) news.description = in->description;
+    for (size_t i = 0; i < v->ntags; i++)
+        if (wr_str_is(v->tags[i].key, "mlflow.prompt.text")) news.template = v->tags[i].value;
+    return wr_registered_tell(t, v->model, WR_NEWS_VERSION, "created", &news, err);
+}
+
 int wr_registered_version_create(wr_registered_version *out, wr_arena *a, wr_track *t,
                                  const wr_registered_version_new *in, wr_err *err)
 {
@@ -245,7 +260,8 @@ int wr_registered_version_create(wr_registered_version *out, wr_arena *a, wr_tra
     if (whole.run_id.n) WR_TRY(keep_inputs(t, id, whole.run_id, err));
     if (whole.model_id.n && !wr_registered_is_prompt(in->tags, in->ntags))
         WR_TRY(wr_logged_model_add_version(t, whole.model_id, in->name, last + 1, err));
-    return wr_registered_version_get(out, a, t, in->name, last + 1, err);
+    WR_TRY(wr_registered_version_get(out, a, t, in->name, last + 1, err));
+    return tell_created(t, out, in, err);
 }
 
 /* Finds the version of a change. */
@@ -287,17 +303,21 @@ int wr_registered_version_delete(wr_track *t, wr_str name, int64_t version, wr_e
 int wr_registered_version_set_tag(wr_track *t, wr_str name, int64_t version, wr_str key, wr_str value, wr_err *err)
 {
     wr_registered_version v;
+    char number[24];
     WR_TRY(wr_registered_tag_check(key, value, err));
     WR_TRY(find(&v, t, name, version, err));
-    return put_tag(t, v.id, key, value, err);
+    WR_TRY(put_tag(t, v.id, key, value, err));
+    wr_webhook_data news = {.name = name, .version = wr_registered_number(number, version), .key = key, .value = value};
+    return wr_registered_tell(t, v.model, WR_NEWS_VERSION_TAG, "set", &news, err);
 }
 
 int wr_registered_version_delete_tag(wr_track *t, wr_str name, int64_t version, wr_str key, wr_err *err)
 {
     wr_registered_version v;
+    char number[24];
     WR_TRY(wr_registered_tag_check(key, WR_STR(""), err));
     WR_TRY(find(&v, t, name, version, err));
-    int rc =
-        wr_track_exec(t, err, "DELETE FROM registered_version_tags WHERE version = ? AND key = ?", "is", v.id, key);
-    return rc < 0 ? rc : 0;
+    WR_TRY(wr_track_exec(t, err, "DELETE FROM registered_version_tags WHERE version = ? AND key = ?", "is", v.id, key));
+    wr_webhook_data news = {.name = name, .version = wr_registered_number(number, version), .key = key};
+    return wr_registered_tell(t, v.model, WR_NEWS_VERSION_TAG, "deleted", &news, err);
 }

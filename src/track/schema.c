@@ -147,6 +147,19 @@ const char wr_track_schema_traces[] =
     "  span TEXT, rationale TEXT, overrides TEXT, valid INTEGER NOT NULL, metadata TEXT) WITHOUT ROWID;"
     "CREATE INDEX track_assessments_trace ON track_assessments (trace, created_ms, id);"
     "CREATE INDEX track_assessments_name ON track_assessments (name, kind, trace);";
+/* Webhooks. event: "model_version.created"; next_ms NULL = given up, kept to be looked at */
+const char wr_track_schema_webhooks[] =
+    "CREATE TABLE webhooks (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, name TEXT NOT NULL, url "
+    "TEXT NOT NULL,"
+    "  description TEXT, secret TEXT, status INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT "
+    "NULL);"
+    "CREATE TABLE webhook_events (event TEXT NOT NULL, webhook INTEGER NOT NULL, PRIMARY KEY (event, webhook)) WITHOUT "
+    "ROWID;"
+    "CREATE INDEX webhook_events_webhook ON webhook_events (webhook);"
+    "CREATE TABLE webhook_outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, webhook INTEGER NOT NULL, delivery TEXT NOT "
+    "NULL, body TEXT NOT NULL,"
+    "  attempts INTEGER NOT NULL DEFAULT 0, next_ms INTEGER, error TEXT, created_ms INTEGER NOT NULL);"
+    "CREATE INDEX webhook_outbox_webhook ON webhook_outbox (webhook, id);";
 
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
@@ -155,5 +168,6 @@ const char *const wr_track_migrations[] = {
     wr_track_schema_models,
     wr_track_schema_studies,
     wr_track_schema_traces,
+    wr_track_schema_webhooks,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

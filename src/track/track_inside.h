@@ -18,6 +18,8 @@ struct wr_track {
     wr_map keys;               /* name -> id as pointer; committed ones only */
     WR_VEC(wr_str) key_names;  /* by id; p NULL = not seen yet */
     wr_arena *key_memory;
+    _Atomic unsigned webhook_allow; /* webhook.h */
+    atomic_bool webhook_stirred;
 };
 
 /* metric.c */

@@ -12,6 +12,7 @@ const wr_mlflow_rpcs *const wr_mlflow_tables[] = {
     &wr_mlflow_model_versions,
     &wr_mlflow_logged_models,
     &wr_mlflow_artifacts,
+    &wr_mlflow_webhooks,
     &wr_mlflow_users,
 };
 const size_t wr_mlflow_tables_count = sizeof wr_mlflow_tables / sizeof *wr_mlflow_tables;

@@ -11,6 +11,7 @@ extern const wr_mlflow_rpcs wr_mlflow_experiments, wr_mlflow_runs, wr_mlflow_met
 extern const wr_mlflow_rpcs wr_mlflow_registered_models, wr_mlflow_model_versions, wr_mlflow_logged_models;
 extern const wr_mlflow_rpcs wr_mlflow_users, wr_mlflow_artifacts;
 extern const wr_mlflow_rpcs wr_mlflow_traces, wr_mlflow_assessments;
+extern const wr_mlflow_rpcs wr_mlflow_webhooks;
 
 /* experiments.c */
 void wr_mlflow_put_experiment(wr_jsonw *w, const char *key, const wr_experiment *e);
