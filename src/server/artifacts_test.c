@@ -19,6 +19,7 @@
 #include "codec/http.h"
 #include "codec/json.h"
 #include "io/file.h"
+#include "io/http_client.h"
 #include "server/server.h"
 
 static char dir[256];
@@ -415,6 +416,51 @@ static void large(void)
     assert_int_equal(ask("DELETE", API "artifacts/0", NULL, none), 200);
 }
 
+/* Requests that are answered by other threads stand in one buffer, which goes on being read: paths of different
+ * lengths, many connections at once. */
+static void *many_gets(void *arg)
+{
+    static const char *const names[] = {"a", "a-longer-name.txt", "b", "the-longest-name-of-them-all.bin"};
+    wr_http_client *c = NULL;
+    char url[64], target[128];
+    size_t wrong = 0;
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
+    if (wr_http_client_open(&c, url, 20000, NULL) < 0) return (void *)(uintptr_t)1;
+    for (size_t i = 0; i < 100; i++) {
+        snprintf(target, sizeof target, API "artifacts/7/r/artifacts/%s", names[(i + (size_t)(uintptr_t)arg) % 4]);
+        (void)wr_http_client_send(c, "GET", target, NULL, none, NULL);
+    }
+    (void)wr_http_client_flush(c, NULL);
+    for (size_t i = 0; i < 100; i++) {
+        const char *name = names[(i + (size_t)(uintptr_t)arg) % 4];
+        int status = 0;
+        wr_str body = none;
+        (void)wr_http_client_recv(c, &status, &body, NULL);
+        wrong += status != 200 || !wr_str_is(body, name);
+    }
+    wr_http_client_close(c);
+    return (void *)(uintptr_t)wrong;
+}
+
+static void paths_outlive_the_read_buffer(void)
+{
+    static const char *const names[] = {"a", "a-longer-name.txt", "b", "the-longest-name-of-them-all.bin"};
+    pthread_t threads[6];
+    char target[128];
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(target, sizeof target, API "artifacts/7/r/artifacts/%s", names[i]);
+        assert_int_equal(ask("PUT", target, NULL, wr_str_of(names[i])), 200);
+    }
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, many_gets, (void *)(uintptr_t)i), 0);
+    for (size_t i = 0; i < 6; i++) {
+        void *wrong = NULL;
+        pthread_join(threads[i], &wrong);
+        assert_int_equal((size_t)(uintptr_t)wrong, 0);
+    }
+    assert_int_equal(ask("DELETE", API "artifacts/7", NULL, none), 200);
+}
+
 static void all(const char *where)
 {
     start(where, false);
@@ -424,6 +470,7 @@ static void all(const char *where)
     of_runs();
     in_parts();
     large();
+    paths_outlive_the_read_buffer();
     stop();
     wr_buf_fini(&got.in);
 }

@@ -471,13 +471,15 @@ static int check(const wr_mlflow_call *c, bool query, wr_err *err)
     return 0;
 }
 
+/* Copies: a request that goes to another thread leaves the buffer that its path stands in. */
 static int decode_segments(wr_mlflow_call *c, wr_err *err)
 {
     for (size_t i = 0; i < WR_MLFLOW_SEGMENTS; i++) {
         WR_AUTOBUF wr_buf b;
         wr_buf_init(&b, WR_LIMIT_HTTP_TARGET);
-        if (!c->segment[i].p || !memchr(c->segment[i].p, '%', c->segment[i].n)) continue;
-        if (!wr_http_decode(&b, c->segment[i], false)) return wr_err_set(err, WEIR_EINVAL, "the path cannot be read");
+        if (!c->segment[i].p) continue;
+        if (!wr_http_decode(&b, c->segment[i], false))
+            return wr_err_set(err, WEIR_EINVAL, "the path cannot be read");
         c->segment[i] = wr_arena_str(c->arena, wr_buf_view(&b));
         if (!c->segment[i].p) return wr_err_nomem(err);
     }
