@@ -66,7 +66,9 @@ static void detail(wr_err *err, int code, const char *text)
 {
     char line[600];
     size_t n = 0;
-    for (; *text && n + 1 < sizeof line; text++) line[n++] = *text == '\n' ? ' ' : *text;
+    for (; *text && n + 1 < sizeof line; text++) {
+        if (*text != '\t') line[n++] = *text == '\n' ? ' ' : *text;
+    }
     while (n && line[n - 1] == ' ') n--;
     line[n] = 0;
     wr_err_detail(err, code, "%s", line);
@@ -77,6 +79,7 @@ int wr_pg_fail(wr_pg_conn *c, const PGresult *r, const char *what, wr_err *err)
     const char *state = r ? c->pq->result_field(r, PG_DIAG_SQLSTATE) : NULL;
     const char *primary = r ? c->pq->result_field(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     const char *more = r ? c->pq->result_field(r, PG_DIAG_MESSAGE_DETAIL) : NULL;
+    if (state && strncmp(state, "23", 2) == 0) more = NULL; /* it quotes the row, which is nobody's business in a log */
     size_t at = state ? find(state) : sizeof states / sizeof *states;
     bool known = at < sizeof states / sizeof *states;
     if (c->pq->status(c->h) == CONNECTION_BAD || (state && strncmp(state, "57P0", 4) == 0)) lose(c);
