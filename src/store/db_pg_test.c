@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/rng.h"
 #include "store/db_conn.h"
 #include "store/pg_testing.h"
@@ -55,6 +56,20 @@ static int64_t number(wr_db *db, const char *sql)
 }
 
 static int64_t count(wr_db *db) { return number(db, "SELECT count(*) FROM t"); }
+
+/* Before anything else, because it stays loaded once it is. */
+static void the_library_is_missing(void **state)
+{
+    (void)state;
+    wr_db *db;
+    wr_err err = {0};
+    setenv("WEIR_LIBPQ", "/no/such/libpq.so.5", 1);
+    assert_int_equal(wr_db_open(&db, url, &opt, &err), WEIR_EUNAVAILABLE);
+    assert_non_null(strstr(err.detail, "/no/such/libpq.so.5"));
+    assert_non_null(strstr(err.hint, "libpq5"));
+    unsetenv("WEIR_LIBPQ");
+    wr_db_close(opened());
+}
 
 /* --- values --- */
 
@@ -260,6 +275,73 @@ static void writers_of_two_programs_stand_in_line(void **state)
     for (int i = 0; i < 4; i++) wr_db_close(db[i]);
 }
 
+/* --- want of memory --- */
+
+/* Whichever allocation fails: the write is refused, nobody sees it, and the next one works; so does reading. */
+static void want_of_memory(void **state)
+{
+    (void)state;
+    wr_db *db = opened();
+    int64_t expect = 0;
+    bool fired = true;
+    int n = 1;
+    for (; fired; n++) {
+        char name[32];
+        wr_err err = {0};
+        snprintf(name, sizeof name, "n%d", n);
+        wr_fault_arm(WR_FAULT_ALLOC, n, false);
+        int rc = wr_db_write(db, insert, name, &err);
+        fired = wr_fault_fired(WR_FAULT_ALLOC);
+        wr_fault_arm(WR_FAULT_ALLOC, 0, false);
+        assert_int_equal(rc, err.code);
+        assert_true(rc == 0 || fired);
+        if (rc < 0) assert_int_equal(wr_db_write(db, insert, name, &err), 0);
+        assert_int_equal(count(db), ++expect);
+        assert_true(n < 500);
+    }
+    assert_true(n > 2);
+    for (fired = true, n = 1; fired; n++) {
+        wr_stmt *s;
+        char sql[64]; /* a new text each time */
+        snprintf(sql, sizeof sql, "SELECT count(*) + %d FROM t WHERE name <> ?", n);
+        wr_fault_arm(WR_FAULT_ALLOC, n, false);
+        int rc = wr_db_prepare(db, &s, sql, NULL);
+        if (rc == 0) {
+            wr_bind_cstr(s, 1, "nobody");
+            rc = wr_step(s, NULL);
+            if (rc == 1) assert_int_equal(wr_stmt_i64(s, 0), expect + n);
+            wr_stmt_done(s);
+        }
+        fired = wr_fault_fired(WR_FAULT_ALLOC);
+        wr_fault_arm(WR_FAULT_ALLOC, 0, false);
+        assert_true(rc == 1 || fired);
+        assert_int_equal(count(db), expect);
+    }
+    assert_true(n > 5);
+    wr_db_close(db);
+}
+
+/* A statement of a reader that fails does not spoil the others. */
+static void readers_carry_on(void **state)
+{
+    (void)state;
+    wr_db *db = opened();
+    wr_err err = {0};
+    wr_stmt *outer, *s;
+    for (int i = 0; i < 3; i++) assert_int_equal(wr_db_write(db, insert, i == 0 ? "a" : i == 1 ? "b" : "c", NULL), 0);
+    assert_int_equal(wr_db_prepare(db, &outer, "SELECT name FROM t ORDER BY id", &err), 0);
+    assert_int_equal(wr_step(outer, &err), 1);
+    assert_int_equal(wr_db_prepare(db, &s, "SELECT 1 / (count(*) - 3) FROM t", &err), 0);
+    assert_int_equal(wr_step(s, &err), WEIR_EINVAL);
+    wr_stmt_done(s);
+    assert_int_equal(count(db), 3);
+    assert_int_equal(wr_step(outer, &err), 1);
+    assert_int_equal(wr_step(outer, &err), 1);
+    assert_true(wr_str_is(wr_stmt_str(outer, 0), "c"));
+    wr_stmt_done(outer);
+    wr_db_close(db);
+}
+
 /* --- a server that goes away --- */
 
 static int insert_then_lose(wr_db *db, void *arg, wr_err *err)
@@ -445,7 +527,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
     const struct CMUnitTest tests[] = {
+        T(the_library_is_missing),
         T(text_that_cannot_be_kept),
+        T(want_of_memory),
+        T(readers_carry_on),
         T(statements_do_not_pile_up),
         T(a_table_changes_its_shape),
         T(hostile_addresses),

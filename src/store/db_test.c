@@ -301,6 +301,40 @@ static void what_is_common_means_the_same(void **state)
     wr_db_close(db);
 }
 
+/* Values that are bound have a type where a literal has none. */
+static void bound_arguments_of_functions(void **state)
+{
+    (void)state;
+    wr_db *db = opened();
+    wr_err err = {0};
+    wr_stmt *s;
+    assert_int_equal(wr_db_write(db, insert, "abcdef", NULL), 0);
+    assert_int_equal(
+        wr_db_prepare(
+            db, &s,
+            "SELECT substr(name, ?1, ?2), substr(name, ?1), instr(name, ?3), coalesce(nullif(?3, 'cd'), name),"
+            " x * ?4 + id, abs(?2 - 5), replace(name, ?3, '') FROM t WHERE x < ?4 AND id IN (?5, 7)"
+            " ORDER BY name LIMIT ?5 OFFSET 0",
+            &err),
+        0);
+    wr_bind_i64(s, 1, 2);
+    wr_bind_i64(s, 2, 3);
+    wr_bind_cstr(s, 3, "cd");
+    wr_bind_f64(s, 4, 2.5);
+    wr_bind_i64(s, 5, 1);
+    if (wr_step(s, &err) != 1) fail_msg("%s: %s", err.msg, err.detail);
+    assert_true(wr_str_is(wr_stmt_str(s, 0), "bcd"));
+    assert_true(wr_str_is(wr_stmt_str(s, 1), "bcdef"));
+    assert_int_equal(wr_stmt_i64(s, 2), 3);
+    assert_true(wr_str_is(wr_stmt_str(s, 3), "abcdef"));
+    assert_true(wr_stmt_f64(s, 4) == 2.25);
+    assert_int_equal(wr_stmt_i64(s, 5), 2);
+    assert_true(wr_str_is(wr_stmt_str(s, 6), "abef"));
+    assert_int_equal(wr_step(s, &err), 0);
+    wr_stmt_done(s);
+    wr_db_close(db);
+}
+
 static int run_many(wr_db *db, void *arg, wr_err *err)
 {
     wr_stmt *s;
@@ -1038,6 +1072,7 @@ int main(void)
         BOTH(ids_are_counted),
         BOTH(nulls_without_a_type),
         BOTH(what_is_common_means_the_same),
+        BOTH(bound_arguments_of_functions),
         BOTH(matching_functions),
         BOTH(answers_that_come_later),
         BOTH(wrong_statements),
