@@ -75,7 +75,7 @@ int wr_step(wr_stmt *s, wr_err *err);                          /* 1 = a row, 0 =
 int64_t wr_stmt_i64(wr_stmt *s, int at);
 double wr_stmt_f64(wr_stmt *s, int at);                        /* NaN for NULL */
 /* A step of a statement without rows whose answer may come later, which saves a round trip to a server: inside a write fn only.
- * When it fails, this or a later call says so, at the latest the write itself, and all of the write is undone. */
+ * When it fails, this or a later call says so, at the latest the write itself, and all of the write is undone. wr_db_last_id does not tell its id. */
 int wr_stmt_run(wr_stmt *s, wr_err *err);
 wr_str wr_stmt_str(wr_stmt *s, int at);                        /* text or bytes; valid until the next step */
 bool wr_stmt_null(wr_stmt *s, int at);

@@ -79,8 +79,7 @@ static int prepare_rows(wr_stmt **out, wr_track *t, const char *head, size_t col
 
 static int run_rows(wr_stmt *s, wr_err *err)
 {
-    int rc;
-    while ((rc = wr_step(s, err)) > 0) {}
+    int rc = wr_stmt_run(s, err);
     wr_stmt_done(s);
     return rc;
 }

@@ -126,7 +126,9 @@ int wr_track_exec(wr_track *t, wr_err *err, const char *sql, const char *kinds, 
     int rc = query(&s, t, err, sql, kinds, args);
     va_end(args);
     if (rc < 0) return rc;
-    while ((rc = wr_step(s, err)) > 0) rows++;
+    if (!strstr(sql, "RETURNING")) rc = wr_stmt_run(s, err); /* nobody waits for the answer of a server */
+    else
+        while ((rc = wr_step(s, err)) > 0) rows++;
     wr_stmt_done(s);
     return rc < 0 ? rc : rows;
 }
