@@ -11,6 +11,7 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_model_list,  &wr_cmd_model_show,     &wr_cmd_sustain_report, &wr_cmd_monitor, &wr_cmd_trace,
     &wr_cmd_up,         &wr_cmd_deploy_replay,  &wr_cmd_deploy_feedback, &wr_cmd_deploy_flush,
     &wr_cmd_user_add, &wr_cmd_user_list, &wr_cmd_user_remove, &wr_cmd_user_password, &wr_cmd_user_token, &wr_cmd_user_grant, &wr_cmd_user_audit,
+    &wr_cmd_study_list, &wr_cmd_study_show, &wr_cmd_study_delete, &wr_cmd_study_import, &wr_cmd_study_export,
     &wr_cmd_help,           &wr_cmd_man,
     &wr_cmd_completions,
 };

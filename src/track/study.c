@@ -26,6 +26,12 @@ static int name_ok(wr_str name, const char *what, wr_err *err)
     return 0;
 }
 
+static int name_taken(wr_str name, wr_err *err)
+{
+    wr_str shown = wr_str_fit(name, 200);
+    return wr_err_set(err, WEIR_EEXIST, "a study '%.*s' already exists", WR_STR_FMT(shown));
+}
+
 int wr_study_create(int64_t *out, wr_track *t, wr_str name, const bool *maximize, size_t n, wr_err *err)
 {
     char directions[WR_STUDY_OBJECTIVES];
@@ -33,14 +39,13 @@ int wr_study_create(int64_t *out, wr_track *t, wr_str name, const bool *maximize
         return wr_err_set(err, WEIR_EINVAL, "a study has 1 to %d directions, not '%zu'", WR_STUDY_OBJECTIVES, n);
     WR_TRY(name_ok(name, "name of the study", err));
     for (size_t i = 0; i < n; i++) directions[i] = maximize[i] ? '1' : '0';
+    if (wr_study_find(out, t, name, NULL) == 0) return name_taken(name, err);
     int rc = wr_track_number(out, 0, t, err,
                              "INSERT INTO studies (name, directions, trials, created_ms) VALUES (?, ?, 0, ?) ON "
                              "CONFLICT DO NOTHING RETURNING id",
                              "ssi", name, (wr_str){directions, n}, wr_track_now_ms());
     if (rc < 0) return rc;
-    if (*out == 0)
-        return wr_err_set(err, WEIR_EEXIST, "a study '%.*s' already exists", WR_STR_FMT(wr_str_fit(name, 200)));
-    return 0;
+    return *out ? 0 : name_taken(name, err); /* by another server, just now */
 }
 
 static int no_study(int64_t study, wr_err *err)

@@ -78,7 +78,7 @@ static inline int store_setup(void **state)
     store *s = &place;
     *s = (store){.dir = "/tmp/weir-track-XXXXXX"};
     assert_non_null(mkdtemp(s->dir));
-    snprintf(s->path, sizeof s->path, "%s/records.db", s->dir);
+    snprintf(s->path, sizeof s->path, "%.63s/records.db", s->dir);
     assert_int_equal(wr_pg_testing_wanted(s->path, sizeof s->path), 0);
     s->a = wr_arena_new(0);
     store_open(s);
