@@ -12,7 +12,7 @@ enum {
     FULL_BYTES = 16 << 20,      /* of memory: drain now */
     SLICE_NS = 8 * 1000 * 1000, /* a write goes on no longer than this when others wait */
     SLICE_POINTS = 1 << 16,     /* of one run before the clock is looked at */
-    SLICE_SERIES = 64,
+    SLICE_SERIES = WR_METRIC_KEYS,
     SETTLE_SERIES = 4096, /* latest values in one write */
 };
 #define FULL_AGE_NS (15 * INT64_C(1000000000))
@@ -29,6 +29,15 @@ static int find_run(bool *there, wr_metric_run *out, wr_track *t, int64_t run, w
     if (rc > 0) *out = (wr_metric_run){run, wr_stmt_i64(s, 0), wr_stmt_i64(s, 1)};
     wr_stmt_done(s);
     return rc < 0 ? rc : 0;
+}
+
+static int store(wr_track *t, wr_arena *a, const wr_metric_run *run, wr_metric_part *parts, const wr_str *names,
+                 size_t n, bool chunks, wr_err *err)
+{
+    int64_t ids[SLICE_SERIES];
+    WR_TRY(wr_metric_keys(ids, t, names, n, err));
+    for (size_t i = 0; i < n; i++) parts[i].key = ids[i];
+    return wr_metric_store(t, a, run, parts, n, chunks, err);
 }
 
 /* ---- draining: one write ---- */
@@ -67,6 +76,7 @@ static int drain_some(slice *x, wr_track *t, wr_arena *a, wr_err *err)
 {
     wr_metric_state *m = x->m;
     wr_metric_part parts[SLICE_SERIES];
+    wr_str names[SLICE_SERIES];
     size_t n = 0, points = 0, taken = 0;
     wr_metric_run run;
     bool there;
@@ -75,7 +85,7 @@ static int drain_some(slice *x, wr_track *t, wr_arena *a, wr_err *err)
     while (x->next < m->items.n && m->items.at[x->next]->run == id && n < SLICE_SERIES && points < SLICE_POINTS) {
         const wr_metric_recent *s = m->items.at[x->next];
         if (there) {
-            WR_TRY(wr_track_key_make(&parts[n].key, t, s->key, err));
+            names[n] = s->key;
             WR_TRY(gather(&parts[n], &taken, a, s, x->skip, SLICE_POINTS - points, err));
             n++;
             points += taken;
@@ -85,7 +95,7 @@ static int drain_some(slice *x, wr_track *t, wr_arena *a, wr_err *err)
         x->skip = 0;
         x->next++;
     }
-    return wr_metric_store(t, a, &run, parts, n, true, err);
+    return store(t, a, &run, parts, names, n, true, err);
 }
 
 static int drain_slice(wr_track *t, void *arg, wr_err *err)
@@ -265,6 +275,7 @@ static int by_series(const void *a, const void *b)
 static int settle_run(settling *x, wr_track *t, wr_arena *a, size_t *at, wr_err *err)
 {
     wr_metric_part parts[SLICE_SERIES];
+    wr_str names[SLICE_SERIES];
     size_t n = 0;
     wr_metric_run run;
     bool there;
@@ -273,11 +284,11 @@ static int settle_run(settling *x, wr_track *t, wr_arena *a, size_t *at, wr_err 
     WR_TRY(find_run(&there, &run, t, id, err));
     for (; *at < x->to && d[*at].run == id && n < SLICE_SERIES; ++*at) {
         if (!there || (*at && d[*at - 1].run == id && wr_str_eq(d[*at - 1].key, d[*at].key))) continue;
-        WR_TRY(wr_track_key_make(&parts[n].key, t, d[*at].key, err));
+        names[n] = d[*at].key;
         parts[n].points = &d[*at].latest;
         parts[n++].n = 1;
     }
-    return wr_metric_store(t, a, &run, parts, n, false, err);
+    return store(t, a, &run, parts, names, n, false, err);
 }
 
 static int settle_write(wr_track *t, void *arg, wr_err *err)

@@ -36,7 +36,7 @@ size_t wr_metric_sort(wr_series_point *p, size_t n, int (*by)(const void *, cons
 
 /* ---- database ---- */
 
-/* Points of one series, sorted by step, each once. With n_chunked 0 only the latest value is stored. */
+/* Points of one series, sorted by step, each once. */
 typedef struct {
     int64_t key;
     const wr_series_point *points;
@@ -46,6 +46,9 @@ typedef struct {
  * `scratch` holds what is needed on the way. */
 int wr_metric_store(wr_track *t, wr_arena *scratch, const wr_metric_run *run, const wr_metric_part *parts, size_t n,
                     bool chunks, wr_err *err);
+/* In a write: ids of up to WR_METRIC_KEYS different keys, made where there is none. */
+enum { WR_METRIC_KEYS = 64 };
+int wr_metric_keys(int64_t *ids, wr_track *t, const wr_str *names, size_t n, wr_err *err);
 /* "?,?, ... ?" with n marks, n rounded up so that few texts are prepared; the number of marks. */
 size_t wr_metric_marks(wr_buf *sql, size_t n);
 

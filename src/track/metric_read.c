@@ -5,7 +5,10 @@
 
 #include "track/metric_inside.h"
 
-enum { MARKS = 256 }; /* runs asked for in one query */
+enum {
+    MARKS = 256,  /* runs asked for in one query */
+    AT_ONCE = 16, /* chunks */
+};
 
 /* ---- latest ---- */
 
@@ -171,13 +174,24 @@ int wr_metric_add_chunk(wr_metric_points *out, wr_str chunk, wr_err *err)
     return 0;
 }
 
-static int read_chunk(wr_metric_points *out, wr_track *t, int64_t run, int64_t key, int64_t seq, wr_err *err)
+/* The chunks of n heads with one query. */
+static int read_some(wr_metric_points *out, wr_track *t, int64_t run, int64_t key, const head *h, size_t n, wr_err *err)
 {
+    WR_AUTOBUF wr_buf sql = {0};
     wr_stmt *s;
-    WR_TRY(wr_track_query(&s, t, err, "SELECT data FROM track_chunks WHERE run = ? AND key = ? AND seq = ?", "iii", run,
-                          key, seq));
-    int rc = wr_step(s, err);
-    if (rc > 0) rc = wr_metric_add_chunk(out, wr_stmt_str(s, 0), err);
+    int rc;
+    wr_buf_str(&sql, "SELECT data FROM track_chunks WHERE run = ? AND key = ? AND seq IN (");
+    size_t marks = wr_metric_marks(&sql, n);
+    wr_buf_char(&sql, ')');
+    if (sql.failed) return wr_err_nomem(err);
+    WR_TRY(wr_db_prepare(t->db, &s, wr_buf_cstr(&sql), err));
+    wr_bind_i64(s, 1, run);
+    wr_bind_i64(s, 2, key);
+    for (size_t i = 0; i < marks; i++) wr_bind_i64(s, (int)i + 3, h[i < n ? i : n - 1].seq);
+    while ((rc = wr_step(s, err)) > 0) {
+        rc = wr_metric_add_chunk(out, wr_stmt_str(s, 0), err);
+        if (rc < 0) break;
+    }
     wr_stmt_done(s);
     return rc;
 }
@@ -198,13 +212,14 @@ static int read_chunks(wr_metric_points *out, wr_track *t, int64_t run, int64_t 
 {
     heads h = {0};
     int rc = read_heads(&h, t, run, key, after ? after->time_ms : INT64_MIN, err);
-    for (size_t i = 0; i < h.n && rc == 0; i++) {
+    for (size_t i = 0, n; i < h.n && rc == 0; i += n) {
         if (max && out->n >= max) {
             out->n = wr_metric_sort(out->at, out->n, wr_metric_by_time);
             if (out->n >= max && out->at[max - 1].time_ms < h.at[i].min_ms) break;
         }
-        size_t from = out->n;
-        rc = read_chunk(out, t, run, key, h.at[i].seq, err);
+        size_t from = out->n, expect = 0;
+        for (n = 0; n < AT_ONCE && i + n < h.n && (!max || !n || out->n + expect < max); n++) expect += h.at[i + n].n;
+        rc = read_some(out, t, run, key, h.at + i, n, err);
         drop_before(out, from, after);
     }
     wr_vec_fini(&h);

@@ -107,7 +107,8 @@ static int add_step(work *w, int64_t step, wr_err *err)
     set *s = &w->set;
     if (step < w->from || step > w->to) return 0;
     if (s->bits) {
-        set_bit(s, step);
+        /* a chunk may have got points since its head was read */
+        if (step >= s->lo && ((uint64_t)step - (uint64_t)s->lo) / 64 < s->words) set_bit(s, step);
         return 0;
     }
     if (s->list.n >= LIST_MAX)
@@ -138,20 +139,23 @@ static int add_even(work *w, const head *h, wr_err *err)
     return 0;
 }
 
-static int add_uneven(work *w, const head *h, wr_metric_points *room, wr_err *err)
+/* The steps of a run's chunks that are not even. */
+static int add_uneven(work *w, int64_t run, wr_metric_points *room, wr_err *err)
 {
     wr_stmt *s;
-    if (h->max < w->from || h->min > w->to) return 0;
-    WR_TRY(wr_track_query(&s, w->t, err, "SELECT data FROM track_chunks WHERE run = ? AND key = ? AND seq = ?", "iii",
-                          h->run, w->key_id, h->seq));
-    int rc = wr_step(s, err);
-    room->n = 0;
-    if (rc > 0) rc = wr_metric_add_chunk(room, wr_stmt_str(s, 0), err);
-    wr_stmt_done(s);
-    for (size_t i = 0; i < room->n && rc >= 0; i++) {
-        /* points may have been added to it since its head was read */
-        if (room->at[i].step >= h->min && room->at[i].step <= h->max) rc = add_step(w, room->at[i].step, err);
+    int rc;
+    WR_TRY(
+        wr_track_query(&s, w->t, err,
+                       "SELECT data FROM track_chunks WHERE run = ? AND key = ? AND stride = -1 AND max_step >= ? AND "
+                       "min_step <= ?",
+                       "iiii", run, w->key_id, w->from, w->to));
+    while ((rc = wr_step(s, err)) > 0) {
+        room->n = 0;
+        rc = wr_metric_add_chunk(room, wr_stmt_str(s, 0), err);
+        for (size_t i = 0; i < room->n && rc >= 0; i++) rc = add_step(w, room->at[i].step, err);
+        if (rc < 0) break;
     }
+    wr_stmt_done(s);
     return rc;
 }
 
@@ -206,10 +210,16 @@ static int finish_list(set *s, wr_err *err)
 static int fill_set(work *w, wr_err *err)
 {
     wr_metric_points room = {0};
+    int64_t uneven = 0; /* ids of runs start at 1 */
     int rc = 0;
     for (size_t i = 0; i < w->heads.n && rc >= 0; i++) {
         const head *h = &w->heads.at[i];
-        rc = h->stride >= 0 ? add_even(w, h, err) : add_uneven(w, h, &room, err);
+        if (h->stride >= 0) {
+            rc = add_even(w, h, err);
+        } else if (uneven != h->run) { /* all of the run at once */
+            uneven = h->run;
+            rc = add_uneven(w, h->run, &room, err);
+        }
     }
     wr_vec_fini(&room);
     for (size_t r = 0; r < w->n; r++) {

@@ -87,6 +87,57 @@ static int run_rows(wr_stmt *s, wr_err *err)
 /* Rows of the next statement when n are left: few sizes, so few prepared texts. */
 static size_t rows_of(size_t n) { return n >= ROWS ? ROWS : n >= 4 ? 4 : 1; }
 
+/* ---- keys ---- */
+
+/* Rows (id, name) fill in the ids of the names they meet. */
+static int take_ids(int64_t *ids, const wr_str *names, size_t n, wr_stmt *s, wr_err *err)
+{
+    int rc;
+    while ((rc = wr_step(s, err)) > 0) {
+        wr_str name = wr_stmt_str(s, 1);
+        for (size_t i = 0; i < n; i++) {
+            if (!ids[i] && wr_str_eq(names[i], name)) ids[i] = wr_stmt_i64(s, 0);
+        }
+    }
+    wr_stmt_done(s);
+    return rc;
+}
+
+static size_t list_unknown(size_t *out, const int64_t *ids, size_t n)
+{
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!ids[i]) out[m++] = i;
+    }
+    return m;
+}
+
+int wr_metric_keys(int64_t *ids, wr_track *t, const wr_str *names, size_t n, wr_err *err)
+{
+    WR_AUTOBUF wr_buf sql = {0};
+    wr_stmt *s;
+    size_t which[WR_METRIC_KEYS];
+    WR_BUG_IF(n > WR_METRIC_KEYS);
+    for (size_t i = 0; i < n; i++) ids[i] = wr_track_key_known(t, names[i]);
+    size_t m = list_unknown(which, ids, n);
+    if (!m) return 0;
+    wr_buf_str(&sql, "SELECT id, name FROM track_keys WHERE name IN (");
+    size_t marks = wr_metric_marks(&sql, m);
+    wr_buf_char(&sql, ')');
+    if (sql.failed) return wr_err_nomem(err);
+    WR_TRY(wr_db_prepare(t->db, &s, wr_buf_cstr(&sql), err));
+    for (size_t i = 0; i < marks; i++) wr_bind_str(s, (int)i + 1, names[which[i < m ? i : m - 1]]);
+    WR_TRY(take_ids(ids, names, n, s, err));
+    m = list_unknown(which, ids, n);
+    for (size_t i = 0, rows; i < m; i += rows) {
+        rows = rows_of(m - i);
+        WR_TRY(prepare_rows(&s, t, "INSERT INTO track_keys (name) VALUES ", 1, rows, " RETURNING id, name", err));
+        for (size_t r = 0; r < rows; r++) wr_bind_str(s, (int)r + 1, names[which[i + r]]);
+        WR_TRY(take_ids(ids, names, n, s, err));
+    }
+    return 0;
+}
+
 /* ---- the work on one series ---- */
 
 typedef struct {
@@ -377,10 +428,16 @@ int wr_metric_put(wr_track *t, const wr_metric_run *run, const wr_track_point *p
     WR_TRY(group_points(&p, &groups, &ngroups, a, points, n, err));
     wr_metric_part *parts = wr_arena_alloc(a, ngroups * sizeof *parts);
     if (!parts) return wr_err_nomem(err);
-    for (size_t i = 0; i < ngroups; i++) {
-        parts[i].points = p + groups[i].at;
-        parts[i].n = wr_metric_sort(p + groups[i].at, groups[i].n, wr_metric_by_step);
-        WR_TRY(wr_track_key_make(&parts[i].key, t, groups[i].key, err));
+    for (size_t i = 0; i < ngroups; i += WR_METRIC_KEYS) {
+        wr_str names[WR_METRIC_KEYS];
+        int64_t ids[WR_METRIC_KEYS];
+        size_t some = ngroups - i < WR_METRIC_KEYS ? ngroups - i : WR_METRIC_KEYS;
+        for (size_t k = 0; k < some; k++) names[k] = groups[i + k].key;
+        WR_TRY(wr_metric_keys(ids, t, names, some, err));
+        for (size_t k = 0; k < some; k++) {
+            const group *g = &groups[i + k];
+            parts[i + k] = (wr_metric_part){ids[k], p + g->at, wr_metric_sort(p + g->at, g->n, wr_metric_by_step)};
+        }
     }
     return wr_metric_store(t, a, run, parts, ngroups, true, err);
 }

@@ -197,11 +197,17 @@ static void remember(wr_track *t, wr_str name, int64_t id)
     pthread_mutex_unlock(&t->keys_lock);
 }
 
-int wr_track_key_find(int64_t *out, wr_track *t, wr_str name, wr_err *err)
+int64_t wr_track_key_known(wr_track *t, wr_str name)
 {
     pthread_mutex_lock(&t->keys_lock);
-    *out = (int64_t)(intptr_t)wr_map_get(&t->keys, name);
+    int64_t id = (int64_t)(intptr_t)wr_map_get(&t->keys, name);
     pthread_mutex_unlock(&t->keys_lock);
+    return id;
+}
+
+int wr_track_key_find(int64_t *out, wr_track *t, wr_str name, wr_err *err)
+{
+    *out = wr_track_key_known(t, name);
     if (*out) return 0;
     WR_TRY(wr_track_number(out, 0, t, err, "SELECT id FROM track_keys WHERE name = ?", "s", name));
     remember(t, name, *out);

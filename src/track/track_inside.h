@@ -38,5 +38,8 @@ int wr_track_query(wr_stmt **out, wr_track *t, wr_err *err, const char *sql, con
 /* First column of the first row; `none` without one or when it is NULL. */
 int wr_track_number(int64_t *out, int64_t none, wr_track *t, wr_err *err, const char *sql, const char *kinds, ...);
 
+/* Id of a key if it is at hand without asking, else 0. */
+int64_t wr_track_key_known(wr_track *t, wr_str name);
+
 /* Tags and the like: rows of (key, value) texts into the arena. Takes over `s`. */
 int wr_track_items(wr_track_item **out, size_t *n, wr_arena *a, wr_stmt *s, wr_err *err);
