@@ -85,7 +85,8 @@ int wr_pg_fail(wr_pg_conn *c, const PGresult *r, const char *what, wr_err *err)
     if (c->pq->status(c->h) == CONNECTION_BAD || (state && strncmp(state, "57P0", 4) == 0)) lose(c);
     int code = known ? states[at].code : c->lost ? WEIR_EUNAVAILABLE : WEIR_EINTERNAL;
     if (c->lost && !state) code = WEIR_EUNAVAILABLE;
-    wr_err_set(err, code, "database '%s': cannot %s", c->head.name, what);
+    if (c->lost) wr_err_set(err, code, "database '%s' is not available", c->head.name);
+    else wr_err_set(err, code, "database '%s': cannot %s", c->head.name, what);
     if (primary && err) {
         char text[600];
         int n = snprintf(text, sizeof text, "%s%s%s", primary, more ? ": " : "", more ? more : "");
