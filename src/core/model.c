@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* model.c - candidates, versions and aliases in the records database. */
+/* model.c - candidates; versions and aliases as the tracking store's registry keeps them. */
 #include "core/model.h"
+
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/vec.h"
+#include "track/registry.h"
 
 typedef struct {
     const char *name, *package, *run, *alias;
@@ -55,108 +58,127 @@ int wr_model_propose(wr_project *p, const char *name, const char *package, const
     return wr_db_write(db, propose_fn, &c, err);
 }
 
-/* First column of the first row as a number; `none` when there is no row. */
-static int scalar(int64_t *out, wr_db *db, const char *sql, const char *one, const char *two, int64_t none, wr_err *err)
+/* ---- registering ---- */
+
+static wr_str text_or_none(const char *s) { return s ? wr_str_of(s) : (wr_str){NULL, 0}; }
+
+/* The model is made by its first version. */
+static int make_version(wr_registered_version *v, wr_arena *a, wr_track *t, const change *c, wr_err *err)
 {
-    wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, sql, err));
-    wr_bind_cstr(s, 1, one);
-    if (two) wr_bind_cstr(s, 2, two);
-    int rc = wr_step(s, err);
-    *out = rc > 0 ? wr_stmt_i64(s, 0) : none;
-    wr_stmt_done(s);
-    return rc < 0 ? rc : 0;
+    wr_registered_model m;
+    wr_err none = {0};
+    wr_str name = wr_str_of(c->name);
+    int rc = wr_registered_model_get(&m, a, t, name, &none);
+    if (rc == WEIR_ENOTFOUND) rc = wr_registered_model_create(&m, a, t, name, WR_STR(""), NULL, 0, err);
+    else if (rc < 0 && err) *err = none;
+    WR_TRY(rc);
+    char *source = wr_arena_printf(a, WR_PACKAGE_URI "%s", c->package);
+    if (!source) return wr_err_nomem(err);
+    wr_registered_version_new in = {.name = name,
+                                    .source = wr_str_of(source),
+                                    .run_id = wr_str_of(c->run),
+                                    .description = WR_STR(""),
+                                    .package = wr_str_of(c->package)};
+    return wr_registered_version_create(v, a, t, &in, err);
 }
 
-static int alias_row(wr_db *db, const change *c, wr_err *err)
+static int register_fn(wr_track *t, void *arg, wr_err *err)
 {
-    wr_stmt *s;
-    WR_TRY(wr_db_prepare(
-        db, &s,
-        "INSERT INTO model_aliases (model, alias, version, moved_us) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version, moved_us = excluded.moved_us",
-        err));
-    wr_bind_cstr(s, 1, c->name);
-    wr_bind_cstr(s, 2, c->alias);
-    wr_bind_i64(s, 3, c->version);
-    wr_bind_i64(s, 4, wr_clock_wall_us());
-    int rc = wr_step(s, err);
-    wr_stmt_done(s);
-    return rc < 0 ? rc : 0;
-}
-
-static int register_fn(wr_db *db, void *arg, wr_err *err)
-{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     change *c = arg;
-    WR_TRY(scalar(&c->version, db, "SELECT version FROM model_versions WHERE model = ? AND package = ?", c->name,
-                  c->package, 0, err));
-    if (!c->version) {
-        wr_stmt *s;
-        WR_TRY(scalar(&c->version, db, "SELECT coalesce(max(version), 0) + 1 FROM model_versions WHERE model = ?",
-                      c->name, NULL, 1, err));
-        WR_TRY(wr_db_prepare(
-            db, &s, "INSERT INTO model_versions (model, version, package, run, created_us) VALUES (?, ?, ?, ?, ?)",
-            err));
-        wr_bind_cstr(s, 1, c->name);
-        wr_bind_i64(s, 2, c->version);
-        wr_bind_cstr(s, 3, c->package);
-        wr_bind_cstr(s, 4, c->run ? c->run : "");
-        wr_bind_i64(s, 5, wr_clock_wall_us());
-        int rc = wr_step(s, err);
-        wr_stmt_done(s);
-        if (rc < 0) return rc;
-    }
-    return c->alias ? alias_row(db, c, err) : 0;
+    wr_registered_version v;
+    wr_err none = {0};
+    if (!a) return wr_err_nomem(err);
+    int rc = wr_registered_version_by_package(&v, a, t, wr_str_of(c->name), wr_str_of(c->package), &none);
+    if (rc == WEIR_ENOTFOUND) rc = make_version(&v, a, t, c, err);
+    else if (rc < 0 && err) *err = none;
+    WR_TRY(rc);
+    c->version = v.version;
+    return c->alias ? wr_registered_alias_set(t, wr_str_of(c->name), wr_str_of(c->alias), v.version, err) : 0;
 }
 
 int wr_model_register(int64_t *version, wr_project *p, const char *name, const char *package, const char *run_id,
                       const char *alias, wr_err *err)
 {
-    wr_db *db;
+    wr_track *t;
     change c = {name, package, run_id, alias, 0};
     WR_TRY(check_name(name, err));
     if (alias) WR_TRY(check_alias(alias, err));
-    WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_write(db, register_fn, &c, err));
+    WR_TRY(wr_project_track(&t, p, err));
+    WR_TRY(wr_track_write(t, register_fn, &c, err));
     *version = c.version;
     return 0;
 }
 
-#define VERSION_COLUMNS                                                                                                \
-    "v.model, v.version, v.package, v.run, (SELECT group_concat(alias) FROM (SELECT alias FROM model_aliases a "       \
-    "WHERE a.model = v.model AND a.version = v.version ORDER BY alias) x), v.created_us FROM model_versions v "
+/* ---- the package as files ---- */
 
-static wr_model_version read_version(wr_arena *a, wr_stmt *s)
+static int publish_file(wr_artifacts *to, wr_objects *from, wr_arena *a, const char *package, wr_str id, wr_str name,
+                        wr_err *err)
 {
-    return (wr_model_version){.name = (char *)wr_arena_str(a, wr_stmt_str(s, 0)).p,
-                              .version = wr_stmt_i64(s, 1),
-                              .package = (char *)wr_arena_str(a, wr_stmt_str(s, 2)).p,
-                              .run_id = (char *)wr_arena_str(a, wr_stmt_str(s, 3)).p,
-                              .aliases = (char *)wr_arena_str(a, wr_stmt_str(s, 4)).p,
-                              .created_us = wr_stmt_i64(s, 5)};
+    enum { FILE_MAX = 1 << 30 };
+    WR_AUTOBUF wr_buf content;
+    wr_artifact_info there;
+    wr_buf_init(&content, FILE_MAX);
+    char *path = wr_arena_printf(a, WR_PACKAGE_FOLDER "%s/%.*s", package, WR_STR_FMT(name));
+    char *object = wr_arena_strndup(a, id.p, id.n);
+    if (!path || !object) return wr_err_nomem(err);
+    if (wr_artifacts_stat(&there, to, wr_str_of(path), NULL) == 0) return 0;
+    WR_TRY(wr_objects_get(from, object, &content, FILE_MAX, err));
+    return wr_artifacts_put(to, wr_str_of(path), wr_buf_view(&content), NULL, err);
+}
+
+int wr_model_publish(wr_project *p, const char *package, wr_err *err)
+{
+    enum { TREE_MAX = 1 << 20 };
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    WR_AUTOBUF wr_buf tree;
+    wr_artifacts *to;
+    wr_objects *from;
+    wr_buf_init(&tree, TREE_MAX);
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_project_artifacts(&to, p, NULL, err));
+    WR_TRY(wr_project_objects(&from, p, err));
+    WR_TRY(wr_objects_get(from, package, &tree, TREE_MAX, err));
+    for (wr_str rest = wr_buf_view(&tree); rest.n;) { /* "sha256 size path" */
+        wr_str line = wr_str_cut(&rest, '\n'), id = wr_str_cut(&line, ' ');
+        if (line.p) (void)wr_str_cut(&line, ' ');
+        if (!line.p) return wr_err_set(err, WEIR_ECORRUPT, "object %.12s is not a package", package);
+        WR_TRY(publish_file(to, from, a, package, id, line, err));
+    }
+    return 0;
+}
+
+/* ---- reading ---- */
+
+static int joined(char **out, wr_arena *a, const wr_registered_version *v)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    for (size_t i = 0; i < v->naliases; i++) wr_buf_printf(&b, "%s%s", i ? "," : "", v->aliases[i].p);
+    *out = wr_arena_strdup(a, wr_buf_cstr(&b));
+    return b.failed || !*out ? WEIR_ENOMEM : 0;
+}
+
+static int version_of(wr_model_version *out, wr_arena *a, const wr_registered_version *v)
+{
+    *out = (wr_model_version){.name = (char *)v->name.p,
+                              .version = v->version,
+                              .package = v->package.p ? (char *)v->package.p : wr_arena_strdup(a, ""),
+                              .run_id = v->run_id.p ? (char *)v->run_id.p : wr_arena_strdup(a, ""),
+                              .created_us = v->created_ms * 1000};
+    return out->package && out->run_id ? joined(&out->aliases, a, v) : WEIR_ENOMEM;
 }
 
 int wr_model_versions(wr_model_version **out, size_t *n, wr_arena *a, wr_project *p, const char *name, wr_err *err)
 {
-    wr_db *db;
-    wr_stmt *s;
-    int rc;
-    WR_VEC(wr_model_version) rows = {0};
-    WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(
-        db, &s, "SELECT " VERSION_COLUMNS "WHERE ?1 IS NULL OR v.model = ?1 ORDER BY v.model, v.version", err));
-    wr_bind_cstr(s, 1, name);
-    while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&rows, read_version(a, s)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
-    wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc == 0 && wr_arena_failed(a)) rc = wr_err_nomem(err);
-    return rc;
+    wr_track *t;
+    wr_registered_version *v;
+    WR_TRY(wr_project_track(&t, p, err));
+    WR_TRY(wr_registered_versions_all(&v, n, a, t, text_or_none(name), err));
+    *out = wr_arena_calloc(a, *n + 1, sizeof **out);
+    if (!*out) return wr_err_nomem(err);
+    for (size_t i = 0; i < *n; i++)
+        if (version_of(&(*out)[i], a, &v[i]) < 0) return wr_err_nomem(err);
+    return 0;
 }
 
 /* Names of all models there are, candidates and registered ones. */
@@ -167,7 +189,7 @@ static int model_names(const char ***out, size_t *n, wr_arena *a, wr_project *p,
     int rc;
     WR_VEC(const char *) names = {0};
     WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s, "SELECT model FROM packages UNION SELECT model FROM model_versions", err));
+    WR_TRY(wr_db_prepare(db, &s, "SELECT model FROM packages UNION SELECT name FROM registered_models", err));
     while ((rc = wr_step(s, err)) > 0)
         if (wr_vec_push(&names, wr_arena_str(a, wr_stmt_str(s, 0)).p) < 0) {
             rc = wr_err_nomem(err);
@@ -218,60 +240,75 @@ static int not_found(wr_project *p, wr_str name, wr_str what, wr_err *err)
         "weir model train makes one, weir model register gives it a version, weir model list shows them");
 }
 
-/* The statement that resolves a reference: candidate, number or alias. */
-static int prepare_find(wr_stmt **s, wr_db *db, wr_str name, wr_str what, wr_err *err)
+static int candidate(wr_model_version *out, wr_arena *a, wr_project *p, wr_str name, wr_err *err)
 {
-    int64_t version;
-    if (!what.p) {
-        WR_TRY(wr_db_prepare(
-            db, s,
-            "SELECT model, 0, package, run, '', created_us FROM packages WHERE model = ? ORDER BY id DESC LIMIT 1",
-            err));
-    } else if (wr_num_i64(&version, what, NULL) == 0) {
-        WR_TRY(wr_db_prepare(db, s, "SELECT " VERSION_COLUMNS "WHERE v.model = ? AND v.version = ?", err));
-        wr_bind_i64(*s, 2, version);
-    } else {
-        WR_TRY(wr_db_prepare(
-            db, s,
-            "SELECT " VERSION_COLUMNS
-            "JOIN model_aliases m ON m.model = v.model AND m.version = v.version WHERE v.model = ? AND m.alias = ?",
-            err));
-        wr_bind_str(*s, 2, what);
-    }
-    wr_bind_str(*s, 1, name);
-    return 0;
+    wr_db *db;
+    wr_stmt *s;
+    WR_TRY(wr_project_db(&db, p, err));
+    WR_TRY(wr_db_prepare(db, &s,
+                         "SELECT model, package, run, created_us FROM packages WHERE model = ? ORDER BY id DESC LIMIT 1",
+                         err));
+    wr_bind_str(s, 1, name);
+    int rc = wr_step(s, err);
+    if (rc > 0)
+        *out = (wr_model_version){.name = (char *)wr_arena_str(a, wr_stmt_str(s, 0)).p,
+                                  .package = (char *)wr_arena_str(a, wr_stmt_str(s, 1)).p,
+                                  .run_id = (char *)wr_arena_str(a, wr_stmt_str(s, 2)).p,
+                                  .aliases = wr_arena_strdup(a, ""),
+                                  .created_us = wr_stmt_i64(s, 3)};
+    wr_stmt_done(s);
+    if (rc == 0) return not_found(p, name, (wr_str){NULL, 0}, err);
+    return rc > 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc < 0 ? rc : 0;
+}
+
+/* An MLflow client may register what is no package: there is nothing in it that Weir could load. */
+static int no_package(const wr_registered_version *v, wr_err *err)
+{
+    wr_err_set(err, WEIR_ENOTFOUND, "version %lld of model \"%s\" has no package of Weir", (long long)v->version,
+               v->name.p);
+    return wr_err_hint(err, WEIR_ENOTFOUND, "it was registered from \"%.200s\"", v->source.p);
 }
 
 int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char *ref, wr_err *err)
 {
-    wr_db *db;
-    wr_stmt *s;
+    wr_track *t;
+    wr_registered_version v;
+    wr_err why = {0};
+    int64_t version;
     wr_str rest = wr_str_of(ref), name = wr_str_cut(&rest, '@');
-    WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(prepare_find(&s, db, name, rest, err));
-    int rc = wr_step(s, err);
-    if (rc > 0) *out = read_version(a, s);
-    wr_stmt_done(s);
-    if (rc == 0) return not_found(p, name, rest, err);
-    if (rc > 0 && wr_arena_failed(a)) return wr_err_nomem(err);
-    return rc < 0 ? rc : 0;
+    if (!rest.p) return candidate(out, a, p, name, err);
+    WR_TRY(wr_project_track(&t, p, err));
+    int rc = wr_num_i64(&version, rest, NULL) == 0
+                 ? wr_registered_version_get(&v, a, t, name, version, &why)
+                 : wr_registered_version_by_alias(&v, a, t, name, rest, &why);
+    if (rc == WEIR_ENOTFOUND || rc == WEIR_EINVAL) return not_found(p, name, rest, err);
+    if (rc < 0) {
+        if (err) *err = why;
+        return rc;
+    }
+    if (!v.package.n) return no_package(&v, err);
+    return version_of(out, a, &v) < 0 ? wr_err_nomem(err) : 0;
 }
 
-static int alias_fn(wr_db *db, void *arg, wr_err *err) { return alias_row(db, arg, err); }
+static int alias_fn(wr_track *t, void *arg, wr_err *err)
+{
+    const change *c = arg;
+    return wr_registered_alias_set(t, wr_str_of(c->name), wr_str_of(c->alias), c->version, err);
+}
 
 int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t version, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_model_version v;
-    wr_db *db;
+    wr_track *t;
     change c = {.name = name, .alias = alias, .version = version};
     if (!a) return wr_err_nomem(err);
     WR_TRY(check_alias(alias, err));
     char *ref = wr_arena_printf(a, "%s@%lld", name, (long long)version);
     if (!ref) return wr_err_nomem(err);
     WR_TRY(wr_model_find(&v, a, p, ref, err));
-    WR_TRY(wr_project_db(&db, p, err));
-    return wr_db_write(db, alias_fn, &c, err);
+    WR_TRY(wr_project_track(&t, p, err));
+    return wr_track_write(t, alias_fn, &c, err);
 }
 
 int wr_model_node(wr_node *out, wr_arena *a, const wr_model_version *v)

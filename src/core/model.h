@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* model.h - the registry: candidates (packages just trained), registered versions 1, 2, ..., aliases such as "champion".
+/* model.h - candidates (packages just trained), and the registry as the program uses it: versions 1, 2, ..., aliases such as "champion".
  *
+ * Versions and aliases are those of the tracking store (track/registry.h), so an MLflow client sees what `weir model register` makes, and
+ * the alias it moves moves the endpoint. A version of ours has a package; its source is WR_PACKAGE_URI and the package, where MLflow's
+ * clients find its files once they are published.
  * A reference is NAME (the newest candidate), NAME@ALIAS or NAME@VERSION.
  */
 #pragma once
 #include "core/lineage.h"
 #include "core/project.h"
 
+#define WR_PACKAGE_FOLDER "packages/" /* among the artifacts */
+#define WR_PACKAGE_URI "mlflow-artifacts:/" WR_PACKAGE_FOLDER
+
 typedef struct {
     char *name;
     int64_t version;                /* 0 = candidate, not registered */
-    char *package;                  /* object id of the package tree */
+    char *package;                  /* object id of the package tree; "" in lists: a version that a client made of something else */
     char *run_id;
     char *aliases;                  /* "champion,stable" or "" */
     int64_t created_us;
@@ -20,6 +26,8 @@ typedef struct {
 int wr_model_propose(wr_project *p, const char *name, const char *package, const char *run_id, wr_err *err);
 /* Register package as the next version, or return the version it has already; optional alias moved in the same transaction. */
 int wr_model_register(int64_t *version, wr_project *p, const char *name, const char *package, const char *run_id, const char *alias, wr_err *err);
+/* The package's files among the artifacts, so that whoever reads its source finds them. Again: nothing happens. */
+int wr_model_publish(wr_project *p, const char *package, wr_err *err);
 int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t version, wr_err *err); /* WEIR_ENOTFOUND lists versions */
 /* Resolve a reference; WEIR_ENOTFOUND with did-you-mean. */
 int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char *ref, wr_err *err);

@@ -5,6 +5,8 @@
 #include <pthread.h>
 
 #include "core/model.h"
+#include "core/schema.h"
+#include "track/registry.h"
 
 static int64_t reg(place *s, const char *name, const char *package, const char *alias)
 {
@@ -19,6 +21,8 @@ static wr_model_version find(place *s, const char *ref)
     OK(wr_model_find(&v, s->a, s->p, ref, &s->err));
     return v;
 }
+
+static int exec_fn(wr_db *db, void *arg, wr_err *err) { return wr_db_exec(db, arg, err); }
 
 static void test_candidates(void **state)
 {
@@ -183,10 +187,123 @@ static void test_threads(void **state)
     for (size_t i = 0; i < n; i++) assert_int_equal(v[i].version, i + 1);
 }
 
+/* ---- one registry with MLflow's clients ---- */
+
+typedef struct {
+    const char *name, *alias, *source;
+    int64_t version;
+} wish;
+
+static int client_moves(wr_track *t, void *arg, wr_err *err)
+{
+    wish *w = arg;
+    return wr_registered_alias_set(t, wr_str_of(w->name), wr_str_of(w->alias), w->version, err);
+}
+
+static int client_registers(wr_track *t, void *arg, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wish *w = arg;
+    wr_registered_version v;
+    wr_registered_version_new in = {.name = wr_str_of(w->name), .source = wr_str_of(w->source)};
+    WR_TRY(wr_registered_version_create(&v, a, t, &in, err));
+    w->version = v.version;
+    return 0;
+}
+
+static void test_clients(void **state)
+{
+    place *s = *state;
+    wr_track *t;
+    wr_registered_version v;
+    wr_model_version m, *all;
+    size_t n;
+    reg(s, "delay", "p1", "champion");
+    reg(s, "delay", "p2", NULL);
+    OK(wr_project_track(&t, s->p, &s->err));
+    OK(wr_registered_version_by_alias(&v, s->a, t, WR_STR("delay"), WR_STR("champion"), &s->err));
+    assert_int_equal(v.version, 1);
+    assert_string_equal(v.source.p, "mlflow-artifacts:/packages/p1");
+    wish move = {.name = "delay", .alias = "champion", .version = 2};
+    OK(wr_track_write(t, client_moves, &move, &s->err));
+    assert_string_equal(find(s, "delay@champion").package, "p2");
+    /* what is no package is listed and cannot be had */
+    wish foreign = {.name = "delay", .source = "s3://bucket/model"};
+    OK(wr_track_write(t, client_registers, &foreign, &s->err));
+    OK(wr_model_versions(&all, &n, s->a, s->p, "delay", &s->err));
+    assert_int_equal(n, 3);
+    assert_string_equal(all[2].package, "");
+    FAILS(WEIR_ENOTFOUND, wr_model_find(&m, s->a, s->p, "delay@3", &s->err));
+    SAYS("version 3 of model \"delay\" has no package of Weir", s->err.msg);
+    SAYS("s3://bucket/model", s->err.hint);
+    /* a copy of a version is the same package */
+    wish copy = {.name = "delay", .source = "models:/delay/1"};
+    OK(wr_track_write(t, client_registers, &copy, &s->err));
+    assert_string_equal(find(s, "delay@4").package, "p1");
+}
+
+static void test_publish(void **state)
+{
+    place *s = *state;
+    wr_objects *o;
+    wr_artifacts *files;
+    wr_artifact_entry *e;
+    size_t n;
+    char id[WR_SHA256_HEX];
+    put(s, "pkg/MLmodel", "flavors: {}\n");
+    put(s, "pkg/data/model.trees", "trees");
+    OK(wr_project_objects(&o, s->p, &s->err));
+    OK(wr_objects_put_tree(o, at(s, "pkg"), id, &s->err));
+    OK(wr_model_publish(s->p, id, &s->err));
+    OK(wr_model_publish(s->p, id, &s->err)); /* again */
+    OK(wr_project_artifacts(&files, s->p, NULL, &s->err));
+    OK(wr_artifacts_list(&e, &n, s->a, files, wr_str_of(wr_arena_printf(s->a, "packages/%s", id)), &s->err));
+    assert_int_equal(n, 2);
+    assert_string_equal(e[0].name, "MLmodel");
+    assert_true(e[1].is_dir);
+    FAILS(WEIR_ENOTFOUND,
+          wr_model_publish(s->p, "0123456789012345678901234567890123456789012345678901234567890123", &s->err));
+}
+
+/* A project from before: its versions, aliases and runs are there afterwards. */
+static void test_moved(void **state)
+{
+    place *s = *state;
+    wr_db *db;
+    wr_stmt *q;
+    const char *path = at(s, "old.db");
+    wr_db_opt before = {.migrations = wr_schema_migrations, .n = 1};
+    wr_db_opt now = {.migrations = wr_schema_migrations, .n = wr_schema_count};
+    OK(wr_db_open(&db, path, &before, &s->err));
+    static const char *const rows[] = {"INSERT INTO model_versions VALUES ('delay', 1, 'p1', 'r1', 1000000)",
+                                       "INSERT INTO model_versions VALUES ('delay', 2, 'p2', 'r2', 2000000)",
+                                       "INSERT INTO model_versions VALUES ('other', 1, 'p1', '', 3000000)",
+                                       "INSERT INTO model_aliases VALUES ('delay', 'champion', 2, 4000000)"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        OK(wr_db_write(db, exec_fn, (void *)(uintptr_t)rows[i], &s->err));
+    wr_db_close(db);
+    OK(wr_db_open(&db, path, &now, &s->err));
+    OK(wr_db_prepare(
+        db, &q,
+        "SELECT m.name || ' ' || v.version || ' ' || v.package || ' ' || v.run_id || ' ' || v.created_ms || ' ' ||"
+        " coalesce(a.alias, '-') FROM registered_versions v JOIN registered_models m ON m.id = v.model"
+        " LEFT JOIN registered_aliases a ON a.model = m.id AND a.version = v.version ORDER BY 1",
+        &s->err));
+    static const char *const want[] = {"delay 1 p1 r1 1000 -", "delay 2 p2 r2 2000 champion", "other 1 p1  3000 -"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(wr_step(q, &s->err), 1);
+        assert_string_equal(wr_stmt_str(q, 0).p, want[i]);
+    }
+    assert_int_equal(wr_step(q, &s->err), 0);
+    wr_stmt_done(q);
+    wr_db_close(db);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_candidates), T(test_register_again), T(test_aliases), T(test_not_found),
-                                       T(test_bad_names),  T(test_node),           T(test_threads)};
+                                       T(test_bad_names),  T(test_node),           T(test_threads), T(test_clients),
+                                       T(test_publish),    T(test_moved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,20 @@ static const char runs_moved[] =
     "  NOT NULL) OR (k.name = 'weir.refused' AND r.status = 'refused');"
     "DROP TABLE run_params; DROP TABLE run_metrics; DROP TABLE runs;";
 
+/* The program's versions and aliases become those of the registry (model.h). What a client put there before stays. */
+static const char models_moved[] =
+    "INSERT INTO registered_models (name, description, created_ms, updated_ms)"
+    "  SELECT model, '', min(created_us) / 1000, max(created_us) / 1000 FROM model_versions WHERE version > 0 GROUP BY model"
+    "  ON CONFLICT (name) DO NOTHING;"
+    "INSERT INTO registered_versions (model, version, source, run_id, description, package, created_ms, updated_ms)"
+    "  SELECT m.id, v.version, 'mlflow-artifacts:/packages/' || v.package, v.run, '', v.package, v.created_us / 1000, v.created_us / 1000"
+    "  FROM model_versions v JOIN registered_models m ON m.name = v.model WHERE v.version > 0 ORDER BY m.id, v.version"
+    "  ON CONFLICT (model, version) DO NOTHING;"
+    "INSERT INTO registered_aliases (model, alias, version, moved_ms)"
+    "  SELECT m.id, a.alias, a.version, a.moved_us / 1000 FROM model_aliases a JOIN registered_models m ON m.name = a.model"
+    "  WHERE a.version > 0 ON CONFLICT (model, alias) DO NOTHING;"
+    "DROP TABLE model_aliases; DROP TABLE model_versions;";
+
 const char *const wr_schema_migrations[] = {
     records,
     wr_track_schema_runs,
@@ -79,5 +93,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_studies,
     wr_track_schema_traces,
     wr_track_schema_webhooks,
+    models_moved,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

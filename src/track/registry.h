@@ -90,6 +90,12 @@ int wr_registered_version_get(wr_registered_version *out, wr_arena *a, wr_track 
 /* "latest" is the newest version. WEIR_EINVAL when there is no such alias. */
 int wr_registered_version_by_alias(wr_registered_version *out, wr_arena *a, wr_track *t, wr_str name, wr_str alias,
                                    wr_err *err);
+/* The version that has this package already, deleted ones left aside. WEIR_ENOTFOUND. */
+int wr_registered_version_by_package(wr_registered_version *out, wr_arena *a, wr_track *t, wr_str name, wr_str package,
+                                     wr_err *err);
+/* All of a model (p NULL = of all models) without prompts, by name and version. No such model is none. */
+int wr_registered_versions_all(wr_registered_version **out, size_t *n, wr_arena *a, wr_track *t, wr_str name,
+                               wr_err *err);
 wr_str wr_registered_version_location(const wr_registered_version *v); /* storage, or source */
 /* The datasets that its run had read when it was registered, by name; kept when the run is gone. */
 typedef struct {

@@ -32,6 +32,33 @@ int wr_registered_version_get(wr_registered_version *out, wr_arena *a, wr_track 
     return rc < 0 ? rc : wr_registered_version_load(out, 1, a, t, err);
 }
 
+int wr_registered_version_by_package(wr_registered_version *out, wr_arena *a, wr_track *t, wr_str name, wr_str package,
+                                     wr_err *err)
+{
+    int64_t version;
+    WR_TRY(
+        wr_track_number(&version, 0, t, err,
+                        "SELECT min(v.version) FROM registered_versions v JOIN registered_models m ON m.id = v.model "
+                        "WHERE m.name = ? AND v.package = ? AND v.stage <> '" WR_REGISTERED_DELETED "'",
+                        "ss", name, package));
+    if (version) return wr_registered_version_get(out, a, t, name, version, err);
+    return wr_err_set(err, WEIR_ENOTFOUND, "no version of \"%.*s\" has package %.*s", WR_STR_FMT(wr_str_fit(name, 256)),
+                      WR_STR_FMT(wr_str_fit(package, 64)));
+}
+
+int wr_registered_versions_all(wr_registered_version **out, size_t *n, wr_arena *a, wr_track *t, wr_str name,
+                               wr_err *err)
+{
+    wr_stmt *s;
+    WR_TRY(wr_track_query(&s, t, err,
+                          "SELECT " WR_VERSION_COLUMNS WR_VERSION_FROM "WHERE v.stage <> '" WR_REGISTERED_DELETED
+                          "' AND (CAST(? AS TEXT) IS NULL OR m.name = ?) AND NOT EXISTS (SELECT 1 FROM "
+                          "registered_model_tags x WHERE x.model = m.id AND x.key = '" WR_PROMPT_TAG
+                          "' AND x.value = 'true') ORDER BY m.name, v.version",
+                          "ss", name, name));
+    return wr_registered_version_rows(out, n, a, t, s, err);
+}
+
 wr_str wr_registered_version_location(const wr_registered_version *v) { return v->storage.n ? v->storage : v->source; }
 
 int wr_registered_version_inputs(wr_registered_input **out, size_t *n, wr_arena *a, wr_track *t,
@@ -144,8 +171,9 @@ static int by_suffix(wr_registered_version *out, wr_arena *a, wr_track *t, wr_st
     return 0;
 }
 
-/* Where the files of "models:/..." are; of a logged model also its id and its run. */
-static int resolve(wr_str *storage, wr_str *run, wr_str *model_id, wr_arena *a, wr_track *t, wr_str uri, wr_err *err)
+/* Where the files of "models:/..." are; of a logged model also its id and its run, of a version its package. */
+static int resolve(wr_str *storage, wr_str *run, wr_str *model_id, wr_str *package, wr_arena *a, wr_track *t,
+                   wr_str uri, wr_err *err)
 {
     wr_str path = wr_str_sub(uri, strlen("models:"), uri.n), suffix;
     wr_registered_version v;
@@ -166,6 +194,7 @@ static int resolve(wr_str *storage, wr_str *run, wr_str *model_id, wr_arena *a, 
         WR_TRY(by_suffix(&v, a, t, name, suffix, err));
     }
     *storage = wr_registered_version_location(&v);
+    *package = v.package;
     return 0;
 }
 
@@ -180,26 +209,24 @@ static int put_tag(wr_track *t, int64_t version, wr_str key, wr_str value, wr_er
     return rc < 0 ? rc : 0;
 }
 
-/* Where it comes from: storage, run and logged model, of what the source or the logged model says. */
-static int origin(wr_str *storage, wr_str *run, wr_str *model_id, wr_arena *a, wr_track *t,
-                  const wr_registered_version_new *in, wr_err *err)
+/* Where it comes from: what the source or the logged model says of storage, run, logged model and package. */
+static int origin(wr_str *storage, wr_registered_version_new *in, wr_arena *a, wr_track *t, wr_err *err)
 {
-    wr_str found = {NULL, 0}, model = {NULL, 0};
+    wr_str run = {NULL, 0}, model = {NULL, 0}, package = {NULL, 0};
     *storage = in->source;
-    *run = in->run_id;
-    *model_id = in->model_id;
     if (wr_str_starts(in->source, "models:")) {
-        int rc = resolve(storage, &found, &model, a, t, in->source, err);
+        int rc = resolve(storage, &run, &model, &package, a, t, in->source, err);
         if (rc < 0)
             return wr_err_wrap(err, rc, "Unable to fetch model from model URI source artifact location '%.*s'.Error",
                                WR_STR_FMT(wr_str_fit(in->source, 80)));
     }
-    if (!run->n && found.n) *run = found;
-    if (!model_id->n && model.n) *model_id = wr_arena_str(a, model);
-    if (run->n || !in->model_id.n) return 0;
-    wr_str uri;
-    WR_TRY(wr_logged_model_source(&uri, &found, a, t, in->model_id, err));
-    if (found.n) *run = found;
+    if (!in->package.n && package.n) in->package = package;
+    if (!in->model_id.n && model.n) in->model_id = wr_arena_str(a, model);
+    if (!in->run_id.n && !run.n && in->model_id.n) {
+        wr_str uri;
+        WR_TRY(wr_logged_model_source(&uri, &run, a, t, in->model_id, err));
+    }
+    if (!in->run_id.n && run.n) in->run_id = run;
     return 0;
 }
 
@@ -252,7 +279,7 @@ int wr_registered_version_create(wr_registered_version *out, wr_arena *a, wr_tra
     int64_t last, id;
     WR_TRY(wr_registered_model_find(&m, a, t, in->name, err));
     for (size_t i = 0; i < in->ntags; i++) WR_TRY(wr_registered_tag_check(in->tags[i].key, in->tags[i].value, err));
-    WR_TRY(origin(&storage, &whole.run_id, &whole.model_id, a, t, in, err));
+    WR_TRY(origin(&storage, &whole, a, t, err));
     WR_TRY(
         wr_track_number(&last, 0, t, err, "SELECT max(version) FROM registered_versions WHERE model = ?", "i", m.id));
     WR_TRY(insert(&id, t, m.id, last + 1, &whole, storage, err));
