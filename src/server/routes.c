@@ -213,6 +213,14 @@ static int unpack(wr_call *c, const wr_http_head *h, size_t max, wr_err *err)
     return c->body.p ? 0 : wr_err_nomem(err);
 }
 
+void wr_call_defer(wr_call *c)
+{
+    bool sent = c->body.p == wr_http_req_body(c->req).p;
+    wr_http_defer(c->req);
+    if (sent) c->body = wr_http_req_body(c->req);
+    c->deferred = true;
+}
+
 static void handle(wr_http_req *r)
 {
     wr_err err = {0};

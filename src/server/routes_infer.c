@@ -114,9 +114,8 @@ static bool hand_over(wr_call *c)
 {
     big *b = wr_alloc(sizeof *b);
     if (!b) return false;
+    wr_call_defer(c);
     *b = (big){c->server, c->loop, c->req, c->body, wr_clock_mono_ns()};
-    wr_http_defer(c->req);
-    c->deferred = true;
     if (wr_pool_post(c->server->worker, big_task, b, 0) == 0) return true;
     finish(b, 503, WR_STR("{\"error\":\"out of memory\"}"));
     wr_free(b);

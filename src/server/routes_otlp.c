@@ -55,7 +55,6 @@ static void read_spans(void *ctx, size_t index)
 
 void wr_handle_otlp(wr_call *c)
 {
-    const wr_http_head *h = wr_http_req_head(c->req);
     wr_err err = {0};
     job *j = wr_arena_calloc(c->arena, 1, sizeof *j);
     if (!j) {
@@ -63,22 +62,22 @@ void wr_handle_otlp(wr_call *c)
         wr_call_err(c, &err);
         return;
     }
+    wr_call_defer(c);
+    const wr_http_head *h = wr_http_req_head(c->req);
     wr_buf_init(&j->out, 0);
     j->loop = c->loop;
     j->req = c->req;
     j->start = wr_clock_mono_ns();
+    j->who = c->who;
+    c->who = NULL;
     j->call = (wr_otlp_call){.track = c->server->track,
                              .arena = c->arena,
                              .type = wr_http_get(h, "content-type"),
                              .experiment = wr_http_get(h, "x-mlflow-experiment-id"),
                              .run = wr_http_get(h, "x-mlflow-run-id"),
                              .body = c->body,
+                             .access = j->who ? &j->who->access : NULL,
                              .out = &j->out};
-    if (c->who) j->call.access = &c->who->access;
-    j->who = c->who;
-    c->who = NULL;
-    wr_http_defer(c->req);
-    c->deferred = true;
     if (wr_pool_post(c->server->readers, read_spans, j, 0) == 0) return;
     wr_err_nomem(&err);
     wr_otlp_end(&j->call, WEIR_ENOMEM, &err);

@@ -105,6 +105,8 @@ int wr_server_send_content(wr_server *s, wr_http_req *r, const wr_mlflow_call *m
 /* Answers; a buffer that failed becomes 500. */
 void wr_call_json(wr_call *c, int status, wr_buf *body, bool durable);
 void wr_call_err(wr_call *c, const wr_err *e);
+/* Another thread will answer. What was read of the head before this call is gone; c->body is made to last, and the head is read anew. */
+void wr_call_defer(wr_call *c);
 
 /* handlers */
 void wr_handle_infer(wr_call *c);
