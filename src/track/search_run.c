@@ -13,6 +13,7 @@
 #include "track/search_run.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "track/search.h"
@@ -75,6 +76,32 @@ static const wr_filter_field metrics[] = {{.names = "*",
                                            .link = "$.run = r.id AND $.key = ?",
                                            .column = "$.value"},
                                           {0}};
+/* The least and the greatest of a series, from what its chunks say of themselves. */
+static int write_extreme(wr_sql *q, wr_track *t, const wr_filter_clause *c, int alias, wr_err *err)
+{
+    char expression[160];
+    int64_t key;
+    WR_TRY(wr_track_key_find(&key, t, c->key, err));
+    snprintf(expression, sizeof expression, "(SELECT %s FROM track_chunks f%d WHERE f%d.run = r.id AND f%d.key = %lld)",
+             c->field->column, alias, alias, alias, (long long)key);
+    wr_sql_add(q, "(CASE WHEN ");
+    wr_filter_compare(q, expression, alias, c);
+    wr_sql_add(q, " THEN 1 ELSE 0 END = 1)");
+    return 0;
+}
+
+#define EXTREME(expression)                                                                                            \
+    {                                                                                                                  \
+        {.names = "*",                                                                                                 \
+         .number_ops = WR_OPS_NUMBER,                                                                                  \
+         .number_more = WR_OPS_NUMBER_MORE,                                                                            \
+         .column = expression,                                                                                         \
+         .write = write_extreme},                                                                                      \
+        {                                                                                                              \
+            0                                                                                                          \
+        }                                                                                                              \
+    }
+static const wr_filter_field least[] = EXTREME("min(min_value)"), greatest[] = EXTREME("max(max_value)");
 static const wr_filter_field params[] = {{.names = "*",
                                           .ops = WR_OPS_TEXT | WR_OPS_NULL,
                                           .more = WR_OPS_MORE,
@@ -111,6 +138,9 @@ static const wr_filter_entity entities[] = {
     {.names = "tag|tags", .fields = tags},
     {.names = "attribute|attributes|attr|run", .bare = true, .fields = attributes},
     {.names = "dataset|datasets", .fields = datasets},
+    {.names = "metric|metrics", .function = "min", .fields = least},
+    {.names = "metric|metrics", .function = "max", .fields = greatest},
+    {.names = "metric|metrics", .function = "last", .fields = metrics},
     {0}};
 const wr_filter_noun wr_run_noun = {.name = "run", .entities = entities};
 
@@ -225,21 +255,24 @@ static int read_row(row *out, search *s, wr_stmt *st, wr_err *err)
     return wr_arena_failed(a) ? wr_err_nomem(err) : 0;
 }
 
-/* Rows of a statement up to the first that comes behind `full`, the last row of a full page. Takes over `st`. */
+/* Rows of a statement up to the first that comes behind `full`, the last row of a full page: then 1. Takes over `st`.
+ */
 static int read_rows(rows *out, search *s, wr_stmt *st, const row *full, wr_err *err)
 {
     int rc;
-    while ((rc = wr_step(st, err)) > 0) {
+    bool stop = false;
+    while (!stop && (rc = wr_step(st, err)) > 0) {
         row r;
         rc = read_row(&r, s, st, err);
-        if (rc < 0 || (full && compare_rows(s, &r, full) >= 0)) break;
-        if (wr_vec_push(out, r) < 0) {
+        if (rc < 0) break;
+        stop = full && compare_rows(s, &r, full) >= 0;
+        if (!stop && wr_vec_push(out, r) < 0) {
             rc = wr_err_nomem(err);
             break;
         }
     }
     wr_stmt_done(st);
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : stop;
 }
 
 /* Merge `more` into found[from..], at most `want` in all. */
@@ -283,9 +316,52 @@ static void add_bound(wr_sql *q, const search *s, size_t i)
     wr_sql_val(q, &s->page.keys[i].value);
 }
 
-/* Plan "metric". Rows of one metric are in order of (value, start_ms, run), so that descending needs no sorting but
- * among runs of one value and one start. */
-static int walk_metric(wr_sql *q, search *s, int64_t experiment, part which, bool behind, int64_t key, wr_err *err)
+/* A part of a metric's numbers; zeroed: all of them. */
+typedef struct {
+    bool from, behind_from, to, only; /* value >= lo, value > lo, value < hi; value = lo */
+    double lo, hi;
+} range;
+
+static void add_range(wr_sql *q, const range *r)
+{
+    if (r->only || r->from) {
+        wr_sql_add(q, r->only ? " AND o0.value = " : r->behind_from ? " AND o0.value > " : " AND o0.value >= ");
+        wr_sql_f64(q, r->lo);
+    } else {
+        wr_sql_add(q, " AND o0.value IS NOT NULL");
+    }
+    if (!r->to) return;
+    wr_sql_add(q, " AND o0.value < ");
+    wr_sql_f64(q, r->hi);
+}
+
+static void add_metric(wr_sql *q, int64_t experiment, int64_t key)
+{
+    wr_sql_add(q, "o0.experiment = ");
+    wr_sql_i64(q, experiment);
+    wr_sql_add(q, " AND o0.key = ");
+    wr_sql_i64(q, key);
+}
+
+/* Rows of one metric are in order of (value, start_ms, run): descending, and within one value, they need no sorting but
+ * among runs of one start. */
+static void add_metric_order(wr_sql *q, const search *s, part which, const range *r)
+{
+    size_t next = 1;
+    wr_sql_add(q, " ORDER BY ");
+    if (which == NUMBERS && !r->only) wr_sql_add(q, s->sort[0].desc ? "o0.value DESC, " : "o0.value, ");
+    if (s->sort[1].desc && is_start(&s->sort[1])) {
+        wr_sql_add(q, "o0.start_ms DESC, ");
+        next = 2;
+    }
+    wr_search_order_by(q, s->sort, next, s->nsort, false);
+    wr_sql_add(q, " LIMIT ");
+    wr_sql_i64(q, (int64_t)s->want);
+}
+
+/* Plan "metric". */
+static int walk_metric(wr_sql *q, search *s, int64_t experiment, part which, bool behind, int64_t key, const range *r,
+                       wr_err *err)
 {
     WR_AUTOSQL wr_sql columns = {0}, joins = {0};
     WR_TRY(wr_search_sort_columns(&columns, &joins, s->t, s->sort, 1, s->nsort, err));
@@ -294,12 +370,10 @@ static int walk_metric(wr_sql *q, search *s, int64_t experiment, part which, boo
     wr_sql_append(q, &columns);
     wr_sql_add(q, " FROM track_metrics o0 CROSS JOIN track_runs r");
     wr_sql_append(q, &joins);
-    wr_sql_add(q, " WHERE o0.experiment = ");
-    wr_sql_i64(q, experiment);
-    wr_sql_add(q, " AND o0.key = ");
-    wr_sql_i64(q, key);
-    wr_sql_add(q, which == NUMBERS ? " AND o0.value IS NOT NULL AND r.id = o0.run"
-                                   : " AND o0.value IS NULL AND r.id = o0.run");
+    wr_sql_add(q, " WHERE r.id = o0.run AND ");
+    add_metric(q, experiment, key);
+    if (which == NUMBERS) add_range(q, r);
+    else wr_sql_add(q, " AND o0.value IS NULL");
     if (behind && which == NUMBERS) add_bound(q, s, 0);
     WR_TRY(add_filter(q, s, err));
     if (behind && which == NUMBERS) {
@@ -312,17 +386,60 @@ static int walk_metric(wr_sql *q, search *s, int64_t experiment, part which, boo
         wr_sql_add(q, " AND ");
         wr_search_behind(q, s->sort, 1, s->nsort, &s->page, false);
     }
-    wr_sql_add(q, which == NUMBERS ? (s->sort[0].desc ? " ORDER BY o0.value DESC, " : " ORDER BY o0.value, ")
-                                   : " ORDER BY ");
-    size_t next = 1;
-    if (s->sort[1].desc && is_start(&s->sort[1])) {
-        wr_sql_add(q, "o0.start_ms DESC, ");
-        next = 2;
-    }
-    wr_search_order_by(q, s->sort, next, s->nsort, false);
-    wr_sql_add(q, " LIMIT ");
-    wr_sql_i64(q, (int64_t)s->want);
+    add_metric_order(q, s, which, r);
     return 0;
+}
+
+/* The number `offset` rows behind the start of `r`. 0 when there is none. */
+static int number_at(double *out, search *s, int64_t experiment, int64_t key, const range *r, size_t offset,
+                     wr_err *err)
+{
+    WR_AUTOSQL wr_sql q = {0};
+    wr_stmt *st;
+    wr_sql_add(&q, "SELECT o0.value FROM track_metrics o0 WHERE ");
+    add_metric(&q, experiment, key);
+    add_range(&q, r);
+    wr_sql_add(&q, " ORDER BY o0.value LIMIT 1 OFFSET ");
+    wr_sql_i64(&q, (int64_t)offset);
+    WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
+    int rc = wr_step(st, err);
+    if (rc > 0) *out = wr_stmt_f64(st, 0);
+    wr_stmt_done(st);
+    return rc;
+}
+
+static int read_metric(rows *out, search *s, int64_t experiment, part which, bool behind, int64_t key, const range *r,
+                       const row *full, wr_err *err)
+{
+    WR_AUTOSQL wr_sql q = {0};
+    wr_stmt *st;
+    WR_TRY(walk_metric(&q, s, experiment, which, behind, key, r, err));
+    WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
+    return read_rows(out, s, st, full, err);
+}
+
+/* Ascending numbers, in pieces: runs that share a value would have to be sorted by start, and half a million may share
+ * one. A piece is a value that many share, which is in order by itself, or what lies before such a value. */
+static int walk_up(rows *out, search *s, int64_t experiment, bool behind, int64_t key, const row *full, wr_err *err)
+{
+    range r = {.from = behind, .lo = behind ? s->page.keys[0].value.f : 0};
+    size_t step = 4 * s->want;
+    int rc = 0, more = 1;
+    while (rc == 0 && more && out->n < s->want) {
+        double first, far = 0;
+        rc = number_at(&first, s, experiment, key, &r, 0, err);
+        if (rc <= 0) break;
+        more = number_at(&far, s, experiment, key, &r, step, err);
+        if (more < 0) return more;
+        r.only = more && !(far > first);
+        r.to = more && far > first;
+        if (r.only) r.lo = first;
+        r.hi = far;
+        rc = read_metric(out, s, experiment, NUMBERS, behind, key, &r, full, err);
+        r = (range){.from = true, .behind_from = r.only, .lo = far};
+        step *= 2;
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* Plan "start", from item `first` on: 0 for all runs, 1 for those without what item 0 names. */
@@ -349,25 +466,35 @@ static int walk_start(wr_sql *q, search *s, int64_t experiment, size_t first, bo
     return 0;
 }
 
+static int walk_one(rows *out, search *s, int64_t experiment, part which, bool behind, int64_t key, const row *full,
+                    wr_err *err)
+{
+    WR_AUTOSQL wr_sql q = {0};
+    const range everything = {0};
+    wr_stmt *st;
+    bool by_start = s->sort[1].desc && is_start(&s->sort[1]);
+    if (which == NUMBERS && !s->sort[0].desc && by_start) return walk_up(out, s, experiment, behind, key, full, err);
+    if (which == NUMBERS || which == NANS)
+        return read_metric(out, s, experiment, which, behind, key, &everything, full, err);
+    WR_TRY(walk_start(&q, s, experiment, which == MISSING, behind, key, err));
+    WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
+    return read_rows(out, s, st, full, err);
+}
+
 static int walk(search *s, part which, bool behind, wr_err *err)
 {
     size_t from = s->found.n;
     int64_t key = 0;
     int rc = 0;
     if (which != ALL) WR_TRY(wr_track_key_find(&key, s->t, s->sort[0].at.key, err));
-    for (size_t i = 0; rc == 0 && i < s->nexperiments; i++) {
-        WR_AUTOSQL wr_sql q = {0};
-        wr_stmt *st;
+    for (size_t i = 0; rc >= 0 && i < s->nexperiments; i++) {
         rows more = {0};
-        if (which == ALL || which == MISSING)
-            rc = walk_start(&q, s, s->experiments[i], which == MISSING, behind, key, err);
-        else rc = walk_metric(&q, s, s->experiments[i], which, behind, key, err);
-        if (rc == 0) rc = wr_sql_prepare(&st, s->t, &q, err);
-        if (rc == 0) rc = read_rows(&more, s, st, s->found.n >= s->want ? &s->found.at[s->want - 1] : NULL, err);
-        if (rc == 0) rc = merge(s, from, &more, err);
+        const row *full = s->found.n >= s->want ? &s->found.at[s->want - 1] : NULL;
+        rc = walk_one(&more, s, s->experiments[i], which, behind, key, full, err);
+        if (rc >= 0) rc = merge(s, from, &more, err);
         wr_vec_fini(&more);
     }
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 /* Plan "text": all experiments at once, as the index has none. */
@@ -634,6 +761,8 @@ static int find(search *s, wr_err *err)
     const wr_filter_clause *driver;
     bool yes = false;
     if (s->nexperiments == 0 || s->opt->max == 0) return 0;
+    if (wr_filter_names(&s->filter, least) || wr_filter_names(&s->filter, greatest))
+        WR_TRY(wr_metric_drain(s->t, true, err)); /* chunks count, not only latest values */
     if (uses_metrics(s)) WR_TRY(wr_metric_settle(s->t, err));
     bool numbers = is_metric(first) && (!s->page.nkeys || s->page.keys[0].phase == 0);
     if (s->filter.root && (is_start(first) || numbers)) WR_TRY(walk_is_short(&yes, s, err));
