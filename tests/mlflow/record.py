@@ -275,7 +275,7 @@ class Player:
             return
         if isinstance(wanted, dict) and isinstance(got, dict):
             for k in wanted.keys() ^ got.keys():
-                if (wanted | got)[k] not in ({}, []):  # empty or not there: the same to a client
+                if (wanted | got)[k]:  # empty, zero or not there: the same to a client
                     yield f"{path}/{k}", wanted.get(k, "(nothing)"), got.get(k, "(nothing)")
             # whole variables first: texts made of them are checked against them
             for k in sorted(wanted.keys() & got.keys(), key=lambda k: not (isinstance(wanted[k], str) and re.fullmatch(r"\{\{\w+\}\}", wanted[k]))):
