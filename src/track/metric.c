@@ -12,10 +12,10 @@
 #include "track/metric_record.h"
 
 enum {
-    DRAIN_BYTES = 16 << 20, /* of memory: the thread drains */
-    MEMORY_MAX = 64 << 20,  /* appending waits */
-    WAIT_MS = 100,          /* so long, then says no */
-    RETRY_MS = 1000,        /* after a drain that failed */
+    DRAIN_BYTES = 16 << 20,
+    MEMORY_MAX = 64 << 20,
+    WAIT_MS = 100,   /* so long appending waits for room */
+    RETRY_MS = 1000, /* after a drain that failed */
 };
 
 /* ---- shards ---- */
@@ -132,6 +132,8 @@ int wr_metric_open(wr_track *t, const wr_track_opt *opt, wr_err *err)
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     m->t = t;
+    m->drain_bytes = DRAIN_BYTES;
+    m->memory_max = MEMORY_MAX;
     for (int i = 0; i < WR_METRIC_SHARDS; i++) pthread_mutex_init(&m->shards[i].lock, NULL);
     pthread_mutex_init(&m->settle_lock, NULL);
     pthread_mutex_init(&m->drain_lock, NULL);
@@ -240,13 +242,13 @@ static size_t memory(wr_metric_state *m) { return atomic_load(&m->active_bytes) 
 /* Wait a moment when memory is full. */
 static int make_room(wr_metric_state *m, wr_err *err)
 {
-    if (memory(m) < MEMORY_MAX) return 0;
+    if (memory(m) < m->memory_max) return 0;
     want_drain(m);
     struct timespec until = in_ms(WAIT_MS);
     pthread_mutex_lock(&m->wake_lock);
-    while (memory(m) >= MEMORY_MAX && pthread_cond_timedwait(&m->room, &m->wake_lock, &until) != ETIMEDOUT) {}
+    while (memory(m) >= m->memory_max && pthread_cond_timedwait(&m->room, &m->wake_lock, &until) != ETIMEDOUT) {}
     pthread_mutex_unlock(&m->wake_lock);
-    if (memory(m) < MEMORY_MAX) return 0;
+    if (memory(m) < m->memory_max) return 0;
     wr_err_set(err, WEIR_EUNAVAILABLE, "metric points come in faster than the database takes them");
     return wr_err_hint(err, WEIR_EUNAVAILABLE, "try again shortly");
 }
@@ -278,7 +280,7 @@ int wr_metric_append(wr_track *t, wr_str run_uuid, const wr_track_point *points,
         if (rc == 0) appended_to = m;
     }
     pthread_mutex_unlock(&s->lock);
-    if (atomic_load(&m->active_bytes) >= DRAIN_BYTES) want_drain(m);
+    if (atomic_load(&m->active_bytes) >= m->drain_bytes) want_drain(m);
     return rc;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metric_drain.c - memory into the database: draining moves everything and lets go of the log, settling writes the
  * latest values alone. metric_inside.h says how they keep out of each other's way. */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -9,11 +10,11 @@
 #include "track/metric_inside.h"
 
 enum {
-    FULL_BYTES = 16 << 20,      /* of memory: drain now */
     SLICE_NS = 8 * 1000 * 1000, /* a write goes on no longer than this when others wait */
     SLICE_POINTS = 1 << 16,     /* of one run before the clock is looked at */
     SLICE_SERIES = WR_METRIC_KEYS,
     SETTLE_SERIES = 4096, /* latest values in one write */
+    TRIM_BYTES = 4 << 20,
 };
 #define FULL_AGE_NS (15 * INT64_C(1000000000))
 
@@ -208,7 +209,9 @@ static int drain(wr_metric_state *m, wr_err *err)
         m->skip = x.skip;
     } while (m->next < m->items.n);
     m->draining = false;
+    size_t freed = atomic_load(&m->draining_bytes);
     wr_metric_drain_free(m);
+    if (freed >= TRIM_BYTES) malloc_trim(0); /* after a burst, the system has its memory back */
     wr_err late;
     if (wr_applog_drop(m->log, m->upto, &late) < 0) /* it says drained: the next drop takes them along */
         wr_warn("old segments of the log '%s' stay for now: %s", m->dir, late.msg);
@@ -218,7 +221,7 @@ static int drain(wr_metric_state *m, wr_err *err)
 static bool due(wr_metric_state *m)
 {
     int64_t oldest = atomic_load(&m->oldest_ns);
-    return m->draining || atomic_load(&m->active_bytes) >= FULL_BYTES ||
+    return m->draining || atomic_load(&m->active_bytes) >= m->drain_bytes ||
            (oldest && wr_clock_mono_ns() - oldest >= FULL_AGE_NS);
 }
 

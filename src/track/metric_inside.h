@@ -73,6 +73,7 @@ struct wr_metric_state {
     atomic_bool peeked;
     char *dir;
     wr_metric_runs runs;
+    size_t drain_bytes, memory_max; /* of memory: from here on the thread drains; appending waits */
     wr_metric_shard shards[WR_METRIC_SHARDS];
     _Atomic size_t active_bytes, draining_bytes;
     _Atomic int64_t oldest_ns;         /* of the first append into the active tables, 0 = they are empty */

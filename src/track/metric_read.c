@@ -165,10 +165,8 @@ static int read_heads(heads *out, wr_track *t, int64_t run, int64_t key, int64_t
 
 int wr_metric_add_chunk(wr_metric_points *out, wr_str chunk, wr_err *err)
 {
-    wr_series_head h;
     size_t got;
-    WR_TRY(wr_series_read_head(&h, chunk, err));
-    if (wr_vec_reserve(out, h.n) < 0) return wr_err_nomem(err);
+    if (wr_vec_reserve(out, WR_SERIES_MAX) < 0) return wr_err_nomem(err); /* to ask its head costs a checksum more */
     WR_TRY(wr_series_decode(out->at + out->n, &got, chunk, err));
     out->n += got;
     return 0;

@@ -345,12 +345,10 @@ static int pick(wr_metric_points *out, const work *w, wr_stmt *s, wr_err *err)
 {
     int rc;
     while ((rc = wr_step(s, err)) > 0) {
-        wr_series_head h;
         size_t got;
         if (!meets(&w->sampled, wr_stmt_i64(s, 0), wr_stmt_i64(s, 1), wr_stmt_i64(s, 2))) continue;
         wr_str data = wr_stmt_str(s, 3);
-        WR_TRY(wr_series_read_head(&h, data, err));
-        if (wr_vec_reserve(out, h.n) < 0) return wr_err_nomem(err);
+        if (wr_vec_reserve(out, WR_SERIES_MAX) < 0) return wr_err_nomem(err);
         WR_TRY(wr_series_pick(out->at + out->n, &got, data, w->sampled.at, w->sampled.n, err));
         out->n += got;
     }

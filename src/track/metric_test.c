@@ -19,6 +19,7 @@
 #include "codec/series.h"
 #include "io/file.h"
 #include "store/pg_testing.h"
+#include "track/metric_inside.h"
 #include "track/schema.h"
 #include "track/track_inside.h"
 
@@ -652,6 +653,52 @@ static void another_log(void **state)
     check_everything();
 }
 
+/* More comes in than memory takes: it stays within its bounds, and nothing is lost. */
+static void memory_is_bounded(void **state)
+{
+    (void)state;
+    static wr_track_point p[1000];
+    wr_metric_state *m = t->metric;
+    size_t most = 0, sent = 0;
+    m->drain_bytes = 1 << 20;
+    m->memory_max = 3 << 20;
+    for (int i = 0; i < 400; i++) {
+        wr_err err = {0};
+        for (int k = 0; k < 1000; k++) {
+            p[k] = (wr_track_point){
+                .key = wr_str_of(names[k % KEYS]), .value = k, .step = (int64_t)i * 1000 + k, .time_ms = i};
+        }
+        int rc = append(i % RUNS, p, 1000, &err);
+        if (rc < 0 && rc != WEIR_EUNAVAILABLE) fail_msg("%s", err.msg);
+        if (rc == 0) sent += 1000;
+        if (i % 8 == 7) commit();
+        size_t now = atomic_load(&m->active_bytes) + atomic_load(&m->draining_bytes);
+        if (now > most) most = now;
+    }
+    commit();
+    if (most < 1 << 20 || most > 4 << 20) fail_msg("%zu bytes in memory", most);
+    assert_true(number("SELECT count(*) FROM track_chunks") > 0); /* the thread drained */
+    drain();
+    assert_int_equal(number("SELECT sum(n) FROM track_chunks"), sent);
+    assert_true(sent > 100000);
+    assert_int_equal(atomic_load(&m->active_bytes) + atomic_load(&m->draining_bytes), 0);
+}
+
+/* The keeper's call: nothing while there is little and it is young. */
+static void draining_waits_until_it_is_worth_it(void **state)
+{
+    (void)state;
+    wr_track_point p = {.key = WR_STR("loss"), .value = 1, .step = 1, .time_ms = 1};
+    append_points(0, &p, 1);
+    commit();
+    assert_int_equal(wr_metric_drain(t, false, NULL), 0);
+    assert_int_equal(number("SELECT count(*) FROM track_chunks"), 0);
+    atomic_fetch_sub(&t->metric->oldest_ns, 20 * INT64_C(1000000000));
+    assert_int_equal(wr_metric_drain(t, false, NULL), 0);
+    assert_int_equal(number("SELECT count(*) FROM track_chunks"), 1);
+    check_everything();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -663,6 +710,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(deleted_runs_take_no_points, setup_log, teardown),
         cmocka_unit_test_setup_teardown(deleted_by_another_process, setup_log, teardown),
         cmocka_unit_test_setup_teardown(another_log, setup_log, teardown),
+        cmocka_unit_test_setup_teardown(memory_is_bounded, setup_log, teardown),
+        cmocka_unit_test_setup_teardown(draining_waits_until_it_is_worth_it, setup_log, teardown),
     };
     return cmocka_run_group_tests_name("track/metric", tests, NULL, NULL);
 }
