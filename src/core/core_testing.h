@@ -98,9 +98,7 @@ static inline int make_place(void **state)
     unsetenv("WEIR_RUN_ID");
     setenv("WEIR_CODE_VERSION", "test", 1);
     put(s, "weir.yaml", "");
-    char url[WR_PG_TESTING_URL] = "";
-    if (wr_pg_testing_wanted(url, sizeof url) < 0) return -1;
-    if (*url) setenv("WEIR_DATABASE", url, 1);
+    if (wr_pg_testing_project() < 0) return -1;
     reopen(s);
     *state = s;
     return 0;

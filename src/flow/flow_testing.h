@@ -13,6 +13,7 @@
 
 #include "core/project.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 
 typedef struct { char dir[128]; wr_arena *a; wr_project *p; } place;
 
@@ -39,7 +40,7 @@ static inline int make_place(void **state)
     static place t;
     const char *tmp = getenv("TMPDIR");
     snprintf(t.dir, sizeof t.dir, "%s/weir-flow-XXXXXX", tmp ? tmp : "/tmp");
-    if (!mkdtemp(t.dir)) return -1;
+    if (!mkdtemp(t.dir) || wr_pg_testing_project() < 0) return -1;
     t.a = wr_arena_new(0);
     t.p = NULL;
     put(&t, "weir.yaml", "");

@@ -306,3 +306,11 @@ static inline int wr_pg_testing_wanted(char *url, size_t size)
     if (wr_pg_testing_start(fresh) < 0) return -1;
     return snprintf(url, size, "%s", fresh) < (int)size ? 0 : wr_pg_testing_fail("no room for the address");
 }
+
+/* The same for tests of whole projects: their records go to a new database, by WEIR_DATABASE. */
+static inline int wr_pg_testing_project(void)
+{
+    char url[WR_PG_TESTING_URL] = "";
+    if (wr_pg_testing_wanted(url, sizeof url) < 0) return -1;
+    return *url ? setenv("WEIR_DATABASE", url, 1) : 0;
+}

@@ -21,6 +21,7 @@
 #include "core/noun.h"
 #include "core/package.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 
 enum { TRIPS = 300, KNOWN_MINUTES = 30 };
 static const int64_t TRIP_US = (int64_t)7 * 60 * 1000000, TRIPS_FROM_US = (int64_t)991353600 * 1000000; /* 2001-06-01 */
@@ -141,6 +142,7 @@ static inline int trips_make(void **state)
     memset(&w, 0, sizeof w);
     snprintf(w.dir, sizeof w.dir, "%s/weir-deploy-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(w.dir));
+    assert_int_equal(wr_pg_testing_project(), 0);
     w.a = wr_arena_new(0);
     trips_write(&w, "weir.yaml", "endpoints:\n  late: {model: late@champion, threshold: 0.4}\n");
     OK(wr_project_open(&w.project, w.dir, err));

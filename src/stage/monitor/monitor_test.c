@@ -19,6 +19,7 @@
 #include "core/model.h"
 #include "core/package.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 #include "stage/monitor/page.h"
 
 #define OK(call)                                                                                                       \
@@ -159,6 +160,7 @@ static int setup(void **state)
     w->a = wr_arena_new(0);
     w->dir = wr_arena_printf(w->a, "%s/weir-monitor-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(w->dir));
+    assert_int_equal(wr_pg_testing_project(), 0);
     OK(wr_project_init(w->dir, err));
     write_config(w, config_text);
     OK(wr_project_tables(&w->t, w->p, NULL, err));

@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 
 #define OK(call)                                                                                                       \
     do {                                                                                                               \
@@ -43,6 +44,7 @@ static int setup(void **state)
     w->a = wr_arena_new(0);
     w->dir = wr_arena_printf(w->a, "%s/weir-sustain-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(w->dir));
+    assert_int_equal(wr_pg_testing_project(), 0);
     OK(wr_project_init(w->dir, err));
     config(w, "carbon: {intensity: 360, pue: 2}\n"); /* 1 J = 0.0002 g */
     *state = w;

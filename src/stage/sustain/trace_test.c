@@ -17,6 +17,7 @@
 #include "core/dataset.h"
 #include "core/model.h"
 #include "io/file.h"
+#include "store/pg_testing.h"
 
 #define OK(call)                                                                                                       \
     do {                                                                                                               \
@@ -115,6 +116,7 @@ static int setup(void **state)
     w->a = wr_arena_new(0);
     w->dir = wr_arena_printf(w->a, "%s/weir-trace-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(w->dir));
+    assert_int_equal(wr_pg_testing_project(), 0);
     OK(wr_project_init(w->dir, err));
     OK(wr_project_open(&w->p, w->dir, err));
     OK(wr_project_tables(&w->t, w->p, NULL, err));
