@@ -159,11 +159,15 @@ static int parse_option(wr_cli *c, int *i, int argc, char **argv, wr_err *err)
 static int parse(wr_cli *c, int argc, char **argv, wr_err *err)
 {
     bool only_args = false;
+    size_t rest = SIZE_MAX;
     for (int i = 0; i < argc; i++) {
-        if (!only_args && strcmp(argv[i], "--") == 0) only_args = true;
-        else if (!only_args && argv[i][0] == '-' && argv[i][1]) WR_TRY(parse_option(c, &i, argc, argv, err));
+        if (!only_args && strcmp(argv[i], "--") == 0) {
+            only_args = true;
+            rest = c->args.n;
+        } else if (!only_args && argv[i][0] == '-' && argv[i][1]) WR_TRY(parse_option(c, &i, argc, argv, err));
         else if (wr_vec_push(&c->args, argv[i]) < 0) return wr_err_nomem(err);
     }
+    c->rest = rest < c->args.n ? rest : c->args.n;
     if (wr_cli_flag(c, "help")) return 0;
     int n = (int)c->args.n;
     if (n >= c->cmd->min_args && (c->cmd->max_args < 0 || n <= c->cmd->max_args)) return 0;
@@ -190,6 +194,17 @@ static const wr_cmd_arg *declared(wr_cli *c, const char *name)
 
 wr_arena *wr_cli_arena(wr_cli *c) { return c->arena; }
 const char *wr_cli_arg(wr_cli *c, int i) { return i >= 0 && (size_t)i < c->args.n ? c->args.at[i] : NULL; }
+size_t wr_cli_rest(wr_cli *c, const char *const **out)
+{
+    if (c->rest >= c->args.n) return 0;
+    size_t n = c->args.n - c->rest;
+    const char **copy = wr_arena_calloc(c->arena, n + 1, sizeof *copy); /* ends with NULL, as programs are started */
+    if (!copy) return 0;
+    for (size_t i = 0; i < n; i++) copy[i] = c->args.at[c->rest + i];
+    *out = copy;
+    return n;
+}
+
 int wr_cli_nargs(wr_cli *c) { return (int)c->args.n; }
 bool wr_cli_has(wr_cli *c, const char *name) { return last_value(c, name) != NULL; }
 bool wr_cli_flag(wr_cli *c, const char *name) { return last_value(c, name) != NULL; }

@@ -13,6 +13,7 @@ struct wr_cli {
     wr_arena *arena;
     WR_VEC(wr_cli_value) values;
     WR_VEC(const char *) args;
+    size_t rest; /* where the args behind "--" begin, args.n without */
     bool json;
     const char *line;
     wr_project *project;

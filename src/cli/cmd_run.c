@@ -10,6 +10,8 @@
 #include "cli/commands.h"
 #include "cli/flow_print.h"
 #include "flow/runner.h"
+#include "flow/wrap.h"
+#include "io/proc.h"
 
 enum { TAIL_LINES = 20 };
 
@@ -179,9 +181,56 @@ static int real_run(wr_cli *c, wr_project *p, const wr_pipeline *pl, const wr_gr
     return rc;
 }
 
+/* ---- one command as a run ---- */
+
+static void wrapped_json(wr_cli *c, const wr_wrap_result *r)
+{
+    wr_jsonw *w = wr_cli_jsonw(c);
+    wr_jsonw_obj(w);
+    wr_jsonw_kstr(w, "run", r->run_id);
+    wr_jsonw_ki64(w, "exit_code", r->exit_code);
+    wr_jsonw_kf64(w, "seconds", r->wall_s);
+    wr_jsonw_kf64(w, "cpu_seconds", r->cpu_s);
+    wr_jsonw_kf64(w, "energy_j", r->energy_j);
+    wr_jsonw_kf64(w, "gco2e", r->gco2e);
+    wr_jsonw_kstr(w, "log", r->log);
+    wr_jsonw_end(w);
+}
+
+/* Ends as weir run does for a stage: 1 = the command says no, anything else is a failure. */
+static int wrapped(wr_cli *c, wr_project *p, const char *const *argv, wr_err *err)
+{
+    char wall[WR_NUM_TEXT], cpu[WR_NUM_TEXT], energy[WR_NUM_TEXT], grams[WR_NUM_TEXT];
+    wr_wrap_result r;
+    wr_wrap_opt opt = {.argv = argv,
+                       .command = wr_cli_command_line(c),
+                       .experiment = wr_cli_text(c, "experiment"),
+                       .name = wr_cli_text(c, "name"),
+                       .stop = &stop_signal};
+    catch_signals();
+    WR_TRY(wr_wrap_run(&r, wr_cli_arena(c), p, &opt, err));
+    if (wr_cli_json(c)) wrapped_json(c, &r);
+    else
+        fprintf(stderr, "run %.12s: exit code %d, %s, CPU %s, %s, %sCO2e\n", r.run_id, r.exit_code,
+                wr_fmt_seconds(wall, r.wall_s), wr_fmt_seconds(cpu, r.cpu_s), wr_fmt_si(energy, r.energy_j, "J"),
+                wr_fmt_si(grams, r.gco2e, "g"));
+    if (r.exit_code == 0) return 0;
+    if (r.exit_code == 1) return wr_err_set(err, WEIR_ENO, "\"%s\" says no (exit code 1)", argv[0]);
+    wr_err_set(err, WEIR_EINTERNAL, "\"%s\" ended with exit code %d", argv[0], r.exit_code);
+    return wr_err_hint(err, WEIR_EINTERNAL, "%s",
+                       wr_proc_exit_hint(r.exit_code)[0] ? wr_proc_exit_hint(r.exit_code) : r.log);
+}
+
 static int run(wr_cli *c, wr_err *err)
 {
     wr_project *p;
+    const char *const *argv;
+    if (wr_cli_rest(c, &argv) > 0) {
+        if ((size_t)wr_cli_nargs(c) > wr_cli_rest(c, &argv))
+            return wr_err_set(err, WEIR_EUSAGE, "stages, or one command behind \"--\", not both");
+        WR_TRY(wr_cli_project(c, &p, err));
+        return wrapped(c, p, argv, err);
+    }
     WR_AUTOPIPELINE wr_pipeline *pl = NULL;
     const char **set;
     size_t nset = wr_cli_list(c, "set", &set);
@@ -203,13 +252,15 @@ static const wr_cmd_arg args[] = {
     {"dry-run", 0, WR_ARG_FLAG, NULL, "only say what would run and why", NULL},
     {"keep-going", 'k', WR_ARG_FLAG, NULL, "after a failure run what does not depend on it", NULL},
     {"jobs", 'j', WR_ARG_INT, "N", "stages at a time", "1"},
+    {"experiment", 0, WR_ARG_TEXT, "NAME", "of a command behind --: its experiment (default weir)", NULL},
+    {"name", 0, WR_ARG_TEXT, "NAME", "of a command behind --: the name of its run", NULL},
     {"wait", 0, WR_ARG_DURATION, "TIME", "how long to wait for another weir run", "60s"},
 };
 
 const wr_cmd wr_cmd_run = {
     "run",
-    "run the stages that are out of date",
-    "[STAGE...]",
+    "run the stages that are out of date, or any command as a run",
+    "[STAGE...] | -- COMMAND...",
     0,
     -1,
     args,
@@ -220,8 +271,13 @@ const wr_cmd wr_cmd_run = {
     "Stages with `manual: true` run only when they are named.\n"
     "\n"
     "A command that ends with exit code 1 says no: nothing after it runs, and\n"
-    "weir run ends with 1. Any other code is a failure (2).",
+    "weir run ends with 1. Any other code is a failure (2).\n"
+    "\n"
+    "With -- the command behind it is executed as one run, on record like a stage:\n"
+    "command, git commit and diff, surroundings, input files by content, output, time,\n"
+    "energy and carbon. An MLflow client in it logs into that run.",
     "  # everything that is out of date\n  weir run\n  # one stage and what it needs, with another value\n"
     "  weir run retrain -S until=2001-06-16\n  # what would run, and why\n  weir run --dry-run\n"
-    "  # two stages at a time\n  weir run -j 2",
+    "  # two stages at a time\n  weir run -j 2\n"
+    "  # a training script as a run of the experiment churn\n  weir run --experiment churn -- python train.py --lr 0.1",
     run};

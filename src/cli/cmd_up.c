@@ -4,7 +4,9 @@
 #include <stdio.h>
 
 #include "base/os.h"
+#include "base/log.h"
 #include "cli/commands.h"
+#include "core/up.h"
 #include "server/server.h"
 
 static const wr_cmd_arg args[] = {
@@ -37,13 +39,18 @@ static void handle_signals(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-static void announce(wr_cli *c, const char *host, int port)
+/* To who started it, and to the commands beside it. */
+static void announce(wr_cli *c, wr_project *p, const char *host, int port)
 {
     bool v6 = strchr(host, ':') != NULL;
     const char *scheme = wr_cli_has(c, "tls-cert") ? "https" : "http";
     const char *open = wr_cli_json(c) ? "{\"url\":\"" : "weir is up at ", *close = wr_cli_json(c) ? "\"}" : "";
-    printf("%s%s://%s%s%s:%d%s\n", open, scheme, v6 ? "[" : "", host, v6 ? "]" : "", port, close);
+    char url[300];
+    wr_err err = {0};
+    snprintf(url, sizeof url, "%s://%s%s%s:%d", scheme, v6 ? "[" : "", host, v6 ? "]" : "", port);
+    printf("%s%s%s\n", open, url, close);
     fflush(stdout);
+    if (wr_up_announce(p, url, &err) < 0) wr_warn("commands beside the server will not find it: %s", err.msg);
 }
 
 static int serve(wr_cli *c, wr_project *p, const wr_server_opt *opt, wr_err *err)
@@ -51,8 +58,9 @@ static int serve(wr_cli *c, wr_project *p, const wr_server_opt *opt, wr_err *err
     wr_err end = {0};
     WR_TRY(wr_server_open(&running, p, opt, err));
     handle_signals();
-    announce(c, opt->host, wr_server_port(running));
+    announce(c, p, opt->host, wr_server_port(running));
     int rc = wr_server_run(running, err), closed = wr_server_close(running, &end);
+    wr_up_withdraw(p);
     if (rc == 0 && closed < 0 && err) *err = end;
     return rc < 0 ? rc : closed;
 }
@@ -76,7 +84,8 @@ static int run(wr_cli *c, wr_err *err)
                          .allowed_origins = wr_cli_text(c, "allowed-origins"),
                          .tls_certificate = wr_cli_text(c, "tls-cert"),
                          .tls_key = wr_cli_text(c, "tls-key")};
-    if (!opt.tls_certificate != !opt.tls_key) return wr_err_set(err, WEIR_EUSAGE, "--tls-cert and --tls-key go together");
+    if (!opt.tls_certificate != !opt.tls_key)
+        return wr_err_set(err, WEIR_EUSAGE, "--tls-cert and --tls-key go together");
     WR_TRY(wr_cli_project(c, &p, err));
     int rc = serve(c, p, &opt, err);
     if (rc == WEIR_EEXIST) wr_err_hint(err, rc, "another server listens on it; weir up --port 0 takes any free port");

@@ -75,7 +75,7 @@ int wr_run_begin(wr_run **out, wr_project *p, const wr_run_opt *opt, wr_err *err
     } else if (rc == 0) {
         rc = wr_meter_open(&r->meter, NULL, err);
         if (rc == 0) wr_meter_read(r->meter, &r->mark);
-        if (rc == 0) rc = wr_run_record_start(r->id, p, opt->kind, r->name, opt->command, err);
+        if (rc == 0) rc = wr_run_record_start(r->id, p, NULL, opt->kind, r->name, opt->command, err);
     }
     if (rc < 0) {
         wr_meter_close(r->meter);
@@ -234,7 +234,13 @@ int wr_run_end(wr_run *r, int rc, const wr_err *why, wr_err *err)
 
 int wr_run_open_stage(char id[33], wr_project *p, const char *stage, const char *command, wr_err *err)
 {
-    return wr_run_record_start(id, p, "stage", stage, command, err);
+    return wr_run_record_start(id, p, NULL, "stage", stage, command, err);
+}
+
+int wr_run_open_command(char id[33], wr_project *p, const char *experiment, const char *name, const char *command,
+                        wr_err *err)
+{
+    return wr_run_record_start(id, p, experiment, "command", name, command, err);
 }
 
 typedef struct {
@@ -242,6 +248,19 @@ typedef struct {
     const wr_run_usage *use;
     wr_arena *arena;
 } close_arg;
+
+/* What a run cost stands among its metrics, so that runs can be sorted by it. */
+static int write_use(wr_track *t, const wr_track_run *to, const wr_run_usage *use, wr_err *err)
+{
+    wr_metric_run run = {to->id, to->experiment, to->start_ms};
+    int64_t now = wr_track_now_ms();
+    const wr_track_point points[] = {{WR_STR("weir.wall_s"), use->wall_s, 0, now},
+                                     {WR_STR("weir.cpu_s"), use->cpu_s, 0, now},
+                                     {WR_STR("weir.max_rss_bytes"), use->max_rss, 0, now},
+                                     {WR_STR("weir.energy_j"), use->energy.energy_j, 0, now},
+                                     {WR_STR("weir.gco2e"), use->gco2e, 0, now}};
+    return wr_metric_put(t, &run, points, sizeof points / sizeof *points, err);
+}
 
 /* The process may have said why it failed; if not, its exit code has to do. */
 static int close_fn(wr_track *t, void *arg, wr_err *err)
@@ -252,6 +271,7 @@ static int close_fn(wr_track *t, void *arg, wr_err *err)
     int code = a->use->exit_code;
     snprintf(why, sizeof why, "exit code %d", code);
     WR_TRY(wr_track_run_get(&to, a->arena, t, wr_str_of(a->id), err));
+    WR_TRY(write_use(t, &to, a->use, err));
     WR_TRY(wr_run_record_status(t, &to, code == 0 ? "finished" : code == 1 ? "refused" : "failed", err));
     return wr_run_record_exit(t, &to, code == 0 ? NULL : why, err);
 }

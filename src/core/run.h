@@ -31,8 +31,10 @@ void wr_run_output(wr_run *r, const wr_node *node);
 int wr_run_end(wr_run *r, int rc, const wr_err *why, wr_err *err);
 
 /* The runner's side: a run for a stage process that is still to be started, and its end. */
-typedef struct { double wall_s, cpu_s, max_rss, read_bytes, write_bytes; int exit_code; wr_energy energy; int64_t t0_us, t1_us; } wr_run_usage;
+typedef struct { double wall_s, cpu_s, max_rss, read_bytes, write_bytes; int exit_code; wr_energy energy; double gco2e; int64_t t0_us, t1_us; } wr_run_usage;
 int wr_run_open_stage(char id[33], wr_project *p, const char *stage, const char *command, wr_err *err);
+/* A run for any command, in an experiment (made when it is not there; NULL = "weir"); `name` is the run's. */
+int wr_run_open_command(char id[33], wr_project *p, const char *experiment, const char *name, const char *command, wr_err *err);
 int wr_run_close_stage(wr_project *p, const char *id, const char *stage, const wr_run_usage *use, wr_err *err);
 
 /* Runs of MLflow clients are there too: kind "run", the name of the run. ended_us 0 = running. Times are whole milliseconds. */

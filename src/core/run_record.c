@@ -12,22 +12,20 @@
 #include "base/vec.h"
 #include "track/experiment.h"
 
-static const wr_str experiment_name = {"weir", 4};
-
 /* ---- writing ---- */
 
 typedef struct {
     wr_arena *arena;
-    const char *kind, *name, *command, *code;
+    const char *experiment, *kind, *name, *command, *code;
     char *id;
 } start_arg;
 
 /* The experiment of the program's own runs; the default one when somebody deleted it. */
-static int experiment_of(int64_t *out, wr_arena *a, wr_track *t, wr_err *err)
+static int experiment_of(int64_t *out, wr_arena *a, wr_track *t, const char *name, wr_err *err)
 {
     wr_experiment e;
-    int rc = wr_experiment_find(&e, a, t, experiment_name, err);
-    if (rc == WEIR_ENOTFOUND) return wr_experiment_create(out, t, experiment_name, (wr_str){NULL, 0}, NULL, 0, err);
+    int rc = wr_experiment_find(&e, a, t, wr_str_of(name), err);
+    if (rc == WEIR_ENOTFOUND) return wr_experiment_create(out, t, wr_str_of(name), (wr_str){NULL, 0}, NULL, 0, err);
     WR_TRY(rc);
     *out = e.deleted ? 0 : e.id;
     return 0;
@@ -53,7 +51,9 @@ static int start_fn(wr_track *t, void *arg, wr_err *err)
                             {WR_STR("mlflow.source.name"), wr_str_of(a->command)},
                             {WR_STR("mlflow.source.type"), WR_STR("LOCAL")},
                             {WR_STR("mlflow.source.git.commit"), {commit, strcspn(commit, "+")}}};
-    char *name = wr_arena_printf(a->arena, "%s%s%s", a->kind, a->name[0] ? " " : "", a->name);
+    bool command = strcmp(a->kind, "command") == 0;
+    char *name = command ? wr_arena_strdup(a->arena, a->name)
+                         : wr_arena_printf(a->arena, "%s%s%s", a->kind, a->name[0] ? " " : "", a->name);
     if (!name) return wr_err_nomem(err);
     wr_track_run_new in = {.user = wr_str_of(user),
                            .name = wr_str_of(name),
@@ -61,18 +61,20 @@ static int start_fn(wr_track *t, void *arg, wr_err *err)
                            .tags = tags,
                            .ntags = sizeof tags / sizeof *tags - (commit[0] ? 0 : 1)};
     wr_track_run run;
-    WR_TRY(experiment_of(&in.experiment, a->arena, t, err));
+    WR_TRY(experiment_of(&in.experiment, a->arena, t, a->experiment, err));
     WR_TRY(wr_track_run_create(&run, a->arena, t, &in, err));
     snprintf(a->id, 33, "%s", run.uuid.p);
     return 0;
 }
 
-int wr_run_record_start(char id[33], wr_project *p, const char *kind, const char *name, const char *command,
-                        wr_err *err)
+int wr_run_record_start(char id[33], wr_project *p, const char *experiment, const char *kind, const char *name,
+                        const char *command, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_track *t;
-    start_arg arg = {a, kind, name ? name : "", command ? command : "", wr_run_code_version(p), id};
+    start_arg arg = {
+        a, experiment ? experiment : "weir", kind, name ? name : "", command ? command : "", wr_run_code_version(p),
+        id};
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_project_track(&t, p, err));
     return wr_track_write(t, start_fn, &arg, err);

@@ -117,7 +117,7 @@ static int close_record(wr_stage_process *sp, wr_stage_result *r, const wr_proc_
     r->seconds = res->wall_s;
     r->cpu_s = res->cpu_s;
     r->energy_j = use.energy.energy_j;
-    r->gco2e = use.energy.energy_j / 3.6e6 * sp->h->carbon.pue * sp->h->carbon.g_per_kwh;
+    r->gco2e = use.gco2e = use.energy.energy_j / 3.6e6 * sp->h->carbon.pue * sp->h->carbon.g_per_kwh;
     return wr_run_close_stage(sp->h->p, sp->id, sp->s->name, &use, err);
 }
 

@@ -5,6 +5,7 @@
 
 const wr_cmd *const wr_commands[] = {
     &wr_cmd_run, &wr_cmd_status, &wr_cmd_graph, &wr_cmd_runs_list, &wr_cmd_runs_show,
+    &wr_cmd_runs_search, &wr_cmd_runs_compare, &wr_cmd_runs_plot, &wr_cmd_runs_watch, &wr_cmd_runs_delete, &wr_cmd_runs_restore, &wr_cmd_runs_purge,
     &wr_cmd_init,        &wr_cmd_data_ingest,    &wr_cmd_data_profile, &wr_cmd_data_check, &wr_cmd_data_clean,
     &wr_cmd_data_list, &wr_cmd_data_show, &wr_cmd_data_history, &wr_cmd_data_sql, &wr_cmd_data_restore, &wr_cmd_feature_build,  &wr_cmd_feature_materialize,
     &wr_cmd_model_train, &wr_cmd_model_evaluate, &wr_cmd_model_register, &wr_cmd_model_promote,
