@@ -566,7 +566,7 @@ static int look_again(wr_db *db, wr_err *err)
     return 0;
 }
 
-int wr_db_changed(wr_db *db, int64_t *counter, wr_err *err)
+static int changed(wr_db *db, int64_t *counter, bool wait, wr_err *err)
 {
     bool moved = true;
     int rc = 0;
@@ -577,13 +577,22 @@ int wr_db_changed(wr_db *db, int64_t *counter, wr_err *err)
         pthread_mutex_unlock(&db->watch_lock);
     }
     if (rc < 0 || !moved) return rc;
-    pthread_mutex_lock(&db->commit_lock); /* perhaps it was our own commit: then the writer says so before it lets go */
+    /* perhaps it was our own commit: then the writer says so before it lets go */
+    if (wait) pthread_mutex_lock(&db->commit_lock);
+    else if (pthread_mutex_trylock(&db->commit_lock) != 0) return 0;
     pthread_mutex_lock(&db->watch_lock);
     rc = look_again(db, err);
     *counter = db->changes;
     pthread_mutex_unlock(&db->watch_lock);
     pthread_mutex_unlock(&db->commit_lock);
     return rc;
+}
+
+int wr_db_changed(wr_db *db, int64_t *counter, wr_err *err) { return changed(db, counter, true, err); }
+
+int wr_db_changed_soon(wr_db *db, int64_t *counter, wr_err *err)
+{
+    return changed(db, counter, !atomic_load(&db->watching), err);
 }
 
 int wr_db_backup(wr_db *db, const char *to_path, wr_err *err)

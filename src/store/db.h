@@ -90,6 +90,9 @@ bool wr_db_is_shared(const wr_db *db);
  * only this db writes; a call that says so costs a few microseconds. It may move once too often, never too seldom. The first call only
  * starts the watch. Where the records are shared it moves at every call: "assume so". From any thread. */
 int wr_db_changed(wr_db *db, int64_t *counter, wr_err *err);
+/* The same for a thread that must not wait: while this db itself is committing (and checkpointing) the counter stands still, a later call
+ * tells. */
+int wr_db_changed_soon(wr_db *db, int64_t *counter, wr_err *err);
 /* Copy the records as they are now into the file `to_path`, which is whole or not there (an old one is replaced), while everybody goes on
  * reading and writing. WEIR_EUNSUPPORTED where the records are not a file of ours, with the hint what to use. From any thread. */
 int wr_db_backup(wr_db *db, const char *to_path, wr_err *err);

@@ -921,6 +921,9 @@ static void changes_of_others_are_noticed(void **state)
         assert_int_equal(wr_db_write(other, insert, name, NULL), 0);
         snprintf(name, sizeof name, "and mine %d", i);
         if (i % 3) assert_int_equal(wr_db_write(db, insert, name, NULL), 0); /* does not hide theirs */
+        int64_t soon = -1;
+        if (i % 2) assert_int_equal(wr_db_changed_soon(db, &soon, NULL), 0); /* nobody is committing: at once */
+        if (i % 2) assert_true(soon > before);
         assert_true(changes(db) > before);
         before = changes(db);
         assert_int_equal(changes(db), before);
@@ -932,7 +935,11 @@ static void changes_of_others_are_noticed(void **state)
 static void *watch_main(void *arg)
 {
     void **a = arg;
-    while (!atomic_load((atomic_bool *)a[1])) changes(a[0]);
+    int64_t n;
+    while (!atomic_load((atomic_bool *)a[1])) {
+        changes(a[0]);
+        assert_int_equal(wr_db_changed_soon(a[0], &n, NULL), 0);
+    }
     return NULL;
 }
 

@@ -87,7 +87,7 @@ static int look_for_others(wr_metric_runs *r, wr_track *t, wr_err *err)
 {
     int64_t now = wr_clock_mono_ns(), due = atomic_load(&r->look_ns), counter = 0;
     if (now < due || !atomic_compare_exchange_strong(&r->look_ns, &due, now + LOOK_NS)) return 0;
-    int rc = wr_db_changed(wr_track_db(t), &counter, err);
+    int rc = wr_db_changed_soon(wr_track_db(t), &counter, err);
     if (rc < 0) atomic_store(&r->look_ns, 0);
     else if (atomic_exchange(&r->counter, counter) != counter) wr_metric_runs_clear(r);
     return rc;
