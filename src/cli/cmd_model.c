@@ -58,7 +58,12 @@ static int do_register(wr_cli *c, wr_project *p, wr_run *r, int64_t *version, wr
     WR_TRY(wr_model_find(&v, wr_cli_arena(c), p, candidate ? candidate : name, err));
     if (wr_cli_has(c, "report")) WR_TRY(check_report(wr_cli_text(c, "report"), v.package, err));
     WR_TRY(wr_model_publish(p, v.package, err));
-    WR_TRY(wr_model_register(version, p, name, v.package, v.run_id, alias, err));
+    /* what is moved must have its report before */
+    WR_TRY(wr_model_register(version, p, name, v.package, v.run_id, wr_cli_has(c, "report") ? NULL : alias, err));
+    if (wr_cli_has(c, "report")) {
+        WR_TRY(wr_model_report(p, name, *version, "evaluation", wr_cli_text(c, "report"), err));
+        if (alias) WR_TRY(wr_model_alias(p, name, alias, *version, err));
+    }
     if (wr_model_node(&from, wr_cli_arena(c), &v) < 0) return wr_err_nomem(err);
     to = (wr_node){.kind = "model", .name = name, .hash = v.package, .version = *version};
     wr_run_input(r, &from);

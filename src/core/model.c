@@ -7,7 +7,8 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/vec.h"
-#include "track/registry.h"
+#include "base/limits.h"
+#include "track/registry_policy.h"
 
 typedef struct {
     const char *name, *package, *run, *alias;
@@ -94,7 +95,7 @@ static int register_fn(wr_track *t, void *arg, wr_err *err)
     else if (rc < 0 && err) *err = none;
     WR_TRY(rc);
     c->version = v.version;
-    return c->alias ? wr_registered_alias_set(t, wr_str_of(c->name), wr_str_of(c->alias), v.version, err) : 0;
+    return c->alias ? wr_registered_alias_set(t, wr_str_of(c->name), wr_str_of(c->alias), v.version, NULL, err) : 0;
 }
 
 int wr_model_register(int64_t *version, wr_project *p, const char *name, const char *package, const char *run_id,
@@ -245,9 +246,8 @@ static int candidate(wr_model_version *out, wr_arena *a, wr_project *p, wr_str n
     wr_db *db;
     wr_stmt *s;
     WR_TRY(wr_project_db(&db, p, err));
-    WR_TRY(wr_db_prepare(db, &s,
-                         "SELECT model, package, run, created_us FROM packages WHERE model = ? ORDER BY id DESC LIMIT 1",
-                         err));
+    WR_TRY(wr_db_prepare(
+        db, &s, "SELECT model, package, run, created_us FROM packages WHERE model = ? ORDER BY id DESC LIMIT 1", err));
     wr_bind_str(s, 1, name);
     int rc = wr_step(s, err);
     if (rc > 0)
@@ -278,9 +278,8 @@ int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char 
     wr_str rest = wr_str_of(ref), name = wr_str_cut(&rest, '@');
     if (!rest.p) return candidate(out, a, p, name, err);
     WR_TRY(wr_project_track(&t, p, err));
-    int rc = wr_num_i64(&version, rest, NULL) == 0
-                 ? wr_registered_version_get(&v, a, t, name, version, &why)
-                 : wr_registered_version_by_alias(&v, a, t, name, rest, &why);
+    int rc = wr_num_i64(&version, rest, NULL) == 0 ? wr_registered_version_get(&v, a, t, name, version, &why)
+                                                   : wr_registered_version_by_alias(&v, a, t, name, rest, &why);
     if (rc == WEIR_ENOTFOUND || rc == WEIR_EINVAL) return not_found(p, name, rest, err);
     if (rc < 0) {
         if (err) *err = why;
@@ -293,7 +292,7 @@ int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char 
 static int alias_fn(wr_track *t, void *arg, wr_err *err)
 {
     const change *c = arg;
-    return wr_registered_alias_set(t, wr_str_of(c->name), wr_str_of(c->alias), c->version, err);
+    return wr_registered_alias_set(t, wr_str_of(c->name), wr_str_of(c->alias), c->version, NULL, err);
 }
 
 int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t version, wr_err *err)
@@ -309,6 +308,32 @@ int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t v
     WR_TRY(wr_model_find(&v, a, p, ref, err));
     WR_TRY(wr_project_track(&t, p, err));
     return wr_track_write(t, alias_fn, &c, err);
+}
+
+typedef struct {
+    const char *name, *kind, *hash;
+    int64_t version;
+} report;
+
+static int report_fn(wr_track *t, void *arg, wr_err *err)
+{
+    const report *r = arg;
+    char key[WR_LIMIT_NAME + sizeof WR_REPORT_TAG];
+    snprintf(key, sizeof key, WR_REPORT_TAG "%s", r->kind);
+    return wr_registered_version_set_tag(t, wr_str_of(r->name), r->version, wr_str_of(key), wr_str_of(r->hash), err);
+}
+
+int wr_model_report(wr_project *p, const char *name, int64_t version, const char *kind, const char *file, wr_err *err)
+{
+    wr_objects *o;
+    wr_track *t;
+    char id[WR_SHA256_HEX];
+    report r = {name, kind, id, version};
+    if (!wr_name_ok(wr_str_of(kind))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not the name of a report", kind);
+    WR_TRY(wr_project_objects(&o, p, err));
+    WR_TRY(wr_objects_put_file(o, file, id, err));
+    WR_TRY(wr_project_track(&t, p, err));
+    return wr_track_write(t, report_fn, &r, err);
 }
 
 int wr_model_node(wr_node *out, wr_arena *a, const wr_model_version *v)

@@ -28,6 +28,8 @@ int wr_model_propose(wr_project *p, const char *name, const char *package, const
 int wr_model_register(int64_t *version, wr_project *p, const char *name, const char *package, const char *run_id, const char *alias, wr_err *err);
 /* The package's files among the artifacts, so that whoever reads its source finds them. Again: nothing happens. */
 int wr_model_publish(wr_project *p, const char *package, wr_err *err);
+/* The file is a report of this version: kept as an object, its SHA-256 in the tag weir.report.KIND (track/registry_policy.h). */
+int wr_model_report(wr_project *p, const char *name, int64_t version, const char *kind, const char *file, wr_err *err);
 int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t version, wr_err *err); /* WEIR_ENOTFOUND lists versions */
 /* Resolve a reference; WEIR_ENOTFOUND with did-you-mean. */
 int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char *ref, wr_err *err);

@@ -197,7 +197,7 @@ typedef struct {
 static int client_moves(wr_track *t, void *arg, wr_err *err)
 {
     wish *w = arg;
-    return wr_registered_alias_set(t, wr_str_of(w->name), wr_str_of(w->alias), w->version, err);
+    return wr_registered_alias_set(t, wr_str_of(w->name), wr_str_of(w->alias), w->version, NULL, err);
 }
 
 static int client_registers(wr_track *t, void *arg, wr_err *err)
@@ -265,6 +265,56 @@ static void test_publish(void **state)
           wr_model_publish(s->p, "0123456789012345678901234567890123456789012345678901234567890123", &s->err));
 }
 
+/* `registry:` of weir.yaml holds for the program too. */
+static void test_policies(void **state)
+{
+    place *s = *state;
+    wr_model_version v;
+    put(s, "weir.yaml",
+        "registry:\n  policies:\n    - {alias: champion, requires: [evaluation, feasibility], role: approver}\n"
+        "    - {alias: canary, model: other, requires: [signature]}\n");
+    put(s, "report.json", "{}");
+    reopen(s);
+    int64_t version;
+    FAILS(WEIR_ENO, wr_model_register(&version, s->p, "delay", "p1", "r", "champion", &s->err));
+    SAYS("version 1 of \"delay\" may not become \"champion\": reports are missing: evaluation, feasibility",
+         s->err.msg);
+    SAYS("weir.report.NAME", s->err.hint);
+    FAILS(WEIR_ENOTFOUND, wr_model_find(&v, s->a, s->p, "delay@1", &s->err)); /* one write */
+    assert_int_equal(reg(s, "delay", "p1", "canary"), 1);                     /* another model's policy */
+    OK(wr_model_report(s->p, "delay", 1, "evaluation", at(s, "report.json"), &s->err));
+    FAILS(WEIR_ENO, wr_model_alias(s->p, "delay", "champion", 1, &s->err));
+    SAYS("reports are missing: feasibility", s->err.msg);
+    OK(wr_model_report(s->p, "delay", 1, "feasibility", at(s, "report.json"), &s->err));
+    OK(wr_model_alias(s->p, "delay", "champion", 1, &s->err));
+    FAILS(WEIR_EINVAL, wr_model_report(s->p, "delay", 1, "a b", at(s, "report.json"), &s->err));
+    FAILS(WEIR_ENOTFOUND, wr_model_report(s->p, "delay", 9, "evaluation", at(s, "report.json"), &s->err));
+}
+
+static void test_bad_policies(void **state)
+{
+    place *s = *state;
+    static const struct {
+        const char *policy, *says;
+    } cases[] = {{"{requires: [a]}", "an alias or a stage"},
+                 {"{alias: a, stage: Production, role: x}", "an alias or a stage"},
+                 {"{alias: a}", "asks for reports, for a role, or both"},
+                 {"{stage: Live, role: x}", "\"Live\" is not a stage"},
+                 {"{alias: a, requires: x}", "requires is a list"},
+                 {"{alias: a, requires: ['a b']}", "is not the name of a report"},
+                 {"{alias: a, rôle: x}", "unknown key"},
+                 {"champion", "a policy is a map"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wr_track *t;
+        put(s, "weir.yaml", wr_arena_printf(s->a, "registry:\n  policies:\n    - %s\n", cases[i].policy));
+        reopen(s);
+        s->err = (wr_err){0};
+        assert_true(wr_project_track(&t, s->p, &s->err) < 0);
+        SAYS(cases[i].says, s->err.msg);
+        SAYS("weir.yaml:3", s->err.msg);
+    }
+}
+
 /* A project from before: its versions, aliases and runs are there afterwards. */
 static void test_moved(void **state)
 {
@@ -302,8 +352,9 @@ static void test_moved(void **state)
 #define T(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_candidates), T(test_register_again), T(test_aliases), T(test_not_found),
-                                       T(test_bad_names),  T(test_node),           T(test_threads), T(test_clients),
-                                       T(test_publish),    T(test_moved)};
+    const struct CMUnitTest tests[] = {T(test_candidates), T(test_register_again), T(test_aliases),
+                                       T(test_not_found),  T(test_bad_names),      T(test_node),
+                                       T(test_threads),    T(test_clients),        T(test_publish),
+                                       T(test_moved),      T(test_policies),       T(test_bad_policies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

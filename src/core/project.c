@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "core/policy.h"
 #include "core/schema.h"
 #include "io/file.h"
 
@@ -25,7 +26,7 @@ struct wr_project {
 
 static const char *const config_keys[] = {"stages",   "vars",      "params",   "metrics", "plots",
                                           "triggers", "endpoints", "monitors", "carbon",  "database",
-                                          "auth",     "artifacts", "webhooks", NULL};
+                                          "auth",     "artifacts", "webhooks", "registry", NULL};
 
 static const char config_template[] =
     "# A Weir project. Stages are commands with declared inputs and outputs; `weir run` runs what is out of date.\n"
@@ -234,7 +235,14 @@ static int open_track(wr_project *p, bool log, wr_err *err)
     wr_track_opt opt = {0};
     if (!p->db) WR_TRY(open_db(p, err));
     if (!wr_db_is_shared(p->db)) WR_TRY(state_path(log ? &opt.log : &opt.peek, p, "track", log, err));
-    return wr_track_open(&p->track, p->db, &opt, err);
+    if (!p->parsed) WR_TRY(parse_config(p, err));
+    WR_TRY(wr_track_open(&p->track, p->db, &opt, err));
+    int rc = wr_policy_config(p->track, p->parsed, err);
+    if (rc < 0) {
+        wr_track_close(p->track);
+        p->track = NULL;
+    }
+    return rc;
 }
 
 static int track(wr_track **out, wr_project *p, bool log, wr_err *err)

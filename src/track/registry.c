@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* registry.c - registered models: names, tags, aliases. Their versions are in registry_version.c. */
 #include "track/registry_inside.h"
+#include "track/registry_policy.h"
 
 #include "track/run.h"
 
@@ -246,7 +247,8 @@ int wr_registered_model_delete_tag(wr_track *t, wr_str name, wr_str key, wr_err 
     return wr_registered_tell(t, id, WR_NEWS_MODEL_TAG, "deleted", &news, err);
 }
 
-int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t version, wr_err *err)
+int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t version, const wr_registered_who *who,
+                            wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_registered_version v;
@@ -255,6 +257,7 @@ int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t vers
     WR_TRY(check_alias(alias, err));
     WR_TRY(check_reserved(alias, err));
     WR_TRY(wr_registered_version_get(&v, a, t, name, version, err));
+    WR_TRY(wr_registered_policy_check(t, &v, alias, (wr_str){NULL, 0}, who, err));
     WR_TRY(wr_track_exec(t, err,
                          "INSERT INTO registered_aliases (model, alias, version, moved_ms) VALUES (?, ?, ?, ?) ON "
                          "CONFLICT (model, alias) DO UPDATE SET version = excluded.version, moved_ms = "
@@ -264,11 +267,12 @@ int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t vers
     return wr_registered_tell(t, v.model, WR_NEWS_ALIAS, "created", &news, err);
 }
 
-int wr_registered_alias_delete(wr_track *t, wr_str name, wr_str alias, wr_err *err)
+int wr_registered_alias_delete(wr_track *t, wr_str name, wr_str alias, const wr_registered_who *who, wr_err *err)
 {
     int64_t id;
     WR_TRY(check_alias(alias, err));
     WR_TRY(id_of(&id, t, name, err));
+    WR_TRY(wr_registered_policy_role(t, name, alias, who, err));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM registered_aliases WHERE model = ? AND alias = ?", "is", id, alias));
     wr_webhook_data news = {.name = name, .alias = alias};
     return wr_registered_tell(t, id, WR_NEWS_ALIAS, "deleted", &news, err);

@@ -47,6 +47,14 @@ typedef struct {
     size_t ntags, naliases, nlatest;
 } wr_registered_model;
 
+/* Who moves an alias or a stage, for policies (registry_policy.h). NULL: nobody was asked. */
+typedef struct {
+    wr_str name;
+    const wr_str *roles;
+    size_t nroles;
+    bool admin;
+} wr_registered_who;
+
 /* ---- models ---- */
 
 int wr_registered_name_check(wr_str name, const char *what, wr_err *err); /* not blank, no '/' and ':', a plain path */
@@ -64,8 +72,10 @@ int wr_registered_model_delete(wr_track *t, wr_str name, wr_err *err);
 int wr_registered_model_set_tag(wr_track *t, wr_str name, wr_str key, wr_str value, wr_err *err);
 int wr_registered_model_delete_tag(wr_track *t, wr_str name, wr_str key, wr_err *err); /* absent: nothing happens */
 /* In a write. Sets or moves; `latest` and v1, v2, ... are refused. */
-int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t version, wr_err *err);
-int wr_registered_alias_delete(wr_track *t, wr_str name, wr_str alias, wr_err *err); /* absent: nothing happens */
+int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t version, const wr_registered_who *who,
+                            wr_err *err);
+/* Absent: nothing happens. */
+int wr_registered_alias_delete(wr_track *t, wr_str name, wr_str alias, const wr_registered_who *who, wr_err *err);
 /* The newest version of each of these stages (any case; n 0 = of all), with tags and aliases. */
 int wr_registered_latest(wr_registered_version **out, size_t *nout, wr_arena *a, wr_track *t, wr_str name,
                          const wr_str *stages, size_t nstages, wr_err *err);
@@ -109,7 +119,8 @@ int wr_registered_version_delete(wr_track *t, wr_str name, int64_t version, wr_e
 int wr_registered_version_set_tag(wr_track *t, wr_str name, int64_t version, wr_str key, wr_str value, wr_err *err);
 int wr_registered_version_delete_tag(wr_track *t, wr_str name, int64_t version, wr_str key, wr_err *err);
 /* In a write. `archive`: versions that are in this stage go to Archived; for Staging and Production only. */
-int wr_registered_version_move(wr_track *t, wr_str name, int64_t version, wr_str stage, bool archive, wr_err *err);
+int wr_registered_version_move(wr_track *t, wr_str name, int64_t version, wr_str stage, bool archive,
+                               const wr_registered_who *who, wr_err *err);
 /* "production" -> "Production"; WEIR_EINVAL. */
 int wr_registered_stage(wr_str *out, wr_str text, wr_err *err);
 

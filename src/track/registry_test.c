@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "track/registry_policy.h"
 #include "track/track_testing.h"
 
 #define S(text) WR_STR(text)
@@ -90,7 +91,7 @@ static void renaming(store *s)
     create(s, S("old"));
     create(s, S("other"));
     add(s, S("old"), S("runs:/r/m"), S("r"));
-    OK(wr_registered_alias_set(s->t, S("old"), S("best"), 1, &s->err));
+    OK(wr_registered_alias_set(s->t, S("old"), S("best"), 1, NULL, &s->err));
     OK(wr_registered_version_set_tag(s->t, S("old"), 1, S("k"), S("v"), &s->err));
     FAILS(WEIR_EEXIST, "Registered Model (name=other) already exists.",
           wr_registered_model_rename(s->t, S("old"), S("other"), &s->err));
@@ -123,7 +124,7 @@ static void versions(store *s)
     add(s, S("m"), S("runs:/r1/model"), S("r1"));
     add(s, S("m"), S("runs:/r2/model"), S("r2"));
     add(s, S("m"), S("runs:/r3/model"), S("r3"));
-    OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 3, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 3, NULL, &s->err));
     OK(wr_registered_version_set_tag(s->t, S("m"), 3, S("k"), S("v"), &s->err));
     OK(wr_registered_version_delete(s->t, S("m"), 3, &s->err));
     /* a number is never given twice, and nothing leads to the deleted one */
@@ -132,7 +133,7 @@ static void versions(store *s)
     FAILS(WEIR_ENOTFOUND, "version=3) not found", wr_registered_version_delete(s->t, S("m"), 3, &s->err));
     FAILS(WEIR_ENOTFOUND, "version=3) not found",
           wr_registered_version_set_tag(s->t, S("m"), 3, S("k"), S("w"), &s->err));
-    FAILS(WEIR_ENOTFOUND, "version=3) not found", wr_registered_alias_set(s->t, S("m"), S("x"), 3, &s->err));
+    FAILS(WEIR_ENOTFOUND, "version=3) not found", wr_registered_alias_set(s->t, S("m"), S("x"), 3, NULL, &s->err));
     FAILS(WEIR_EINVAL, "Registered model alias champion not found.",
           wr_registered_version_by_alias(&v, s->a, s->t, S("m"), S("champion"), &s->err));
     assert_int_equal(add(s, S("m"), S("runs:/r4/model"), S("r4")).version, 4);
@@ -165,16 +166,16 @@ static void stages(store *s)
     for (int i = 0; i < 4; i++) add(s, S("m"), S("runs:/r/model"), S("r"));
     FAILS(WEIR_EINVAL,
           "Invalid Model Version stage: unknown. Value must be one of None, Staging, Production, Archived.",
-          wr_registered_version_move(s->t, S("m"), 1, S("unknown"), false, &s->err));
+          wr_registered_version_move(s->t, S("m"), 1, S("unknown"), false, NULL, &s->err));
     FAILS(WEIR_EINVAL, "'archived' is not an Active stage. Valid stages are ['Staging', 'Production']",
-          wr_registered_version_move(s->t, S("m"), 1, S("archived"), true, &s->err));
-    OK(wr_registered_version_move(s->t, S("m"), 1, S("PRODUCTION"), false, &s->err));
-    OK(wr_registered_version_move(s->t, S("m"), 2, S("production"), false, &s->err));
-    OK(wr_registered_version_move(s->t, S("m"), 3, S("Production"), true, &s->err));
+          wr_registered_version_move(s->t, S("m"), 1, S("archived"), true, NULL, &s->err));
+    OK(wr_registered_version_move(s->t, S("m"), 1, S("PRODUCTION"), false, NULL, &s->err));
+    OK(wr_registered_version_move(s->t, S("m"), 2, S("production"), false, NULL, &s->err));
+    OK(wr_registered_version_move(s->t, S("m"), 3, S("Production"), true, NULL, &s->err));
     assert_string_equal(get(s, S("m"), 1), "1 Archived runs:/r/model []");
     assert_string_equal(get(s, S("m"), 2), "2 Archived runs:/r/model []");
     assert_string_equal(get(s, S("m"), 3), "3 Production runs:/r/model []");
-    OK(wr_registered_version_move(s->t, S("m"), 3, S("production"), true, &s->err)); /* itself stays */
+    OK(wr_registered_version_move(s->t, S("m"), 3, S("production"), true, NULL, &s->err)); /* itself stays */
     assert_string_equal(get(s, S("m"), 3), "3 Production runs:/r/model []");
     OK(wr_registered_latest(&v, &n, s->a, s->t, S("m"), NULL, 0, &s->err));
     assert_int_equal(n, 3);
@@ -197,27 +198,27 @@ static void aliases(store *s)
     create(s, S("m"));
     add(s, S("m"), S("runs:/r/model"), S("r"));
     add(s, S("m"), S("runs:/r/model"), S("r"));
-    OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 1, &s->err));
-    OK(wr_registered_alias_set(s->t, S("m"), S("best-one"), 1, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 1, NULL, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("best-one"), 1, NULL, &s->err));
     assert_string_equal(get(s, S("m"), 1), "1 None runs:/r/model [best-one,champion]");
-    OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 2, &s->err)); /* moved */
+    OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 2, NULL, &s->err)); /* moved */
     assert_string_equal(get(s, S("m"), 1), "1 None runs:/r/model [best-one]");
     OK(wr_registered_version_by_alias(&v, s->a, s->t, S("m"), S("champion"), &s->err));
     assert_int_equal(v.version, 2);
-    OK(wr_registered_alias_delete(s->t, S("m"), S("champion"), &s->err));
-    OK(wr_registered_alias_delete(s->t, S("m"), S("champion"), &s->err));
+    OK(wr_registered_alias_delete(s->t, S("m"), S("champion"), NULL, &s->err));
+    OK(wr_registered_alias_delete(s->t, S("m"), S("champion"), NULL, &s->err));
     FAILS(WEIR_EINVAL, "Registered model alias champion not found.",
           wr_registered_version_by_alias(&v, s->a, s->t, S("m"), S("champion"), &s->err));
     FAILS(WEIR_EINVAL, "'latest' alias name (case insensitive) is reserved.",
-          wr_registered_alias_set(s->t, S("m"), S("LATEST"), 1, &s->err));
+          wr_registered_alias_set(s->t, S("m"), S("LATEST"), 1, NULL, &s->err));
     FAILS(WEIR_EINVAL, "Version alias name 'v12' is reserved.",
-          wr_registered_alias_set(s->t, S("m"), S("v12"), 1, &s->err));
-    FAILS(WEIR_EINVAL, "Invalid alias name: 'a b'.", wr_registered_alias_set(s->t, S("m"), S("a b"), 1, &s->err));
-    FAILS(WEIR_EINVAL, "cannot be empty", wr_registered_alias_set(s->t, S("m"), S(""), 1, &s->err));
+          wr_registered_alias_set(s->t, S("m"), S("v12"), 1, NULL, &s->err));
+    FAILS(WEIR_EINVAL, "Invalid alias name: 'a b'.", wr_registered_alias_set(s->t, S("m"), S("a b"), 1, NULL, &s->err));
+    FAILS(WEIR_EINVAL, "cannot be empty", wr_registered_alias_set(s->t, S("m"), S(""), 1, NULL, &s->err));
     FAILS(WEIR_ENOTFOUND, "Model Version (name=x, version=1) not found",
-          wr_registered_alias_set(s->t, S("x"), S("a"), 1, &s->err));
-    OK(wr_registered_alias_set(s->t, S("m"), S("v"), 1, &s->err));
-    OK(wr_registered_alias_set(s->t, S("m"), S("v1x"), 1, &s->err));
+          wr_registered_alias_set(s->t, S("x"), S("a"), 1, NULL, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("v"), 1, NULL, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("v1x"), 1, NULL, &s->err));
 }
 
 /* ---- models:/ ---- */
@@ -230,8 +231,8 @@ static void references(store *s)
     create(s, S("copy"));
     add(s, S("m"), S("mlflow-artifacts:/0/one"), S("r"));
     add(s, S("m"), S("mlflow-artifacts:/0/two"), S("r"));
-    OK(wr_registered_version_move(s->t, S("m"), 1, S("Production"), false, &s->err));
-    OK(wr_registered_alias_set(s->t, S("m"), S("best"), 1, &s->err));
+    OK(wr_registered_version_move(s->t, S("m"), 1, S("Production"), false, NULL, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("best"), 1, NULL, &s->err));
     static const struct {
         const char *source, *storage;
     } right[] = {{"models:/m/1", "mlflow-artifacts:/0/one"},
@@ -286,6 +287,50 @@ static void inputs(store *s)
     assert_int_equal(n, 0);
 }
 
+/* ---- policies ---- */
+
+static void policies(store *s)
+{
+    static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    wr_str reports[] = {S("evaluation"), S("signature")}, role = S("approver");
+    wr_registered_policy all[] = {{.alias = S("champion"), .reports = reports, .nreports = 2, .role = role},
+                                  {.stage = S("production"), .model = S("m"), .role = role}};
+    wr_registered_who ada = {.name = S("ada"), .roles = &role, .nroles = 1}, bob = {.name = S("bob")},
+                      root = {.name = S("root"), .admin = true};
+    create(s, S("m"));
+    create(s, S("n"));
+    add(s, S("m"), S("runs:/r/model"), S("r"));
+    add(s, S("n"), S("runs:/r/model"), S("r"));
+    OK(wr_registered_policies_set(s->t, all, 2, &s->err));
+    /* both reports, by their hash */
+    FAILS(WEIR_ENO, "reports are missing: evaluation, signature",
+          wr_registered_alias_set(s->t, S("m"), S("champion"), 1, &ada, &s->err));
+    OK(wr_registered_version_set_tag(s->t, S("m"), 1, S("weir.report.evaluation"), wr_str_of(hash), &s->err));
+    OK(wr_registered_version_set_tag(s->t, S("m"), 1, S("weir.report.signature"), S("fine"), &s->err));
+    FAILS(WEIR_ENO, "reports are missing: signature",
+          wr_registered_alias_set(s->t, S("m"), S("champion"), 1, &root, &s->err));
+    OK(wr_registered_version_set_tag(s->t, S("m"), 1, S("weir.report.signature"),
+                                     wr_str_of(wr_arena_printf(s->a, "sha256:%s", hash)), &s->err));
+    /* and the role, of those who were asked */
+    FAILS(WEIR_EACCESS, "the alias \"champion\" of \"m\" is moved by the role \"approver\"",
+          wr_registered_alias_set(s->t, S("m"), S("champion"), 1, &bob, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 1, &ada, &s->err));
+    FAILS(WEIR_EACCESS, "moved by the role", wr_registered_alias_delete(s->t, S("m"), S("champion"), &bob, &s->err));
+    OK(wr_registered_alias_delete(s->t, S("m"), S("champion"), &root, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 1, NULL, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("other"), 1, &bob, &s->err));
+    /* stages */
+    FAILS(WEIR_EACCESS, "the stage \"Production\"",
+          wr_registered_version_move(s->t, S("m"), 1, S("PRODUCTION"), false, &bob, &s->err));
+    OK(wr_registered_version_move(s->t, S("m"), 1, S("Staging"), false, &bob, &s->err));
+    OK(wr_registered_version_move(s->t, S("n"), 1, S("Production"), false, &bob, &s->err)); /* another model */
+    OK(wr_registered_version_move(s->t, S("m"), 1, S("Production"), false, &ada, &s->err));
+    all[1].stage = S("live");
+    FAILS(WEIR_EINVAL, "Invalid Model Version stage", wr_registered_policies_set(s->t, all, 2, &s->err));
+    OK(wr_registered_policies_set(s->t, NULL, 0, &s->err));
+    OK(wr_registered_alias_set(s->t, S("n"), S("champion"), 1, &bob, &s->err));
+}
+
 /* ---- many ---- */
 
 /* What belongs to rows is read for many at once: nothing may get to a neighbour. */
@@ -298,7 +343,7 @@ static void many(store *s)
     for (int i = 1; i <= 200; i++) {
         add(s, S("m"), S("runs:/r/model"), S("r"));
         snprintf(text, sizeof text, "a%d", i);
-        OK(wr_registered_alias_set(s->t, S("m"), wr_str_of(text), i, &s->err));
+        OK(wr_registered_alias_set(s->t, S("m"), wr_str_of(text), i, NULL, &s->err));
         OK(wr_registered_version_set_tag(s->t, S("m"), i, S("number"), wr_str_of(text), &s->err));
     }
     wr_registered_model m;
@@ -489,6 +534,7 @@ BODY(stages)
 BODY(aliases)
 BODY(references)
 BODY(inputs)
+BODY(policies)
 BODY(many)
 BODY(search_models)
 BODY(search_versions)
@@ -506,6 +552,7 @@ int main(void)
         T(aliases_test),
         T(references_test),
         T(inputs_test),
+        T(policies_test),
         T(many_test),
         T(search_models_test),
         T(search_versions_test),

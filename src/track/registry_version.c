@@ -4,6 +4,7 @@
 #include "base/vec.h"
 #include "track/logged_model.h"
 #include "track/registry_inside.h"
+#include "track/registry_policy.h"
 
 /* ---- reading ---- */
 
@@ -111,7 +112,8 @@ static int touch_model(wr_track *t, int64_t model, int64_t now, wr_err *err)
     return rc < 0 ? rc : 0;
 }
 
-int wr_registered_version_move(wr_track *t, wr_str name, int64_t version, wr_str stage, bool archive, wr_err *err)
+int wr_registered_version_move(wr_track *t, wr_str name, int64_t version, wr_str stage, bool archive,
+                               const wr_registered_who *who, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_registered_version v;
@@ -125,6 +127,7 @@ int wr_registered_version_move(wr_track *t, wr_str name, int64_t version, wr_str
                           "Active stage. Valid stages are ['Staging', 'Production']",
                           WR_STR_FMT(wr_str_fit(stage, 80)));
     WR_TRY(wr_registered_version_get(&v, a, t, name, version, err));
+    WR_TRY(wr_registered_policy_check(t, &v, (wr_str){NULL, 0}, to, who, err));
     if (archive)
         WR_TRY(wr_track_exec(t, err,
                              "UPDATE registered_versions SET stage = 'Archived', updated_ms = ? WHERE model = ? AND "

@@ -36,6 +36,7 @@ void wr_track_close(wr_track *t)
     wr_map_fini(&t->keys);
     wr_vec_fini(&t->key_names);
     wr_arena_free(t->key_memory);
+    wr_arena_free(t->policy_memory);
     pthread_mutex_destroy(&t->keys_lock);
     wr_free(t->artifacts);
     wr_free(t);

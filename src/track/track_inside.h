@@ -20,6 +20,9 @@ struct wr_track {
     wr_arena *key_memory;
     _Atomic unsigned webhook_allow; /* webhook.h */
     atomic_bool webhook_stirred;
+    wr_arena *policy_memory; /* registry_policy.h */
+    const struct wr_registered_policy *policies;
+    size_t npolicies;
 };
 
 /* metric.c */

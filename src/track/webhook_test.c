@@ -225,8 +225,8 @@ static void changes(store *s)
         OK(wr_registered_version_create(&v, s->a, s->t, &in, &s->err));
         OK(wr_registered_version_set_tag(s->t, name, 1, S("k"), S("w"), &s->err));
         OK(wr_registered_version_delete_tag(s->t, name, 1, S("k"), &s->err));
-        OK(wr_registered_alias_set(s->t, name, S("best"), 1, &s->err));
-        OK(wr_registered_alias_delete(s->t, name, S("best"), &s->err));
+        OK(wr_registered_alias_set(s->t, name, S("best"), 1, NULL, &s->err));
+        OK(wr_registered_alias_delete(s->t, name, S("best"), NULL, &s->err));
         OK(wr_registered_model_set_tag(s->t, name, S("k"), S("v"), &s->err));
         OK(wr_registered_model_delete_tag(s->t, name, S("k"), &s->err));
     }

@@ -290,6 +290,7 @@ static const char *error_name(int rc)
     case WEIR_EEXIST:
         return "RESOURCE_ALREADY_EXISTS";
     case WEIR_EACCESS:
+    case WEIR_ENO:
         return "PERMISSION_DENIED";
     case WEIR_ECONFLICT:
         return "INVALID_STATE";

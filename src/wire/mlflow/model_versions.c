@@ -86,7 +86,8 @@ static int transition(wr_mlflow_call *c, wr_err *err)
     int64_t version;
     WR_TRY(named(&name, &version, c, err));
     WR_TRY(wr_registered_version_move(c->track, name, version, wr_mlflow_str(c, "stage"),
-                                      wr_mlflow_bool(c, "archive_existing_versions", false), err));
+                                      wr_mlflow_bool(c, "archive_existing_versions", false), wr_mlflow_who(c, err),
+                                      err));
     return answer(c, name, version, err);
 }
 

@@ -166,6 +166,23 @@ static int latest(wr_mlflow_call *c, wr_err *err)
     return 0;
 }
 
+const wr_registered_who *wr_mlflow_who(wr_mlflow_call *c, wr_err *err)
+{
+    static const wr_registered_who nobody = {0};
+    if (!c->access) return NULL;
+    const wr_user *u = c->access->user;
+    wr_registered_who *who = wr_arena_calloc(c->arena, 1, sizeof *who);
+    wr_str *roles = wr_arena_calloc(c->arena, u->nroles + 1, sizeof *roles);
+    if (!who || !roles) { /* without memory nobody has a role */
+        wr_err_nomem(err);
+        return &nobody;
+    }
+    *who = (wr_registered_who){.name = u->name, .roles = roles, .admin = u->admin};
+    for (size_t i = 0; i < u->nroles; i++)
+        if (!u->roles[i]->personal) roles[who->nroles++] = u->roles[i]->name;
+    return who;
+}
+
 /* ---- tags, aliases ---- */
 
 static int set_tag(wr_mlflow_call *c, wr_err *err)
@@ -183,12 +200,14 @@ static int set_alias(wr_mlflow_call *c, wr_err *err)
 {
     int64_t version;
     WR_TRY(wr_registered_version_number(&version, wr_mlflow_str(c, "version"), err));
-    return wr_registered_alias_set(c->track, wr_mlflow_str(c, "name"), wr_mlflow_str(c, "alias"), version, err);
+    return wr_registered_alias_set(c->track, wr_mlflow_str(c, "name"), wr_mlflow_str(c, "alias"), version,
+                                   wr_mlflow_who(c, err), err);
 }
 
 static int delete_alias(wr_mlflow_call *c, wr_err *err)
 {
-    return wr_registered_alias_delete(c->track, wr_mlflow_str(c, "name"), wr_mlflow_str(c, "alias"), err);
+    return wr_registered_alias_delete(c->track, wr_mlflow_str(c, "name"), wr_mlflow_str(c, "alias"),
+                                      wr_mlflow_who(c, err), err);
 }
 
 static int by_alias(wr_mlflow_call *c, wr_err *err)

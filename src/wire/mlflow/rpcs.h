@@ -24,6 +24,8 @@ void wr_mlflow_put_metric(wr_jsonw *w, const wr_track_point *p, const char *run_
 /* registered_models.c; an empty list is left out */
 void wr_mlflow_put_version(wr_jsonw *w, const char *key, const wr_registered_version *v);
 void wr_mlflow_put_versions(wr_jsonw *w, const char *key, const wr_registered_version *v, size_t n);
+/* registered_models.c: who asks, for policies; NULL without authentication */
+const wr_registered_who *wr_mlflow_who(wr_mlflow_call *c, wr_err *err);
 /* What a search of the registry asks for. `fallback` and `most` are of max_results. */
 #define WR_MLFLOW_SEARCH_FIELDS                                                                                        \
     {"filter", 's', false}, {"max_results", 'i', false}, {"order_by", 'a', false}, { "page_token", 's', false }
