@@ -45,19 +45,20 @@ static void leave(wr_http_conn *c, wr_http_req *r)
     else c->last = r->prev;
     c->nqueue--;
     c->body_bytes -= r->counted;
-    if (r->durable) c->ndurable--;
     wr_buf_fini(&r->backlog);
     r->next = r->prev = NULL;
     r->conn = NULL;
+    if (r->state == REQ_DEFERRED) return; /* the rest of it is another thread's; freed when it is finished */
     if (r->state == REQ_READING) {
         wr_http_body_abort(r);
         wr_http_req_leave(r);
         return;
     }
+    if (r->durable) c->ndurable--;
     if (r->status >= 500) WR_COUNT(c->loop->counts.errors_5xx, 1);
     else if (r->status >= 400) WR_COUNT(c->loop->counts.errors_4xx, 1);
     if (r->state == REQ_STREAMING) wr_http_stream_gone(r->stream);
-    if (r->state != REQ_DEFERRED) wr_http_req_free(r); /* a deferred one is freed when it is finished */
+    wr_http_req_free(r);
 }
 
 /* ---- requests ---- */
