@@ -8,6 +8,8 @@
  */
 #include "codec/http.h"
 
+#include <strings.h>
+
 #include "base/err.h"
 
 /* Classes of bytes. FIELD is RFC 9110 field-content with obs-text; TARGET leaves out '#' and anything not ASCII. */
@@ -299,6 +301,15 @@ static bool of_a_connection(wr_str name)
     return false;
 }
 
+/* The authority's other name: both may come, and must say the same. 0 = add it, 1 = it is there, -400. */
+static int second_host(const wr_http_head *h, wr_str value)
+{
+    wr_str first = wr_http_get(h, "host");
+    if (!all(value, HOST)) return -400;
+    if (!first.p) return 0;
+    return first.n == value.n && strncasecmp(first.p, value.p, value.n) == 0 ? 1 : -400;
+}
+
 int wr_http_fields_add(wr_http_head *out, wr_str name, wr_str value)
 {
     out->size += name.n + value.n + FIELD_COST;
@@ -308,12 +319,16 @@ int wr_http_fields_add(wr_http_head *out, wr_str name, wr_str value)
     for (size_t i = 0; i < name.n; i++) {
         if (name.p[i] >= 'A' && name.p[i] <= 'Z') return -400;
     }
-    if (wr_str_is(name, "host") && out->nheaders && wr_str_is(out->headers[0].name, "host")) return 0;
-    if (wr_str_is(name, "content-length")) {
+    if (value.n != wr_str_trim(value).n) return -400; /* RFC 9113 8.2.1 */
+    if (wr_str_is(name, "host")) {
+        int rc = second_host(out, value);
+        if (rc != 0) return rc < 0 ? rc : 0;
+    } else if (wr_str_is(name, "content-length")) {
         if (out->has_length || !length_of(&out->length, value)) return -400;
         out->has_length = true;
     } else if (wr_str_is(name, "expect")) {
-        out->expect_continue = wr_str_ieq(value, "100-continue");
+        if (out->expect_continue || !wr_str_ieq(value, "100-continue")) return -417;
+        out->expect_continue = true;
     }
     out->headers[out->nheaders++] = (wr_http_header){name, value};
     return 0;

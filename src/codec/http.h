@@ -37,7 +37,7 @@ int wr_http_parse_request(wr_http_head *out, wr_str data, size_t *scanned);
 int wr_http_parse_response(wr_http_head *out, wr_str data, size_t *scanned);
 /* The head of an HTTP/2 request (RFC 9113 8.3), field by field as they were unpacked; slices must live as long as `out`. The result is
  * what the same request of HTTP/1.1 gives, with ":authority" as the header "host". `add` returns 0 or minus the status to answer (-400,
- * -414, -431); `end` judges the whole. Fields that belong to a connection are refused. */
+ * -414, -417, -431); `end` judges the whole. Fields that belong to a connection are refused. */
 void wr_http_fields_start(wr_http_head *out);
 int wr_http_fields_add(wr_http_head *out, wr_str name, wr_str value);
 int wr_http_fields_end(wr_http_head *out);

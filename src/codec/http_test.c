@@ -503,7 +503,7 @@ static void test_fields(void **state)
     (void)state;
     static wr_http_head h;
     static const char *const fine[] = {":method",        "POST",       ":path",  "/a%20b?c=d",   ":scheme",
-                                       "https",          ":authority", "x:1",    "host",         "y",
+                                       "https",          ":authority", "x:1",    "host",         "X:1",
                                        "content-length", "12",         "expect", "100-Continue", NULL};
     assert_int_equal(fields(&h, fine), 0);
     assert_true(wr_str_is(h.method, "POST") && wr_str_is(h.path, "/a%20b") && wr_str_is(h.query, "c=d"));
@@ -528,6 +528,11 @@ static void test_fields(void **state)
         {":method", "GET", ":path", "/", "a b", "x", NULL},
         {":method", "GET", ":path", "/", "", "x", NULL},
         {":method", "GET", ":path", "/", "a", "x\r\ny: z", NULL},
+        {":method", "GET", ":path", "/", ":authority", "a", "host", "b"},
+        {":method", "GET", ":path", "/", "host", "a", "host", "b"},
+        {":method", "GET", ":path", "/", "host", "a/b", NULL},
+        {":method", "GET", ":path", "/", "a", " x", NULL},
+        {":method", "GET", ":path", "/", "a", "x\t", NULL},
         {":method", "GET", ":path", "/", "connection", "close", NULL},
         {":method", "GET", ":path", "/", "transfer-encoding", "chunked", NULL},
         {":method", "GET", ":path", "/", "content-length", "+5", NULL},

@@ -437,7 +437,9 @@ static void test_answers(void **state)
     assert_non_null(strstr(a->headers.p, "content-length=6\n"));
     has(wait_for(c, post(c, "/echo", WR_STR("some bytes"))), 200, "some bytes");
     has(wait_for(c, post(c, "/echo", WR_STR(""))), 200, "");
-    nghttp2_nv more[] = {nv("x-one", "1"), nv("cookie", "a=b"), nv("host", "other")};
+    nghttp2_nv more[] = {nv("x-one", "1"), nv("cookie", "a=b"), nv("host", "A")};
+    nghttp2_nv other = nv("host", "other");
+    has(wait_for(c, request(c, "GET", "/head", &other, 1, NULL, false)), 400, NULL);
     a = wait_for(c, request(c, "OPTIONS", "/head?q=%20x&y", more, 3, NULL, false));
     has(a, 200, "OPTIONS /head q=%20x&y\nhost=a\nx-one=1\ncookie=a=b");
     hang_up(c);
