@@ -360,10 +360,24 @@ static void no_numbers(wr_trace *tr)
     for (int i = 0; i < WR_COSTS; i++) tr->costs[i] = NAN;
 }
 
+bool wr_trace_uuid_ok(wr_str uuid)
+{
+    for (size_t i = 0; i < uuid.n; i++) {
+        char c = uuid.p[i], l = (char)(c | 0x20);
+        if (!((c >= '0' && c <= '9') || (l >= 'a' && l <= 'z') || (c && strchr("_.:-", c)))) return false;
+    }
+    return uuid.n > 0 && uuid.n <= WR_TRACE_UUID && !wr_str_is(uuid, ".") && !wr_str_is(uuid, "..");
+}
+
 static int check_uuid(wr_str uuid, wr_err *err)
 {
     if (!uuid.n) return wr_err_set(err, WEIR_EINVAL, "Missing value for required parameter 'trace_id'.");
-    return wr_track_length_check(uuid, WR_TRACE_UUID, "trace_id", err);
+    WR_TRY(wr_track_length_check(uuid, WR_TRACE_UUID, "trace_id", err));
+    if (wr_trace_uuid_ok(uuid)) return 0;
+    return wr_err_set(
+        err, WEIR_EINVAL,
+        "Invalid value \"%.*s\" for parameter 'trace_id' supplied: letters, digits and _ . : - may stand in it.",
+        WR_STR_FMT(wr_str_fit(uuid, 60)));
 }
 
 int wr_trace_start(wr_trace *out, wr_arena *a, wr_track *t, const wr_trace *in, wr_err *err)

@@ -55,6 +55,8 @@ int wr_trace_load(wr_trace *traces, size_t n, wr_arena *a, wr_track *t, wr_err *
 int wr_trace_spans(wr_str **out, size_t *n, wr_arena *a, wr_track *t, const wr_trace *trace, wr_err *err);
 /* Are all spans there that the trace's size statistics promise? Loaded traces only. */
 bool wr_trace_complete(const wr_trace *trace, size_t nspans);
+/* May it be the id of a trace? Letters, digits and _ . : - and at most WR_TRACE_UUID of them: ids stand in paths. */
+bool wr_trace_uuid_ok(wr_str uuid);
 wr_str wr_trace_meta(const wr_trace *trace, const char *key); /* of a loaded trace; {NULL,0} */
 
 /* ---- writing: all in a write ---- */

@@ -313,6 +313,7 @@ static int write_issue(wr_sql *q, wr_track *t, const wr_filter_clause *c, int al
 /* ---- the table ---- */
 
 #define TEXT_OPS (WR_OPS_TEXT | WR_OPS_IN | WR_OP_RLIKE)
+#define NO_LISTS (WR_OPS_TEXT | WR_OP_RLIKE) /* MLflow keeps these as tags and metadata */
 #define TIME(spellings, expression, never_null)                                                                        \
     {                                                                                                                  \
         .names = spellings, .number_ops = WR_OPS_NUMBER, .number_more = WR_OPS_NUMBER_MORE, .order = true,             \
@@ -360,9 +361,9 @@ static const wr_filter_field attributes[] = {
      .more = WR_OPS_MORE,
      .order = true,
      .column = "t.client_request_id"},
-    {.names = "name", .ops = TEXT_OPS, .more = WR_OPS_MORE, .order = true, .column = "t.name"},
+    {.names = "name", .ops = NO_LISTS, .more = WR_OPS_MORE, .order = true, .column = "t.name"},
     {.names = "run_id",
-     .ops = TEXT_OPS,
+     .ops = NO_LISTS,
      .more = WR_OPS_MORE,
      .order = true,
      .write = write_run,
@@ -486,11 +487,25 @@ static int filter_condition(wr_sql *q, wr_arena *a, wr_track *t, const wr_filter
     return 0;
 }
 
+/* Keys of spans are listed in MLflow's own words. */
+static int parse(wr_filter *f, wr_arena *a, wr_str filter, wr_err *err)
+{
+    static const char start[] = "Invalid span key '";
+    int rc = wr_filter_parse(f, a, &wr_trace_noun, filter, err);
+    if (rc == 0 || !err || strncmp(err->msg, start, sizeof start - 1) != 0) return rc;
+    char key[64];
+    const char *at = err->msg + sizeof start - 1;
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(at, "'"), at);
+    return wr_err_set(
+        err, rc, "Invalid span attribute '%s'. Supported attributes: name, status, type, attributes.<attribute_name>.",
+        key);
+}
+
 int wr_trace_condition(wr_sql *q, wr_arena *a, wr_track *t, const int64_t *experiments, size_t n, wr_str filter,
                        int *alias, wr_err *err)
 {
     wr_filter f;
-    WR_TRY(wr_filter_parse(&f, a, &wr_trace_noun, filter, err));
+    WR_TRY(parse(&f, a, filter, err));
     wr_sql_add(q, n == 1 ? "t.experiment = " : n ? "t.experiment IN (" : "1 = 0");
     for (size_t i = 0; i < n; i++) {
         if (i) wr_sql_add(q, ", ");

@@ -275,7 +275,7 @@ typedef struct {
     wr_buf text, content;
 } maker;
 
-/* `uuid` is kept as an attribute, whatever the client says it is. WEIR_ELIMIT when the text is too long. */
+/* `uuid` is kept as an attribute. WEIR_ELIMIT when the text is too long. */
 static int make_span(wr_span *out, maker *m, const wr_otlp_span *in, wr_str uuid, wr_err *err)
 {
     wr_arena *a = m->arena;
@@ -378,19 +378,28 @@ static wr_span *place_of(wr_span_trace *t, uint64_t id)
     return NULL;
 }
 
+/* MLflow's clients say which trace of theirs a span belongs to; the id follows from OpenTelemetry's otherwise. */
+static wr_str uuid_of(char derived[36], wr_arena *a, const wr_otlp_span *s)
+{
+    const wr_otlp_value *v = wr_otlp_get(&s->attrs, "mlflow.traceRequestId");
+    wr_str said = v && v->kind == WR_OTLP_STR ? wr_span_attr_text(a, v->s) : (wr_str){NULL, 0};
+    if (wr_trace_uuid_ok(said)) return said;
+    memcpy(derived, "tr-", 3);
+    wr_hex(derived + 3, s->trace, sizeof s->trace);
+    return (wr_str){derived, 35};
+}
+
 /* Which trace each span belongs to, and room for each trace's spans. */
 static int sort_out(wr_span_batch *out, size_t *of, wr_arena *a, const wr_otlp_spans *in, wr_err *err)
 {
     wr_map seen;
-    char uuid[36] = "tr-";
+    char derived[36];
     size_t *counts = wr_arena_calloc(a, in->n + 1, sizeof *counts);
     wr_map_init(&seen);
     bool ok = counts != NULL;
     for (size_t i = 0; ok && i < in->n; i++) {
-        wr_hex(uuid + 3, in->spans[i].trace, sizeof in->spans[i].trace);
-        wr_str key = {uuid, 35};
-        ptrdiff_t at = i && memcmp(in->spans[i].trace, in->spans[i - 1].trace, 16) == 0 ? (ptrdiff_t)of[i - 1]
-                                                                                        : wr_map_find(&seen, key);
+        wr_str key = uuid_of(derived, a, &in->spans[i]);
+        ptrdiff_t at = wr_map_find(&seen, key);
         if (at < 0) at = wr_map_put(&seen, key, NULL);
         ok = at >= 0;
         if (ok) counts[of[i] = (size_t)at]++;
