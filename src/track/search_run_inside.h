@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* search_run_inside.h - what the files of the search of runs share. Private to them.
+ *
+ *   search_run.c        which plan, drivers, samples        search_run_walk.c   rows in the order of an index
+ *   search_run_names.c  what a search may name              search_load.c       what was found, filled
+ */
+#pragma once
+#include "track/search.h"
+#include "track/search_run.h"
+#include "track/track_inside.h"
+
+extern const wr_filter_field wr_run_search_attributes[], wr_run_search_metrics[], wr_run_search_params[],
+    wr_run_search_tags[];
+extern const wr_filter_field wr_run_search_least[], wr_run_search_greatest[]; /* of a series */
+enum { WR_RUN_AT_ID = 0, WR_RUN_AT_NAME = 1, WR_RUN_AT_START = 5 };           /* in wr_run_search_attributes */
+
+/* Every plan selects these, and behind them the sort values. */
+#define WR_RUN_COLUMNS                                                                                                 \
+    "r.id, r.uuid, r.experiment, r.name, r.user_id, r.status, r.start_ms, r.end_ms, r.deleted_ms, r.artifact_uri"
+enum { WR_RUN_NCOLUMNS = 10 };
+/* The value indexes of params and tags have the first characters of texts. */
+#define WR_RUN_HEAD(alias) "substr(" alias ".value, 1, 100)"
+static inline wr_str wr_run_head(wr_str s) { return wr_track_cut(s, 100); }
+
+typedef struct {
+    wr_track_run run;
+    wr_page_key *keys;
+} wr_run_row;
+typedef WR_VEC(wr_run_row) wr_run_rows;
+
+/* One search. */
+typedef struct {
+    wr_track *t;
+    wr_arena *a;
+    const wr_run_search_opt *opt;
+    int64_t *experiments; /* sorted, each once */
+    size_t nexperiments;
+    wr_filter filter;
+    wr_order_item *sort;
+    size_t nsort;
+    wr_page page;
+    size_t want; /* rows to find: those to skip, the page, and one to know that there is a next */
+    wr_run_rows found;
+} wr_run_finder;
+
+static inline bool wr_run_by_metric(const wr_order_item *i) { return i->at.field == wr_run_search_metrics; }
+static inline bool wr_run_by_text(const wr_order_item *i)
+{
+    return i->at.field == wr_run_search_params || i->at.field == wr_run_search_tags;
+}
+static inline bool wr_run_by_start(const wr_order_item *i)
+{
+    return i->at.field == &wr_run_search_attributes[WR_RUN_AT_START];
+}
+
+/* ---- pieces of statements ---- */
+
+void wr_run_add_view(wr_sql *q, wr_view view);                                      /* " AND ..." */
+void wr_run_add_experiments(wr_sql *q, const wr_run_finder *s, const char *column); /* "COLUMN IN (...)" */
+int wr_run_add_filter(wr_sql *q, wr_run_finder *s, wr_err *err);                    /* " AND ..." with the view */
+/* Behind the page's keys, ORDER BY, LIMIT; over the items from `first` on. */
+void wr_run_add_tail(wr_sql *q, const wr_run_finder *s, size_t first, bool behind);
+/* Redundant bound on item i, which an index can use where it cannot use the whole condition. */
+void wr_run_add_bound(wr_sql *q, const wr_run_finder *s, size_t i);
+
+/* ---- rows ---- */
+
+/* Rows of a statement up to the first that comes behind `full`, the last row of a full page: then 1. Takes over `st`.
+ */
+int wr_run_read_rows(wr_run_rows *out, wr_run_finder *s, wr_stmt *st, const wr_run_row *full, wr_err *err);
+/* In order of start, which is the first item. */
+int wr_run_walk_all(wr_run_finder *s, wr_err *err);
+/* In order of a metric, param or tag: numbers or texts, NaN, missing, each part only as far as the page needs it.
+ * `present`: the filter lets none through that lacks it. */
+int wr_run_walk_parts(wr_run_finder *s, bool present, wr_err *err);
