@@ -34,6 +34,7 @@
 typedef struct wr_db wr_db;
 typedef struct wr_stmt wr_stmt;
 
+/* read_only makes nothing; with n = 0 it reads any database, also another program's (to import from it). */
 typedef struct { const char *const *migrations; int n; bool read_only; } wr_db_opt;
 /* `path` is a file, or the address of a PostgreSQL database ("postgresql://..." as libpq takes it; the password rather comes from PGPASSWORD
  * or ~/.pgpass). It is never printed with user, password or options. No server, or no libpq: WEIR_EUNAVAILABLE; no such database:

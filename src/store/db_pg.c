@@ -58,7 +58,7 @@ static int unsupported(const wr_pg_conn *c, const char *why, const char *hint, w
 }
 
 static const char session[] =
-    "SET client_min_messages = warning; SET extra_float_digits = 1; SET bytea_output = hex;"
+    "SET client_min_messages = warning; SET extra_float_digits = 1; SET bytea_output = hex; SET datestyle = ISO;"
     "SET standard_conforming_strings = on; SET lock_timeout = '10s'; SET statement_timeout = 0;"
     "SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed';"
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";

@@ -224,6 +224,41 @@ static void backup_is_pg_dumps(void **state)
     wr_db_close(db);
 }
 
+/* Another program's database, to import from: opened for reading with no migrations, nothing is made in it. */
+static void a_foreign_database(void **state)
+{
+    (void)state;
+    static const char tables[] =
+        "CREATE TABLE metrics (key varchar(250) NOT NULL, value double precision NOT NULL, step bigint, is_nan"
+        " boolean, at timestamp, small smallint, n numeric);"
+        "INSERT INTO metrics VALUES ('a', 'Infinity', 3, true, '2020-01-02', 5, 12345678901234567890.5);";
+    char *argv[] = {"psql", "-q", "-d", url, "-c", (char *)tables, NULL};
+    wr_db *db;
+    wr_stmt *s;
+    wr_err err = {0};
+    assert_int_equal(wr_pg_testing_run(argv), 0);
+    assert_int_equal(wr_db_open(&db, url, &(wr_db_opt){.read_only = true}, &err), 0);
+    assert_int_equal(
+        wr_db_prepare(db, &s, "SELECT key, value, step, is_nan, at, small, n FROM metrics WHERE key = ? AND step = ?",
+                      &err),
+        0);
+    wr_bind_cstr(s, 1, "a");
+    wr_bind_i64(s, 2, 3);
+    if (wr_step(s, &err) != 1) fail_msg("%s: %s", err.msg, err.detail);
+    assert_true(wr_str_is(wr_stmt_str(s, 0), "a"));
+    assert_true(wr_stmt_f64(s, 1) > 1e308);
+    assert_int_equal(wr_stmt_i64(s, 2), 3);
+    assert_int_equal(wr_stmt_i64(s, 3), 1);
+    assert_true(wr_str_is(wr_stmt_str(s, 3), "1"));
+    assert_true(wr_str_is(wr_stmt_str(s, 4), "2020-01-02 00:00:00"));
+    assert_int_equal(wr_stmt_i64(s, 5), 5);
+    assert_true(wr_stmt_f64(s, 6) == 12345678901234567890.5);
+    wr_stmt_done(s);
+    assert_int_equal(number(db, "SELECT count(to_regclass('weir_schema'))"), 0);
+    assert_int_equal(wr_db_write(db, insert, "x", &err), WEIR_EACCESS);
+    wr_db_close(db);
+}
+
 /* --- writers in line --- */
 
 typedef struct {
@@ -536,6 +571,7 @@ int main(void)
         T(hostile_addresses),
         T(another_encoding_is_refused),
         T(backup_is_pg_dumps),
+        T(a_foreign_database),
         T(writers_of_two_programs_stand_in_line),
         T(lost_in_the_middle),
         T(a_restart_between_writes_is_not_noticed),
