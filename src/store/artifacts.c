@@ -12,7 +12,7 @@
 #include "store/artifacts_ops.h"
 
 /* One line adds a kind. */
-static const wr_artifacts_ops *const kinds[] = {&wr_artifacts_objects, &wr_artifacts_directory};
+static const wr_artifacts_ops *const kinds[] = {&wr_artifacts_objects, &wr_artifacts_directory, &wr_artifacts_s3};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* ---- paths ---- */

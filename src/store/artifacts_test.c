@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/os.h"
 #include "io/file.h"
+#include "io/s3.h"
 #include "store/pg_testing.h"
 
 typedef struct {
@@ -589,7 +590,10 @@ static void parts_of_nothing(void **state)
     assert_int_equal(wr_artifacts_part_write(&w, s, P("a"), id, 0, E), WEIR_EINVAL);
     assert_int_equal(wr_artifacts_part_write(&w, s, P("a"), id, 10001, E), WEIR_EINVAL);
     OK(wr_artifacts_parts_abort(s, P("a"), id, E));
-    assert_int_equal(wr_artifacts_parts_complete(s, P("a"), id, &p, 1, NULL, E), WEIR_ENOTFOUND);
+    int rc = wr_artifacts_parts_complete(s, P("a"), id, &p, 1, NULL, E);
+    /* radosgw 16 takes an upload that is gone for one that is being completed */
+    if (rc != WEIR_ENOTFOUND && !(now->remote && rc == WEIR_EUNAVAILABLE)) fail_msg("%d %s: %s", rc, E->msg, E->detail);
+    assert_int_equal(wr_artifacts_parts_abort(s, P("a"), id, E), WEIR_ENOTFOUND);
     assert_false(there("a"));
     if (now->remote) return;
     static const char *const bad[] = {"", "../../etc", "0123456789abcdef0123456789abcdef",
@@ -599,6 +603,72 @@ static void parts_of_nothing(void **state)
         assert_int_equal(wr_artifacts_parts_abort(s, P("a"), bad[i], E), WEIR_ENOTFOUND);
     }
     assert_int_equal(files(), 0);
+}
+
+/* The store's own URLs: whoever has one reads or writes there without keys. */
+static int by_link(const char *method, const char *url, wr_str body, wr_fetch_reply *a)
+{
+    wr_fetch *f;
+    OK(wr_fetch_open(&f, E));
+    OK(wr_fetch_run(a, f, &(wr_fetch_opt){.method = method, .url = url, .body = body}, E));
+    wr_fetch_close(f);
+    return a->status;
+}
+
+static void links(void **state)
+{
+    (void)state;
+    if (!now->remote) return;
+    char id[WR_ARTIFACT_UPLOAD], changed[4000];
+    wr_artifact_part p = {.number = 1};
+    wr_fetch_reply a = {0};
+    WR_AUTOBUF wr_buf url;
+    wr_buf_init(&url, 0);
+    put("d/a b=c", "hello");
+    OK(wr_artifacts_presign(&url, s, "GET", P("d/a b=c"), NULL, 0, 60, E));
+    assert_int_equal(by_link("GET", wr_buf_cstr(&url), (wr_str){0}, &a), 200);
+    assert_true(wr_str_is(wr_buf_view(&a.body), "hello"));
+    snprintf(changed, sizeof changed, "%s", wr_buf_cstr(&url));
+    *strstr(changed, "Expires=60") = 'e';
+    assert_int_equal(by_link("GET", changed, (wr_str){0}, &a), 403);
+    assert_int_equal(by_link("DELETE", wr_buf_cstr(&url), (wr_str){0}, &a), 403);
+    wr_buf_clear(&url);
+    OK(wr_artifacts_presign(&url, s, "PUT", P("d/new"), NULL, 0, 60, E));
+    assert_int_equal(by_link("PUT", wr_buf_cstr(&url), WR_STR("by link"), &a), 200);
+    holds("d/new", "by link");
+    OK(wr_artifacts_parts_create(id, s, P("d/parts"), E));
+    wr_buf_clear(&url);
+    OK(wr_artifacts_presign(&url, s, "PUT", P("d/parts"), id, 1, 60, E));
+    assert_int_equal(by_link("PUT", wr_buf_cstr(&url), WR_STR("only part"), &a), 200);
+    wr_str etag = wr_fetch_header(&a, "etag");
+    snprintf(p.etag, sizeof p.etag, "%.*s", (int)etag.n - 2, etag.p + 1);
+    OK(wr_artifacts_parts_complete(s, P("d/parts"), id, &p, 1, NULL, E));
+    holds("d/parts", "only part");
+    wr_fetch_reply_free(&a);
+}
+
+/* More keys than a page of S3 has, in the list and in the deletion. */
+static void many_keys(void **state)
+{
+    (void)state;
+    if (!now->remote) return;
+    enum { N = 1105 };
+    char path[64];
+    for (int i = 0; i < N; i++) {
+        snprintf(path, sizeof path, "m/%05d&<x>", i);
+        put(path, "");
+    }
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_artifact_entry *list;
+    size_t n;
+    OK(wr_artifacts_list(&list, &n, a, s, P("m"), E));
+    assert_int_equal(n, N);
+    for (int i = 0; i < N; i++) {
+        snprintf(path, sizeof path, "%05d&<x>", i);
+        assert_string_equal(list[i].name, path);
+    }
+    del("m");
+    lists("", "");
 }
 
 static void damaged_parts(void **state)
@@ -746,8 +816,25 @@ static void places(void **state)
     wr_artifacts_close(NULL);
 }
 
+/* The bucket that WEIR_TEST_S3 names, on a server that is new. */
+static void make_bucket(void)
+{
+    char name[64];
+    wr_s3 *s3;
+    wr_fetch_reply a = {0};
+    if (!getenv("WEIR_TEST_S3") || !getenv("WEIR_TEST_S3_CREATE")) return;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(getenv("WEIR_TEST_S3") + 5, "/"), getenv("WEIR_TEST_S3") + 5);
+    if (wr_s3_open(&s3, name, E) < 0 || wr_s3_call(&a, s3, &(wr_s3_request){.method = "PUT", .key = ""}, E) < 0) {
+        fprintf(stderr, "bucket '%s': %s: %s\n", name, E->msg, E->detail);
+        exit(1);
+    }
+    wr_fetch_reply_free(&a);
+    wr_s3_close(s3);
+}
+
 int main(void)
 {
+    make_bucket();
     static const struct {
         const char *name;
         CMUnitTestFunction test;
@@ -768,6 +855,8 @@ int main(void)
         C(survives_reopening),
         C(in_parts),
         C(parts_of_nothing),
+        C(links),
+        C(many_keys),
         C(damaged_parts),
         C(sweeps),
         C(of_one_kind),
