@@ -193,6 +193,38 @@ static void put_part(wr_buf *list, int number, const char *etag)
 #define LIST_OPEN  "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
 #define LIST_CLOSE "</CompleteMultipartUpload>"
 
+/* ---- looking ---- */
+
+/* "Sat, 28 Nov 2026 04:22:15 GMT" */
+static int64_t http_date(wr_str s)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char text[40];
+    int64_t us = 0;
+    if (s.n != 29) return 0;
+    for (int m = 0; m < 12; m++) {
+        if (memcmp(s.p + 8, months + 3 * m, 3) != 0) continue;
+        int n = snprintf(text, sizeof text, "%.4s-%02d-%.2sT%.8sZ", s.p + 12, m + 1, s.p + 5, s.p + 17);
+        if (n > 0 && wr_time_parse(&us, (wr_str){text, (size_t)n}, NULL) < 0) us = 0;
+    }
+    return us;
+}
+
+static int head(wr_artifact_info *out, store *s, const char *key, wr_err *err)
+{
+    wr_fetch_reply a = {0};
+    int rc = wr_s3_call(&a, s->s3, &(wr_s3_request){.method = "HEAD", .key = key}, err);
+    *out = (wr_artifact_info){0};
+    if (rc == 0) {
+        put_etag(out->etag, wr_fetch_header(&a, "etag"));
+        out->mtime_us = http_date(wr_fetch_header(&a, "last-modified"));
+        if (wr_num_i64(&out->size, wr_fetch_header(&a, "content-length"), NULL) < 0 || out->size < 0)
+            rc = wr_err_set(err, WEIR_EUNAVAILABLE, "S3 does not say how long '%.200s' is", key);
+    }
+    wr_fetch_reply_free(&a);
+    return rc;
+}
+
 /* ---- writing ---- */
 
 static void drop(wr_artifact_writer *base)
@@ -264,7 +296,7 @@ static int put_parts(writer *w, wr_artifact_info *info, wr_err *err)
     WR_TRY(complete_upload(info->etag, w->s, w->key, w->upload, wr_buf_view(&list), err));
     wr_free(w->upload);
     w->upload = NULL;
-    return 0;
+    return info->etag[0] ? 0 : head(info, w->s, w->key, err); /* radosgw 16 does not say it */
 }
 
 static int commit(wr_artifact_writer *base, wr_artifact_info *info, wr_err *err)
@@ -300,37 +332,7 @@ static int write_to(wr_artifact_writer **out, wr_artifacts *base, wr_str path, i
     return 0;
 }
 
-/* ---- looking ---- */
-
-/* "Sat, 28 Nov 2026 04:22:15 GMT" */
-static int64_t http_date(wr_str s)
-{
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char text[40];
-    int64_t us = 0;
-    if (s.n != 29) return 0;
-    for (int m = 0; m < 12; m++) {
-        if (memcmp(s.p + 8, months + 3 * m, 3) != 0) continue;
-        int n = snprintf(text, sizeof text, "%.4s-%02d-%.2sT%.8sZ", s.p + 12, m + 1, s.p + 5, s.p + 17);
-        if (n > 0 && wr_time_parse(&us, (wr_str){text, (size_t)n}, NULL) < 0) us = 0;
-    }
-    return us;
-}
-
-static int head(wr_artifact_info *out, store *s, const char *key, wr_err *err)
-{
-    wr_fetch_reply a = {0};
-    int rc = wr_s3_call(&a, s->s3, &(wr_s3_request){.method = "HEAD", .key = key}, err);
-    *out = (wr_artifact_info){0};
-    if (rc == 0) {
-        put_etag(out->etag, wr_fetch_header(&a, "etag"));
-        out->mtime_us = http_date(wr_fetch_header(&a, "last-modified"));
-        if (wr_num_i64(&out->size, wr_fetch_header(&a, "content-length"), NULL) < 0 || out->size < 0)
-            rc = wr_err_set(err, WEIR_EUNAVAILABLE, "S3 does not say how long '%.200s' is", key);
-    }
-    wr_fetch_reply_free(&a);
-    return rc;
-}
+/* ---- folders ---- */
 
 /* One page of a list. `next`: where to go on, empty at the end; the first time it is empty too. */
 static int list_page(wr_fetch_reply *a, wr_buf *next, store *s, const char *prefix, bool folders, const char *most,
@@ -413,11 +415,13 @@ static int fetch(reader *r, int64_t offset, int64_t n, wr_err *err)
     if (snprintf(match, sizeof match, "\"%s\"", r->base.info.etag) < 0) match[0] = 0;
     const wr_sigv4_pair headers[] = {{"if-match", match}, {"range", range}};
     wr_fetch_reply a = {0};
-    int rc = wr_s3_call(
-        &a, r->s->s3,
-        &(wr_s3_request){
-            .method = "GET", .key = r->key, .headers = headers, .nheaders = 2, .max = (size_t)(last - offset + 1) + ERROR_MAX},
-        err);
+    int rc = wr_s3_call(&a, r->s->s3,
+                        &(wr_s3_request){.method = "GET",
+                                         .key = r->key,
+                                         .headers = headers,
+                                         .nheaders = 2,
+                                         .max = (size_t)(last - offset + 1) + ERROR_MAX},
+                        err);
     if (rc == 0 && (int64_t)a.body.n != last - offset + 1)
         rc = wr_err_set(err, WEIR_EUNAVAILABLE, "S3 sent %zu bytes of '%.200s', not %lld", a.body.n, r->key,
                         (long long)(last - offset + 1));
