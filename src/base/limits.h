@@ -18,9 +18,9 @@ enum {
     WR_LIMIT_OTLP_DEPTH = 32,          /* lists and maps in lists and maps */
     WR_LIMIT_SPAN = 16 << 20,          /* one span as it is kept */
     /* HTTP */
-    WR_LIMIT_HTTP_HEAD = 32 << 10,     /* request line and headers together */
+    WR_LIMIT_HTTP_HEAD = 56 << 10,     /* request line and headers together; below one read (64 KiB) */
     WR_LIMIT_HTTP_HEADERS = 100,       /* count */
-    WR_LIMIT_HTTP_TARGET = 8 << 10,
+    WR_LIMIT_HTTP_TARGET = 48 << 10,   /* lists of ids stand in queries */
     WR_LIMIT_HTTP_CHUNK_LINE = 256,    /* chunk size line with extensions */
     WR_LIMIT_HTTP_TRAILER = 8 << 10,
     WR_LIMIT_HTTP_BODY_API = 1 << 20,

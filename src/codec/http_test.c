@@ -263,7 +263,7 @@ static void limits_of_the_head(void **state)
     wr_buf_str(&b, "GET /");
     int rc = 0;
     scanned = 0;
-    for (size_t i = 0; i < (20 << 10) && rc == 0; i++) {
+    for (size_t i = 0; i < 2 * WR_LIMIT_HTTP_TARGET && rc == 0; i++) {
         wr_buf_char(&b, 'x');
         rc = wr_http_parse_request(&h, wr_buf_view(&b), &scanned);
     }

@@ -348,7 +348,7 @@ static void refuses_long_uri(void **state)
     (void)state;
     fixture f;
     start(&f, (wr_http_server_opt){0});
-    assert_int_equal(big_status(&f, "GET /", 'u', 9 << 10, " HTTP/1.1\r\n" HOST "\r\n"), 414);
+    assert_int_equal(big_status(&f, "GET /", 'u', WR_LIMIT_HTTP_TARGET + 1024, " HTTP/1.1\r\n" HOST "\r\n"), 414);
     assert_int_equal(big_status(&f, "GET /", 'u', 100 << 10, " HTTP/1.1\r\n" HOST "\r\n"), 414);
     stop(&f, 0);
 }
@@ -750,7 +750,7 @@ static void answers_stay_in_order(void **state)
               "GET /hello HTTP/1.1\r\n" HOST "\r\nGET /later?2 HTTP/1.1\r\n" HOST "X-Tag: t\r\n\r\n"
               "GET /empty HTTP/1.1\r\n" HOST "\r\n");
     wr_http_req *one = deferred(&f, 0), *two = deferred(&f, 1);
-    assert_int_equal(big_status(&f, "GET /", 'u', 9 << 10, " HTTP/1.1\r\n" HOST "\r\n"), 414);
+    assert_int_equal(big_status(&f, "GET /", 'u', WR_LIMIT_HTTP_TARGET + 1024, " HTTP/1.1\r\n" HOST "\r\n"), 414);
     assert_true(wr_str_is(wr_http_req_body(one), "one")); /* kept, though the read buffer was used again */
     assert_true(wr_str_is(wr_http_req_head(one)->method, "POST") && wr_str_is(wr_http_req_head(one)->path, "/later"));
     assert_true(wr_str_is(wr_http_req_head(two)->query, "2"));

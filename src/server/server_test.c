@@ -245,7 +245,7 @@ static void listen_for(int port, const char *headers, const char *want)
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     int len = snprintf(request, sizeof request,
-                       "GET /api/weir/1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n%s\r\n", headers);
+                       "GET /api/weir/1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s\r\n", headers);
     assert_int_equal(send(fd, request, (size_t)len, 0), len);
     got[0] = 0;
     while (!strstr(got, want)) {

@@ -35,12 +35,14 @@ static void test_no_procedure_twice(void **state)
             bool known;
             char path[256];
             snprintf(path, sizeof path, "/api/%s", r->path);
-            if (!strchr(path, '{')) assert_ptr_equal(wr_mlflow_find(wr_str_of(r->method), wr_str_of(path), segment, &known), r);
+            if (!strchr(path, '{'))
+                assert_ptr_equal(wr_mlflow_find(wr_str_of(r->method), wr_str_of(path), segment, &known), r);
         }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_procedure_has_a_rule), cmocka_unit_test(test_no_procedure_twice)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_procedure_has_a_rule),
+                                       cmocka_unit_test(test_no_procedure_twice)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

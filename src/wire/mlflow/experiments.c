@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* experiments.c - experiments/... */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "track/search_experiment.h"
 #include "wire/mlflow/access.h"
@@ -50,6 +51,18 @@ static int check_location(wr_str uri, wr_err *err)
     return 0;
 }
 
+/* A folder without a scheme is meant as the server sees it. */
+static int make_absolute(wr_str *location, wr_arena *a, wr_err *err)
+{
+    char cwd[4096];
+    if (!location->n || location->p[0] == '/' || memchr(location->p, ':', location->n)) return 0;
+    if (!getcwd(cwd, sizeof cwd)) return wr_err_set(err, WEIR_EIO, "the current folder is gone");
+    char *text = wr_arena_printf(a, "%s/%.*s", cwd, WR_STR_FMT(*location));
+    if (!text) return wr_err_nomem(err);
+    *location = wr_str_of(text);
+    return 0;
+}
+
 static int create(wr_mlflow_call *c, wr_err *err)
 {
     wr_track_item *tags;
@@ -58,6 +71,7 @@ static int create(wr_mlflow_call *c, wr_err *err)
     char text[24];
     wr_str location = wr_mlflow_str(c, "artifact_location");
     WR_TRY(check_location(location, err));
+    WR_TRY(make_absolute(&location, c->arena, err));
     WR_TRY(wr_mlflow_items(&tags, &ntags, c, "tags", err));
     WR_TRY(wr_experiment_create(&id, c->track, wr_mlflow_str(c, "name"), location, tags, ntags, err));
     snprintf(text, sizeof text, "%lld", (long long)id);
@@ -175,6 +189,7 @@ static int search_datasets(wr_mlflow_call *c, wr_err *err)
     wr_track_dataset_summary *d;
     int64_t *ids;
     size_t nids, n, asked = yyjson_arr_size(wr_mlflow_val(c, "experiment_ids"));
+    if (!asked) return wr_err_set(err, WEIR_EINVAL, "SearchDatasets request must specify at least one experiment_id.");
     if (asked > DATASET_EXPERIMENTS)
         return wr_err_set(
             err, WEIR_EINVAL,
@@ -222,6 +237,6 @@ static const wr_mlflow_rpc rpcs[] = {
      "2.0/mlflow/experiments/search-datasets",
      WR_MLFLOW_QUERY,
      search_datasets,
-     {{"experiment_ids", 'a', true}}},
+     {{"experiment_ids", 'a', false}}},
 };
 const wr_mlflow_rpcs wr_mlflow_experiments = {rpcs, sizeof rpcs / sizeof *rpcs};

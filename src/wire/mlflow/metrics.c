@@ -269,7 +269,7 @@ static int get_history(wr_mlflow_call *c, wr_err *err)
     return 0;
 }
 
-/* Runs of the request that exist, in order of their ids as text. */
+/* Runs of the request that exist, each once. */
 typedef struct {
     const char **uuid;
     int64_t *id;
@@ -278,16 +278,22 @@ typedef struct {
 
 static int text_order(const void *a, const void *b) { return wr_str_cmp(*(const wr_str *)a, *(const wr_str *)b); }
 
-static int find_runs(runs_of *out, wr_mlflow_call *c, wr_str *names, size_t n, wr_err *err)
+static bool named_before(const wr_str *names, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (wr_str_eq(names[k], names[i])) return true;
+    return false;
+}
+
+static int find_runs(runs_of *out, wr_mlflow_call *c, const wr_str *names, size_t n, wr_err *err)
 {
     *out = (runs_of){wr_arena_calloc(c->arena, n + 1, sizeof(char *)),
                      wr_arena_calloc(c->arena, n + 1, sizeof(int64_t)), 0};
     if (!out->uuid || !out->id) return wr_err_nomem(err);
-    qsort(names, n, sizeof *names, text_order);
     for (size_t i = 0; i < n; i++) {
         wr_track_run r;
         int rc = wr_track_run_get(&r, c->arena, c->track, names[i], err);
-        if (rc == WEIR_ENOTFOUND || (i && wr_str_eq(names[i], names[i - 1]))) continue;
+        if (rc == WEIR_ENOTFOUND || named_before(names, i)) continue;
         WR_TRY(rc);
         out->uuid[out->n] = r.uuid.p;
         out->id[out->n++] = r.id;
@@ -310,6 +316,7 @@ static int get_history_bulk(wr_mlflow_call *c, wr_err *err)
     if (!wr_mlflow_val(c, "metric_key"))
         return wr_err_set(err, WEIR_EINVAL, "GetMetricHistoryBulk request must specify a metric_key.");
     left = max > 0 && max < BULK_POINTS ? (size_t)max : BULK_POINTS;
+    qsort(names, n, sizeof *names, text_order); /* rows come by the ids of runs */
     WR_TRY(find_runs(&runs, c, names, n, err));
     wr_jsonw_key(&c->w, "metrics");
     wr_jsonw_arr(&c->w);

@@ -100,7 +100,9 @@ wr_str wr_mlflow_str_of(yyjson_val *obj, const char *name)
 wr_str wr_mlflow_str(const wr_mlflow_call *c, const char *name)
 {
     if (c->scanned) return strcmp(name, "run_id") == 0 ? c->scanned->run_id : (wr_str){NULL, 0};
-    return wr_mlflow_str_of(c->in, name);
+    wr_str s = wr_mlflow_str_of(c->in, name);
+    if (!s.n && strcmp(name, "run_id") == 0) return wr_mlflow_str_of(c->in, "run_uuid"); /* its name in old clients */
+    return s;
 }
 
 bool wr_mlflow_i64_of(int64_t *out, yyjson_val *v)
@@ -273,6 +275,8 @@ int wr_mlflow_invalid(wr_err *err, const char *parameter, yyjson_val *value, con
     wr_jsonw_init(&w, &b, 0);
     if (value) wr_jsonw_val(&w, value);
     else wr_jsonw_null(&w);
+    if (yyjson_is_real(value) && !memchr(wr_buf_cstr(&b), '.', b.n) && !memchr(wr_buf_cstr(&b), 'e', b.n))
+        wr_buf_str(&b, ".0");
     wr_str text = wr_str_fit(wr_buf_view(&b), 120);
     if (why)
         return wr_err_set(err, WEIR_EINVAL, "Invalid value %.*s for parameter '%s' supplied: %s" SEE_DOCS,
@@ -462,7 +466,8 @@ static int check(const wr_mlflow_call *c, bool query, wr_err *err)
     for (const wr_mlflow_field *f = c->rpc->fields; f < c->rpc->fields + WR_MLFLOW_FIELDS && f->name; f++) {
         yyjson_val *v = wr_mlflow_val(c, f->name);
         bool empty = !v || (yyjson_is_str(v) && yyjson_get_len(v) == 0);
-        if (empty && f->required) return wr_mlflow_missing(err, f->name);
+        if (empty && f->required && !(strcmp(f->name, "run_id") == 0 && wr_mlflow_str(c, "run_id").n))
+            return wr_mlflow_missing(err, f->name);
         if (!v || (query && f->type == 'a' && yyjson_is_str(v))) continue;
         if (f->type == 'b' && !type_fits('b', v) && yyjson_is_str(v))
             return wr_err_set(err, WEIR_EINVAL, "Invalid boolean value: %.80s, must be 'true' or 'false'.",
@@ -479,8 +484,7 @@ static int decode_segments(wr_mlflow_call *c, wr_err *err)
         WR_AUTOBUF wr_buf b;
         wr_buf_init(&b, WR_LIMIT_HTTP_TARGET);
         if (!c->segment[i].p) continue;
-        if (!wr_http_decode(&b, c->segment[i], false))
-            return wr_err_set(err, WEIR_EINVAL, "the path cannot be read");
+        if (!wr_http_decode(&b, c->segment[i], false)) return wr_err_set(err, WEIR_EINVAL, "the path cannot be read");
         c->segment[i] = wr_arena_str(c->arena, wr_buf_view(&b));
         if (!c->segment[i].p) return wr_err_nomem(err);
     }
