@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/db_match.h"
+
 typedef enum { END, WORD, NUMBER, TEXT, OPERATOR, OPEN, CLOSE, COMMA, BAD } token_kind;
 typedef struct {
     token_kind kind;
@@ -498,6 +500,18 @@ static int wrong_operator(parser *p, const wr_filter_clause *c, unsigned allowed
     return WEIR_EINVAL;
 }
 
+static int check_pattern(parser *p, const wr_filter_clause *c)
+{
+    wr_regex *r;
+    wr_err why = {0};
+    if (!(c->op & (WR_OP_RLIKE | WR_OP_NOT_RLIKE))) return 0;
+    int rc = wr_regex_new(&r, c->values[0].text, &why);
+    if (rc == 0) wr_regex_free(r);
+    if (rc == 0 || rc == WEIR_ENOMEM) return rc < 0 ? wr_err_nomem(p->err) : 0;
+    wr_err_set(p->err, WEIR_EINVAL, "Invalid regular expression '%.*s'", SHOWN(c->values[0].text));
+    return wr_err_detail(p->err, WEIR_EINVAL, "%s", why.msg);
+}
+
 static int check(parser *p, const wr_filter_clause *c)
 {
     const wr_filter_field *f = c->field;
@@ -517,6 +531,7 @@ static int check(parser *p, const wr_filter_clause *c)
         if (!c->values[i].whole)
             return wr_err_set(p->err, WEIR_EINVAL, "Invalid value for numeric attribute '%.*s': %.*s", SHOWN(c->key),
                               SHOWN(c->values[i].text));
+    WR_TRY(check_pattern(p, c));
     if (!(theirs & c->op)) p->extensions |= number && !f->number_ops ? WR_FILTER_EXT_NUMBER : WR_FILTER_EXT_OP;
     return 0;
 }

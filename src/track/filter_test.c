@@ -107,6 +107,8 @@ static void errors_say_what_mlflow_says(void **state)
         {"OR status = 'a'", "Invalid clause(s)"},
         {"status = 'a' OR", "Invalid clause(s)"},
         {"NOT", "Invalid clause(s)"},
+        {"params.a RLIKE '(x'", "Invalid regular expression '(x'"},
+        {"params.a RLIKE '(?=x)'", "Invalid regular expression"},
         {"min(params.a) = 1", "Invalid entity type 'params'"},
     };
     says(&wr_run_noun, cases, sizeof cases / sizeof *cases);

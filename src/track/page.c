@@ -9,50 +9,23 @@
 #include <stdio.h>
 
 #include "base/num.h"
+#include "codec/base64.h"
 #include "codec/json.h"
 
 enum { VERSION = 1 };
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static wr_str encode(wr_arena *a, wr_str in)
 {
-    char *out = wr_arena_alloc(a, (in.n + 2) / 3 * 4 + 1);
-    size_t n = 0;
-    if (!out) return (wr_str){0};
-    for (size_t i = 0; i < in.n; i += 3) {
-        size_t left = in.n - i < 3 ? in.n - i : 3;
-        uint32_t v = 0;
-        for (size_t k = 0; k < 3; k++) v = v << 8 | (k < left ? (unsigned char)in.p[i + k] : 0);
-        for (size_t k = 0; k <= left; k++) out[n++] = digits[v >> (18 - 6 * k) & 63];
-    }
-    out[n] = 0;
-    return (wr_str){out, n};
+    WR_AUTOBUF wr_buf b = {0};
+    wr_base64_encode(&b, in, true);
+    return b.failed ? (wr_str){0} : wr_arena_str(a, wr_buf_view(&b));
 }
 
-static int digit_of(char c)
-{
-    if (c == '+') c = '-';
-    if (c == '/') c = '_';
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* Both alphabets, padding or none; p NULL when it is no base64. */
+/* p NULL when it is no base64. */
 static wr_str decode(wr_arena *a, wr_str in)
 {
-    while (in.n && in.p[in.n - 1] == '=') in.n--;
-    char *out = wr_arena_alloc(a, in.n / 4 * 3 + 4);
-    size_t n = 0;
-    uint32_t v = 0;
-    if (!out || in.n % 4 == 1) return (wr_str){0};
-    for (size_t i = 0; i < in.n; i++) {
-        int d = digit_of(in.p[i]);
-        if (d < 0) return (wr_str){0};
-        v = v << 6 | (uint32_t)d;
-        if (i % 4 == 0) continue;
-        out[n++] = (char)(v >> (6 - i % 4 * 2));
-    }
-    return (wr_str){out, n};
+    WR_AUTOBUF wr_buf b = {0};
+    return wr_base64_decode(&b, in) && !b.failed ? wr_arena_str(a, wr_buf_view(&b)) : (wr_str){0};
 }
 
 /* ---- bytes ---- */
