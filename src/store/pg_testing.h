@@ -178,9 +178,11 @@ static inline void wr_pg_testing_supervise(int pipe_read)
     pid_t server = fork();
     if (server == 0) wr_pg_testing_exec(argv);
     if (server < 0) _exit(1);
-    while (read(pipe_read, &byte, 1) < 0) {} /* EINTR */
+    ssize_t told;
+    while ((told = read(pipe_read, &byte, 1)) < 0) {} /* EINTR */
     kill(server, SIGQUIT);
     waitpid(server, NULL, 0);
+    if (told == 0) wr_file_remove_tree(wr_pg_testing.dir, NULL); /* the test program did not end by itself */
     _exit(0);
 }
 
