@@ -543,6 +543,17 @@ static void test_fields(void **state)
     }
 }
 
+static void test_fields_expect(void **state)
+{
+    (void)state;
+    static wr_http_head h;
+    static const char *const other[] = {":method", "GET", ":path", "/", "expect", "miracles", NULL};
+    static const char *const twice[] = {":method",      "GET",    ":path",        "/", "expect",
+                                        "100-continue", "expect", "100-continue", NULL};
+    assert_int_equal(fields(&h, other), -417);
+    assert_int_equal(fields(&h, twice), -417);
+}
+
 static void test_fields_limits(void **state)
 {
     (void)state;
@@ -587,14 +598,23 @@ static void encoding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_request),  cmocka_unit_test(targets),
-        cmocka_unit_test(header_rows),      cmocka_unit_test(line_ends),
-        cmocka_unit_test(connection_rules), cmocka_unit_test(limits_of_the_head),
-        cmocka_unit_test(reads_a_response), cmocka_unit_test(chunks),
-        cmocka_unit_test(limits_of_chunks), cmocka_unit_test(decoding),
-        cmocka_unit_test(queries),          cmocka_unit_test(reasons),
-        cmocka_unit_test(encoding),         cmocka_unit_test(replays_the_corpus),
-        cmocka_unit_test(test_fields),      cmocka_unit_test(test_fields_limits),
+        cmocka_unit_test(reads_a_request),
+        cmocka_unit_test(targets),
+        cmocka_unit_test(header_rows),
+        cmocka_unit_test(line_ends),
+        cmocka_unit_test(connection_rules),
+        cmocka_unit_test(limits_of_the_head),
+        cmocka_unit_test(reads_a_response),
+        cmocka_unit_test(chunks),
+        cmocka_unit_test(limits_of_chunks),
+        cmocka_unit_test(decoding),
+        cmocka_unit_test(queries),
+        cmocka_unit_test(reasons),
+        cmocka_unit_test(encoding),
+        cmocka_unit_test(replays_the_corpus),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_fields_limits),
+        cmocka_unit_test(test_fields_expect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,6 +271,33 @@ static void test_alpn(void **state)
     stop(&f);
 }
 
+/* HTTP/2 when ALPN says so, and by its preface when the client did not ask. */
+static void test_http2(void **state)
+{
+    (void)state;
+    static const char ask[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                              "\0\0\0\4\0\0\0\0\0"                    /* SETTINGS */
+                              "\0\0\6\1\4\0\0\0\1\x83\x84\x87\x41\1a" /* POST / https a */
+                              "\0\0\5\0\1\0\0\0\1hello";              /* DATA, the end */
+    fixture f;
+    start(&f, (wr_http_server_opt){0});
+    for (int i = 0; i < 2; i++) {
+        client c;
+        char back[1024] = {0};
+        size_t got = 0;
+        assert_int_equal(shake(&c, f.port, TLS1_3_VERSION, i == 0 ? "\x02h2" : NULL), 1);
+        put(&c, ask, sizeof ask - 1);
+        static const char want[] = "\0\0\5\0\1\0\0\0\1hello"; /* the echo, behind frames whose bytes may differ */
+        while (got < sizeof back && !memmem(back, got, want, sizeof want - 1)) {
+            assert_int_equal(get(&c, back + got, 1), 1);
+            got++;
+        }
+        assert_true(got < sizeof back);
+        hang_up(&c);
+    }
+    stop(&f);
+}
+
 /* A body over several reads both ways, many times on one connection: nothing may be left lying inside of OpenSSL. */
 static void test_large_bodies(void **state)
 {
@@ -424,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_alpn),
+        cmocka_unit_test(test_http2),
         cmocka_unit_test(test_large_bodies),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_many_small_in_one_record),
