@@ -77,7 +77,7 @@ static wr_str json_of(const replay *r, yyjson_val *v)
     return kept;
 }
 
-/* With a zone since Optuna 4.3, local before. */
+/* With a zone since Optuna 5, local before. */
 static int time_of(int64_t *out, yyjson_val *v, wr_err *err)
 {
     wr_str s = text_of(v);
