@@ -7,11 +7,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zstd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "bench.h"
+#include "codec/series.h"
 #include "io/file.h"
 #include "store/db.h"
 #include "track/metric.h"
@@ -78,7 +80,7 @@ static wr_track_point point(wr_rng *r, size_t step, const char *key)
     return (wr_track_point){.key = wr_str_of(key),
                             .step = (int64_t)step,
                             .time_ms = (int64_t)(1700000000000 + step * 100 + wr_rng_below(r, 12)),
-                            .value = 2.0 / (1 + (double)step / 100) + 0.05 * wr_rng_normal(r)};
+                            .value = 0.4 + 2.0 / (1 + (double)step / 100) + 0.05 * wr_rng_normal(r)};
 }
 
 static const char *const keys[SERIES_KEYS] = {"loss", "accuracy",  "val/loss", "val/accuracy",
@@ -412,8 +414,100 @@ static int reading(FILE *out, scene *s, wr_err *err)
     return reading_samples(out, s, points, err);
 }
 
+/* ---- coding ---- */
+
+enum { CHUNK = 1024, CHUNKS = 200 };
+
+typedef struct {
+    double encode_ns, decode_ns, bytes; /* of a point */
+} cost;
+
+static int our_coding(cost *out, const wr_series_point *p, wr_err *err)
+{
+    static wr_series_point back[WR_SERIES_MAX];
+    WR_AUTOBUF wr_buf b = {0};
+    size_t ends[CHUNKS + 1] = {0}, n;
+    int64_t begin = wr_clock_mono_ns();
+    for (size_t i = 0; i < CHUNKS; i++) {
+        wr_series_encode(&b, NULL, p + i * CHUNK, CHUNK);
+        ends[i + 1] = b.n;
+    }
+    out->encode_ns = since(begin) * 1e9 / CHUNK / CHUNKS;
+    if (b.failed) return wr_err_nomem(err);
+    begin = wr_clock_mono_ns();
+    for (size_t i = 0; i < CHUNKS; i++)
+        WR_TRY(wr_series_decode(back, &n, (wr_str){b.p + ends[i], ends[i + 1] - ends[i]}, err));
+    out->decode_ns = since(begin) * 1e9 / CHUNK / CHUNKS;
+    out->bytes = (double)b.n / CHUNK / CHUNKS;
+    return 0;
+}
+
+/* The three columns of each chunk through zstd. */
+static int zstd_coding(cost *out, const wr_series_point *p, wr_err *err)
+{
+    enum { RAW = CHUNK * 24, ROOM = RAW + 1024 };
+    static char raw[CHUNKS][RAW], packed[CHUNKS][ROOM], back[RAW];
+    size_t sizes[CHUNKS], bytes = 0;
+    for (size_t i = 0; i < CHUNKS; i++) {
+        for (size_t k = 0; k < CHUNK; k++) {
+            memcpy(raw[i] + k * 8, &p[i * CHUNK + k].step, 8);
+            memcpy(raw[i] + (CHUNK + k) * 8, &p[i * CHUNK + k].time_ms, 8);
+            memcpy(raw[i] + (2 * CHUNK + k) * 8, &p[i * CHUNK + k].value, 8);
+        }
+    }
+    int64_t begin = wr_clock_mono_ns();
+    for (size_t i = 0; i < CHUNKS; i++) {
+        sizes[i] = ZSTD_compress(packed[i], ROOM, raw[i], RAW, 1);
+        if (ZSTD_isError(sizes[i])) return wr_err_set(err, WEIR_EINTERNAL, "zstd failed");
+        bytes += sizes[i];
+    }
+    out->encode_ns = since(begin) * 1e9 / CHUNK / CHUNKS;
+    begin = wr_clock_mono_ns();
+    for (size_t i = 0; i < CHUNKS; i++) {
+        if (ZSTD_decompress(back, RAW, packed[i], sizes[i]) != RAW)
+            return wr_err_set(err, WEIR_EINTERNAL, "zstd failed");
+    }
+    out->decode_ns = since(begin) * 1e9 / CHUNK / CHUNKS;
+    out->bytes = (double)bytes / CHUNK / CHUNKS;
+    return 0;
+}
+
+static int coding(FILE *out, wr_err *err)
+{
+    enum { TIMES = 5 };
+    static wr_series_point p[CHUNKS * CHUNK];
+    double values[6][TIMES];
+    wr_rng r;
+    wr_rng_init(&r, 9);
+    for (size_t i = 0; i < CHUNKS * CHUNK; i++) {
+        wr_track_point x = point(&r, i, "loss");
+        p[i] = (wr_series_point){x.step, x.time_ms, (double)(float)x.value};
+    }
+    for (int i = 0; i < TIMES; i++) {
+        cost ours, theirs;
+        WR_TRY(our_coding(&ours, p, err));
+        WR_TRY(zstd_coding(&theirs, p, err));
+        const double all[6] = {ours.encode_ns,   theirs.encode_ns, ours.decode_ns,
+                               theirs.decode_ns, ours.bytes,       theirs.bytes};
+        for (int k = 0; k < 6; k++) values[k][i] = all[k];
+    }
+    static const char *const names[] = {"metrics: encoding a point", "metrics: decoding a point",
+                                        "metrics: size of a point"};
+    for (int k = 0; k < 3; k++) {
+        wr_bench_write(
+            out, &(wr_bench_entry){.name = names[k],
+                                   .unit = k < 2 ? "ns" : "bytes",
+                                   .ours = wr_bench_median(values[2 * k], TIMES),
+                                   .peer = "zstd level 1 over the columns",
+                                   .theirs = wr_bench_median(values[2 * k + 1], TIMES),
+                                   .how = "chunks of 1024 points: steps of 1, jittery times, a noisy loss of float32"});
+    }
+    return 0;
+}
+
 static int all(FILE *out, scene *s, wr_err *err)
 {
+    WR_TRY(coding(out, err));
     WR_TRY(open_scene(s, err));
     WR_TRY(taking(out, s, err));
     WR_TRY(draining(out, s, err));
