@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/file.h"
 #include "track/metric_inside.h"
 #include "track/metric_record.h"
 
@@ -82,22 +84,104 @@ static int replay_log(wr_metric_state *m, const char *dir, uint64_t drained, wr_
     return 0;
 }
 
-static int set_drained(wr_track *t, void *arg, wr_err *err)
+/* ---- whose log is it? ----
+ *
+ * Records name runs by the ids of one database. So a log has a name, in its folder, and the database knows it: another
+ * database's points are not taken for its own, and the mark of another log says nothing. */
+
+typedef struct {
+    char name[33];
+    int64_t drained;
+} mark;
+
+static int read_name(char out[33], wr_arena *a, const char *dir, wr_err *err)
 {
-    int rc = wr_track_exec(t, err, "UPDATE track_log SET drained = ? WHERE id = 1", "i", *(int64_t *)arg);
+    WR_AUTOBUF wr_buf text = {0};
+    const char *path = wr_path_join(a, dir, "id");
+    if (!path) return wr_err_nomem(err);
+    WR_TRY(wr_file_read(&text, path, 64, err));
+    wr_str name = wr_str_trim(wr_buf_view(&text));
+    if (name.n != 32) return wr_err_set(err, WEIR_ECORRUPT, "'%s' does not hold the name of a log", path);
+    memcpy(out, name.p, name.n);
+    out[32] = 0;
+    return 0;
+}
+
+/* Durable before the database hears of it. */
+static int make_name(char out[33], wr_arena *a, const char *dir, wr_err *err)
+{
+    const char *path = wr_path_join(a, dir, "id");
+    if (!path) return wr_err_nomem(err);
+    wr_track_new_id(out);
+    return wr_file_write(path, (wr_str){out, 32}, err);
+}
+
+static int read_mark(mark *out, wr_track *t, wr_err *err)
+{
+    wr_stmt *s;
+    WR_TRY(wr_track_query(&s, t, err, "SELECT log, drained FROM track_log WHERE id = 1", ""));
+    int rc = wr_step(s, err);
+    *out = (mark){0};
+    if (rc > 0) {
+        wr_str name = wr_str_fit(wr_stmt_str(s, 0), 32);
+        memcpy(out->name, name.p, name.n);
+        out->drained = wr_stmt_i64(s, 1);
+    }
+    wr_stmt_done(s);
     return rc < 0 ? rc : 0;
 }
 
-/* The mark says which segments are in the database. The newest one is always above it, unless this is another log than
- * the one it was made of: then it says nothing. */
-static int read_drained(wr_metric_state *m, uint64_t *out, wr_err *err)
+static int write_mark(wr_track *t, void *arg, wr_err *err)
 {
-    int64_t drained, none = 0;
-    WR_TRY(wr_track_number(&drained, 0, m->t, err, "SELECT drained FROM track_log WHERE id = 1", ""));
-    *out = (uint64_t)drained;
-    if (wr_applog_newest(m->log) > *out) return 0;
-    *out = 0;
-    return wr_track_write(m->t, set_drained, &none, err);
+    const mark *m = arg;
+    int rc = wr_track_exec(t, err, "UPDATE track_log SET log = ?, drained = ? WHERE id = 1", "si", wr_str_of(m->name),
+                           m->drained);
+    return rc < 0 ? rc : 0;
+}
+
+static int has_points(bool *out, wr_metric_state *m, wr_arena *a, wr_err *err)
+{
+    uint64_t *numbers;
+    size_t n;
+    WR_TRY(wr_applog_list(&numbers, &n, a, m->dir, err));
+    *out = n > 1 || wr_applog_bytes(m->log) > 0;
+    return 0;
+}
+
+/* `drained`: segments up to here are in the database already. */
+static int own_log(wr_metric_state *m, uint64_t *drained, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    mark known, ours = {0};
+    bool points;
+    if (!a) return wr_err_nomem(err);
+    int rc = read_name(ours.name, a, m->dir, err);
+    if (rc == WEIR_ENOTFOUND) rc = make_name(ours.name, a, m->dir, err);
+    if (rc < 0) return rc;
+    WR_TRY(read_mark(&known, m->t, err));
+    *drained = (uint64_t)known.drained;
+    if (strcmp(known.name, ours.name) == 0) return 0;
+    *drained = 0;
+    WR_TRY(has_points(&points, m, a, err));
+    if (!points) return wr_track_write(m->t, write_mark, &ours, err);
+    wr_err_set(err, WEIR_ECONFLICT, "the metric log '%s' belongs to another database", m->dir);
+    wr_err_detail(err, WEIR_ECONFLICT, "it holds metric points of runs of that one");
+    return wr_err_hint(err, WEIR_ECONFLICT, "put that database back, or move the folder away and lose these points");
+}
+
+/* Is the log that another process may be filling one of this database? */
+static int is_ours(bool *out, wr_metric_state *m, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char name[33];
+    mark known;
+    *out = false;
+    if (!a) return wr_err_nomem(err);
+    int rc = read_name(name, a, m->dir, err);
+    if (rc < 0) return rc == WEIR_ENOTFOUND ? 0 : rc;
+    WR_TRY(read_mark(&known, m->t, err));
+    *out = strcmp(name, known.name) == 0;
+    return 0;
 }
 
 static void *drainer(void *arg);
@@ -118,7 +202,7 @@ static int open_log(wr_metric_state *m, wr_err *err)
 {
     uint64_t drained = 0;
     WR_TRY(wr_applog_open(&m->log, m->dir, err));
-    WR_TRY(read_drained(m, &drained, err));
+    WR_TRY(own_log(m, &drained, err));
     WR_TRY(replay_log(m, m->dir, drained, err));
     return start(m, err);
 }
@@ -152,11 +236,12 @@ int wr_metric_open(wr_track *t, const wr_track_opt *opt, wr_err *err)
 int wr_metric_peek(wr_metric_state *m, wr_err *err)
 {
     if (m->log || atomic_load(&m->peeked)) return 0;
+    bool ours = false;
     int rc = 0;
     pthread_mutex_lock(&m->drain_lock);
     if (!atomic_load(&m->peeked)) {
-        rc = replay_log(m, m->dir, 0, err);
-        if (rc == WEIR_ENOTFOUND) rc = 0; /* no such folder: nobody has a log */
+        rc = is_ours(&ours, m, err);
+        if (rc == 0 && ours) rc = replay_log(m, m->dir, 0, err);
         if (rc == 0) atomic_store(&m->peeked, true);
     }
     pthread_mutex_unlock(&m->drain_lock);

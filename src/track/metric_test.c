@@ -653,6 +653,58 @@ static void another_log(void **state)
     check_everything();
 }
 
+static void copy_folder(const char *to, const char *from)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char **found;
+    size_t n;
+    assert_int_equal(wr_file_mkdirs(to, NULL), 0);
+    assert_int_equal(wr_file_list(&found, &n, a, from, NULL), 0);
+    for (size_t i = 0; i < n; i++) {
+        WR_AUTOBUF wr_buf b = {0};
+        assert_int_equal(wr_file_read(&b, wr_path_join(a, from, found[i]), 1 << 20, NULL), 0);
+        assert_int_equal(wr_file_write(wr_path_join(a, to, found[i]), wr_buf_view(&b), NULL), 0);
+    }
+}
+
+/* The database is gone and its log is not: its points are not given to runs that have the same ids. */
+static void a_log_of_another_database(void **state)
+{
+    (void)state;
+    wr_track_point p = {.key = WR_STR("loss"), .value = 1, .step = 1, .time_ms = 1};
+    wr_err err = {0};
+    char aside[400], empty[400], other[300];
+    snprintf(aside, sizeof aside, "%s/aside", top);
+    snprintf(empty, sizeof empty, "%s/empty", top);
+    snprintf(other, sizeof other, "%.250s/other.sqlite", top);
+    close_track();
+    assert_int_equal(rename(folder, aside), 0);
+    open_track(folder); /* the name of the folder's log is new, its numbers too */
+    append_points(0, &p, 1);
+    commit();
+    copy_folder(empty, folder); /* as it would be after kill -9 */
+    close_track();
+    char mine[300];
+    snprintf(mine, sizeof mine, "%s", file);
+    snprintf(file, sizeof file, "%s", other);
+    open_track(NULL);
+    make_runs();
+    close_track();
+    assert_int_equal(try_open(empty, &err), WEIR_ECONFLICT);
+    assert_true(err.hint[0] != 0);
+    const wr_db_opt opt = {.migrations = wr_track_migrations, .n = wr_track_migrations_count};
+    assert_int_equal(wr_db_open(&db, file, &opt, &err), 0);
+    assert_int_equal(wr_track_open(&t, db, &(wr_track_opt){.peek = empty}, &err), 0);
+    assert_int_equal(count_of(0, "loss"), 0);
+    close_track();
+    open_track(folder); /* that one was drained: it is empty and may change hands */
+    assert_int_equal(count_of(0, "loss"), 0);
+    close_track();
+    snprintf(file, sizeof file, "%s", mine);
+    open_track(aside);
+    check_everything();
+}
+
 /* More comes in than memory takes: it stays within its bounds, and nothing is lost. */
 static void memory_is_bounded(void **state)
 {
@@ -710,6 +762,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(deleted_runs_take_no_points, setup_log, teardown),
         cmocka_unit_test_setup_teardown(deleted_by_another_process, setup_log, teardown),
         cmocka_unit_test_setup_teardown(another_log, setup_log, teardown),
+        cmocka_unit_test_setup_teardown(a_log_of_another_database, setup_log, teardown),
         cmocka_unit_test_setup_teardown(memory_is_bounded, setup_log, teardown),
         cmocka_unit_test_setup_teardown(draining_waits_until_it_is_worth_it, setup_log, teardown),
     };

@@ -36,9 +36,10 @@ const char wr_track_schema_runs[] =
     "CREATE TABLE track_chunks (run INTEGER NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL,"
     "  min_step INTEGER NOT NULL, max_step INTEGER NOT NULL, stride INTEGER NOT NULL, min_ms INTEGER NOT NULL, max_ms "
     "INTEGER NOT NULL, min_value REAL, max_value REAL, data BLOB NOT NULL, PRIMARY KEY (run, key, seq)) WITHOUT ROWID;"
-    /* one row: segments of the metric log up to this one are in the tables above */
-    "CREATE TABLE track_log (id INTEGER PRIMARY KEY, drained INTEGER NOT NULL);"
-    "INSERT INTO track_log (id, drained) VALUES (1, 0);"
+    /* one row: the metric log of these records, by the name in its folder, and which of its segments are in the tables
+     * above: those up to `drained` */
+    "CREATE TABLE track_log (id INTEGER PRIMARY KEY, log TEXT NOT NULL, drained INTEGER NOT NULL);"
+    "INSERT INTO track_log (id, log, drained) VALUES (1, '', 0);"
     "CREATE TABLE track_datasets (id INTEGER PRIMARY KEY AUTOINCREMENT, experiment INTEGER NOT NULL, name TEXT NOT "
     "NULL, digest TEXT NOT NULL,"
     "  source_type TEXT NOT NULL, source TEXT NOT NULL, schema TEXT, profile TEXT, UNIQUE (experiment, name, digest));"

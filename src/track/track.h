@@ -30,7 +30,7 @@ typedef struct {
 } wr_track_opt;
 
 /* `db` has the migrations of schema.h and outlives the store. With `log` what the log still holds is read first.
- * WEIR_ECONFLICT if another process has the log. */
+ * WEIR_ECONFLICT if another process has the log, or if it holds points of another database. */
 int wr_track_open(wr_track **out, wr_db *db, const wr_track_opt *opt, wr_err *err);
 void wr_track_close(wr_track *t); /* moves the log into the database */
 wr_db *wr_track_db(wr_track *t);
