@@ -11,7 +11,7 @@ typedef struct {
     const char *experiment, *filter;
     const char **order;
     size_t norder;
-    wr_view view;
+    wr_view_type view;
     size_t max;
 } wr_runs_query;
 int wr_runs_search(wr_track_run **out, size_t *n, wr_cli *c, const wr_runs_query *q, wr_err *err);

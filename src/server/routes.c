@@ -20,6 +20,8 @@ static const route routes[] = {
     {NULL, "/v2*", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER}, /* the protocol answers for its methods */
     {"POST", "/api/weir/1/endpoints/{}/labels", wr_handle_labels, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_LABELS},
     {"POST", "/api/weir/1/views/{}/events", wr_handle_view_events, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_EVENTS},
+    {"GET", "/api/weir/1/runs/{}/events", wr_handle_watch_run, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
+    {"GET", "/api/weir/1/experiments/{}/events", wr_handle_watch_experiment, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
     {"POST", "/api/weir/1/flush", wr_handle_flush, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/api/weir/1/endpoints", wr_handle_endpoints, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/api/weir/1/jobs", wr_handle_jobs, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},

@@ -70,6 +70,7 @@ static void each_second(wr_server *s, int64_t now)
     wr_err err;
     if (wr_serve_refresh(s->serve, &err) < 0) wr_warn("looking for new models: %s", err.msg);
     wr_feed_push(s->feed);
+    wr_watch_look(s->watch);
     wr_auth_tick(s->auth);
     drain_if_due(s, now);
     if (wr_metric_drain(s->track, false, &err) < 0) wr_warn("metrics stay in the log: %s", err.msg);
@@ -260,6 +261,7 @@ static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
     WR_TRY(open_auth(s, opt, err));
     WR_TRY(open_artifacts(s, opt, err));
     WR_TRY(wr_feed_new(&s->feed, s->project, err));
+    WR_TRY(wr_watch_new(&s->watch, s->track, err));
     s->worker = wr_pool_new(2); /* one beside the caller */
     s->readers = wr_pool_new(READERS + 1);
     if (!s->worker || !s->readers) return wr_err_nomem(err);
@@ -318,6 +320,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     wr_pool_free(s->readers);
     wr_pool_free(s->transfers); /* after those who post to it */
     wr_feed_free(s->feed);
+    wr_watch_free(s->watch);
     wr_http_server_close(s->http);
     wr_auth_close(s->auth);
     for (int i = 0; i < s->nloops; i++) {

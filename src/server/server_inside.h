@@ -8,6 +8,7 @@
  *   routes_mlflow.c  MLflow's protocol, /health, /version    routes_otlp.c       /v1/traces
  *   routes_artifacts.c  files up and down
  *   webhooks_send.c  the outbox of webhooks
+ *   watch.c          runs as they go (server-sent events)
  *   auth.c           who asks                                 guard.c             hosts and origins
  *   routes_optuna.c  Optuna's storage, by gRPC
  *   metrics.c        /metrics                                page.c              /
@@ -43,6 +44,7 @@ typedef struct {
 } wr_server_loop;
 
 typedef struct wr_feed wr_feed;
+typedef struct wr_watch wr_watch;
 
 struct wr_server {
     wr_project *project;
@@ -58,6 +60,7 @@ struct wr_server {
     wr_pool *worker, *readers;      /* one thread for what is long; some for queries */
     wr_pool *transfers;             /* for files; made when needed, under `lock` */
     wr_feed *feed;
+    wr_watch *watch;
     wr_sender *sender;              /* of webhooks */
     wr_server_loop *loops;
     int nloops;
@@ -127,6 +130,13 @@ void wr_handle_version(wr_call *c);
 void wr_server_put_endpoints(wr_jsonw *w, wr_server *s);
 void wr_server_put_jobs(wr_jsonw *w, wr_server *s);
 int wr_server_newest_event(int64_t *out, wr_project *p, wr_err *err); /* its number, 0 = none */
+
+/* Who watches runs (watch.c). */
+int wr_watch_new(wr_watch **out, wr_track *t, wr_err *err);
+void wr_watch_free(wr_watch *w);
+void wr_watch_look(wr_watch *w);                               /* by the keeper, each second */
+void wr_handle_watch_run(wr_call *c);
+void wr_handle_watch_experiment(wr_call *c);
 
 /* Listeners of server-sent events. */
 int wr_feed_new(wr_feed **out, wr_project *p, wr_err *err);

@@ -234,7 +234,7 @@ static void test_page_escapes(void **state)
 }
 
 /* The bytes a listener gets until `want` is among them. */
-static void listen_for(int port, const char *headers, const char *want)
+static void listen_for(int port, const char *path, const char *headers, const char *want)
 {
     char request[300], got[16384];
     size_t n = 0;
@@ -245,7 +245,7 @@ static void listen_for(int port, const char *headers, const char *want)
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     int len = snprintf(request, sizeof request,
-                       "GET /api/weir/1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s\r\n", headers);
+                       "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s\r\n", path, headers);
     assert_int_equal(send(fd, request, (size_t)len, 0), len);
     got[0] = 0;
     while (!strstr(got, want)) {
@@ -267,9 +267,64 @@ static void test_event_stream(void **state)
     OK(wr_event_add(w->project, "drift", "endpoint:late", "{\"n\":1}", &first, err));
     OK(wr_event_add(w->project, "drift", "endpoint:late", "{\"n\":2}", NULL, err));
     up u = start_with(w, 1, false);
-    listen_for(u.port, "", "\"n\":1}");
+    listen_for(u.port, "/api/weir/1/events", "", "\"n\":1}");
     snprintf(headers, sizeof headers, "Last-Event-ID: %lld\r\n", (long long)first);
-    listen_for(u.port, headers, "\"n\":2}");
+    listen_for(u.port, "/api/weir/1/events", headers, "\"n\":2}");
+    stop(&u);
+}
+
+/* ---- runs as they go ---- */
+
+typedef struct {
+    int port;
+    const char *path, *want;
+} watching;
+
+static void *watch(void *ctx)
+{
+    watching *w = ctx;
+    listen_for(w->port, w->path, "", w->want);
+    return NULL;
+}
+
+static const char *track(trips *w, wr_http_client *c, const char *rpc, const char *body)
+{
+    WR_AUTOJSON wr_json j = {0};
+    wr_str reply;
+    int status;
+    wr_http_client_send(c, "POST", wr_arena_printf(w->a, "/api/2.0/mlflow/%s", rpc), "application/json",
+                        wr_str_of(body), NULL);
+    wr_http_client_flush(c, NULL);
+    OK(wr_http_client_recv(c, &status, &reply, err));
+    assert_int_equal(status, 200);
+    OK(wr_json_parse(&j, reply, "answer", err));
+    const char *id = yyjson_get_str(yyjson_ptr_get(j.root, "/run/info/run_id"));
+    return id ? wr_arena_strdup(w->a, id) : NULL;
+}
+
+static void test_watch_runs(void **state)
+{
+    trips *w = *state;
+    pthread_t threads[2];
+    up u = start_with(w, 1, false);
+    wr_http_client *c = client_at(u.port);
+    const char *run = track(w, c, "runs/create", "{\"experiment_id\":\"0\",\"run_name\":\"seen\"}");
+    const char *path = wr_arena_printf(w->a, "/api/weir/1/runs/%s/events", run);
+    listen_for(u.port, path, "", "\"status\":\"RUNNING\"");
+    track(w, c, "runs/log-metric",
+          wr_arena_printf(w->a, "{\"run_id\":\"%s\",\"key\":\"loss\",\"value\":\"NaN\",\"timestamp\":1,\"step\":7}",
+                          run));
+    listen_for(u.port, path, "",
+               "{\"key\":\"loss\",\"value\":\"NaN\",\"step\":7,\"timestamp\":1}"); /* the state as it is */
+    watching ends[] = {{u.port, path, "\"status\":\"KILLED\""},
+                       {u.port, "/api/weir/1/experiments/0/events", "\"status\":\"KILLED\""}};
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, watch, &ends[i]), 0);
+    usleep(1500000); /* the listeners know the run as running */
+    track(w, c, "runs/update", wr_arena_printf(w->a, "{\"run_id\":\"%s\",\"status\":\"KILLED\",\"end_time\":5}", run));
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(call(c, "GET", "/api/weir/1/runs/none/events", "", NULL), 404);
+    assert_int_equal(call(c, "GET", "/api/weir/1/experiments/77/events", "", NULL), 404);
+    wr_http_client_close(c);
     stop(&u);
 }
 
@@ -428,9 +483,9 @@ static void test_replay(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_parity),   TEST(test_bad_feedback), TEST(test_large_batch),
-                                       TEST(test_looking),  TEST(test_page_escapes), TEST(test_event_stream),
-                                       TEST(test_refusals), TEST(test_full_disk),    TEST(test_swap_under_load),
-                                       TEST(test_replay)};
+    const struct CMUnitTest tests[] = {TEST(test_parity),          TEST(test_bad_feedback), TEST(test_large_batch),
+                                       TEST(test_looking),         TEST(test_page_escapes), TEST(test_event_stream),
+                                       TEST(test_watch_runs),      TEST(test_refusals),     TEST(test_full_disk),
+                                       TEST(test_swap_under_load), TEST(test_replay)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

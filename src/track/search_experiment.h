@@ -4,13 +4,13 @@
 #include "track/experiment.h"
 #include "track/filter.h"
 
-typedef enum { WR_VIEW_ACTIVE = 1, WR_VIEW_DELETED, WR_VIEW_ALL } wr_view; /* MLflow's numbers */
+typedef enum { WR_VIEW_ACTIVE = 1, WR_VIEW_DELETED, WR_VIEW_ALL } wr_view_type; /* MLflow's numbers */
 
 /* What a search may name of an experiment: name, experiment_id, creation_time, last_update_time, tags. */
 extern const wr_filter_noun wr_experiment_noun;
 
 typedef struct {
-    wr_view view;
+    wr_view_type view;
     wr_str filter, token;
     const wr_str *order; /* none: creation_time DESC, experiment_id ASC; ties by experiment_id DESC */
     size_t norder, max;

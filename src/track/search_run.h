@@ -31,7 +31,7 @@ typedef struct {
 typedef struct {
     const int64_t *experiments; /* those that do not exist are left out */
     size_t nexperiments;
-    wr_view view;
+    wr_view_type view;
     wr_str filter, token;
     const wr_str *order; /* none: start_time DESC; ties: start_time DESC, run_id ASC */
     size_t norder, max;

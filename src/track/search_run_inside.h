@@ -55,7 +55,7 @@ static inline bool wr_run_by_start(const wr_order_item *i)
 
 /* ---- pieces of statements ---- */
 
-void wr_run_add_view(wr_sql *q, wr_view view);                                      /* " AND ..." */
+void wr_run_add_view(wr_sql *q, wr_view_type view);                                      /* " AND ..." */
 void wr_run_add_experiments(wr_sql *q, const wr_run_finder *s, const char *column); /* "COLUMN IN (...)" */
 int wr_run_add_filter(wr_sql *q, wr_run_finder *s, wr_err *err);                    /* " AND ..." with the view */
 /* Behind the page's keys, ORDER BY, LIMIT; over the items from `first` on. */

@@ -5,7 +5,7 @@
 /* Which rows of the first item a walk gives. */
 typedef enum { NUMBERS, NANS, MISSING, ALL } part;
 
-void wr_run_add_view(wr_sql *q, wr_view view)
+void wr_run_add_view(wr_sql *q, wr_view_type view)
 {
     if (view == WR_VIEW_ACTIVE) wr_sql_add(q, " AND r.deleted_ms IS NULL");
     else if (view == WR_VIEW_DELETED) wr_sql_add(q, " AND r.deleted_ms IS NOT NULL");

@@ -376,7 +376,7 @@ static int by_order(const void *a, const void *b)
 typedef struct {
     const int64_t *experiments;
     size_t n;
-    wr_view view;
+    wr_view_type view;
     const char *filter;
     wr_str order[4];
     size_t norder;
@@ -791,7 +791,7 @@ static int make_experiments(wr_track *track, void *arg, wr_err *err)
 }
 
 /* Ids found, as text, over pages of two. */
-static const char *found(wr_arena *a, const char *filter, const char *order, wr_view view)
+static const char *found(wr_arena *a, const char *filter, const char *order, wr_view_type view)
 {
     WR_AUTOBUF wr_buf b = {0};
     wr_str items[2] = {wr_str_of(order)};
@@ -817,7 +817,7 @@ static void experiments_are_found(void **state)
     must(wr_track_write(t, make_experiments, NULL, &err), &err);
     static const struct {
         const char *filter, *order;
-        wr_view view;
+        wr_view_type view;
         const char *ids;
     } cases[] = {
         {"", NULL, WR_VIEW_ACTIVE, "3 4 1 2 0 "}, /* creation_time DESC, experiment_id ASC */

@@ -150,7 +150,7 @@ static int search(wr_mlflow_call *c, wr_err *err)
             (long long)max, SEARCH_MAX);
     WR_TRY(wr_mlflow_view(&view, c, "view_type", err));
     WR_TRY(wr_mlflow_strs(&order, &o.norder, c, "order_by", err));
-    o.view = (wr_view)view;
+    o.view = (wr_view_type)view;
     o.order = order;
     wr_jsonw_key(&c->w, "experiments");
     wr_jsonw_arr(&c->w);

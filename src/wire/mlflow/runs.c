@@ -305,7 +305,7 @@ static int search(wr_mlflow_call *c, wr_err *err)
     WR_TRY(wr_mlflow_strs(&order, &o.norder, c, "order_by", err));
     o.experiments = experiments;
     o.order = order;
-    o.view = (wr_view)view;
+    o.view = (wr_view_type)view;
     o.max = (size_t)max;
     WR_TRY(wr_track_run_search(&runs, &n, &next, c->arena, c->track, &o, err));
     if (n) {
