@@ -131,10 +131,12 @@ void wr_grpc_fail(wr_http_req *r, wr_grpc_status status, const char *message)
     answer(r, &opt, (wr_str){0});
 }
 
-void wr_http_grpc_error(wr_http_req *r, int status)
+void wr_http_grpc_error(wr_http_req *r, int status, wr_str text)
 {
-    WR_AUTOBUF wr_buf headers = {0};
-    wr_http_reply_opt opt = status_only(&headers, status_of_http(status), wr_http_reason(status));
+    WR_AUTOBUF wr_buf headers = {0}, message = {0};
+    wr_buf_slice(&message, wr_str_trim(wr_str_fit(text, MESSAGE_MAX)));
+    wr_http_reply_opt opt =
+        status_only(&headers, status_of_http(status), message.n ? message.p : wr_http_reason(status));
     wr_http_req_answer(r, &opt, (wr_str){0});
 }
 

@@ -127,6 +127,11 @@ static void several(wr_http_req *r)
     wr_grpc_stream_close(s, WR_GRPC_OUT_OF_RANGE, "no more");
 }
 
+static void plain(wr_http_req *r)
+{
+    wr_http_reply(r, &(wr_http_reply_opt){.status = 401}, WR_STR("{\"error\":\"who are you?\"}\n"));
+}
+
 static void too_large(wr_http_req *r)
 {
     WR_AUTOBUF wr_buf b;
@@ -145,6 +150,7 @@ static void route(void *ctx, wr_http_req *r, wr_http_route *out)
     if (wr_str_is(path, "/t.T/Fail")) out->handle = fail_it;
     if (wr_str_is(path, "/t.T/Multi")) out->handle = several;
     if (wr_str_is(path, "/t.T/Large")) out->handle = too_large;
+    if (wr_str_is(path, "/t.T/Plain")) out->handle = plain;
     out->body_max = 1000;
 }
 
@@ -180,7 +186,7 @@ static int stop(void **state)
 
 /* ---- what comes back, frame by frame ---- */
 
-enum { CALLS = 8 };
+enum { CALLS = 9 };
 typedef struct {
     wr_buf fields, data;
     int nheads;
@@ -342,13 +348,16 @@ static void test_refusals(void **state)
     put(&b, hpack, 11, "POST", "/t.T/Echo", "application/grpc+json", empty); /* not ours: plain HTTP */
     put(&b, hpack, 13, "GET", "/t.T/Echo", "application/grpc", empty);
     put(&b, hpack, 15, "POST", "/t.T/Multi", "Application/GRPC", empty);
+    put(&b, hpack, 17, "POST", "/t.T/Plain", "application/grpc", empty);
     nghttp2_hd_deflate_del(hpack);
     call all[CALLS] = {0};
-    exchange(all, wr_buf_view(&b), 8);
+    exchange(all, wr_buf_view(&b), CALLS);
     static const char *const want[CALLS] = {"grpc-status=12\n", "grpc-status=12\n", "grpc-status=3\n",
                                             "grpc-status=8\n",  "grpc-status=8\n",  ":status=404\n",
-                                            ":status=404\n",    "grpc-status=11\n"};
+                                            ":status=404\n",    "grpc-status=11\n", "grpc-status=16\n"};
     for (int i = 0; i < CALLS; i++) has(&all[i], want[i]);
+    has(&all[8], "grpc-message={\"error\":\"who are you?\"}\n");
+    assert_int_equal(all[8].data.n, 0);
     has(&all[1], "grpc-accept-encoding=identity\n");
     has(&all[7], "grpc-message=no more\n");
     assert_int_equal(all[7].data.n, 21);

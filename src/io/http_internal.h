@@ -146,7 +146,8 @@ void wr_http_body_abort(wr_http_req *r);        /* it ends early: tells a stream
 void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body);
 void wr_http_req_error(wr_http_req *r, int status, bool close);
 bool wr_http_req_grpc(const wr_http_req *r);            /* a call of http_grpc.h, whose errors look different */
-void wr_http_grpc_error(wr_http_req *r, int status);
+/* An HTTP error as the status that a gRPC client understands; `text` is its message. */
+void wr_http_grpc_error(wr_http_req *r, int status, wr_str text);
 enum { WR_FRAME_LENGTH, WR_FRAME_CHUNKED, WR_FRAME_CLOSE };
 void wr_http_put_head(wr_buf *b, wr_http_req *r, const wr_http_reply_opt *opt, int frame, size_t length);
 

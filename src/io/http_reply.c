@@ -220,6 +220,10 @@ void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str bod
     static const wr_http_reply_opt none;
     if (!opt) opt = &none;
     const wr_http_server *s = r->loop->server;
+    if (opt->status >= 400 && wr_http_req_grpc(r)) { /* the answer of a handler that does not know of gRPC */
+        wr_http_grpc_error(r, opt->status, body);
+        return;
+    }
     r->status = opt->status >= 200 && opt->status <= 999 ? opt->status : opt->status ? 500 : 200;
     r->close = opt->close || !r->head.keep_alive || atomic_load_explicit(&s->stop, memory_order_relaxed);
     r->durable = opt->durable && s->opt.round_end;
@@ -244,7 +248,7 @@ void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str bod
 void wr_http_req_error(wr_http_req *r, int status, bool close)
 {
     if (wr_http_req_grpc(r)) {
-        wr_http_grpc_error(r, status);
+        wr_http_grpc_error(r, status, (wr_str){0});
         return;
     }
     char body[80];
