@@ -97,7 +97,7 @@ static void close_store(wr_artifacts *base)
 static int open_store(wr_artifacts **out, const char *where, const wr_artifacts_opt *opt, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    char *root;
+    char *root = NULL;
     if (!a) return wr_err_nomem(err);
     WR_TRY(root_of(&root, a, where, opt, err));
     store *s = wr_calloc(1, sizeof *s);
