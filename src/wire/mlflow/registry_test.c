@@ -285,12 +285,48 @@ static void registered_logged(void **state)
          request(s, 404, "POST", API "model-versions/create", "", "{\"name\":\"m\",\"source\":\"models:/m-none\"}"));
 }
 
+/* ---- webhooks ---- */
+
+static void webhooks(void **state)
+{
+    store *s = *state;
+    const char *r =
+        POST("webhooks",
+             "{\"name\":\"hook\",\"url\":\"https://example.com/x\",\"secret\":\"s3cret\",\"events\":[{\"entity\":"
+             "\"MODEL_VERSION\",\"action\":\"CREATED\"},{\"entity\":4,\"action\":3}]}");
+    const char *id = member(s, r, "webhook_id");
+    SAYS("\"name\":\"hook\",\"url\":\"https://example.com/"
+         "x\",\"events\":[{\"entity\":\"MODEL_VERSION\",\"action\":\"CREATED\"},"
+         "{\"entity\":\"MODEL_VERSION_ALIAS\",\"action\":\"DELETED\"}],\"status\":\"ACTIVE\"",
+         r);
+    LACKS("s3cret", r);
+    const char *one = wr_arena_printf(s->a, API "webhooks/%s", id);
+    LACKS("secret", request(s, 200, "GET", one, "", ""));
+    r = request(s, 200, "PATCH", one, "", "{\"status\":\"DISABLED\",\"description\":\"d\",\"name\":\"\"}");
+    SAYS("\"name\":\"hook\",\"description\":\"d\"", r);
+    SAYS("\"status\":\"DISABLED\"", r);
+    SAYS("\"webhooks\":[{", GET("webhooks", "max_results=5"));
+    SAYS("must be between 1 and 1000", request(s, 400, "GET", API "webhooks", "max_results=1001", ""));
+    SAYS("Invalid action 'set' for entity 'model_version'",
+         request(s, 400, "PATCH", one, "", "{\"events\":[{\"entity\":\"MODEL_VERSION\",\"action\":\"SET\"}]}"));
+    SAYS("Missing value for required parameter 'events'",
+         request(s, 400, "POST", API "webhooks", "", "{\"name\":\"a\",\"url\":\"https://example.com\"}"));
+    SAYS("Webhook URL must not resolve to a non-public IP address",
+         request(s, 400, "PATCH", one, "", "{\"url\":\"https://10.0.0.1/\"}"));
+    SAYS("for parameter 'status'", request(s, 400, "PATCH", one, "", "{\"status\":\"ASLEEP\"}"));
+    SAYS("Webhook with ID none not found.", request(s, 404, "GET", API "webhooks/none", "", ""));
+    SAYS("Webhook with ID none not found.", request(s, 404, "POST", API "webhooks/none/test", "", "{}"));
+    assert_string_equal("{}", request(s, 200, "DELETE", one, "", ""));
+    request(s, 404, "GET", one, "", "");
+    assert_string_equal("{}", GET("webhooks", ""));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(registered_models), T(model_versions), T(logged_models),     T(logged_metrics),
-        T(logged_search),     T(logged_pages),   T(registered_logged),
+        T(logged_search),     T(logged_pages),   T(registered_logged), T(webhooks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
