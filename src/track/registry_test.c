@@ -338,7 +338,7 @@ static void many(store *s)
 {
     wr_registered_version *v;
     size_t n;
-    char text[32];
+    char text[64];
     create(s, S("m"));
     for (int i = 1; i <= 200; i++) {
         add(s, S("m"), S("runs:/r/model"), S("r"));
