@@ -252,6 +252,7 @@ static int by_number(const void *a, const void *b)
 
 static int prepare(wr_run_finder *s, uint64_t *query, wr_err *err)
 {
+    enum { OFFSET_MOST = 100000 };
     WR_AUTOSQL wr_sql scope = {0};
     const wr_run_search_opt *o = s->opt;
     s->experiments = wr_arena_dup(s->a, o->experiments ? o->experiments : (const int64_t *)"",
@@ -267,6 +268,8 @@ static int prepare(wr_run_finder *s, uint64_t *query, wr_err *err)
     wr_run_add_experiments(&scope, s, "");
     *query = wr_search_hash(&wr_run_noun, o->filter, s->sort, s->nsort, &scope);
     WR_TRY(wr_search_page(&s->page, s->a, o->token, *query, s->sort, s->nsort, err));
+    if (s->page.offset > OFFSET_MOST) /* what is skipped is read */
+        return wr_err_set(err, WEIR_EINVAL, "Invalid page token, its offset is beyond %d", OFFSET_MOST);
     s->want = (size_t)s->page.offset + o->max + 1;
     return 0;
 }
