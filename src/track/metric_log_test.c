@@ -450,6 +450,60 @@ static void threads(void **state)
     assert_true(atomic_load(&shared->acked) > 20);
 }
 
+/* ---- deletes and appends at the same time ---- */
+
+static _Atomic int epoch; /* odd: the run is deleted, and whoever did it knows */
+
+static int set_deleted(wr_track *track, void *arg, wr_err *err)
+{
+    int rc = wr_track_exec(track, err,
+                           *(bool *)arg ? "UPDATE track_runs SET deleted_ms = 1 WHERE id = 1"
+                                        : "UPDATE track_runs SET deleted_ms = NULL WHERE id = 1",
+                           "");
+    wr_metric_forget_run(track, uuid_of(0));
+    usleep(200); /* between this and the commit somebody looks the run up */
+    return rc < 0 ? rc : 0;
+}
+
+static void *late_appender(void *arg)
+{
+    _Atomic int *taken = arg;
+    const wr_track_point p = {.key = WR_STR("late"), .value = 1, .step = 1, .time_ms = 1};
+    while (!atomic_load(&over)) {
+        int before = atomic_load(&epoch);
+        int rc = wr_metric_append(t, uuid_of(0), &p, 1, NULL);
+        if (rc == 0) atomic_fetch_add(taken, 1);
+        if (rc == 0 && before % 2 && atomic_load(&epoch) == before) atomic_store(taken, -1000000000);
+        assert_true(rc == 0 || rc == WEIR_EINVAL || rc == WEIR_EUNAVAILABLE);
+        if (atomic_load(taken) % 1000 == 0) (void)wr_metric_commit(t, NULL);
+    }
+    return NULL;
+}
+
+static void no_append_after_a_delete(void **state)
+{
+    (void)state;
+    pthread_t all[2];
+    _Atomic int taken = 0;
+    must_open();
+    atomic_store(&over, false);
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&all[i], NULL, late_appender, &taken), 0);
+    for (int i = 0; i < 150; i++) {
+        bool deleted = true;
+        assert_int_equal(wr_track_write(t, set_deleted, &deleted, NULL), 0);
+        atomic_fetch_add(&epoch, 1);
+        usleep(300);
+        atomic_fetch_add(&epoch, 1);
+        deleted = false;
+        assert_int_equal(wr_track_write(t, set_deleted, &deleted, NULL), 0);
+        usleep(300);
+    }
+    atomic_store(&over, true);
+    for (int i = 0; i < 2; i++) pthread_join(all[i], NULL);
+    if (atomic_load(&taken) <= 0) fail_msg("an append succeeded that began after the delete had returned");
+    close_track();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +515,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failing_allocations, setup, teardown),
         cmocka_unit_test_setup_teardown(full_for_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(threads, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_append_after_a_delete, setup, teardown),
     };
     wr_err err;
     if (wr_db_fault_install(&err) < 0) return 1;
