@@ -436,6 +436,49 @@ static void test_swap_under_load(void **state)
     stop(&u);
 }
 
+/* Version that answers, once it is `want` or ten seconds have passed. */
+static int await_version(wr_http_client *c, const char *body, int want)
+{
+    char version[24] = "0";
+    wr_str reply;
+    for (int i = 0; i < 1000 && (version[0] - '0') != want; i++) {
+        assert_int_equal(call(c, "POST", INFER, body, &reply), 200);
+        (void)score_of(reply, version);
+        if ((version[0] - '0') != want) usleep(10000);
+    }
+    return (version[0] - '0');
+}
+
+/* An alias that an MLflow client moves moves the endpoint; what it registers and Weir cannot load does not. */
+static void test_client_moves_alias(void **state)
+{
+    trips *w = *state;
+    WR_AUTOBUF wr_buf b = {0};
+    int64_t version;
+    wr_str reply;
+    trips_promote(w, 0);
+    OK(wr_model_register(&version, w->project, "late", w->package[1], "", NULL, err));
+    up u = start_with(w, 1, false);
+    wr_http_client *c = client_at(u.port);
+    const char *body = infer_body(w, &b, NULL, 1, 2);
+    assert_int_equal(await_version(c, body, 1), 1);
+    assert_int_equal(call(c, "GET", "/api/2.0/mlflow/registered-models/get?name=late", "", &reply), 200);
+    assert_non_null(strstr(reply.p, "{\"alias\":\"champion\",\"version\":\"1\"}"));
+    assert_int_equal(call(c, "POST", "/api/2.0/mlflow/registered-models/alias",
+                          "{\"name\":\"late\",\"alias\":\"champion\",\"version\":\"2\"}", NULL), 200);
+    assert_int_equal(await_version(c, body, 2), 2);
+    assert_int_equal(call(c, "POST", "/api/2.0/mlflow/model-versions/create",
+                          "{\"name\":\"late\",\"source\":\"s3://bucket/model\"}", NULL), 200);
+    assert_int_equal(call(c, "POST", "/api/2.0/mlflow/registered-models/alias",
+                          "{\"name\":\"late\",\"alias\":\"champion\",\"version\":\"3\"}", NULL), 200);
+    usleep(1500000);
+    assert_int_equal(await_version(c, body, 2), 2);
+    assert_int_equal(call(c, "GET", "/api/weir/1/endpoints", "", &reply), 200);
+    assert_non_null(strstr(reply.p, "has no package of Weir"));
+    wr_http_client_close(c);
+    stop(&u);
+}
+
 /* ---- replay ---- */
 
 static void test_replay(void **state)
@@ -486,6 +529,6 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_parity),          TEST(test_bad_feedback), TEST(test_large_batch),
                                        TEST(test_looking),         TEST(test_page_escapes), TEST(test_event_stream),
                                        TEST(test_watch_runs),      TEST(test_refusals),     TEST(test_full_disk),
-                                       TEST(test_swap_under_load), TEST(test_replay)};
+                                       TEST(test_swap_under_load), TEST(test_client_moves_alias), TEST(test_replay)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
