@@ -360,15 +360,15 @@ static int one_claim(wr_track *t, void *arg, wr_err *err)
 
 static void *work(void *arg)
 {
-    store *s = arg;
+    wr_track *t = arg;
     wr_err err = {0};
     for (int i = 0; i < EACH; i++) {
-        assert_int_equal(wr_track_write(s->t, one_trial, NULL, &err), 0);
+        assert_int_equal(wr_track_write(t, one_trial, NULL, &err), 0);
         struct {
             int64_t id;
             bool changed;
         } c = {waiting[i], false};
-        assert_int_equal(wr_track_write(s->t, one_claim, &c, &err), 0);
+        assert_int_equal(wr_track_write(t, one_claim, &c, &err), 0);
         if (c.changed) atomic_fetch_add(&claims[i], 1);
     }
     return NULL;
@@ -381,17 +381,27 @@ static void make_waiting(store *s)
     for (int i = 0; i < EACH; i++) OK(wr_trial_create(&waiting[i], s->t, shared_study, &queued, &s->err));
 }
 
+/* Workers of two servers over one database: numbers without gaps that grow with the ids, each waiting trial claimed
+ * once. */
 static void test_many_workers(void **state)
 {
     store *s = *state;
     pthread_t threads[WORKERS];
     wr_trial *all;
     size_t n;
+    wr_db *db;
+    wr_track *second;
+    wr_db_opt opt = {.migrations = wr_track_migrations, .n = wr_track_migrations_count};
     memset(claims, 0, sizeof claims);
     store_write(s, make_waiting);
-    for (int i = 0; i < WORKERS; i++) assert_int_equal(pthread_create(&threads[i], NULL, work, s), 0);
+    OK(wr_db_open(&db, s->path, &opt, &s->err));
+    OK(wr_track_open(&second, db, &(wr_track_opt){0}, &s->err));
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work, i % 2 ? second : s->t), 0);
     for (int i = 0; i < WORKERS; i++) pthread_join(threads[i], NULL);
-    OK(wr_study_trials(&all, &n, s->a, s->t, shared_study, -1, NULL, 0, &s->err));
+    wr_track_close(second);
+    wr_db_close(db);
+    OK(wr_study_trials(&all, &n, s->a, s->t, shared_study, -1, NULL, 0, &s->err)); /* by id */
     assert_int_equal(n, EACH + WORKERS * EACH);
     for (size_t i = 0; i < n; i++) assert_int_equal(all[i].number, i);
     for (int i = 0; i < EACH; i++) assert_int_equal(atomic_load(&claims[i]), 1);
