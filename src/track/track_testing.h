@@ -17,7 +17,7 @@
 #include "track/schema.h"
 
 typedef struct {
-    char dir[64], path[96];
+    char dir[64], path[WR_PG_TESTING_URL];
     wr_arena *a;
     wr_db *db;
     wr_track *t;
