@@ -22,6 +22,7 @@
 #include "io/s3.h"
 #include "io/http_client.h"
 #include "server/server.h"
+#include "store/pg_testing.h"
 
 static char dir[256];
 static wr_project *project;
@@ -64,6 +65,9 @@ static int setup(void **state)
     (void)state;
     const char *tmp = getenv("TMPDIR");
     snprintf(dir, sizeof dir, "%s/weir-files-XXXXXX", tmp ? tmp : "/tmp");
+    char url[WR_PG_TESTING_URL] = "";
+    if (wr_pg_testing_wanted(url, sizeof url) < 0) return -1;
+    if (url[0]) setenv("WEIR_DATABASE", url, 1); /* then the index is a network away, and uploads wait in a queue */
     return mkdtemp(dir) && wr_project_init(dir, &failure) == 0 ? 0 : -1;
 }
 
@@ -288,7 +292,8 @@ static void bad_requests(void)
     assert_int_equal(ask("PUT", API "artifacts/0/f/below", NULL, WR_STR("x")), 400);
     assert_int_equal(ask_n("PUT", API "artifacts/0/cut", NULL, WR_STR("half"), 8), 0); /* the peer went away */
     assert_int_equal(ask("GET", API "artifacts/0/cut", NULL, none), 404);
-    assert_int_equal(ask_n("PUT", API "artifacts/0/huge", NULL, WR_STR("x"), (size_t)1 << 55), 507);
+    if (!getenv("WEIR_DATABASE")) /* else a thread looks, and says so at the next piece */
+        assert_int_equal(ask_n("PUT", API "artifacts/0/huge", NULL, WR_STR("x"), (size_t)1 << 55), 507);
     assert_int_equal(ask("GET", API "artifacts?path=0", NULL, none), 200);
     assert_true(wr_str_is(got.body, "{\"files\":[{\"path\":\"f\",\"is_dir\":false,\"file_size\":4}]}"));
     assert_int_equal(ask("DELETE", API "artifacts/0", NULL, none), 200);

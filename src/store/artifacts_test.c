@@ -97,7 +97,7 @@ static int teardown(void **state)
 /* ---- short forms ---- */
 
 #define P(text) wr_str_of(text)
-static wr_err failure; /* of the last call of a thread that failed; the tests with threads do not look at it */
+static _Thread_local wr_err failure; /* of the last call that failed */
 #define E (&failure)
 #define OK(call)                                                                                                       \
     do {                                                                                                               \
