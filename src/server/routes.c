@@ -26,6 +26,8 @@ static const route routes[] = {
     {"GET", "/api/weir/1/endpoints", wr_handle_endpoints, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/api/weir/1/jobs", wr_handle_jobs, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"GET", "/api/weir/1/events", wr_handle_events, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {"GET", "/api/3.0/mlflow/server-info", wr_handle_server_info, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
+    {"GET", "/ajax-api/3.0/mlflow/server-info", wr_handle_server_info, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {NULL, "/api/2.0*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK}, /* this protocol too */
     {NULL, "/api/3.0*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
     {NULL, "/ajax-api*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},

@@ -182,14 +182,24 @@ void wr_handle_mlflow(wr_call *c)
 
 /* ---- what clients ask before anything else ---- */
 
-static void plain(wr_call *c, const char *text)
+static void say(wr_call *c, const char *type, const char *text)
 {
-    wr_http_reply_opt opt = {.status = 200, .type = "text/plain; charset=utf-8"};
+    wr_http_reply_opt opt = {.status = 200, .type = type};
     wr_http_reply(c->req, &opt, wr_str_of(text));
     c->status = 200;
 }
+
+static void plain(wr_call *c, const char *text) { say(c, "text/plain; charset=utf-8", text); }
 
 void wr_handle_health(wr_call *c) { plain(c, "OK"); }
 
 /* A number of the 3.x line: clients choose their endpoints by it. */
 void wr_handle_version(wr_call *c) { plain(c, WR_MLFLOW_VERSION); }
+
+/* What MLflow 3 could have and this server has not. */
+void wr_handle_server_info(wr_call *c)
+{
+    say(c, "application/json",
+        "{\"store_type\": \"SqlStore\", \"workspaces_enabled\": false, \"trace_archival_enabled\": false, "
+        "\"features_enabled\": {\"gateway\": false}}");
+}

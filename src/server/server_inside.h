@@ -126,6 +126,7 @@ void wr_handle_optuna(wr_call *c);
 void wr_handle_otlp(wr_call *c);
 void wr_handle_health(wr_call *c);
 void wr_handle_version(wr_call *c);
+void wr_handle_server_info(wr_call *c);
 
 void wr_server_put_endpoints(wr_jsonw *w, wr_server *s);
 void wr_server_put_jobs(wr_jsonw *w, wr_server *s);
