@@ -137,7 +137,7 @@ const char wr_track_schema_traces[] =
     " WITHOUT ROWID;"
     "CREATE TABLE track_spans (id INTEGER PRIMARY KEY, trace INTEGER NOT NULL, span INTEGER NOT NULL, parent INTEGER,"
     "  status INTEGER NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER, name TEXT NOT NULL, type TEXT, usage TEXT, cost TEXT,"
-    "  model TEXT, provider TEXT, content TEXT NOT NULL, UNIQUE (trace, span));"
+    "  input_cost REAL, output_cost REAL, total_cost REAL, model TEXT, provider TEXT, content TEXT NOT NULL, UNIQUE (trace, span));"
     "CREATE INDEX track_spans_find ON track_spans (trace, name, type, status);"
     "CREATE TABLE track_trace_links (trace TEXT NOT NULL, kind INTEGER NOT NULL, target TEXT NOT NULL," /* kind 0 a run, 1 a prompt */
     "  PRIMARY KEY (trace, kind, target)) WITHOUT ROWID;"

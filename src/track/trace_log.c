@@ -99,20 +99,22 @@ bool wr_span_sum(double *sums, const char *const *names, size_t n, size_t always
 
 /* ---- rows ---- */
 
-enum { COLUMNS = 13, MOST = 64 };
+enum { COLUMNS = 16, MOST = 64 };
 
 static int statement(wr_stmt **out, wr_track *t, size_t rows, wr_err *err)
 {
     WR_AUTOBUF wr_buf b = {0};
     wr_buf_str(&b, "INSERT INTO track_spans (trace, span, parent, status, start_ns, end_ns, name, type, usage, cost, "
-                   "model, provider, "
-                   "content) VALUES ");
+                   "input_cost, output_cost, total_cost, model, provider, content) VALUES ");
     for (size_t i = 0; i < rows; i++)
-        wr_buf_str(&b, i ? ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" : "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        wr_buf_str(&b, i ? ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                         : "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     wr_buf_str(&b,
                " ON CONFLICT (trace, span) DO UPDATE SET parent = excluded.parent, status = excluded.status, "
                "start_ns = excluded.start_ns, end_ns = excluded.end_ns, name = excluded.name, type = excluded.type, "
-               "usage = excluded.usage, cost = excluded.cost, model = excluded.model, provider = excluded.provider, "
+               "usage = excluded.usage, cost = excluded.cost, input_cost = excluded.input_cost, "
+               "output_cost = excluded.output_cost, total_cost = excluded.total_cost, model = excluded.model, provider "
+               "= excluded.provider, "
                "content = excluded.content");
     if (b.failed) return wr_err_nomem(err);
     return wr_db_prepare(wr_track_db(t), out, wr_buf_cstr(&b), err);
@@ -138,9 +140,10 @@ static void bind_span(wr_stmt *s, int at, int64_t trace, const wr_span *x)
     bind_text(s, at + 7, x->type);
     bind_text(s, at + 8, x->usage);
     bind_text(s, at + 9, x->cost);
-    bind_text(s, at + 10, x->model);
-    bind_text(s, at + 11, x->provider);
-    wr_bind_str(s, at + 12, x->content);
+    for (int i = 0; i < WR_COSTS; i++) wr_bind_f64(s, at + 10 + i, x->costs[i]);
+    bind_text(s, at + 13, x->model);
+    bind_text(s, at + 14, x->provider);
+    wr_bind_str(s, at + 15, x->content);
 }
 
 typedef struct {

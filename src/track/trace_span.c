@@ -275,6 +275,16 @@ typedef struct {
     wr_buf text, content;
 } maker;
 
+static void read_costs(wr_span *s)
+{
+    WR_AUTOJSON wr_json j = {0};
+    bool any = s->cost.p && wr_json_parse_lenient(&j, s->cost, NULL) == 0;
+    for (int i = 0; i < WR_COSTS; i++) {
+        yyjson_val *v = any ? yyjson_obj_get(j.root, wr_cost_names[i]) : NULL;
+        s->costs[i] = yyjson_is_num(v) && isfinite(yyjson_get_num(v)) ? yyjson_get_num(v) : NAN;
+    }
+}
+
 /* `uuid` is kept as an attribute. WEIR_ELIMIT when the text is too long. */
 static int make_span(wr_span *out, maker *m, const wr_otlp_span *in, wr_str uuid, wr_err *err)
 {
@@ -302,6 +312,7 @@ static int make_span(wr_span *out, maker *m, const wr_otlp_span *in, wr_str uuid
                      .type = wr_span_attr_text(a, wr_span_attr(&m->attrs, "mlflow.spanType")),
                      .model = wr_span_attr_text(a, wr_span_attr(&m->attrs, "mlflow.llm.model")),
                      .provider = wr_span_attr_text(a, wr_span_attr(&m->attrs, "mlflow.llm.provider"))};
+    read_costs(out);
     return out->content.p ? 0 : wr_err_nomem(err);
 }
 

@@ -30,6 +30,7 @@ typedef struct {
     int status;               /* of OTLP */
     int64_t start_ns, end_ns; /* end 0: none */
     wr_str name, content;
+    double costs[WR_COSTS];                    /* NaN: none */
     wr_str type, usage, cost, model, provider; /* p NULL: none; usage, cost: JSON objects */
 } wr_span;
 

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "track/trace_metrics.h"
 #include "track/trace_search.h"
 #include "wire/mlflow/access.h"
 #include "wire/mlflow/rpcs.h"
@@ -315,6 +317,106 @@ static int correlate(wr_mlflow_call *c, wr_err *err)
     return 0;
 }
 
+/* ---- metrics ---- */
+
+/* By name, or by number as protobuf's enums may be. 0: none of them. */
+static int enum_of(yyjson_val *v, const char *const *names, int n)
+{
+    for (int i = 1; i < n; i++)
+        if (yyjson_equals_str(v, names[i]) || (yyjson_is_uint(v) && yyjson_get_uint(v) == (uint64_t)i)) return i;
+    return 0;
+}
+
+static int aggs_of(wr_trace_agg **out, size_t *n, wr_mlflow_call *c, wr_err *err)
+{
+    yyjson_val *list = wr_mlflow_val(c, "aggregations"), *v;
+    size_t i, max;
+    *n = 0;
+    if (yyjson_arr_size(list) > WR_TRACE_AGGS)
+        return wr_mlflow_invalid(err, "aggregations", list, "There are too many.");
+    *out = wr_arena_calloc(c->arena, yyjson_arr_size(list) + 1, sizeof **out);
+    if (!*out) return wr_err_nomem(err);
+    yyjson_arr_foreach(list, i, max, v)
+    {
+        wr_trace_agg *g = &(*out)[(*n)++];
+        yyjson_val *p = wr_mlflow_member(v, "percentile_value");
+        g->kind = (wr_trace_agg_kind)enum_of(wr_mlflow_member(v, "aggregation_type"), wr_trace_agg_names, WR_AGGS);
+        g->percentile = NAN;
+        if (!g->kind)
+            return wr_mlflow_invalid(err, "aggregations", v, "expected COUNT, SUM, AVG, PERCENTILE, MIN or MAX.");
+        if (p && !wr_mlflow_f64_of(&g->percentile, p)) return wr_mlflow_invalid(err, "percentile_value", p, NULL);
+        if (g->kind == WR_AGG_PERCENTILE && !p)
+            return wr_err_set(err, WEIR_EINVAL, "Percentile value is required for PERCENTILE aggregation");
+    }
+    return 0;
+}
+
+static void put_point(wr_jsonw *w, const wr_trace_metric_opt *opt, const wr_trace_point *p)
+{
+    char text[WR_TIME_TEXT + 8];
+    wr_jsonw_obj(w);
+    wr_jsonw_kslice(w, "metric_name", opt->metric);
+    wr_jsonw_key(w, "dimensions");
+    wr_jsonw_obj(w);
+    if (p->bucket_ms != WR_TRACE_NONE) {
+        wr_time_format(text, p->bucket_ms * 1000);
+        memcpy(strchr(text, 'Z'), "+00:00", 7);
+        wr_jsonw_kstr(w, "time_bucket", text);
+    }
+    for (size_t i = 0; i < opt->ndimensions; i++) wr_jsonw_kslice(w, opt->dimensions[i].p, p->dimensions[i]);
+    wr_jsonw_end(w);
+    wr_jsonw_key(w, "values");
+    wr_jsonw_obj(w);
+    for (size_t i = 0; i < opt->naggs; i++) {
+        WR_AUTOBUF wr_buf name = {0};
+        if (isnan(p->values[i])) continue;
+        if (opt->aggs[i].kind != WR_AGG_PERCENTILE) wr_buf_str(&name, wr_trace_agg_names[opt->aggs[i].kind]);
+        else
+            wr_buf_printf(&name, opt->aggs[i].percentile == floor(opt->aggs[i].percentile) ? "P%.1f" : "P%.15g",
+                          opt->aggs[i].percentile);
+        wr_mlflow_put_double(w, wr_buf_cstr(&name), p->values[i]);
+    }
+    wr_jsonw_end(w);
+    wr_jsonw_end(w);
+}
+
+static int metrics(wr_mlflow_call *c, wr_err *err)
+{
+    static const char *const views[] = {"", "TRACES", "SPANS", "ASSESSMENTS"};
+    wr_trace_metric_opt opt = {.view = (wr_trace_view)enum_of(wr_mlflow_val(c, "view_type"), views, 4),
+                               .metric = wr_mlflow_str(c, "metric_name"),
+                               .interval_s = wr_mlflow_i64(c, "time_interval_seconds", 0),
+                               .from_ms = wr_mlflow_i64(c, "start_time_ms", WR_TRACE_NONE),
+                               .to_ms = wr_mlflow_i64(c, "end_time_ms", WR_TRACE_NONE)};
+    wr_str *ids, *names, *filters;
+    wr_trace_agg *aggs;
+    wr_trace_point *points;
+    int64_t *experiments, max = wr_mlflow_i64(c, "max_results", 1000);
+    size_t nids, n;
+    if (!opt.view)
+        return wr_mlflow_invalid(err, "view_type", wr_mlflow_val(c, "view_type"),
+                                 "expected TRACES, SPANS or ASSESSMENTS.");
+    if (max < 1 || max > 50000)
+        return wr_mlflow_invalid(err, "max_results", wr_mlflow_val(c, "max_results"), "expected 1 to 50000.");
+    opt.max = (size_t)max;
+    WR_TRY(wr_mlflow_strs(&ids, &nids, c, "experiment_ids", err));
+    WR_TRY(experiments_of(&experiments, &opt.nexperiments, c, ids, nids, err));
+    WR_TRY(wr_mlflow_strs(&names, &opt.ndimensions, c, "dimensions", err));
+    WR_TRY(wr_mlflow_strs(&filters, &opt.nfilters, c, "filters", err));
+    WR_TRY(aggs_of(&aggs, &opt.naggs, c, err));
+    opt.experiments = experiments;
+    opt.dimensions = names;
+    opt.filters = filters;
+    opt.aggs = aggs;
+    WR_TRY(wr_trace_metrics(&points, &n, c->arena, c->track, &opt, err));
+    if (!n) return 0;
+    wr_jsonw_key(&c->w, "data_points");
+    wr_jsonw_arr(&c->w);
+    for (size_t i = 0; i < n; i++) put_point(&c->w, &opt, &points[i]);
+    wr_jsonw_end(&c->w);
+    return 0;
+}
+
 /* ---- tags, links, deleting ---- */
 
 static int set_tag(wr_mlflow_call *c, wr_err *err)
@@ -427,6 +529,21 @@ static const wr_mlflow_rpc rpcs[] = {
       {"filter_string1", 's', true},
       {"filter_string2", 's', true},
       {"base_filter", 's', false}}},
+    {"POST",
+     "3.0/mlflow/traces/metrics",
+     WR_MLFLOW_QUERY,
+     metrics,
+     {{"experiment_ids", 'a', true},
+      {"view_type", '*', true},
+      {"metric_name", 's', true},
+      {"aggregations", 'a', true},
+      {"dimensions", 'a', false},
+      {"filters", 'a', false},
+      {"time_interval_seconds", 'i', false},
+      {"start_time_ms", 'i', false},
+      {"end_time_ms", 'i', false},
+      {"max_results", 'i', false},
+      {"page_token", 's', false}}},
     {"PATCH", "2.0/mlflow/traces/{}/tags", WR_MLFLOW_WRITE, set_tag, TAG},
     {"PATCH", "3.0/mlflow/traces/{}/tags", WR_MLFLOW_WRITE, set_tag, TAG},
     {"DELETE", "2.0/mlflow/traces/{}/tags", WR_MLFLOW_WRITE, delete_tag, {{"key", 's', true}}},

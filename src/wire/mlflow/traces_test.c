@@ -356,12 +356,72 @@ static void assessments(void **state)
                                 "\"source_type\":\"GOD\"}}}"));
 }
 
+#define METRICS(more) request(s, 200, "POST", V3 "traces/metrics", "", "{\"experiment_ids\":[\"0\"]," more "}")
+static void metrics(void **state)
+{
+    store *s = *state;
+    assert_string_equal(
+        "{}",
+        METRICS(
+            "\"view_type\":\"TRACES\",\"metric_name\":\"latency\",\"aggregations\":[{\"aggregation_type\":\"AVG\"}]"));
+    for (int i = 1; i <= 4; i++)
+        start(s, wr_arena_printf(s->a, "t%d", i),
+              wr_arena_printf(s->a,
+                              "\"request_time\":\"2025-01-01T00:0%d:30Z\",\"execution_duration\":\"0.0%d0s\",\"tags\":{"
+                              "\"mlflow.traceName\":\"%c\","
+                              "\"k\":\"%d\"}",
+                              i / 2, i, i % 2 ? 'a' : 'b', i));
+    export(s, 200, PROTOBUF, "0", file(s, "fuzz/corpus/otlp/full.pb"));
+    assert_string_equal(
+        METRICS("\"view_type\":\"TRACES\",\"metric_name\":\"trace_count\",\"aggregations\":[{\"aggregation_type\":"
+                "\"COUNT\"}],\"dimensions\":"
+                "[\"trace_name\"]"),
+        "{\"data_points\":[{\"metric_name\":\"trace_count\",\"dimensions\":{\"trace_name\":\"a\"},\"values\":{"
+        "\"COUNT\":2}},"
+        "{\"metric_name\":\"trace_count\",\"dimensions\":{\"trace_name\":\"b\"},\"values\":{\"COUNT\":2}}]}");
+    /* 10, 20, 30, 40 ms: the median lies between two, the 90th percentile at 2.7 of 0..3 */
+    SAYS("\"values\":{\"P50.0\":25,\"P90.0\":37,\"MIN\":10,\"MAX\":40,\"AVG\":25}",
+         METRICS("\"view_type\":\"TRACES\",\"metric_name\":\"latency\",\"aggregations\":[{\"aggregation_type\":"
+                 "\"PERCENTILE\",\"percentile_value\":50},"
+                 "{\"aggregation_type\":\"PERCENTILE\",\"percentile_value\":90},{\"aggregation_type\":\"MIN\"},{"
+                 "\"aggregation_type\":\"MAX\"},"
+                 "{\"aggregation_type\":\"AVG\"}],\"start_time_ms\":1735689600000,\"end_time_ms\":1735690000000"));
+    SAYS("{\"time_bucket\":\"2025-01-01T00:01:00+00:00\"},\"values\":{\"COUNT\":2}}",
+         METRICS("\"view_type\":1,\"metric_name\":\"trace_count\",\"aggregations\":[{\"aggregation_type\":\"COUNT\"}],"
+                 "\"time_interval_seconds\":60,"
+                 "\"start_time_ms\":1735689600000,\"end_time_ms\":1735690000000"));
+    SAYS("{\"COUNT\":1}", METRICS("\"view_type\":\"TRACES\",\"metric_name\":\"trace_count\",\"aggregations\":[{"
+                                  "\"aggregation_type\":\"COUNT\"}],"
+                                  "\"filters\":[\"trace.tag.k = '3'\",\"trace.status = 'OK'\"]"));
+    SAYS("{\"span_type\":\"AGENT\"},\"values\":{\"COUNT\":1}",
+         METRICS("\"view_type\":\"SPANS\",\"metric_name\":\"span_count\",\"aggregations\":[{\"aggregation_type\":"
+                 "\"COUNT\"}],\"dimensions\":[\"span_type\"]"));
+    SAYS("\"SUM\":42", METRICS("\"view_type\":\"TRACES\",\"metric_name\":\"total_tokens\",\"aggregations\":[{"
+                               "\"aggregation_type\":\"SUM\"}]"));
+#define REFUSED(says, more)                                                                                            \
+    SAYS(says, request(s, 400, "POST", V3 "traces/metrics", "",                                                        \
+                       "{\"experiment_ids\":[\"0\"],\"view_type\":\"TRACES\"," more "}"))
+    REFUSED("metric_name must be one of", "\"metric_name\":\"x\",\"aggregations\":[{\"aggregation_type\":\"COUNT\"}]");
+    REFUSED("Supported aggregation types: ['COUNT']",
+            "\"metric_name\":\"trace_count\",\"aggregations\":[{\"aggregation_type\":\"SUM\"}]");
+    REFUSED("Found invalid dimension(s)", "\"metric_name\":\"latency\",\"aggregations\":[{\"aggregation_type\":\"AVG\"}"
+                                          "],\"dimensions\":[\"trace_status\"]");
+    REFUSED("only supported for SPANS", "\"metric_name\":\"latency\",\"aggregations\":[{\"aggregation_type\":\"AVG\"}],"
+                                        "\"filters\":[\"span.name = 'x'\"]");
+    REFUSED("only '=' operator", "\"metric_name\":\"latency\",\"aggregations\":[{\"aggregation_type\":\"AVG\"}],"
+                                 "\"filters\":[\"trace.status != 'x'\"]");
+    REFUSED(
+        "are required if time_interval_seconds",
+        "\"metric_name\":\"latency\",\"aggregations\":[{\"aggregation_type\":\"AVG\"}],\"time_interval_seconds\":5");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, store_setup, store_teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(spans_first), TEST(start_first), TEST(refused_exports),    TEST(partial_success), TEST(other_conventions),
         TEST(version_two), TEST(infos),       TEST(tags_links_deletes), TEST(pages),           TEST(assessments),
+        TEST(metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
