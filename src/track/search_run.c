@@ -175,29 +175,46 @@ static int choose_driver(const wr_filter_clause **out, wr_run_finder *s, wr_err 
     return 0;
 }
 
+/* What is sorted: the run's id and its sort values, no more. */
+static int sort_inner(wr_sql *q, wr_run_finder *s, const wr_filter_clause *driver, wr_err *err)
+{
+    WR_AUTOSQL wr_sql columns = {0}, joins = {0};
+    int64_t key = 0;
+    WR_TRY(wr_search_sort_columns(&columns, &joins, s->t, s->sort, 0, s->nsort, err));
+    wr_sql_add(q, "SELECT r.id AS id");
+    wr_sql_append(q, &columns);
+    if (driver) {
+        if (driver->field->key == WR_KEY_INTERNED) WR_TRY(wr_track_key_find(&key, s->t, driver->key, err));
+        wr_sql_add(q, " FROM (");
+        driver_sql(q, s, driver, key);
+        wr_sql_add(q, ") d CROSS JOIN track_runs r");
+    } else {
+        wr_sql_add(q, " FROM track_runs r");
+    }
+    wr_sql_append(q, &joins);
+    wr_sql_add(q, driver ? " WHERE r.id = d.run AND " : " WHERE ");
+    wr_run_add_experiments(q, s, "r.experiment");
+    WR_TRY(wr_run_add_filter(q, s, err));
+    wr_run_add_tail(q, s, 0, s->page.nkeys > 0);
+    return 0;
+}
+
 /* Plan "sort". */
 static int sort_all(wr_run_finder *s, const wr_filter_clause *driver, wr_err *err)
 {
-    WR_AUTOSQL wr_sql q = {0}, columns = {0}, joins = {0};
+    WR_AUTOSQL wr_sql q = {0};
     wr_stmt *st;
-    int64_t key = 0;
-    WR_TRY(wr_search_sort_columns(&columns, &joins, s->t, s->sort, 0, s->nsort, err));
     wr_sql_add(&q, "SELECT " WR_RUN_COLUMNS);
-    wr_sql_append(&q, &columns);
-    if (driver) {
-        if (driver->field->key == WR_KEY_INTERNED) WR_TRY(wr_track_key_find(&key, s->t, driver->key, err));
-        wr_sql_add(&q, " FROM (");
-        driver_sql(&q, s, driver, key);
-        wr_sql_add(&q, ") d CROSS JOIN track_runs r");
-    } else {
-        wr_sql_add(&q, " FROM track_runs r");
+    for (size_t i = 0; i < s->nsort; i++) {
+        wr_sql_add(&q, ", q.p");
+        wr_sql_int(&q, (int64_t)i);
+        wr_sql_add(&q, ", q.v");
+        wr_sql_int(&q, (int64_t)i);
     }
-    wr_sql_append(&q, &joins);
-    wr_sql_add(&q, " WHERE ");
-    if (driver) wr_sql_add(&q, "r.id = d.run AND ");
-    wr_run_add_experiments(&q, s, "r.experiment");
-    WR_TRY(wr_run_add_filter(&q, s, err));
-    wr_run_add_tail(&q, s, 0, s->page.nkeys > 0);
+    wr_sql_add(&q, " FROM (");
+    WR_TRY(sort_inner(&q, s, driver, err));
+    wr_sql_add(&q, ") q CROSS JOIN track_runs r WHERE r.id = q.id ORDER BY ");
+    wr_search_order_by(&q, s->sort, 0, s->nsort, true);
     WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
     return wr_run_read_rows(&s->found, s, st, NULL, err);
 }
