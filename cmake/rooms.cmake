@@ -10,7 +10,7 @@ target_compile_options(weir_options INTERFACE
 # sanitizer builds keep the warning.
 target_compile_options(weir_options INTERFACE $<$<AND:$<CONFIG:Release>,$<C_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized>)
 target_compile_definitions(weir_options INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
-target_include_directories(weir_options INTERFACE "${CMAKE_SOURCE_DIR}/src")
+target_include_directories(weir_options INTERFACE "${CMAKE_SOURCE_DIR}/src" "${CMAKE_SOURCE_DIR}/include")
 if(WEIR_SANITIZE)
   target_compile_options(weir_options INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(weir_options INTERFACE -fsanitize=${WEIR_SANITIZE})
@@ -88,6 +88,22 @@ function(weir_program program room)
   add_executable(${program} ${objects})
   target_link_libraries(${program} PRIVATE weir_options weir_deps)
   set_target_properties(${program} PROPERTIES BUILD_RPATH "$ORIGIN/../lib/weir") # where `make install` puts the two libraries
+endfunction()
+
+# libweir.so: the room client and what it uses of the floors below, compiled for a shared library; only weir_* is visible.
+function(weir_client_library)
+  set(files "")
+  foreach(part base/clock base/err base/fault base/log base/mem base/num base/os base/cgroup base/str base/vec base/arena
+      codec/http codec/json codec/json_write io/address io/fetch io/http_client)
+    list(APPEND files "${CMAKE_SOURCE_DIR}/src/${part}.c")
+  endforeach()
+  file(GLOB client CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/client/*.c")
+  list(FILTER client EXCLUDE REGEX "_test\\.c$")
+  add_library(libweir SHARED ${files} ${client})
+  set_target_properties(libweir PROPERTIES OUTPUT_NAME weir PREFIX lib POSITION_INDEPENDENT_CODE ON
+    BUILD_RPATH "$ORIGIN/weir" SOVERSION 0)
+  target_link_libraries(libweir PRIVATE weir_options weir_deps)
+  target_link_options(libweir PRIVATE -Wl,--exclude-libs,ALL -Wl,--as-needed)
 endfunction()
 
 # weir_fuzz(FILE): fuzz/NAME_fuzz.c over the rooms that it includes. With WEIR_FUZZ a libFuzzer program fuzz_NAME; else the ordinary

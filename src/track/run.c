@@ -2,6 +2,8 @@
 /* run.c - runs: life, params, tags. */
 #include "track/run.h"
 
+#include <stdio.h>
+
 #include "base/os.h"
 #include "track/experiment.h"
 #include "track/track_inside.h"
@@ -192,7 +194,10 @@ int wr_track_run_create(wr_track_run *out, wr_arena *a, wr_track *t, const wr_tr
                           "The experiment %lld must be in the 'active' state. Current state is deleted.",
                           (long long)e.id);
     WR_TRY(choose_name(&name, a, in, err));
-    wr_track_new_id(id);
+    if (in->uuid.p && in->uuid.n >= sizeof id)
+        return wr_err_set(err, WEIR_EINVAL, "the id of a run has at most 32 characters");
+    if (in->uuid.n) snprintf(id, sizeof id, "%.*s", WR_STR_FMT(in->uuid));
+    else wr_track_new_id(id);
     *out = (wr_track_run){.experiment = e.id,
                           .uuid = wr_arena_str(a, wr_str_of(id)),
                           .name = name,
@@ -254,8 +259,8 @@ int wr_track_run_restore(wr_track *t, wr_str uuid, wr_err *err)
 int wr_track_run_purge(wr_track *t, wr_str uuid, wr_err *err)
 {
     static const char *const tables[] = {
-        "DELETE FROM track_params WHERE run = ?", "DELETE FROM track_tags WHERE run = ?",
-        "DELETE FROM track_inputs WHERE run = ?", "DELETE FROM track_run_models WHERE run = ?",
+        "DELETE FROM track_params WHERE run = ?",         "DELETE FROM track_tags WHERE run = ?",
+        "DELETE FROM track_inputs WHERE run = ?",         "DELETE FROM track_run_models WHERE run = ?",
         "DELETE FROM logged_model_metrics WHERE run = ?", "DELETE FROM track_runs WHERE id = ?"};
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_track_run r;

@@ -40,6 +40,7 @@ typedef struct {
 
 typedef struct {
     int64_t experiment;
+    wr_str uuid;                    /* its id; {NULL,0}: a new one */
     wr_str user, name; /* name {NULL,0}: from the tag mlflow.runName, else a made one */
     int64_t start_ms;
     const wr_track_item *tags;

@@ -62,6 +62,11 @@ curl -s "$(json url <.weir/up.json | tr -d '"')/api/2.0/mlflow/artifacts/list?ru
 print([f["path"] for f in json.load(sys.stdin)["files"]])'
 echo "-- watch"
 weir runs watch "$fast" | sed 's/^[0-9T:.Z-]* *//' | grep -v weir
+echo "-- sync"
+mkdir spool
+weir runs sync --spool spool
+printf 'no spool' >spool/x.spool
+fails 2 weir runs sync --spool spool
 echo "-- delete, restore, purge"
 weir runs delete "$slow" | sed 's/[0-9a-f]\{12\}/*/'
 weir runs search "" -e churn --show name | wc -l

@@ -102,6 +102,23 @@ void wr_mlflow_put_run(wr_jsonw *w, const char *key, const wr_track_run *r)
 
 /* ---- life ---- */
 
+/* Beyond MLflow: a client may choose the id, so that asking again makes no second run. 1: it is there. */
+static int chosen_id(wr_track_run *r, wr_track_run_new *in, wr_mlflow_call *c, wr_err *err)
+{
+    in->uuid = wr_mlflow_str(c, "run_id");
+    if (!in->uuid.n) return 0;
+    for (size_t i = 0; i < in->uuid.n; i++)
+        if (!strchr("0123456789abcdef", in->uuid.p[i]) || in->uuid.n != 32)
+            return wr_err_set(err, WEIR_EINVAL, "run_id: an id to be given to a run is 32 hexadecimal digits");
+    int rc = wr_track_run_get(r, c->arena, c->track, in->uuid, err);
+    if (rc == WEIR_ENOTFOUND) return 0;
+    WR_TRY(rc);
+    if (r->experiment != in->experiment)
+        return wr_err_set(err, WEIR_EEXIST, "run_id: a run of another experiment has this id");
+    WR_TRY(wr_track_run_load(r, c->arena, c->track, err));
+    return 1;
+}
+
 static int create(wr_mlflow_call *c, wr_err *err)
 {
     wr_track_run r;
@@ -113,7 +130,9 @@ static int create(wr_mlflow_call *c, wr_err *err)
     if (experiment.n) WR_TRY(wr_mlflow_experiment_id(&in.experiment, experiment, err));
     WR_TRY(wr_mlflow_items(&tags, &in.ntags, c, "tags", err));
     in.tags = tags;
-    WR_TRY(wr_track_run_create(&r, c->arena, c->track, &in, err));
+    int there = chosen_id(&r, &in, c, err);
+    if (there < 0) return there;
+    if (!there) WR_TRY(wr_track_run_create(&r, c->arena, c->track, &in, err));
     wr_mlflow_put_run(&c->w, "run", &r);
     return 0;
 }
@@ -337,6 +356,7 @@ static const wr_mlflow_rpc rpcs[] = {
       {"start_time", 'i', false},
       {"run_name", 's', false},
       {"user_id", 's', false},
+      {"run_id", 's', false},
       {"tags", 'a', false}}},
     {"GET", "2.0/mlflow/runs/get", WR_MLFLOW_READ, get, {ID}},
     {"POST",
