@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "server/server_inside.h"
@@ -206,17 +207,34 @@ static void upload_free(upload *u)
     wr_free(u);
 }
 
+/* What is wrong with our store is for our log: paths and addresses of this side are not for clients, and "permission
+ * denied" of the store is not theirs. */
+static int ours(const upload *u, int rc, wr_err *err)
+{
+    bool store =
+        rc == WEIR_EIO || rc == WEIR_ENOSPC || rc == WEIR_EACCESS || rc == WEIR_ECORRUPT || rc == WEIR_EUNAVAILABLE;
+    if (!store) return rc;
+    wr_warn("artifact '%s': %s%s%s", u->path ? u->path : "", err->msg, err->detail[0] ? ": " : "", err->detail);
+    *err = (wr_err){0};
+    if (rc == WEIR_EACCESS || rc == WEIR_ECORRUPT) rc = WEIR_EIO;
+    wr_err_set(err, rc, "%s",
+               rc == WEIR_ENOSPC ? "no space left for artifacts on the server" : "the artifact store failed");
+    return wr_err_hint(err, rc, "the server's log says more");
+}
+
 static int open_writer(upload *u, wr_err *err)
 {
     wr_str path = wr_str_of(u->path);
-    if (u->what.part) return wr_artifacts_part_write(&u->writer, u->server->artifacts, path, u->id, u->what.part, err);
-    return wr_artifacts_write(&u->writer, u->server->artifacts, path, u->declared, err);
+    wr_artifacts *s = u->server->artifacts;
+    int rc = u->what.part ? wr_artifacts_part_write(&u->writer, s, path, u->id, u->what.part, err)
+                          : wr_artifacts_write(&u->writer, s, path, u->declared, err);
+    return ours(u, rc, err);
 }
 
 static int add(upload *u, wr_str piece, wr_err *err)
 {
     if (!u->writer) WR_TRY(open_writer(u, err));
-    return wr_artifact_add(u->writer, piece, err);
+    return ours(u, wr_artifact_add(u->writer, piece, err), err);
 }
 
 /* The answer; frees the upload. `deferred`: from a thread. */
@@ -246,7 +264,7 @@ static void complete(upload *u)
     if (u->rc == 0) {
         wr_artifact_writer *w = u->writer;
         u->writer = NULL;
-        u->rc = wr_artifact_commit(w, &u->info, &u->err);
+        u->rc = ours(u, wr_artifact_commit(w, &u->info, &u->err), &u->err);
     }
     answer(u, true);
 }
@@ -331,10 +349,10 @@ static void abort_upload(wr_http_req *r)
     upload *u = wr_http_req_user(r);
     pthread_mutex_lock(&u->lock);
     u->over = true;
-    bool ours = !u->busy;
+    bool last = !u->busy;
     pthread_mutex_unlock(&u->lock);
     wr_server_count(u->loop, WR_KIND_TRACK, 400, wr_clock_mono_ns() - u->start);
-    if (ours) upload_free(u);
+    if (last) upload_free(u);
 }
 
 static void whole(void *ctx, size_t index)
