@@ -324,14 +324,15 @@ static void want_drain(wr_metric_state *m)
 
 static size_t memory(wr_metric_state *m) { return atomic_load(&m->active_bytes) + atomic_load(&m->draining_bytes); }
 
-/* Wait a moment when memory is full. */
+/* Wait a moment when memory is full; not for a disk that is. */
 static int make_room(wr_metric_state *m, wr_err *err)
 {
     if (memory(m) < m->memory_max) return 0;
     want_drain(m);
     struct timespec until = in_ms(WAIT_MS);
     pthread_mutex_lock(&m->wake_lock);
-    while (memory(m) >= m->memory_max && pthread_cond_timedwait(&m->room, &m->wake_lock, &until) != ETIMEDOUT) {}
+    while (memory(m) >= m->memory_max && !atomic_load(&m->stuck) &&
+           pthread_cond_timedwait(&m->room, &m->wake_lock, &until) != ETIMEDOUT) {}
     pthread_mutex_unlock(&m->wake_lock);
     if (memory(m) < m->memory_max) return 0;
     wr_err_set(err, WEIR_EUNAVAILABLE, "metric points come in faster than the database takes them");

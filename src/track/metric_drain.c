@@ -232,7 +232,10 @@ int wr_metric_drain(wr_track *t, bool always, wr_err *err)
     if (!m || !m->log) return 0;
     if (always) pthread_mutex_lock(&m->drain_lock);
     else if (pthread_mutex_trylock(&m->drain_lock) != 0) return 0; /* somebody is at it */
-    if (always ? m->draining || atomic_load(&m->active_bytes) : due(m)) rc = drain(m, err);
+    if (always ? m->draining || atomic_load(&m->active_bytes) : due(m)) {
+        rc = drain(m, err);
+        atomic_store(&m->stuck, rc < 0);
+    }
     pthread_mutex_unlock(&m->drain_lock);
     return rc;
 }

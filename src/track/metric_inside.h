@@ -77,6 +77,7 @@ struct wr_metric_state {
     wr_metric_shard shards[WR_METRIC_SHARDS];
     _Atomic size_t active_bytes, draining_bytes;
     _Atomic int64_t oldest_ns;         /* of the first append into the active tables, 0 = they are empty */
+    atomic_bool stuck;                 /* the last drain failed */
     _Atomic uint64_t appended, settled; /* appends so far; those whose latest values are in the database */
 
     pthread_mutex_t settle_lock; /* rank 2; one settles; tables stay while it is held */

@@ -24,13 +24,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "io/file.h"
 #include "store/db_conn.h"
+#include "track/metric_inside.h"
 #include "track/schema.h"
-#include "track/track_inside.h"
 
 enum { RUNS = 5, KEYS = 3, SPAN = 4096, BATCHES = 200000 };
 static const char *const keys[KEYS] = {"loss", "acc", "lr"};
@@ -370,6 +371,29 @@ static void full_for_a_while(void **state)
     check_after();
 }
 
+/* And when it stays full, appending says no at once: an event loop does not wait for a disk that does not come. */
+static void full_for_good(void **state)
+{
+    (void)state;
+    wr_err err = {0};
+    must_open();
+    t->metric->memory_max = 1 << 20;
+    wr_fault_arm(WR_FAULT_WRITE, 1, true);
+    int rc = 0, accepted = 0;
+    while (accepted < 2000 && (rc = next_batch(&err)) != WEIR_EUNAVAILABLE) accepted++;
+    assert_int_equal(rc, WEIR_EUNAVAILABLE);
+    assert_true(wr_metric_drain(t, true, &err) < 0);
+    int64_t begin = wr_clock_mono_ns();
+    for (int i = 0; i < 20; i++) assert_int_equal(next_batch(&err), WEIR_EUNAVAILABLE);
+    assert_true(wr_clock_mono_ns() - begin < 1000 * INT64_C(1000000));
+    check_batches();
+    wr_fault_arm(WR_FAULT_WRITE, 0, false);
+    assert_int_equal(wr_metric_drain(t, true, &err), 0);
+    assert_int_equal(next_batch(&err), 0);
+    close_track();
+    check_after();
+}
+
 /* ---- threads ---- */
 
 static atomic_bool over;
@@ -514,6 +538,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failing_renames, setup, teardown),
         cmocka_unit_test_setup_teardown(failing_allocations, setup, teardown),
         cmocka_unit_test_setup_teardown(full_for_a_while, setup, teardown),
+        cmocka_unit_test_setup_teardown(full_for_good, setup, teardown),
         cmocka_unit_test_setup_teardown(threads, setup, teardown),
         cmocka_unit_test_setup_teardown(no_append_after_a_delete, setup, teardown),
     };
