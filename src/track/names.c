@@ -76,19 +76,12 @@ int wr_track_key_check(wr_str key, size_t max, const char *what, wr_err *err)
 void wr_track_made_name(char out[48], uint64_t random)
 {
     static const char *const adjectives[] = {
-        "able",  "amber",   "bold",   "brisk",  "calm",   "clear",  "clever", "crisp", "eager",  "early",
-        "fair",  "fleet",   "fond",   "frank",  "fresh",  "gentle", "glad",   "grand", "hardy",  "honest",
-        "ivory", "jolly",   "keen",   "kind",   "lively", "lucid",  "merry",  "mild",  "neat",   "nimble",
-        "noble", "patient", "placid", "polite", "proud",  "quick",  "quiet",  "rapid", "ready",  "rosy",
-        "sharp", "shiny",   "silent", "sleek",  "smooth", "snowy",  "solid",  "spry",  "steady", "still",
-        "sunny", "swift",   "tidy",   "trusty", "upbeat", "vivid",  "warm",   "wise",  "witty",  "young"};
+        "able",   "bold",   "bright",   "calm", "clean",  "fortunate", "gentle",  "handsome", "kindly", "nimble",
+        "placid", "polite", "powerful", "rare", "silent", "skillful",  "stately", "upbeat",   "useful", "wise"};
     static const char *const nouns[] = {
-        "alder", "badger", "beech",  "bream",  "brook",  "carp",   "cedar",  "crane",  "creek", "delta",
-        "diver", "dune",   "eel",    "egret",  "elm",    "fern",   "finch",  "fjord",  "gull",  "heron",
-        "ibis",  "inlet",  "islet",  "kelp",   "lagoon", "lark",   "loch",   "marsh",  "mole",  "moss",
-        "newt",  "oak",    "otter",  "perch",  "pike",   "pond",   "poplar", "rapid",  "reed",  "river",
-        "roach", "robin",  "salmon", "sedge",  "shore",  "sluice", "snipe",  "spring", "stork", "stream",
-        "swan",  "teal",   "tern",   "thrush", "trout",  "vole",   "weir",   "willow", "wren",  "yew"};
+        "bear",  "carp",  "cod",   "crane", "deer",  "dolphin", "duck",  "eel",    "finch", "goose", "gull",
+        "hen",   "kite",  "lark",  "mole",  "mouse", "newt",    "owl",   "perch",  "robin", "shad",  "shrimp",
+        "snail", "snipe", "stoat", "stork", "swan",  "tern",    "trout", "turtle", "vole",  "whale", "wren"};
     enum { A = sizeof adjectives / sizeof *adjectives, N = sizeof nouns / sizeof *nouns };
     snprintf(out, 48, "%s-%s-%u", adjectives[random % A], nouns[random / A % N], (unsigned)(random / A / N % 1000));
 }

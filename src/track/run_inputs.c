@@ -16,8 +16,8 @@ static int check_dataset(const wr_track_dataset *d, wr_err *err)
     WR_TRY(wr_track_length_check(d->schema, SCHEMA, "dataset schema", err));
     WR_TRY(wr_track_length_check(d->profile, PROFILE, "dataset profile", err));
     for (size_t i = 0; i < d->ntags; i++) {
-        WR_TRY(wr_track_length_check(d->tags[i].key, TAG_KEY, "dataset input tag key", err));
-        WR_TRY(wr_track_length_check(d->tags[i].value, TAG_VALUE, "dataset input tag value", err));
+        WR_TRY(wr_track_length_check(d->tags[i].key, TAG_KEY, "key", err));
+        WR_TRY(wr_track_length_check(d->tags[i].value, TAG_VALUE, "value", err));
     }
     return 0;
 }

@@ -240,8 +240,18 @@ int wr_grant_set(wr_track *t, wr_str user, wr_str type, wr_str resource, wr_perm
 
 static int no_grant(wr_str user, wr_str type, wr_str resource, wr_err *err)
 {
-    return wr_err_set(err, WEIR_ENOTFOUND, "No permission of user %.*s for %.*s %.*s", WR_STR_FMT(wr_str_fit(user, 60)),
-                      WR_STR_FMT(wr_str_fit(type, 40)), WR_STR_FMT(wr_str_fit(resource, 100)));
+    wr_str u = wr_str_fit(user, 60), r = wr_str_fit(resource, 100);
+    if (wr_str_is(type, "experiment"))
+        return wr_err_set(err, WEIR_ENOTFOUND,
+                          "Experiment permission with experiment_id=%.*s and username=%.*s not found", WR_STR_FMT(r),
+                          WR_STR_FMT(u));
+    if (wr_str_is(type, "registered_model"))
+        return wr_err_set(err, WEIR_ENOTFOUND,
+                          "Registered model permission with workspace=default, name=%.*s and username=%.*s not found",
+                          WR_STR_FMT(r), WR_STR_FMT(u));
+    return wr_err_set(err, WEIR_ENOTFOUND,
+                      "Permission with resource_type=%.*s, resource_id=%.*s and username=%.*s not found",
+                      WR_STR_FMT(wr_str_fit(type, 40)), WR_STR_FMT(r), WR_STR_FMT(u));
 }
 
 int wr_grant_get(wr_permission *out, int64_t *id, wr_track *t, wr_str user, wr_str type, wr_str resource, wr_err *err)

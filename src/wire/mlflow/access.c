@@ -126,7 +126,7 @@ bool wr_mlflow_has_rule(const wr_mlflow_rpc *r) { return rule_of(r) != NULL; }
 
 /* ---- checking ---- */
 
-static int denied(wr_err *err) { return wr_err_set(err, WEIR_EACCESS, "Permission denied"); }
+static int denied(wr_err *err) { return wr_err_set(err, WEIR_EACCESS, "Permission denied."); }
 
 static wr_permission permission_of(const wr_mlflow_call *c, const char *type, wr_str id)
 {

@@ -58,6 +58,7 @@ static void put_permissions(wr_jsonw *w, const wr_user *u, const char *key, cons
             if (!wr_str_is(g->type, type)) continue;
             wr_jsonw_obj(w);
             wr_jsonw_kslice(w, id_name, g->resource);
+            if (strcmp(type, "registered_model") == 0) wr_jsonw_kstr(w, "workspace", "default");
             wr_jsonw_ki64(w, "user_id", u->id);
             wr_jsonw_kstr(w, "permission", wr_permission_name(g->permission));
             wr_jsonw_end(w);
@@ -67,6 +68,8 @@ static void put_permissions(wr_jsonw *w, const wr_user *u, const char *key, cons
 
 static void put_user(wr_jsonw *w, const char *key, const wr_user *u, bool permissions)
 {
+    static const char *const none[] = {"scorer_permissions", "gateway_secret_permissions",
+                                       "gateway_endpoint_permissions", "gateway_model_definition_permissions"};
     if (key) wr_jsonw_key(w, key);
     wr_jsonw_obj(w);
     wr_jsonw_ki64(w, "id", u->id);
@@ -75,6 +78,12 @@ static void put_user(wr_jsonw *w, const char *key, const wr_user *u, bool permis
     if (permissions) {
         put_permissions(w, u, "experiment_permissions", "experiment", "experiment_id");
         put_permissions(w, u, "registered_model_permissions", "registered_model", "name");
+        for (size_t i = 0; i < sizeof none / sizeof *none;
+             i++) { /* kinds of resources that are not here; clients look */
+            wr_jsonw_key(w, none[i]);
+            wr_jsonw_arr(w);
+            wr_jsonw_end(w);
+        }
     }
     wr_jsonw_end(w);
 }
@@ -99,7 +108,7 @@ static int get_user(wr_mlflow_call *c, wr_err *err)
 static int current_user(wr_mlflow_call *c, wr_err *err)
 {
     WR_TRY(need_auth(c, err));
-    put_user(&c->w, "user", c->access->user, false);
+    put_user(&c->w, "user", c->access->user, true);
     wr_jsonw_kbool(&c->w, "is_basic_auth", true);
     return 0;
 }
@@ -185,6 +194,7 @@ static void put_permission(wr_mlflow_call *c, const target *t, int64_t user, wr_
     wr_jsonw_key(&c->w, t->noun);
     wr_jsonw_obj(&c->w);
     wr_jsonw_kslice(&c->w, t->id_name, t->id);
+    if (strcmp(t->id_name, "name") == 0) wr_jsonw_kstr(&c->w, "workspace", "default");
     wr_jsonw_ki64(&c->w, "user_id", user);
     wr_jsonw_kstr(&c->w, "permission", wr_permission_name(p));
     wr_jsonw_end(&c->w);
@@ -246,7 +256,9 @@ static int effective(wr_mlflow_call *c, wr_err *err)
     const wr_user *u;
     WR_TRY(target_of(&t, c, err));
     WR_TRY(find_user(&u, c, t.user, err));
-    wr_jsonw_kstr(&c->w, "permission", wr_permission_name(wr_users_check(u, t.type, t.id, c->access->otherwise)));
+    wr_permission p = wr_users_check(u, t.type, t.id, c->access->otherwise);
+    wr_jsonw_kbool(&c->w, "allowed", p >= WR_CAN_USE);
+    wr_jsonw_kstr(&c->w, "permission", wr_permission_name(p));
     return 0;
 }
 
