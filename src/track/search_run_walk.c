@@ -140,6 +140,24 @@ void wr_run_add_bound(wr_sql *q, const wr_run_finder *s, size_t i)
     wr_sql_val(q, &s->page.keys[i].value);
 }
 
+/* The filter, with the run's id from the row of the index: what it asks of other tables is asked before the run itself
+ * is looked up. */
+static int add_early_filter(wr_sql *q, wr_run_finder *s, wr_err *err)
+{
+    WR_AUTOSQL wr_sql f = {0};
+    WR_TRY(wr_run_add_filter(&f, s, err));
+    wr_str rest = wr_buf_view(&f.text);
+    for (const char *at; (at = memmem(rest.p, rest.n, " r.id ", 6));) {
+        wr_buf_add(&q->text, rest.p, (size_t)(at - rest.p));
+        wr_buf_str(&q->text, " o0.run ");
+        rest = wr_str_sub(rest, (size_t)(at - rest.p) + 6, rest.n);
+    }
+    wr_buf_slice(&q->text, rest);
+    for (size_t k = 0; k < f.values.n; k++) wr_sql_bind(q, &f.values.at[k]);
+    if (f.failed || f.text.failed) q->failed = true;
+    return 0;
+}
+
 /* A part of a metric's numbers; zeroed: all of them. */
 typedef struct {
     bool from, behind_from, to, only; /* value >= lo, value > lo, value < hi; value = lo */
@@ -199,7 +217,7 @@ static int walk_metric(wr_sql *q, wr_run_finder *s, int64_t experiment, part whi
     if (which == NUMBERS) add_range(q, r);
     else wr_sql_add(q, " AND o0.value IS NULL");
     if (behind && which == NUMBERS) wr_run_add_bound(q, s, 0);
-    WR_TRY(wr_run_add_filter(q, s, err));
+    WR_TRY(add_early_filter(q, s, err));
     if (behind && which == NUMBERS) {
         wr_sql_add(q, " AND (o0.value <> ");
         wr_sql_val(q, &s->page.keys[0].value);
@@ -353,7 +371,7 @@ static int walk_texts(wr_run_finder *s, bool behind, wr_err *err)
         wr_sql_add(&q, "))");
     }
     wr_run_add_experiments(&q, s, " AND r.id = o0.run AND r.experiment");
-    WR_TRY(wr_run_add_filter(&q, s, err));
+    WR_TRY(add_early_filter(&q, s, err));
     wr_sql_add(&q, desc ? " ORDER BY " WR_RUN_HEAD("o0") " DESC, o0.value DESC, "
                         : " ORDER BY " WR_RUN_HEAD("o0") ", o0.value, ");
     wr_search_order_by(&q, s->sort, 1, s->nsort, false);
