@@ -236,6 +236,12 @@ static bool is_variable(yyjson_val *v)
     return yyjson_is_str(v) && s.n > 4 && memcmp(s.p, "{{", 2) == 0 && memcmp(s.p + s.n - 2, "}}", 2) == 0;
 }
 
+static void child(char out[PATH_LEN], const char *path, yyjson_val *key)
+{
+    const char *name = yyjson_get_str(key);
+    (void)snprintf(out, PATH_LEN, "%s/%s", path, name ? name : "");
+}
+
 static void compare_objects(player *p, const char *path, yyjson_val *wanted, yyjson_val *got)
 {
     size_t i, max;
@@ -244,7 +250,7 @@ static void compare_objects(player *p, const char *path, yyjson_val *wanted, yyj
         yyjson_obj_foreach(wanted, i, max, key, v)
         {
             char below[PATH_LEN];
-            (void)snprintf(below, sizeof below, "%s/%s", path, yyjson_get_str(key));
+            child(below, path, key);
             yyjson_val *other = yyjson_obj_get(got, yyjson_get_str(key));
             if (is_variable(v) != (whole == 1)) continue;
             if (!other && !is_empty(v)) differ_values(p, below, v, NULL);
@@ -254,7 +260,7 @@ static void compare_objects(player *p, const char *path, yyjson_val *wanted, yyj
     yyjson_obj_foreach(got, i, max, key, v)
     {
         char below[PATH_LEN];
-        (void)snprintf(below, sizeof below, "%s/%s", path, yyjson_get_str(key));
+        child(below, path, key);
         if (!yyjson_obj_get(wanted, yyjson_get_str(key)) && !is_empty(v)) differ_values(p, below, NULL, v);
     }
 }

@@ -99,6 +99,7 @@ def mlflow(python, port=0, workers=None, args=(), env=None, folder=None):
 def main():
     """serve.py weir PROGRAM [ARGS...] | serve.py mlflow PYTHON [ARGS...]: prints the address, runs until stdin closes."""
     kind, program, *args = sys.argv[1:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with {"weir": weir, "mlflow": mlflow}[kind](program, args=args) as (url, process):
         print(url, process.pid, flush=True)
         sys.stdin.read()
