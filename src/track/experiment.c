@@ -6,6 +6,7 @@
 
 #include "track/logged_model.h"
 #include "track/run.h"
+#include "track/trace.h"
 #include "track/track_inside.h"
 
 enum { NAME_MAX_CHARACTERS = 500, TAG_KEY = 250, TAG_VALUE = 5000, LOCATION = 2048 };
@@ -213,6 +214,7 @@ int wr_experiment_purge(wr_track *t, int64_t id, wr_err *err)
     WR_TRY(wr_track_items(&runs, &n, a, s, err));
     for (size_t i = 0; i < n; i++) WR_TRY(wr_track_run_purge(t, runs[i].key, err));
     WR_TRY(wr_logged_model_purge_experiment(t, id, err));
+    WR_TRY(wr_trace_purge_experiment(t, id, err));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM track_datasets WHERE experiment = ?", "i", id));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM experiment_tags WHERE experiment = ?", "i", id));
     int rc = wr_track_exec(t, err, "DELETE FROM experiments WHERE id = ?", "i", id);

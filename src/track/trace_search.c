@@ -22,13 +22,15 @@ static void literal(wr_buf *out, wr_str s)
     }
 }
 
-/* One character of a text inside the kept JSON: it was written as JSON twice, so that a quote is \\\" there. */
-#define UNIT "([^\"\\\\]|\\\\.)"
+/* One character of an attribute's JSON inside the kept JSON; and of a text, which was written as JSON twice, so that
+ * its quotes are \\\" there and its end is \". */
+#define UNIT      "([^\"\\\\]|\\\\.)"
+#define TEXT_UNIT "([^\"\\\\]|\\\\\\\\([^\"\\\\]|\\\\.))"
 
-/* The pattern of LIKE over an attribute's text, as a regular expression over the span's text: bounded by the text's own
- * quotes. */
-static void like_pattern(wr_buf *out, wr_str pattern)
+/* The pattern of LIKE over an attribute's text, as a regular expression over the span's text. */
+static void like_pattern(wr_buf *out, wr_str pattern, bool text)
 {
+    const char *unit = text ? TEXT_UNIT : UNIT;
     WR_AUTOBUF wr_buf once = {0}, twice = {0};
     for (size_t from = 0, i = 0; i <= pattern.n; i++) {
         if (i < pattern.n && pattern.p[i] != '%' && pattern.p[i] != '_') continue;
@@ -37,7 +39,8 @@ static void like_pattern(wr_buf *out, wr_str pattern)
         wr_span_json_str(&once, wr_str_sub(pattern, from, i));
         wr_span_json_str(&twice, wr_str_sub(wr_buf_view(&once), 1, once.n - 1));
         literal(out, wr_str_sub(wr_buf_view(&twice), 1, twice.n - 1));
-        if (i < pattern.n) wr_buf_str(out, pattern.p[i] == '%' ? UNIT "*" : UNIT);
+        if (i < pattern.n) wr_buf_str(out, unit);
+        if (i < pattern.n && pattern.p[i] == '%') wr_buf_char(out, '*');
         from = i + 1;
     }
 }
@@ -87,39 +90,59 @@ static void attribute_is(wr_sql *q, const char *alias, wr_arena *a, wr_str key, 
     wr_sql_add(q, ")");
 }
 
+static void add_matches(wr_sql *q, const char *function, const char *alias, wr_arena *a, const wr_buf *pattern)
+{
+    wr_sql_add(q, function);
+    wr_sql_add(q, "(");
+    wr_sql_add(q, alias);
+    wr_sql_add(q, ".content, ");
+    wr_sql_str(q, wr_arena_str(a, wr_buf_view(pattern)));
+    wr_sql_add(q, ")");
+}
+
+/* LIKE is bounded by the value's own quotes: those of the text, or those of the JSON when it is no text. */
+static void attribute_like(wr_sql *q, const char *alias, wr_arena *a, wr_str start, wr_str pattern)
+{
+    WR_AUTOBUF wr_buf begin = {0}, p = {0};
+    wr_buf_slice(&begin, start);
+    wr_buf_str(&begin, "\\\"");
+    for (int text = 1; text >= 0; text--) {
+        wr_buf_clear(&p);
+        literal(&p, text ? wr_buf_view(&begin) : start);
+        like_pattern(&p, pattern, text);
+        wr_buf_str(&p, text ? "\\\\\"\"" : "\"");
+        wr_sql_add(q, text ? "(" : " OR NOT ");
+        add_contains(q, alias, a, &begin);
+        wr_sql_add(q, " AND ");
+        add_matches(q, "wr_rlike", alias, a, &p);
+    }
+    wr_sql_add(q, ")");
+}
+
 static void attribute_matches(wr_sql *q, const char *alias, wr_arena *a, wr_str key, const wr_filter_clause *c)
 {
     WR_AUTOBUF wr_buf name = {0}, p = {0};
-    bool fold = c->op & (WR_OP_ILIKE | WR_OP_NOT_ILIKE), regex = c->op & (WR_OP_RLIKE | WR_OP_NOT_RLIKE);
     wr_str value = c->values[0].text;
     attribute_start(&name, key);
-    if (fold) { /* LIKE folds: no bounds but the name, as in MLflow */
+    if (c->op & (WR_OP_LIKE | WR_OP_NOT_LIKE)) {
+        attribute_like(q, alias, a, wr_buf_view(&name), value);
+    } else if (c->op & (WR_OP_ILIKE | WR_OP_NOT_ILIKE)) { /* no bounds but the name, as in MLflow */
         wr_buf_char(&p, '%');
         wr_buf_slice(&p, wr_buf_view(&name));
         wr_buf_char(&p, '%');
         wr_buf_slice(&p, value);
         wr_buf_char(&p, '%');
-        wr_sql_add(q, "wr_ilike(");
+        add_matches(q, "wr_ilike", alias, a, &p);
     } else {
+        bool begin = value.n && value.p[0] == '^', end = value.n && value.p[value.n - 1] == '$';
         literal(&p, wr_buf_view(&name));
-        if (regex) {
-            bool begin = value.n && value.p[0] == '^', end = value.n && value.p[value.n - 1] == '$';
-            wr_buf_str(&p, begin ? "(\\\\\")?" : UNIT "*");
-            wr_buf_char(&p, '(');
-            wr_buf_slice(&p, wr_str_sub(value, begin, value.n - end));
-            wr_buf_char(&p, ')');
-            if (end) wr_buf_str(&p, "(\\\\\")?\"");
-        } else {
-            wr_buf_str(&p, "(\\\\\")?");
-            like_pattern(&p, value);
-            wr_buf_str(&p, "(\\\\\")?\"");
-        }
-        wr_sql_add(q, "wr_rlike(");
+        wr_buf_str(&p, begin ? "(\\\\\")?" : UNIT "*");
+        wr_buf_char(&p, '(');
+        wr_buf_slice(&p, wr_str_sub(value, begin, value.n - end));
+        wr_buf_char(&p, ')');
+        if (end) wr_buf_str(&p, "(\\\\\")?\"");
+        add_matches(q, "wr_rlike", alias, a, &p);
     }
-    wr_sql_add(q, alias);
-    wr_sql_add(q, ".content, ");
-    wr_sql_str(q, wr_arena_str(a, wr_buf_view(&p)));
-    wr_sql_add(q, ")");
 }
 
 static void attribute_condition(wr_sql *q, const char *alias, wr_arena *a, const wr_filter_clause *c)
