@@ -86,7 +86,7 @@ static float *latencies; /* milliseconds */
 static uint64_t latency_count, latency_cap, reconnects;
 static uint64_t lcg = 88172645463325252ULL;
 
-static void die(const char *format, ...)
+__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -123,7 +123,7 @@ static void reserve(buf *b, size_t more)
     b->cap = cap;
 }
 
-static void add(buf *b, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void add(buf *b, const char *format, ...)
 {
     va_list list, again;
     va_start(list, format);
