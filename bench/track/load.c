@@ -125,15 +125,20 @@ static void reserve(buf *b, size_t more)
 
 __attribute__((format(printf, 2, 3))) static void add(buf *b, const char *format, ...)
 {
-    va_list list, again;
-    va_start(list, format);
-    va_copy(again, list);
-    int n = vsnprintf(NULL, 0, format, list);
-    reserve(b, (size_t)n + 1);
-    (void)vsnprintf(b->at + b->n, (size_t)n + 1, format, again);
-    b->n += (size_t)n;
-    va_end(again);
-    va_end(list);
+    for (;;) {
+        va_list list;
+        reserve(b, 256);
+        size_t room = b->cap - b->n;
+        va_start(list, format);
+        int n = vsnprintf(b->at + b->n, room, format, list);
+        va_end(list);
+        if (n < 0) die("a text cannot be formatted");
+        if ((size_t)n < room) {
+            b->n += (size_t)n;
+            return;
+        }
+        reserve(b, (size_t)n + 1);
+    }
 }
 
 /* The head in front of the body that `body` bytes of room were left for. */
