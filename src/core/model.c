@@ -310,6 +310,23 @@ int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t v
     return wr_track_write(t, alias_fn, &c, err);
 }
 
+static int rollback_fn(wr_track *t, void *arg, wr_err *err)
+{
+    change *c = arg;
+    return wr_registered_alias_rollback(&c->version, t, wr_str_of(c->name), wr_str_of(c->alias), NULL, err);
+}
+
+int wr_model_rollback(int64_t *version, wr_project *p, const char *name, const char *alias, wr_err *err)
+{
+    wr_track *t;
+    change c = {.name = name, .alias = alias};
+    WR_TRY(wr_project_track(&t, p, err));
+    int rc = wr_track_write(t, rollback_fn, &c, err);
+    if (rc == WEIR_ENOTFOUND) wr_err_hint(err, rc, "weir model list %s shows what there is", name);
+    *version = c.version;
+    return rc;
+}
+
 typedef struct {
     const char *name, *kind, *hash;
     int64_t version;

@@ -31,6 +31,8 @@ int wr_model_publish(wr_project *p, const char *package, wr_err *err);
 /* The file is a report of this version: kept as an object, its SHA-256 in the tag weir.report.KIND (track/registry_policy.h). */
 int wr_model_report(wr_project *p, const char *name, int64_t version, const char *kind, const char *file, wr_err *err);
 int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t version, wr_err *err); /* WEIR_ENOTFOUND lists versions */
+/* Back to where the alias was before; again goes further back. */
+int wr_model_rollback(int64_t *version, wr_project *p, const char *name, const char *alias, wr_err *err);
 /* Resolve a reference; WEIR_ENOTFOUND with did-you-mean. */
 int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char *ref, wr_err *err);
 int wr_model_versions(wr_model_version **out, size_t *n, wr_arena *a, wr_project *p, const char *name, wr_err *err); /* oldest first; name NULL = all */

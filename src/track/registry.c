@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* registry.c - registered models: names, tags, aliases. Their versions are in registry_version.c. */
+#include "base/vec.h"
 #include "track/registry_inside.h"
 #include "track/registry_policy.h"
 
@@ -215,6 +216,7 @@ int wr_registered_model_delete(wr_track *t, wr_str name, wr_err *err)
         "DELETE FROM registered_version_inputs WHERE version IN (SELECT id FROM registered_versions WHERE model = ?)",
         "DELETE FROM registered_versions WHERE model = ?",
         "DELETE FROM registered_aliases WHERE model = ?",
+        "DELETE FROM registered_alias_moves WHERE model = ?",
         "DELETE FROM registered_model_tags WHERE model = ?",
         "DELETE FROM registered_models WHERE id = ?",
     };
@@ -247,35 +249,115 @@ int wr_registered_model_delete_tag(wr_track *t, wr_str name, wr_str key, wr_err 
     return wr_registered_tell(t, id, WR_NEWS_MODEL_TAG, "deleted", &news, err);
 }
 
-int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t version, const wr_registered_who *who,
-                            wr_err *err)
+/* Version of an alias, 0 = it is nowhere. */
+static int alias_at(int64_t *out, wr_track *t, int64_t model, wr_str alias, wr_err *err)
+{
+    return wr_track_number(out, 0, t, err, "SELECT version FROM registered_aliases WHERE model = ? AND alias = ?", "is",
+                           model, alias);
+}
+
+static int note_move(wr_track *t, int64_t model, wr_str alias, int64_t version, int64_t was, bool undo,
+                     const wr_registered_who *who, wr_err *err)
+{
+    int rc = wr_track_exec(t, err,
+                           "INSERT INTO registered_alias_moves (model, alias, version, was, undo, user_id, moved_ms) "
+                           "VALUES (?, ?, nullif(?, 0), nullif(?, 0), ?, ?, ?)",
+                           "isiiisi", model, alias, version, was, (int64_t)undo, who ? who->name : (wr_str){NULL, 0},
+                           wr_track_now_ms());
+    return rc < 0 ? rc : 0;
+}
+
+static int set_alias(wr_track *t, wr_str name, wr_str alias, int64_t version, bool undo, const wr_registered_who *who,
+                     wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_registered_version v;
     char number[24];
+    int64_t was;
     if (!a) return wr_err_nomem(err);
     WR_TRY(check_alias(alias, err));
     WR_TRY(check_reserved(alias, err));
     WR_TRY(wr_registered_version_get(&v, a, t, name, version, err));
     WR_TRY(wr_registered_policy_check(t, &v, alias, (wr_str){NULL, 0}, who, err));
+    WR_TRY(alias_at(&was, t, v.model, alias, err));
     WR_TRY(wr_track_exec(t, err,
                          "INSERT INTO registered_aliases (model, alias, version, moved_ms) VALUES (?, ?, ?, ?) ON "
                          "CONFLICT (model, alias) DO UPDATE SET version = excluded.version, moved_ms = "
                          "excluded.moved_ms",
                          "isii", v.model, alias, version, wr_track_now_ms()));
+    if (was != version) WR_TRY(note_move(t, v.model, alias, version, was, undo, who, err));
     wr_webhook_data news = {.name = name, .alias = alias, .version = wr_registered_number(number, version)};
     return wr_registered_tell(t, v.model, WR_NEWS_ALIAS, "created", &news, err);
 }
 
+int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t version, const wr_registered_who *who,
+                            wr_err *err)
+{
+    return set_alias(t, name, alias, version, false, who, err);
+}
+
 int wr_registered_alias_delete(wr_track *t, wr_str name, wr_str alias, const wr_registered_who *who, wr_err *err)
 {
-    int64_t id;
+    int64_t id, was;
     WR_TRY(check_alias(alias, err));
     WR_TRY(id_of(&id, t, name, err));
     WR_TRY(wr_registered_policy_role(t, name, alias, who, err));
+    WR_TRY(alias_at(&was, t, id, alias, err));
+    if (was) WR_TRY(note_move(t, id, alias, 0, was, false, who, err));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM registered_aliases WHERE model = ? AND alias = ?", "is", id, alias));
     wr_webhook_data news = {.name = name, .alias = alias};
     return wr_registered_tell(t, id, WR_NEWS_ALIAS, "deleted", &news, err);
+}
+
+/* The last time it came here other than by going back: where it came from then. */
+int wr_registered_alias_rollback(int64_t *version, wr_track *t, wr_str name, wr_str alias, const wr_registered_who *who,
+                                 wr_err *err)
+{
+    int64_t id, now;
+    WR_TRY(id_of(&id, t, name, err));
+    WR_TRY(alias_at(&now, t, id, alias, err));
+    if (!now)
+        return wr_err_set(err, WEIR_ENOTFOUND, "Registered model alias %.*s not found.",
+                          WR_STR_FMT(wr_str_fit(alias, 255)));
+    WR_TRY(wr_track_number(version, 0, t, err,
+                           "SELECT was FROM registered_alias_moves WHERE model = ? AND alias = ? AND version = ? AND "
+                           "undo = 0 ORDER BY id DESC LIMIT 1",
+                           "isi", id, alias, now));
+    if (!*version)
+        return wr_err_set(err, WEIR_ENOTFOUND, "\"%.*s\" of \"%.*s\" was at no version before version %lld",
+                          WR_STR_FMT(wr_str_fit(alias, 80)), WR_STR_FMT(wr_str_fit(name, 120)), (long long)now);
+    return set_alias(t, name, alias, *version, true, who, err);
+}
+
+int wr_registered_alias_moves(wr_registered_alias_move **out, size_t *n, wr_arena *a, wr_track *t, wr_str name,
+                              wr_str alias, size_t max, wr_err *err)
+{
+    WR_VEC(wr_registered_alias_move) rows = {0};
+    wr_registered_model m;
+    wr_stmt *s;
+    int rc;
+    WR_TRY(wr_registered_model_find(&m, a, t, name, err));
+    WR_TRY(
+        wr_track_query(&s, t, err,
+                       "SELECT version, was, undo, user_id, moved_ms FROM registered_alias_moves WHERE model = ? AND "
+                       "alias = ? ORDER BY id DESC LIMIT ?",
+                       "isi", m.id, alias, (int64_t)max));
+    while ((rc = wr_step(s, err)) > 0) {
+        wr_registered_alias_move move = {.version = wr_stmt_null(s, 0) ? 0 : wr_stmt_i64(s, 0),
+                                         .was = wr_stmt_null(s, 1) ? 0 : wr_stmt_i64(s, 1),
+                                         .undo = wr_stmt_i64(s, 2) != 0,
+                                         .moved_ms = wr_stmt_i64(s, 4)};
+        if (!wr_stmt_null(s, 3)) move.user = wr_arena_str(a, wr_stmt_str(s, 3));
+        if (wr_vec_push(&rows, move) < 0) {
+            rc = wr_err_nomem(err);
+            break;
+        }
+    }
+    wr_stmt_done(s);
+    *n = rows.n;
+    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
+    wr_vec_fini(&rows);
+    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
 }
 
 static int newest(wr_registered_version *out, wr_arena *a, wr_track *t, const wr_registered_model *m, wr_err *err)
@@ -298,8 +380,7 @@ int wr_registered_version_by_alias(wr_registered_version *out, wr_arena *a, wr_t
     WR_TRY(check_alias(alias, err));
     WR_TRY(wr_registered_model_find(&m, a, t, name, err));
     if (wr_str_ieq(alias, "latest")) return newest(out, a, t, &m, err);
-    WR_TRY(wr_track_number(&version, 0, t, err, "SELECT version FROM registered_aliases WHERE model = ? AND alias = ?",
-                           "is", m.id, alias));
+    WR_TRY(alias_at(&version, t, m.id, alias, err));
     if (version) return wr_registered_version_get(out, a, t, name, version, err);
     return wr_err_set(err, WEIR_EINVAL, "Registered model alias %.*s not found.", WR_STR_FMT(wr_str_fit(alias, 255)));
 }

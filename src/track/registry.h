@@ -76,6 +76,19 @@ int wr_registered_alias_set(wr_track *t, wr_str name, wr_str alias, int64_t vers
                             wr_err *err);
 /* Absent: nothing happens. */
 int wr_registered_alias_delete(wr_track *t, wr_str name, wr_str alias, const wr_registered_who *who, wr_err *err);
+/* In a write. Back to the version it was at before it came to the one where it is now; again goes further back.
+ * WEIR_ENOTFOUND when there is none, or it is deleted. Policies are asked as for any move. */
+int wr_registered_alias_rollback(int64_t *version, wr_track *t, wr_str name, wr_str alias, const wr_registered_who *who,
+                                 wr_err *err);
+/* Where it went, the newest first; at most `max`. */
+typedef struct {
+    int64_t version, was; /* 0 = nowhere */
+    bool undo;            /* by a rollback */
+    wr_str user;          /* p NULL = nobody was asked */
+    int64_t moved_ms;
+} wr_registered_alias_move;
+int wr_registered_alias_moves(wr_registered_alias_move **out, size_t *n, wr_arena *a, wr_track *t, wr_str name,
+                              wr_str alias, size_t max, wr_err *err);
 /* The newest version of each of these stages (any case; n 0 = of all), with tags and aliases. */
 int wr_registered_latest(wr_registered_version **out, size_t *nout, wr_arena *a, wr_track *t, wr_str name,
                          const wr_str *stages, size_t nstages, wr_err *err);
@@ -115,7 +128,7 @@ int wr_registered_version_inputs(wr_registered_input **out, size_t *n, wr_arena 
                                  const wr_registered_version *v, wr_err *err);
 /* In a write. */
 int wr_registered_version_describe(wr_track *t, wr_str name, int64_t version, wr_str description, wr_err *err);
-int wr_registered_version_delete(wr_track *t, wr_str name, int64_t version, wr_err *err);
+int wr_registered_version_delete(wr_track *t, wr_str name, int64_t version, const wr_registered_who *who, wr_err *err);
 int wr_registered_version_set_tag(wr_track *t, wr_str name, int64_t version, wr_str key, wr_str value, wr_err *err);
 int wr_registered_version_delete_tag(wr_track *t, wr_str name, int64_t version, wr_str key, wr_err *err);
 /* In a write. `archive`: versions that are in this stage go to Archived; for Staging and Production only. */

@@ -126,11 +126,11 @@ static void versions(store *s)
     add(s, S("m"), S("runs:/r3/model"), S("r3"));
     OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 3, NULL, &s->err));
     OK(wr_registered_version_set_tag(s->t, S("m"), 3, S("k"), S("v"), &s->err));
-    OK(wr_registered_version_delete(s->t, S("m"), 3, &s->err));
+    OK(wr_registered_version_delete(s->t, S("m"), 3, NULL, &s->err));
     /* a number is never given twice, and nothing leads to the deleted one */
     FAILS(WEIR_ENOTFOUND, "Model Version (name=m, version=3) not found",
           wr_registered_version_get(&v, s->a, s->t, S("m"), 3, &s->err));
-    FAILS(WEIR_ENOTFOUND, "version=3) not found", wr_registered_version_delete(s->t, S("m"), 3, &s->err));
+    FAILS(WEIR_ENOTFOUND, "version=3) not found", wr_registered_version_delete(s->t, S("m"), 3, NULL, &s->err));
     FAILS(WEIR_ENOTFOUND, "version=3) not found",
           wr_registered_version_set_tag(s->t, S("m"), 3, S("k"), S("w"), &s->err));
     FAILS(WEIR_ENOTFOUND, "version=3) not found", wr_registered_alias_set(s->t, S("m"), S("x"), 3, NULL, &s->err));
@@ -221,6 +221,42 @@ static void aliases(store *s)
     OK(wr_registered_alias_set(s->t, S("m"), S("v1x"), 1, NULL, &s->err));
 }
 
+static void rollback(store *s)
+{
+    wr_registered_alias_move *moves;
+    wr_registered_who ada = {.name = S("ada")};
+    size_t n;
+    int64_t v;
+    create(s, S("m"));
+    for (int i = 0; i < 4; i++) add(s, S("m"), S("runs:/r/model"), S("r"));
+    FAILS(WEIR_ENOTFOUND, "alias a not found", wr_registered_alias_rollback(&v, s->t, S("m"), S("a"), NULL, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("a"), 1, NULL, &s->err));
+    FAILS(WEIR_ENOTFOUND, "was at no version before version 1",
+          wr_registered_alias_rollback(&v, s->t, S("m"), S("a"), NULL, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("a"), 2, &ada, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("a"), 2, &ada, &s->err)); /* no move */
+    OK(wr_registered_alias_set(s->t, S("m"), S("a"), 3, NULL, &s->err));
+    OK(wr_registered_alias_rollback(&v, s->t, S("m"), S("a"), NULL, &s->err));
+    assert_int_equal(v, 2);
+    OK(wr_registered_alias_rollback(&v, s->t, S("m"), S("a"), NULL, &s->err));
+    assert_int_equal(v, 1); /* further back, not there and back again */
+    FAILS(WEIR_ENOTFOUND, "was at no version before",
+          wr_registered_alias_rollback(&v, s->t, S("m"), S("a"), NULL, &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("a"), 4, NULL, &s->err));
+    OK(wr_registered_version_delete(s->t, S("m"), 1, NULL, &s->err));
+    FAILS(WEIR_ENOTFOUND, "version=1) not found",
+          wr_registered_alias_rollback(&v, s->t, S("m"), S("a"), NULL, &s->err));
+    OK(wr_registered_alias_delete(s->t, S("m"), S("a"), NULL, &s->err));
+    OK(wr_registered_alias_moves(&moves, &n, s->a, s->t, S("m"), S("a"), 10, &s->err));
+    assert_int_equal(n, 7);
+    assert_int_equal(moves[0].version, 0);
+    assert_int_equal(moves[0].was, 4);
+    assert_true(moves[2].undo);
+    assert_int_equal(moves[2].version, 1);
+    assert_string_equal(moves[5].user.p, "ada");
+    assert_null(moves[6].user.p);
+}
+
 /* ---- models:/ ---- */
 
 static void references(store *s)
@@ -282,7 +318,7 @@ static void inputs(store *s)
     assert_string_equal(in[0].name.p, "rides");
     assert_string_equal(in[0].digest.p, "d1");
     assert_string_equal(in[0].context.p, "training");
-    OK(wr_registered_version_delete(s->t, S("m"), 1, &s->err));
+    OK(wr_registered_version_delete(s->t, S("m"), 1, NULL, &s->err));
     OK(wr_registered_version_inputs(&in, &n, s->a, s->t, &v, &s->err));
     assert_int_equal(n, 0);
 }
@@ -318,6 +354,7 @@ static void policies(store *s)
     FAILS(WEIR_EACCESS, "moved by the role", wr_registered_alias_delete(s->t, S("m"), S("champion"), &bob, &s->err));
     OK(wr_registered_alias_delete(s->t, S("m"), S("champion"), &root, &s->err));
     OK(wr_registered_alias_set(s->t, S("m"), S("champion"), 1, NULL, &s->err));
+    FAILS(WEIR_EACCESS, "moved by the role", wr_registered_version_delete(s->t, S("m"), 1, &bob, &s->err));
     OK(wr_registered_alias_set(s->t, S("m"), S("other"), 1, &bob, &s->err));
     /* stages */
     FAILS(WEIR_EACCESS, "the stage \"Production\"",
@@ -442,7 +479,7 @@ static void search_versions(store *s)
     add(s, S("p"), S("prompt-template"), S(""));
     OK(wr_registered_version_set_tag(s->t, S("p"), 1, S(WR_PROMPT_TAG), S("true"), &s->err));
     OK(wr_registered_version_set_tag(s->t, S("a"), 1, S("k"), S("v"), &s->err));
-    OK(wr_registered_version_delete(s->t, S("b"), 2, &s->err));
+    OK(wr_registered_version_delete(s->t, S("b"), 2, NULL, &s->err));
     assert_string_equal(found_versions(s, "", "name ASC", 10, NULL), "a2 a1 b1");
     assert_string_equal(found_versions(s, "", "version_number ASC", 10, NULL), "a1 b1 a2");
     assert_string_equal(found_versions(s, "name='a' and version_number > 1", NULL, 10, NULL), "a2");
@@ -535,6 +572,7 @@ BODY(aliases)
 BODY(references)
 BODY(inputs)
 BODY(policies)
+BODY(rollback)
 BODY(many)
 BODY(search_models)
 BODY(search_versions)
@@ -553,6 +591,7 @@ int main(void)
         T(references_test),
         T(inputs_test),
         T(policies_test),
+        T(rollback_test),
         T(many_test),
         T(search_models_test),
         T(search_versions_test),

@@ -313,11 +313,18 @@ int wr_registered_version_describe(wr_track *t, wr_str name, int64_t version, wr
     return rc < 0 ? rc : 0;
 }
 
-int wr_registered_version_delete(wr_track *t, wr_str name, int64_t version, wr_err *err)
+int wr_registered_version_delete(wr_track *t, wr_str name, int64_t version, const wr_registered_who *who, wr_err *err)
 {
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_registered_version v;
     int64_t now = wr_track_now_ms();
-    WR_TRY(find(&v, t, name, version, err));
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_registered_version_get(&v, a, t, name, version, err));
+    for (size_t i = 0; i < v.naliases; i++) WR_TRY(wr_registered_policy_role(t, name, v.aliases[i], who, err));
+    WR_TRY(wr_track_exec(t, err,
+                         "INSERT INTO registered_alias_moves (model, alias, was, undo, moved_ms) SELECT model, alias, "
+                         "version, 0, ? FROM registered_aliases WHERE model = ? AND version = ?",
+                         "iii", now, v.model, version));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM registered_aliases WHERE model = ? AND version = ?", "ii", v.model,
                          version));
     WR_TRY(wr_track_exec(t, err,

@@ -162,6 +162,15 @@ const char wr_track_schema_webhooks[] =
     "  attempts INTEGER NOT NULL DEFAULT 0, next_ms INTEGER, error TEXT, created_ms INTEGER NOT NULL);"
     "CREATE INDEX webhook_outbox_webhook ON webhook_outbox (webhook, id);";
 
+/* Where aliases went: version NULL = taken away, was NULL = it was nowhere; undo 1 = by a rollback */
+const char wr_track_schema_moves[] =
+    "CREATE TABLE registered_alias_moves (id INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT NULL, alias TEXT NOT "
+    "NULL,"
+    "  version INTEGER, was INTEGER, undo INTEGER NOT NULL, user_id TEXT, moved_ms INTEGER NOT NULL);"
+    "CREATE INDEX registered_alias_moves_of ON registered_alias_moves (model, alias, id);"
+    "INSERT INTO registered_alias_moves (model, alias, version, undo, moved_ms)"
+    "  SELECT model, alias, version, 0, moved_ms FROM registered_aliases ORDER BY model, alias;";
+
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
     wr_track_schema_registry,
@@ -170,5 +179,6 @@ const char *const wr_track_migrations[] = {
     wr_track_schema_studies,
     wr_track_schema_traces,
     wr_track_schema_webhooks,
+    wr_track_schema_moves,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

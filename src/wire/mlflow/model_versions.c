@@ -96,7 +96,7 @@ static int delete (wr_mlflow_call *c, wr_err *err)
     wr_str name;
     int64_t version;
     WR_TRY(named(&name, &version, c, err));
-    return wr_registered_version_delete(c->track, name, version, err);
+    return wr_registered_version_delete(c->track, name, version, wr_mlflow_who(c, err), err);
 }
 
 static int download_uri(wr_mlflow_call *c, wr_err *err)
