@@ -3,7 +3,10 @@
  * salt each.
  *
  * The text "scrypt$14$8$1$<salt hex>$<hash hex>" says all that a check needs. Checks are slow by intent: whoever checks
- * often keeps what passed in memory (server/auth). Tokens are random and long: SHA-256 is enough for them. */
+ * often keeps what passed in memory (server/auth). Tokens are random and long: SHA-256 is enough for them.
+ *
+ * Hashes that come from an MLflow server ("scrypt:32768:8:1$salt$hash", "pbkdf2:sha256:600000$salt$hash") are checked too, so that
+ * imported users keep their passwords; a new password is hashed as above. */
 #pragma once
 #include <stdbool.h>
 #include "base/err.h"

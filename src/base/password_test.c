@@ -46,9 +46,39 @@ static void test_not_hashes(void **state)
     assert_false(wr_password_ok(WR_STR("pass"), NULL));
 }
 
+/* Made by werkzeug.security.generate_password_hash of Werkzeug 3. */
+static void test_of_werkzeug(void **state)
+{
+    static const char *const good[] = {
+        "scrypt:32768:8:1$AJumbIkHGRDlujk0$a44d0e0b10c94535149ac7e589c5289366277de939c2af9584cd35fa483126dc89ff25382ecb43c0554ac585b76c3e72df24"
+        "ee9f4639f1aa4ee4acca92685eb7",
+        "pbkdf2:sha256:1000$1xwaqFqVTA4twkLJ$9d4daa23e0ede96cd0e0832095c7fb76dad4d783a92ab51113dfc699d8dcd23e",
+        "pbkdf2:sha1:10$hvspjFbFdpacO9vS$7075c75e6fa66f662af0b591c5bb42dd9257d190"};
+    static const char *const bad[] = {
+        "scrypt:32768:8$AJumbIkHGRDlujk0$a44d0e0b10c94535149ac7e589c5289366277de939c2af9584cd35fa483126dc",
+        "scrypt:32768:8:1:1$AJumbIkHGRDlujk0$a44d0e0b10c94535149ac7e589c5289366277de939c2af9584cd35fa483126dc",
+        "scrypt:999999999:8:1$AJumbIkHGRDlujk0$a44d0e0b10c94535149ac7e589c5289366277de939c2af9584cd35fa483126dc",
+        "scrypt:32767:8:1$AJumbIkHGRDlujk0$a44d0e0b10c94535149ac7e589c5289366277de939c2af9584cd35fa483126dc",
+        "pbkdf2:sha256:0$1xwaqFqVTA4twkLJ$9d4daa23e0ede96cd0e0832095c7fb76dad4d783a92ab51113dfc699d8dcd23e",
+        "pbkdf2:md5:10$1xwaqFqVTA4twkLJ$9d4daa23e0ede96cd0e0832095c7fb76dad4d783a92ab51113dfc699d8dcd23e",
+        "pbkdf2:sha1:10$hvspjFbFdpacO9vS$",
+        "pbkdf2:sha1:10$hvspjFbFdpacO9vS$70",
+        "pbkdf2:sha1:10$hvspjFbFdpacO9vS",
+        "pbkdf2:sha1:10",
+        "pbkdf2:"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_true(wr_password_ok(WR_STR("correct horse"), good[i]));
+        assert_false(wr_password_ok(WR_STR("correct horsf"), good[i]));
+        assert_false(wr_password_ok(WR_STR(""), good[i]));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(wr_password_ok(WR_STR("correct horse"), bad[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_known),
+                                       cmocka_unit_test(test_of_werkzeug),
                                        cmocka_unit_test(test_not_hashes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
