@@ -196,13 +196,19 @@ static int download(wr_mlflow_call *c, wr_err *err)
     return content(c, path, err);
 }
 
+int wr_mlflow_content(wr_mlflow_call *c, wr_str uri, wr_str relative, wr_err *err)
+{
+    wr_str path;
+    WR_TRY(wr_mlflow_store_path(&path, c->arena, uri, relative, err));
+    return content(c, path, err);
+}
+
 /* A file below the root of a run or model. */
 static int content_below(wr_mlflow_call *c, wr_str uri, const char *argument, wr_err *err)
 {
-    wr_str relative, path;
+    wr_str relative;
     WR_TRY(wr_mlflow_safe_path(&relative, c->arena, wr_mlflow_str(c, argument), err));
-    WR_TRY(wr_mlflow_store_path(&path, c->arena, uri, relative, err));
-    return content(c, path, err);
+    return wr_mlflow_content(c, uri, relative, err);
 }
 
 static int run_of(wr_track_run *r, wr_mlflow_call *c, wr_err *err)

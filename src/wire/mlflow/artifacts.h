@@ -15,6 +15,8 @@
 int wr_mlflow_safe_path(wr_str *out, wr_arena *a, wr_str path, wr_err *err);
 /* Path in the store of `relative` (may be empty) below the root `uri`. WEIR_EINVAL when it is not kept here. */
 int wr_mlflow_store_path(wr_str *out, wr_arena *a, wr_str uri, wr_str relative, wr_err *err);
+/* Answer with the file `relative` (safe) below the root `uri`. WEIR_ENOTFOUND without the file. */
+int wr_mlflow_content(wr_mlflow_call *c, wr_str uri, wr_str relative, wr_err *err);
 /* Content-Type by the name, as MLflow guesses it. */
 const char *wr_mlflow_mime(wr_str name);
 /* Header lines of a download: attachment, nosniff; in the arena. NULL: no memory. */

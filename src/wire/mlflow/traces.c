@@ -8,6 +8,7 @@
 #include "track/trace_metrics.h"
 #include "track/trace_search.h"
 #include "wire/mlflow/access.h"
+#include "wire/mlflow/artifacts.h"
 #include "wire/mlflow/rpcs.h"
 #include "wire/mlflow/trace_json.h"
 
@@ -205,14 +206,39 @@ static int batch_get_infos(wr_mlflow_call *c, wr_err *err)
     return 0;
 }
 
-/* The spans as a file, for the browser. */
+/* Attachments are named by UUIDs: digits in lower case and their dashes. */
+static bool attachment_ok(wr_str path)
+{
+    if (path.n != 36) return false;
+    for (size_t i = 0; i < path.n; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? path.p[i] != '-' : !strchr("0123456789abcdef", path.p[i]) || !path.p[i]) return false;
+    }
+    return true;
+}
+
+static wr_str tag_of(const wr_trace *t, const char *key)
+{
+    for (size_t i = 0; i < t->ntags; i++)
+        if (wr_str_is(t->tags[i].key, key)) return t->tags[i].value;
+    return WR_STR("");
+}
+
+/* The spans as a file, from wherever they are kept; or one of the trace's attachments. */
 static int artifact(wr_mlflow_call *c, wr_err *err)
 {
     wr_trace t;
-    wr_str *spans;
+    wr_str *spans, path = wr_mlflow_str(c, "path");
     size_t n;
+    if (path.n && !attachment_ok(path))
+        return wr_err_set(err, WEIR_EINVAL, "Invalid attachment path: '%.*s'. Attachment path must be a valid UUID.",
+                          WR_STR_FMT(wr_str_fit(path, 100)));
     WR_TRY(one(&t, c, wr_mlflow_str(c, "request_id"), err));
-    if (!in_store(&t)) return elsewhere(c, err);
+    if (path.n || !in_store(&t)) {
+        const char *file = path.n ? wr_arena_printf(c->arena, "attachments/%.*s", WR_STR_FMT(path)) : "traces.json";
+        if (!file) return wr_err_nomem(err);
+        return wr_mlflow_content(c, tag_of(&t, "mlflow.artifactLocation"), wr_str_of(file), err);
+    }
     WR_TRY(wr_trace_spans(&spans, &n, c->arena, c->track, &t, err));
     wr_buf_clear(c->out);
     wr_buf_str(c->out, "{\"spans\":[");
@@ -517,8 +543,16 @@ static const wr_mlflow_rpc rpcs[] = {
      batch_get_infos,
      {{"trace_ids", 'a', true}, {"experiment_ids", 'a', false}}},
     {"GET", "3.0/mlflow/traces/{}", WR_MLFLOW_READ, get_info_v3, {{0}}},
-    {"GET", "2.0/mlflow/get-trace-artifact", WR_MLFLOW_QUERY, artifact, {{"request_id", 's', true}}},
-    {"GET", "3.0/mlflow/get-trace-artifact", WR_MLFLOW_QUERY, artifact, {{"request_id", 's', true}}},
+    {"GET",
+     "2.0/mlflow/get-trace-artifact",
+     WR_MLFLOW_QUERY,
+     artifact,
+     {{"request_id", 's', true}, {"path", 's', false}}},
+    {"GET",
+     "3.0/mlflow/get-trace-artifact",
+     WR_MLFLOW_QUERY,
+     artifact,
+     {{"request_id", 's', true}, {"path", 's', false}}},
     {"POST", "3.0/mlflow/traces/search", WR_MLFLOW_QUERY, search_v3, {{"locations", 'a', true}, PAGE}},
     {"GET", "2.0/mlflow/traces", WR_MLFLOW_QUERY, search_v2, {{"experiment_ids", 'a', true}, PAGE}},
     {"POST",

@@ -3,6 +3,7 @@
  * its two requests, and its spans as it would have written them into a file. */
 #include "base/clock.h"
 #include "codec/json.h"
+#include "store/artifacts.h"
 #include "wire/mlflow/mlflow_testing.h"
 #include "wire/mlflow/otlp.h"
 
@@ -171,6 +172,49 @@ static void other_conventions(void **state)
     export(s, 200, PROTOBUF, "0", file(s, "fuzz/corpus/otlp/full.pb"));
     assert_string_equal(
         json, request(s, 200, "GET", V3 "get-trace-artifact", "request_id=tr-30313233343536373839616263646566", ""));
+}
+
+/* What the answer of get-trace-artifact holds, when it is a file. */
+static void trace_file(store *s, wr_artifacts *files, const char *path, int status, const char *says)
+{
+    WR_AUTOBUF wr_buf out = {0};
+    wr_mlflow_call c = {.track = s->t, .arena = s->a, .artifacts = files, .out = &out};
+    wr_mlflow_request in = {.method = WR_STR("GET"),
+                            .path = WR_STR("/ajax-api/3.0/mlflow/get-trace-artifact"),
+                            .query = wr_str_of(wr_arena_printf(s->a, "request_id=" TRACE "%s", path)),
+                            .type = WR_STR(""),
+                            .body = WR_STR("")};
+    wr_mlflow_run(&c, &in);
+    if (c.status != status) fail_msg("%s: %d, not %d: %s", path, c.status, status, wr_buf_cstr(&out));
+    if (c.content) {
+        char got[64];
+        int64_t n = wr_artifact_get(c.content, 0, got, sizeof got, &s->err);
+        assert_int_equal(n, (int64_t)strlen(says));
+        assert_memory_equal(got, says, n);
+        wr_artifact_reader_close(c.content);
+    } else {
+        SAYS(says, wr_buf_cstr(&out));
+    }
+}
+
+/* Spans of older clients and attachments are files. */
+static void kept_elsewhere(void **state)
+{
+    store *s = *state;
+    wr_artifacts *files;
+    OK(wr_artifacts_open(&files, wr_arena_printf(s->a, "%s/files", s->dir), &(wr_artifacts_opt){0}, &s->err));
+    request(s, 200, "POST", V3 "traces", "", START);
+    trace_file(s, files, "", 404, "traces.json");
+    OK(wr_artifacts_put(files, WR_STR("0/traces/" TRACE "/artifacts/traces.json"), WR_STR("{\"spans\":[]}"), NULL,
+                        &s->err));
+    trace_file(s, files, "", 200, "{\"spans\":[]}");
+    trace_file(s, files, "&path=../traces.json", 400, "must be a valid UUID");
+    trace_file(s, files, "&path=550E8400-e29b-41d4-a716-446655440000", 400, "must be a valid UUID");
+    trace_file(s, files, "&path=550e8400-e29b-41d4-a716-446655440000", 404, "550e8400");
+    OK(wr_artifacts_put(files, WR_STR("0/traces/" TRACE "/artifacts/attachments/550e8400-e29b-41d4-a716-446655440000"),
+                        WR_STR("picture"), NULL, &s->err));
+    trace_file(s, files, "&path=550e8400-e29b-41d4-a716-446655440000", 200, "picture");
+    wr_artifacts_close(files);
 }
 
 static void version_two(void **state)
@@ -419,9 +463,9 @@ static void metrics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(spans_first), TEST(start_first), TEST(refused_exports),    TEST(partial_success), TEST(other_conventions),
-        TEST(version_two), TEST(infos),       TEST(tags_links_deletes), TEST(pages),           TEST(assessments),
-        TEST(metrics),
+        TEST(spans_first),        TEST(start_first), TEST(refused_exports), TEST(partial_success),
+        TEST(other_conventions),  TEST(version_two), TEST(kept_elsewhere),  TEST(infos),
+        TEST(tags_links_deletes), TEST(pages),       TEST(assessments),     TEST(metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
