@@ -221,7 +221,7 @@ void wr_buf_str(wr_buf *b, const char *s)
 
 void wr_buf_slice(wr_buf *b, wr_str s) { wr_buf_add(b, s.p, s.n); }
 
-void wr_buf_char(wr_buf *b, char c) { wr_buf_add(b, &c, 1); }
+void wr_buf_char_slow(wr_buf *b, char c) { wr_buf_add(b, &c, 1); }
 
 void wr_buf_vprintf(wr_buf *b, const char *fmt, va_list ap)
 {

@@ -43,12 +43,21 @@ bool wr_buf_reserve(wr_buf *b, size_t more);
 void wr_buf_add(wr_buf *b, const void *p, size_t n);
 void wr_buf_str(wr_buf *b, const char *s);
 void wr_buf_slice(wr_buf *b, wr_str s);
-void wr_buf_char(wr_buf *b, char c);
+void wr_buf_char_slow(wr_buf *b, char c);                    /* makes room first; use wr_buf_char */
 void wr_buf_printf(wr_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void wr_buf_vprintf(wr_buf *b, const char *fmt, va_list ap);
 void wr_buf_f64(wr_buf *b, double v);                         /* shortest text that reads back; "nan", "inf", "-inf" */
 void wr_buf_i64(wr_buf *b, int64_t v);
 void wr_buf_consume(wr_buf *b, size_t n);                     /* drop the first n <= b->n bytes */
+static inline void wr_buf_char(wr_buf *b, char c)
+{
+    if (!b->failed && b->n + 2 <= b->cap) {
+        b->p[b->n++] = c;
+        b->p[b->n] = 0;
+    } else {
+        wr_buf_char_slow(b, c);
+    }
+}
 static inline const char *wr_buf_cstr(const wr_buf *b) { return b->p ? b->p : ""; }
 static inline wr_str wr_buf_view(const wr_buf *b) { return (wr_str){ wr_buf_cstr(b), b->n }; }
 #define WR_AUTOBUF __attribute__((cleanup(wr_buf_fini)))
