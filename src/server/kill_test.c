@@ -2,59 +2,13 @@
 /* kill_test.c - the real program: killed at random moments under load, it loses nothing that it acknowledged and
  * doubles nothing. And its manners: one line when it is up, small when idle, exit 0 on SIGTERM, exit 2 with a hint when
  * it cannot start. */
+#include "server/program_testing.h"
 #include "server/server_testing.h"
 
 #include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 #include "base/rng.h"
 #include "base/vec.h"
-
-typedef struct {
-    pid_t pid;
-    int port;
-} program;
-
-/* Runs `weir -C DIR up ...`; its stdout up to the first line. False when it ended without one. */
-static bool launch(program *out, trips *w, const char *port)
-{
-    int pipes[2], status;
-    char line[200];
-    size_t n = 0;
-    assert_int_equal(pipe(pipes), 0);
-    fflush(NULL);
-    out->pid = fork();
-    assert_true(out->pid >= 0);
-    if (out->pid == 0) {
-        dup2(pipes[1], 1);
-        close(pipes[0]);
-        close(pipes[1]);
-        if (!freopen(trips_path(w, "up.err"), "w", stderr)) _exit(9);
-        execl(WEIR_BINARY_DIR "/weir", "weir", "-C", w->dir, "up", "--port", port, "--no-schedule", "--loops", "2",
-              (char *)NULL);
-        _exit(9);
-    }
-    close(pipes[1]);
-    while (n < sizeof line - 1 && read(pipes[0], line + n, 1) == 1 && line[n] != '\n') n++;
-    close(pipes[0]);
-    line[n] = 0;
-    if (n == 0) {
-        waitpid(out->pid, &status, 0);
-        out->pid = WIFEXITED(status) ? -WEXITSTATUS(status) : -99;
-        return false;
-    }
-    if (sscanf(line, "weir is up at http://127.0.0.1:%d", &out->port) != 1) fail_msg("%s", line);
-    return true;
-}
-
-static int end(program *p, int sig)
-{
-    int status;
-    kill(p->pid, sig);
-    assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 /* ---- load until it dies ---- */
 
@@ -134,7 +88,7 @@ static void test_kill(void **state)
     wr_rng_init(&r, (uint64_t)getpid());
     trips_promote(w, 0);
     for (int life = 0; life < 10; life++) {
-        assert_true(launch(&p, w, "0"));
+        assert_true(program_launch(&p, w->dir, "0"));
         int64_t plan[2] = {p.pid, (int64_t)(5000 + wr_rng_below(&r, 150000))};
         pthread_t t;
         wr_http_client *c = client_at(p.port), *flusher = client_at(p.port);
@@ -146,17 +100,17 @@ static void test_kill(void **state)
         pthread_create(&t, NULL, killer, plan);
         while (burst(&g, c, &b)) continue;
         pthread_join(t, NULL);
-        assert_int_equal(waitpid(p.pid, NULL, 0), p.pid);
+        assert_int_equal(program_wait(&p), 128 + SIGKILL);
         wr_http_client_close(c);
         wr_http_client_close(flusher);
     }
-    assert_true(launch(&p, w, "0"));
+    assert_true(program_launch(&p, w->dir, "0"));
     wr_http_client *c = client_at(p.port);
     assert_true(burst(&g, c, &b));
     assert_int_equal(call(c, "POST", "/api/weir/1/flush", "", NULL), 200);
     assert_true(burst(&g, c, &b));
     wr_http_client_close(c);
-    assert_int_equal(end(&p, SIGTERM), 0); /* drains the rest */
+    assert_int_equal(program_end(&p, SIGTERM), 0); /* drains the rest */
     assert_true(g.predictions.n > 20 && g.labels.n > 20 && g.events.n > 20);
     verify(w, g.predictions.at, g.predictions.n, "predictions.late", "CAST(prediction_id AS BIGINT)");
     verify(w, g.labels.at, g.labels.n, "labels.late", "CAST(prediction_id AS BIGINT)");
@@ -169,18 +123,6 @@ static void test_kill(void **state)
 }
 
 /* ---- manners ---- */
-
-static int64_t resident_kb(pid_t pid)
-{
-    char path[64], line[200];
-    long long kb = -1;
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
-    FILE *f = fopen(path, "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "VmRSS: %lld", &kb) == 1) break;
-    if (f) fclose(f);
-    return kb;
-}
 
 static bool said(trips *w, const char *text)
 {
@@ -196,28 +138,28 @@ static void test_manners(void **state)
     program p, second;
     char port[16];
     trips_promote(w, 0);
-    assert_true(launch(&p, w, "0"));
+    assert_true(program_launch(&p, w->dir, "0"));
     wr_http_client *c = client_at(p.port);
     assert_int_equal(call(c, "POST", "/v2/models/late/infer", infer_body(w, &b, NULL, 0, 1), NULL), 200);
 #ifndef __SANITIZE_ADDRESS__
-    assert_in_range(resident_kb(p.pid), 1, 32 << 10);
+    assert_in_range(program_resident_kb(&p), 1, 32 << 10);
 #else
-    assert_true(resident_kb(p.pid) > 0);
+    assert_true(program_resident_kb(&p) > 0);
 #endif
     snprintf(port, sizeof port, "%d", p.port);
-    assert_false(launch(&second, w, port)); /* the port */
+    assert_false(program_launch(&second, w->dir, port)); /* the port */
     assert_int_equal(second.pid, -2);
     assert_true(said(w, "is in use") && said(w, "hint:"));
-    assert_false(launch(&second, w, "0")); /* the project */
+    assert_false(program_launch(&second, w->dir, "0")); /* the project */
     assert_int_equal(second.pid, -2);
     assert_true(said(w, "served already") && said(w, "hint:"));
     wr_http_client_close(c);
-    assert_int_equal(end(&p, SIGINT), 0);
+    assert_int_equal(program_end(&p, SIGINT), 0);
     assert_int_equal(trips_number(w, "SELECT count(*) FROM \"predictions.late\""), 1);
     wr_project_close(w->project);
     trips_write(w, "weir.yaml", "endpoints: [late]\n");
     OK(wr_project_open(&w->project, w->dir, err));
-    assert_false(launch(&second, w, "0"));
+    assert_false(program_launch(&second, w->dir, "0"));
     assert_true(second.pid < 0 && said(w, "weir.yaml:1"));
 }
 

@@ -1,63 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pg_test.c - two real programs on one PostgreSQL database: what one was told the other one knows; restarts of the
  * database and SIGKILL of a program under load lose nothing that was acknowledged, and make nothing up. */
+#include "server/program_testing.h"
 #include "server/server_testing.h"
 
 #include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <sys/wait.h>
 
 #include "base/rng.h"
 #include "store/pg_testing.h"
 
 enum { SERVERS = 2, WRITERS = 8, MOST = 20000, RESTARTS = 3 };
 
-typedef struct {
-    char dir[128];
-    pid_t pid;
-    atomic_int port;
-} program;
-
+static char dirs[SERVERS][128];
 static program programs[SERVERS];
 static char url[WR_PG_TESTING_URL], run[40];
 static atomic_bool stop;
 
-static void launch(program *p)
+static void launch(int number)
 {
-    int pipes[2];
-    char line[200];
-    size_t n = 0;
-    assert_int_equal(pipe(pipes), 0);
-    fflush(NULL);
-    p->pid = fork();
-    assert_true(p->pid >= 0);
-    if (p->pid == 0) {
-        char err[200];
-        dup2(pipes[1], 1);
-        close(pipes[0]);
-        close(pipes[1]);
-        snprintf(err, sizeof err, "%s/up.err", p->dir);
-        if (!freopen(err, "a", stderr)) _exit(9);
-        execl(WEIR_BINARY_DIR "/weir", "weir", "-C", p->dir, "up", "--port", "0", "--no-schedule", (char *)NULL);
-        _exit(9);
-    }
-    close(pipes[1]);
-    while (n < sizeof line - 1 && read(pipes[0], line + n, 1) == 1 && line[n] != '\n') n++;
-    close(pipes[0]);
-    line[n] = 0;
-    int port = 0;
-    if (sscanf(line, "weir is up at http://127.0.0.1:%d", &port) != 1)
-        fail_msg("it does not come up: \"%s\"; see %s/up.err", line, p->dir);
-    atomic_store(&p->port, port);
-}
-
-static int end(program *p, int sig)
-{
-    int status;
-    kill(p->pid, sig);
-    assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (!program_launch(&programs[number], dirs[number], "0"))
+        fail_msg("it does not come up; see %s/up.err", dirs[number]);
 }
 
 static int setup(void **state)
@@ -67,12 +29,12 @@ static int setup(void **state)
     for (int i = 0; i < SERVERS; i++) {
         char path[160], text[300];
         const char *tmp = getenv("TMPDIR");
-        snprintf(programs[i].dir, sizeof programs[i].dir, "%.90s/weir-two-XXXXXX", tmp ? tmp : "/tmp");
-        if (!mkdtemp(programs[i].dir)) return -1;
-        snprintf(path, sizeof path, "%s/weir.yaml", programs[i].dir);
+        snprintf(dirs[i], sizeof dirs[i], "%.90s/weir-two-XXXXXX", tmp ? tmp : "/tmp");
+        if (!mkdtemp(dirs[i])) return -1;
+        snprintf(path, sizeof path, "%s/weir.yaml", dirs[i]);
         snprintf(text, sizeof text, "database: %s\n", url);
         if (wr_file_write(path, wr_str_of(text), NULL) < 0) return -1;
-        launch(&programs[i]);
+        launch(i);
     }
     return 0;
 }
@@ -81,8 +43,8 @@ static int teardown(void **state)
 {
     (void)state;
     for (int i = 0; i < SERVERS; i++) {
-        if (end(&programs[i], SIGTERM) != 0) return -1;
-        wr_file_remove_tree(programs[i].dir, NULL);
+        if (program_end(&programs[i], SIGTERM) != 0) return -1;
+        wr_file_remove_tree(dirs[i], NULL);
     }
     return 0;
 }
@@ -193,9 +155,9 @@ static void two_programs_one_database(void **state)
         usleep((useconds_t)(100000 + wr_rng_below(&rng, 400000)));
         assert_int_equal(wr_pg_testing_restart(), 0);
         usleep((useconds_t)(100000 + wr_rng_below(&rng, 400000)));
-        program *p = &programs[wr_rng_below(&rng, SERVERS)];
-        assert_int_equal(end(p, SIGKILL), 128 + SIGKILL);
-        launch(p);
+        int which = (int)wr_rng_below(&rng, SERVERS);
+        assert_int_equal(program_end(&programs[which], SIGKILL), 128 + SIGKILL);
+        launch(which);
     }
     usleep(300000);
     atomic_store(&stop, true);
