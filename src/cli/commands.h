@@ -16,5 +16,5 @@ extern const wr_cmd wr_cmd_runs_search, wr_cmd_runs_compare, wr_cmd_runs_plot, w
     wr_cmd_user_password, wr_cmd_user_token, wr_cmd_user_grant, wr_cmd_user_audit, wr_cmd_up, wr_cmd_monitor,
     wr_cmd_sustain_report, wr_cmd_trace;
 extern const wr_cmd wr_cmd_study_list, wr_cmd_study_show, wr_cmd_study_delete, wr_cmd_study_import, wr_cmd_study_export;
-extern const wr_cmd wr_cmd_import;
+extern const wr_cmd wr_cmd_import, wr_cmd_backup;
 extern const wr_cmd wr_cmd_help, wr_cmd_man, wr_cmd_completions;

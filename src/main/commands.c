@@ -58,6 +58,7 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_study_import,
     &wr_cmd_study_export,
     &wr_cmd_import,
+    &wr_cmd_backup,
     &wr_cmd_help,
     &wr_cmd_man,
     &wr_cmd_completions,

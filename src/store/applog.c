@@ -343,6 +343,15 @@ static int new_segment(wr_applog *l, wr_err *err)
     return 0;
 }
 
+int wr_applog_renew(const char *dir, wr_err *err)
+{
+    wr_applog l = {.fd = -1, .dir = (char *)dir};
+    int rc = new_segment(&l, err);
+    if (l.fd >= 0) close(l.fd);
+    wr_free(l.path);
+    return rc;
+}
+
 /* Cut off what is not whole. A header that is not whole is the work of a damaged file system; nothing can follow it. */
 static int cut_tail(int fd, const char *path, uint64_t number, uint64_t *end, wr_err *err)
 {

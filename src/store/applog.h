@@ -30,6 +30,10 @@ int wr_applog_drop(wr_applog *l, uint64_t up_to, wr_err *err); /* delete sealed 
 uint64_t wr_applog_bytes(const wr_applog *l);                  /* of records in the newest segment, 0 = empty */
 uint64_t wr_applog_newest(const wr_applog *l);                 /* its number, from 1, never reused (kept in DIR/next) */
 
+/* In a copy of a log (no lock): what is added from now on goes into a new segment with a number that was never given, nor to a segment that the
+ * original has drained since: DIR/next was copied after what says how far that is. */
+int wr_applog_renew(const char *dir, wr_err *err);
+
 /* Read every record of segment `number` in order (no lock needed; stops at a torn tail). fn < 0 ends with that code. */
 int wr_applog_read(const char *dir, uint64_t number, int (*fn)(void *ctx, uint32_t type, wr_str payload), void *ctx, wr_err *err);
 /* Numbers of the segments in DIR, ascending. */
