@@ -3,6 +3,9 @@
 #include "server/webhooks_send.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -14,8 +17,8 @@
 typedef struct {
     wr_http_server *server;
     pthread_t thread;
-    atomic_int asked, busy; /* requests; how many are answered 503 first */
-    atomic_bool silent;     /* takes requests and answers none */
+    atomic_int asked, busy;    /* requests; how many are answered 503 first */
+    atomic_bool silent;        /* takes requests and answers none */
     wr_http_req *_Atomic held; /* the silent one */
     char body[1024], signature[80], id[64], stamp[32];
 } receiver;
@@ -168,9 +171,46 @@ static void stops(void **state)
     close_receiver(&r);
 }
 
+/* A process that is killed while it sends: what it had written is sent by the next one, with the same id. */
+static void killed(void **state)
+{
+    store *s = *state;
+    receiver r;
+    wr_sender *sender;
+    char id[64];
+    without_libcurl_skip(s);
+    open_receiver(s, &r);
+    atomic_store(&r.silent, true);
+    store_write(s, one_hook);
+    store_close(s);
+    pid_t pid = fork();
+    if (pid == 0) {
+        store_open(s);
+        wr_webhook_allow(s->t, WR_WEBHOOK_HTTP | WR_WEBHOOK_PRIVATE);
+        store_write(s, one_model);
+        OK(wr_sender_start(&sender, s->t, &s->err));
+        for (;;) pause();
+    }
+    await_asked(&r, 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    snprintf(id, sizeof id, "%s", r.id);
+    atomic_store(&r.silent, false);
+    store_open(s);
+    wr_webhook_allow(s->t, WR_WEBHOOK_HTTP | WR_WEBHOOK_PRIVATE);
+    assert_int_equal(waiting(s), 1);
+    store_sql(s, "UPDATE webhook_outbox SET next_ms = 0"); /* the lease of the dead */
+    OK(wr_sender_start(&sender, s->t, &s->err));
+    await_asked(&r, 2);
+    await_empty(s);
+    assert_string_equal(r.id, id);
+    wr_sender_stop(sender);
+    close_receiver(&r);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(delivers), T(stops)};
+    const struct CMUnitTest tests[] = {T(delivers), T(stops), T(killed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
