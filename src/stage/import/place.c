@@ -85,7 +85,7 @@ static wr_str decoded(wr_arena *a, wr_str s)
     if (!out) return s;
     for (size_t i = 0; i < s.n; i++) {
         bool escape = s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0;
-        out[n++] = escape ? (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2])) : s.p[i];
+        out[n++] = (char)(escape ? hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]) : s.p[i]);
         if (escape) i += 2;
     }
     out[n] = 0;
