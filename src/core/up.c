@@ -3,13 +3,29 @@
 #include "core/up.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "codec/json.h"
 #include "io/file.h"
 
 enum { FILE_MAX = 64 << 10 };
+
+/* Whole or not there, but not durable: after a power cut no server is up. A start does not wait for the disk. */
+static int replace(const char *path, wr_str text, wr_err *err)
+{
+    char temporary[4200];
+    snprintf(temporary, sizeof temporary, "%s.%d.tmp", path, (int)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return wr_err_sys(err, errno, "cannot write \"%s\"", temporary);
+    int rc = wr_file_write_all(fd, text.p, text.n, temporary, err);
+    close(fd);
+    if (rc == 0 && rename(temporary, path) < 0) rc = wr_err_sys(err, errno, "cannot write \"%s\"", path);
+    if (rc < 0) unlink(temporary);
+    return rc;
+}
 
 int wr_up_announce(wr_project *p, const char *url, wr_err *err)
 {
@@ -23,7 +39,7 @@ int wr_up_announce(wr_project *p, const char *url, wr_err *err)
     wr_jsonw_kstr(&w, "url", url);
     wr_jsonw_ki64(&w, "pid", getpid());
     wr_jsonw_end(&w);
-    return b.failed ? wr_err_nomem(err) : wr_file_write(path, wr_buf_view(&b), err);
+    return b.failed ? wr_err_nomem(err) : replace(path, wr_buf_view(&b), err);
 }
 
 static int read_file(wr_up *out, wr_arena *a, wr_project *p, wr_err *err)
