@@ -269,62 +269,130 @@ static int no_package(const wr_registered_version *v, wr_err *err)
     return wr_err_hint(err, WEIR_ENOTFOUND, "it was registered from \"%.200s\"", v->source.p);
 }
 
-int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char *ref, wr_err *err)
+/* Cut into the name and what is behind it (p NULL = nothing). */
+static wr_str cut_reference(wr_str *rest, const char *ref)
+{
+    static const char scheme[] = "models:/";
+    wr_str all = wr_str_of(ref);
+    bool uri = wr_str_starts(all, scheme);
+    if (uri) all = wr_str_sub(all, sizeof scheme - 1, all.n);
+    *rest = (wr_str){NULL, 0};
+    for (size_t i = all.n; i-- > 0;) {
+        if (all.p[i] != '@' && !(uri && all.p[i] == '/')) continue;
+        *rest = wr_str_sub(all, i + 1, all.n);
+        return wr_str_sub(all, 0, i);
+    }
+    return all;
+}
+
+static int registered(wr_registered_version *out, wr_arena *a, wr_project *p, wr_str name, wr_str rest, wr_err *err)
 {
     wr_track *t;
-    wr_registered_version v;
     wr_err why = {0};
     int64_t version;
-    wr_str rest = wr_str_of(ref), name = wr_str_cut(&rest, '@');
-    if (!rest.p) return candidate(out, a, p, name, err);
     WR_TRY(wr_project_track(&t, p, err));
-    int rc = wr_num_i64(&version, rest, NULL) == 0 ? wr_registered_version_get(&v, a, t, name, version, &why)
-                                                   : wr_registered_version_by_alias(&v, a, t, name, rest, &why);
+    int rc = wr_num_i64(&version, rest, NULL) == 0 ? wr_registered_version_get(out, a, t, name, version, &why)
+                                                   : wr_registered_version_by_alias(out, a, t, name, rest, &why);
     if (rc == WEIR_ENOTFOUND || rc == WEIR_EINVAL) return not_found(p, name, rest, err);
-    if (rc < 0) {
-        if (err) *err = why;
-        return rc;
-    }
+    if (rc < 0 && err) *err = why;
+    return rc;
+}
+
+int wr_model_registered(wr_registered_version *out, wr_arena *a, wr_project *p, const char *ref, wr_err *err)
+{
+    wr_track *t;
+    wr_err none;
+    wr_str rest, name = cut_reference(&rest, ref);
+    if (rest.p) return registered(out, a, p, name, rest, err);
+    WR_TRY(wr_project_track(&t, p, err));
+    if (wr_registered_version_by_alias(out, a, t, name, WR_STR("latest"), &none) == 0) return 0;
+    return not_found(p, name, rest, err);
+}
+
+int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char *ref, wr_err *err)
+{
+    wr_registered_version v;
+    wr_str rest, name = cut_reference(&rest, ref);
+    if (!rest.p) return candidate(out, a, p, name, err);
+    WR_TRY(registered(&v, a, p, name, rest, err));
     if (!v.package.n) return no_package(&v, err);
     return version_of(out, a, &v) < 0 ? wr_err_nomem(err) : 0;
 }
 
-static int alias_fn(wr_track *t, void *arg, wr_err *err)
+const char *wr_model_nearest(wr_arena *a, wr_project *p, wr_str name)
 {
-    const change *c = arg;
-    return wr_registered_alias_set(t, wr_str_of(c->name), wr_str_of(c->alias), c->version, NULL, err);
+    const char **names;
+    size_t n;
+    int near = model_names(&names, &n, a, p, NULL) < 0 ? -1 : wr_str_nearest(name, names, n);
+    return near >= 0 ? names[near] : NULL;
+}
+
+/* ---- moving an alias ---- */
+
+static int move_fn(wr_track *t, void *arg, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_model_move *m = arg;
+    wr_registered_version at;
+    wr_err none;
+    wr_str name = wr_str_of(m->name), alias = wr_str_of(m->alias);
+    int rc;
+    if (!a) return wr_err_nomem(err);
+    m->was = wr_registered_version_by_alias(&at, a, t, name, alias, &none) == 0 ? at.version : 0;
+    if (m->version == WR_MODEL_BACK) rc = wr_registered_alias_rollback(&m->version, t, name, alias, NULL, err);
+    else if (m->version == WR_MODEL_AWAY) rc = wr_registered_alias_delete(t, name, alias, NULL, err);
+    else rc = wr_registered_alias_set(t, name, alias, m->version, NULL, err);
+    return rc == 0 && m->dry_run ? WEIR_ECANCELED : rc; /* a write that fails is undone */
+}
+
+/* Which aliases there are; `name` exists. */
+static int no_alias(wr_project *p, const wr_model_move *m, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    WR_AUTOBUF wr_buf list;
+    wr_track *t;
+    wr_registered_model model;
+    wr_buf_init(&list, 0);
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_project_track(&t, p, err));
+    if (wr_registered_model_get(&model, a, t, wr_str_of(m->name), NULL) < 0)
+        return not_found(p, wr_str_of(m->name), (wr_str){NULL, 0}, err);
+    for (size_t i = 0; i < model.naliases; i++)
+        wr_buf_printf(&list, "%s%s", i ? ", " : "", model.aliases[i].alias.p);
+    wr_err_set(err, WEIR_ENOTFOUND, "model \"%s\" has no alias \"%s\"", m->name, m->alias);
+    if (!list.n) return wr_err_hint(err, WEIR_ENOTFOUND, "it has none: weir model promote %s@VERSION makes one", m->name);
+    return wr_err_hint(err, WEIR_ENOTFOUND, "it has %.200s", wr_buf_cstr(&list));
+}
+
+int wr_model_move_alias(wr_model_move *m, wr_project *p, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_registered_version v;
+    wr_track *t;
+    wr_err none;
+    bool back = m->version == WR_MODEL_BACK;
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(check_alias(m->alias, err));
+    WR_TRY(wr_project_track(&t, p, err));
+    if (m->version > 0) {
+        char *ref = wr_arena_printf(a, "%s@%lld", m->name, (long long)m->version);
+        if (!ref) return wr_err_nomem(err);
+        WR_TRY(wr_model_registered(&v, a, p, ref, err));
+    } else if (wr_registered_version_by_alias(&v, a, t, wr_str_of(m->name), wr_str_of(m->alias), &none) < 0) {
+        return no_alias(p, m, err);
+    }
+    int rc = wr_track_write(t, move_fn, m, err);
+    if (rc == WEIR_ECANCELED && m->dry_run) return 0;
+    if (rc == WEIR_ENOTFOUND && back)
+        wr_err_hint(err, rc, "weir model promote %s@VERSION --to %s moves it to any version", m->name, m->alias);
+    return rc;
 }
 
 int wr_model_alias(wr_project *p, const char *name, const char *alias, int64_t version, wr_err *err)
 {
-    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    wr_model_version v;
-    wr_track *t;
-    change c = {.name = name, .alias = alias, .version = version};
-    if (!a) return wr_err_nomem(err);
-    WR_TRY(check_alias(alias, err));
-    char *ref = wr_arena_printf(a, "%s@%lld", name, (long long)version);
-    if (!ref) return wr_err_nomem(err);
-    WR_TRY(wr_model_find(&v, a, p, ref, err));
-    WR_TRY(wr_project_track(&t, p, err));
-    return wr_track_write(t, alias_fn, &c, err);
-}
-
-static int rollback_fn(wr_track *t, void *arg, wr_err *err)
-{
-    change *c = arg;
-    return wr_registered_alias_rollback(&c->version, t, wr_str_of(c->name), wr_str_of(c->alias), NULL, err);
-}
-
-int wr_model_rollback(int64_t *version, wr_project *p, const char *name, const char *alias, wr_err *err)
-{
-    wr_track *t;
-    change c = {.name = name, .alias = alias};
-    WR_TRY(wr_project_track(&t, p, err));
-    int rc = wr_track_write(t, rollback_fn, &c, err);
-    if (rc == WEIR_ENOTFOUND) wr_err_hint(err, rc, "weir model list %s shows what there is", name);
-    *version = c.version;
-    return rc;
+    wr_model_move m = {.name = name, .alias = alias, .version = version};
+    if (version <= 0) return not_found(p, wr_str_of(name), WR_STR("0"), err);
+    return wr_model_move_alias(&m, p, err);
 }
 
 typedef struct {

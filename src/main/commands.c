@@ -34,6 +34,7 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_model_register,
     &wr_cmd_model_promote,
     &wr_cmd_model_rollback,
+    &wr_cmd_model_alias,
     &wr_cmd_model_report,
     &wr_cmd_model_list,
     &wr_cmd_model_show,

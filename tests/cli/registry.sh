@@ -14,9 +14,9 @@ weir model rollback delay
 fails 2 weir model rollback delay
 fails 2 weir model rollback delay --alias nobody
 fails 2 weir model rollback nothing
-weir model diff delay@champion delay@2 | grep -E 'WHAT|rounds|package' | sed 's/[0-9a-f]\{64\}/HASH/g'
+weir model diff delay@champion delay@2 | grep -E 'WHAT|option|package' | sed 's/[0-9a-f]\{64\}/HASH/g'
 weir model diff delay@1 delay@1
-weir model diff delay@1 delay@2 --json | python3 -c 'import json, sys; print(sorted({row["what"] for row in json.load(sys.stdin)}))'
+weir model diff delay@1 delay@2 --json | python3 -c 'import json, sys; print(sorted({row["what"] for row in json.load(sys.stdin)["rows"]}))'
 fails 2 weir model diff delay@1 delay@9
 # what an alias asks for
 cat >>weir.yaml <<'YAML'
