@@ -15,6 +15,7 @@
 #include "base/password.h"
 #include "codec/base64.h"
 #include "codec/jwt.h"
+#include "io/fetch.h"
 #include "io/file.h"
 
 enum {
@@ -119,13 +120,33 @@ void wr_auth_touch(wr_auth *a)
 
 /* ---- keys of the issuer ---- */
 
+static bool is_url(const char *jwks) { return strstr(jwks, "://") != NULL; }
+
+/* Plain http is for an issuer on this machine: what comes over it decides who is let in. */
+static int fetch_keys(wr_buf *out, const char *url, wr_err *err)
+{
+    wr_fetch *f;
+    wr_fetch_reply r = {0};
+    bool local = strncmp(url, "http://127.0.0.1", 16) == 0 || strncmp(url, "http://localhost", 16) == 0;
+    WR_TRY(wr_fetch_open(&f, err));
+    wr_fetch_opt opt = {
+        .method = "GET", .url = url, .max = JWKS_MAX, .timeout_ms = 10000, .connect_ms = 5000, .https_only = !local};
+    int rc = wr_fetch_run(&r, f, &opt, err);
+    if (rc == 0 && r.status != 200) rc = wr_err_set(err, WEIR_EUNAVAILABLE, "\"%s\" answers %d", url, r.status);
+    if (rc == 0) wr_buf_slice(out, wr_buf_view(&r.body));
+    wr_fetch_reply_free(&r);
+    wr_fetch_close(f);
+    return rc;
+}
+
 static int read_jwks(wr_auth *a, wr_err *err)
 {
     WR_AUTOBUF wr_buf b;
     wr_jwks *k, *old;
     wr_buf_init(&b, JWKS_MAX);
     int64_t mtime = wr_file_mtime_us(a->jwks_path);
-    WR_TRY(wr_file_read(&b, a->jwks_path, JWKS_MAX, err));
+    if (is_url(a->jwks_path)) WR_TRY(fetch_keys(&b, a->jwks_path, err));
+    else WR_TRY(wr_file_read(&b, a->jwks_path, JWKS_MAX, err));
     WR_TRY(wr_jwks_parse(&k, wr_buf_view(&b), err));
     pthread_mutex_lock(&a->lock);
     old = a->jwks;
@@ -136,6 +157,13 @@ static int read_jwks(wr_auth *a, wr_err *err)
     return 0;
 }
 
+void wr_auth_fetch(wr_auth *a)
+{
+    wr_err err;
+    if (a && a->jwks_path && is_url(a->jwks_path) && read_jwks(a, &err) < 0)
+        wr_warn("the keys of \"%s\" stay as they were: %s", a->jwks_path, err.msg);
+}
+
 void wr_auth_tick(wr_auth *a)
 {
     wr_err err;
@@ -143,7 +171,8 @@ void wr_auth_tick(wr_auth *a)
     if (!a) return;
     if (wr_users_version(&version, a->track, &err) < 0) wr_warn("users cannot be read: %s", err.msg);
     else if (version != a->version) wr_auth_touch(a);
-    if (a->jwks_path && wr_file_mtime_us(a->jwks_path) != a->jwks_mtime_us && read_jwks(a, &err) < 0)
+    if (a->jwks_path && !is_url(a->jwks_path) && wr_file_mtime_us(a->jwks_path) != a->jwks_mtime_us &&
+        read_jwks(a, &err) < 0)
         wr_warn("the keys of \"%s\" stay as they were: %s", a->jwks_path, err.msg);
 }
 

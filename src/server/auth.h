@@ -15,7 +15,7 @@ typedef struct wr_auth wr_auth;
 
 typedef struct {
     wr_permission otherwise;       /* where nothing is granted */
-    const char *jwks;              /* file of public keys of an OpenID Connect issuer, NULL = none */
+    const char *jwks;              /* public keys of an OpenID Connect issuer: a file, or a URL; NULL = none */
     const char *issuer, *audience; /* as in the tokens */
     const char *user_claim;        /* which claim is the name; NULL = "sub" */
 } wr_auth_opt;
@@ -37,3 +37,4 @@ void wr_auth_done(wr_auth_who *who);
  */
 void wr_auth_touch(wr_auth *a);
 void wr_auth_tick(wr_auth *a);
+void wr_auth_fetch(wr_auth *a); /* keys that come by URL, anew; waits for the network */

@@ -37,7 +37,7 @@ int wr_auth_config(wr_auth_opt *out, bool *on, wr_arena *arena, wr_project *p, c
     if (rc == 0 && level && wr_permission_parse(&out->otherwise, wr_str_of(level), err) < 0)
         rc = wr_yaml_error(wr_yaml_get(a, "default_permission"), WEIR_EINVAL, err,
                            "\"%s\" is not a permission: READ, USE, EDIT, MANAGE or NO_PERMISSIONS", level);
-    if (rc == 0 && out->jwks && out->jwks[0] != '/') {
+    if (rc == 0 && out->jwks && out->jwks[0] != '/' && !strstr(out->jwks, "://")) {
         char *path = wr_arena_printf(arena, "%s/%s", wr_project_root(p), out->jwks);
         out->jwks = path;
         if (!path) rc = wr_err_nomem(err);

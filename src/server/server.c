@@ -92,9 +92,16 @@ static void sweep_if_due(wr_server *s)
     s->sweep_at_ns = now + SWEEP_NS;
 }
 
+static void fetch_keys(void *ctx, size_t index)
+{
+    (void)index;
+    wr_auth_fetch(ctx);
+}
+
 static void each_minute(wr_server *s)
 {
     wr_err err;
+    if (s->auth && s->minutes++ % 10 == 9) (void)wr_pool_post(s->worker, fetch_keys, s->auth, 0);
     sweep_if_due(s);
     (void)wr_serve_energy(s->serve); /* counters wrap when nobody looks */
     if (wr_serve_footprint(s->serve, false, &err) < 0) wr_warn("footprint of serving: %s", err.msg);

@@ -65,6 +65,7 @@ struct wr_server {
     wr_server_loop *loops;
     int nloops;
     int64_t started_us;
+    unsigned minutes;               /* of the keeper */
     pthread_t keeper;
     pthread_mutex_t lock;           /* guards wake, stop; rank 1 */
     pthread_cond_t wake;
