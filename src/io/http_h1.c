@@ -278,7 +278,7 @@ static void decide(wr_http_conn *c, bool failed)
         if (r->state != REQ_ANSWERED || !r->durable) continue;
         if (failed) {
             c->queue_bytes -= r->resp.n;
-            wr_http_req_error(r, 503, r->close);
+            wr_http_req_unkept(r, r->close);
             c->queue_bytes += r->resp.n;
         }
         r->durable = false;

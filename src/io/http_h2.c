@@ -372,7 +372,7 @@ static void decide(wr_http_conn *c, bool failed)
 {
     for (wr_http_req *r = c->first; r && c->ndurable; r = r->next) {
         if (r->state != REQ_ANSWERED || !r->durable) continue;
-        if (failed) wr_http_req_error(r, 503, false);
+        if (failed) wr_http_req_unkept(r, false);
         r->durable = false;
         c->ndurable--;
     }

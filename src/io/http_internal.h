@@ -98,6 +98,7 @@ struct wr_http_req {
     bool direct;         /* the answer is in conn->out already */
     bool close;          /* the connection ends after it */
     bool durable;        /* its round's commit is not decided yet */
+    const char *unkept;  /* body of the 503 when that fails; NULL = the usual one */
     bool encrypted;
     bool want_continue;  /* "100 Continue" is due when it reaches the front */
     bool paused;         /* its body waits for wr_http_resume() since paused_at */
@@ -145,6 +146,7 @@ void wr_http_body_abort(wr_http_req *r);        /* it ends early: tells a stream
 /* Formats an answer and sets status and close; where it goes depends on `direct`. */
 void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body);
 void wr_http_req_error(wr_http_req *r, int status, bool close);
+void wr_http_req_unkept(wr_http_req *r, bool close); /* the commit of a durable answer failed: 503 instead */
 bool wr_http_req_grpc(const wr_http_req *r);            /* a call of http_grpc.h, whose errors look different */
 /* An HTTP error as the status that a gRPC client understands; `text` is its message. */
 void wr_http_grpc_error(wr_http_req *r, int status, wr_str text);

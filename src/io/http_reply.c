@@ -227,6 +227,7 @@ void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str bod
     r->status = opt->status >= 200 && opt->status <= 999 ? opt->status : opt->status ? 500 : 200;
     r->close = opt->close || !r->head.keep_alive || atomic_load_explicit(&s->stop, memory_order_relaxed);
     r->durable = opt->durable && s->opt.round_end;
+    r->unkept = opt->unkept;
     if (r->durable || opt->file) r->direct = false;
     r->trailers = opt->trailers && r->id ? wr_arena_strdup(r->arena, opt->trailers) : NULL;
     wr_buf *out = r->direct ? &r->conn->out : &r->resp;
@@ -245,6 +246,8 @@ void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str bod
     if (!bodiless) wr_buf_slice(out, body);
 }
 
+#define RETRY "Retry-After: 1\r\n"
+
 void wr_http_req_error(wr_http_req *r, int status, bool close)
 {
     if (wr_http_req_grpc(r)) {
@@ -253,9 +256,16 @@ void wr_http_req_error(wr_http_req *r, int status, bool close)
     }
     char body[80];
     int n = snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", wr_http_reason(status));
-    const char *more = status == 503 ? "Retry-After: 1\r\n" : NULL;
+    const char *more = status == 503 ? RETRY : NULL;
     wr_http_reply_opt opt = {.status = status, .close = close, .headers = more};
     wr_http_req_answer(r, &opt, (wr_str){body, n < 0 ? 0 : (size_t)n});
+}
+
+void wr_http_req_unkept(wr_http_req *r, bool close)
+{
+    wr_http_reply_opt opt = {.status = 503, .close = close, .headers = RETRY};
+    if (!r->unkept || wr_http_req_grpc(r)) wr_http_req_error(r, 503, close);
+    else wr_http_req_answer(r, &opt, wr_str_of(r->unkept));
 }
 
 /* ---- how handlers answer ---- */

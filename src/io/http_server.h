@@ -89,6 +89,7 @@ typedef struct {
     const char *type;                                          /* Content-Type; NULL = application/json */
     const char *headers;                                       /* more "Name: value\r\n" lines, or NULL */
     bool durable;                                              /* must not be sent if round_end fails */
+    const char *unkept;                                        /* JSON to say then, with 503; lasts as long as the server. NULL = {"error": ...} */
     bool close;                                                /* end the connection after it */
     const char *trailers;                                      /* "name: value\r\n" lines behind the body; HTTP/1.1 leaves them out */
     const wr_http_file *file;                                  /* instead of a body; NULL = none */

@@ -46,7 +46,11 @@ static const wr_http_reply_opt TEXT = {.type = "text/plain"};
 static void hello(wr_http_req *r) { wr_http_reply(r, &TEXT, WR_STR("hello\n")); }
 static void echo(wr_http_req *r) { wr_http_reply(r, &TEXT, wr_http_req_body(r)); }
 static void silent(wr_http_req *r) { (void)r; }
-static void durable(wr_http_req *r) { wr_http_reply(r, &(wr_http_reply_opt){.durable = true}, WR_STR("stored")); }
+static void durable(wr_http_req *r)
+{
+    const char *own = wr_http_req_head(r)->query.n ? "{\"sorry\":1}" : NULL;
+    wr_http_reply(r, &(wr_http_reply_opt){.durable = true, .unkept = own}, WR_STR("stored"));
+}
 static void empty(wr_http_req *r) { wr_http_reply(r, &(wr_http_reply_opt){.status = 204}, (wr_str){0}); }
 static void closing(wr_http_req *r) { wr_http_reply(r, &(wr_http_reply_opt){.close = true}, WR_STR("bye")); }
 
@@ -810,6 +814,25 @@ static void a_long_pipeline_of_quick_answers(void **state)
     stop(&f, 0);
 }
 
+/* Protocols have their own words for it. */
+static void an_answer_that_cannot_be_kept_says_so(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, (wr_http_server_opt){0});
+    atomic_store(&f.round_rc, WEIR_ENOSPC);
+    ear e;
+    ear_open(&e, dial(f.port));
+    say(e.fd, "GET /durable HTTP/1.1\r\n" HOST "\r\nGET /durable?own HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(answer(&e), 503);
+    body_is(&e, "{\"error\":\"Service Unavailable\"}\n");
+    assert_int_equal(answer(&e), 503);
+    assert_true(wr_str_is(wr_http_get(&e.head, "retry-after"), "1"));
+    body_is(&e, "{\"sorry\":1}");
+    ear_close(&e);
+    stop(&f, 0);
+}
+
 static void a_round_that_fails_stores_nothing(void **state)
 {
     (void)state;
@@ -1228,6 +1251,7 @@ int main(void)
         cmocka_unit_test(stops_reading_at_the_pipeline_cap),
         cmocka_unit_test(a_long_pipeline_of_quick_answers),
         cmocka_unit_test(a_round_that_fails_stores_nothing),
+        cmocka_unit_test(an_answer_that_cannot_be_kept_says_so),
         cmocka_unit_test(a_committed_answer_stays_committed),
         cmocka_unit_test(peers_that_leave_before_the_answer),
         cmocka_unit_test(allocates_nothing_when_warm),

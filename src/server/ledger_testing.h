@@ -39,7 +39,7 @@ typedef enum {
     DO_KINDS
 } ledger_kind;
 
-typedef enum { OP_UNKNOWN, OP_ACKED } ledger_state;
+typedef enum { OP_UNKNOWN, OP_ACKED, OP_REFUSED } ledger_state; /* refused: 503 or 507, so not promised */
 
 enum { OPS_MAX = 600, MAYBE_MAX = 12, METRIC_KEYS = 4, SHARED_TAGS = 2, FILES = 2, NOTHING = -1 };
 
@@ -55,9 +55,9 @@ typedef struct {
 } ledger_register;
 
 typedef struct {
-    int writer, life, nops, nacked;
+    int writer, life, nops, nacked, nrefused;
     int experiment, model; /* the operations that made them, or NOTHING */
-    bool run;
+    bool run, well;        /* well: the last answer was 200 */
     char run_id[33], experiment_id[24];
     ledger_op ops[OPS_MAX];
     ledger_register shared[SHARED_TAGS], file[FILES], status, deleted, alias;
@@ -82,7 +82,12 @@ static inline void chapter_init(chapter *c, int writer, int life)
 
 /* ---- registers ---- */
 
-static inline void register_ask(ledger_register *r, int value) { r->maybe[r->n++] = value; }
+static inline void register_ask(ledger_register *r, int value)
+{
+    for (int i = 0; i < r->n; i++)
+        if (r->maybe[i] == value) return;
+    r->maybe[r->n++] = value;
+}
 
 static inline void register_ack(ledger_register *r, int value)
 {
@@ -293,7 +298,10 @@ static inline int chapter_next(chapter *c, wr_rng *r, bool once)
     else if (!once && !certain(&c->deleted, false)) op->kind = DO_RESTORE;
     else if (!once && wr_rng_below(r, 3) == 0) choose_over(op, c, r);
     ledger_register *over = register_of(c, op);
-    if (over && over->n == MAYBE_MAX) return -1;
+    if (over && over->n == MAYBE_MAX) { /* nothing was acknowledged for long */
+        op->kind = DO_METRIC;
+        over = NULL;
+    }
     if (over) register_ask(over, value_of(op, c->nops));
     return c->nops++;
 }
@@ -313,7 +321,15 @@ static inline void chapter_told(chapter *c, int number, int status, wr_str reply
     char text[24];
     ledger_op *op = &c->ops[number];
     ledger_register *over = register_of(c, op);
-    if (status == 503 || status == 507) return; /* not promised */
+    c->well = status == 200;
+    if (status == 503 || status == 507) { /* not promised */
+        c->nrefused++;
+        op->state = OP_REFUSED;
+        take_text(text, sizeof text, reply, "/error_code");
+        if (strcmp(text, "TEMPORARILY_UNAVAILABLE") != 0 && strcmp(text, "RESOURCE_EXHAUSTED") != 0)
+            WRONG(c, "kind %d answered %d: %.*s", op->kind, status, WR_STR_FMT(wr_str_fit(reply, 250)));
+        return;
+    }
     if (status != 200) {
         WRONG(c, "kind %d answered %d: %.*s", op->kind, status, WR_STR_FMT(wr_str_fit(reply, 250)));
         return;
@@ -570,7 +586,8 @@ static inline void check_op(chapter *c, int number)
     if (!all && !none)
         WRONG(c, "operation %d (kind %d) is torn: points %llx of %llx, items %x of %x", number, op->kind,
               (unsigned long long)op->points, (unsigned long long)points, op->items, items);
-    if (all && !none) op->state = OP_ACKED; /* once seen it stays */
+    /* Once seen it stays, but for a metric that was refused: readers see it until the server ends. */
+    if (all && !none && op->state == OP_UNKNOWN) op->state = OP_ACKED;
 }
 
 /* Reads all that the chapter made; what is wrong is in its `trouble`. */

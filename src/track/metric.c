@@ -335,6 +335,10 @@ static int make_room(wr_metric_state *m, wr_err *err)
            pthread_cond_timedwait(&m->room, &m->wake_lock, &until) != ETIMEDOUT) {}
     pthread_mutex_unlock(&m->wake_lock);
     if (memory(m) < m->memory_max) return 0;
+    if (atomic_load(&m->stuck)) {
+        wr_err_set(err, WEIR_EUNAVAILABLE, "the database takes no metric points, and the memory for them is full");
+        return wr_err_hint(err, WEIR_EUNAVAILABLE, "is its disk full? the log of the server says why");
+    }
     wr_err_set(err, WEIR_EUNAVAILABLE, "metric points come in faster than the database takes them");
     return wr_err_hint(err, WEIR_EUNAVAILABLE, "try again shortly");
 }
