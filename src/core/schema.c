@@ -95,5 +95,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_webhooks,
     models_moved,
     wr_track_schema_moves,
+    wr_track_schema_evaluation,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

@@ -4,8 +4,10 @@
 
 #include <stdio.h>
 
+#include "track/eval_dataset.h"
 #include "track/logged_model.h"
 #include "track/run.h"
+#include "track/scorer.h"
 #include "track/trace.h"
 #include "track/track_inside.h"
 
@@ -215,6 +217,8 @@ int wr_experiment_purge(wr_track *t, int64_t id, wr_err *err)
     for (size_t i = 0; i < n; i++) WR_TRY(wr_track_run_purge(t, runs[i].key, err));
     WR_TRY(wr_logged_model_purge_experiment(t, id, err));
     WR_TRY(wr_trace_purge_experiment(t, id, err));
+    WR_TRY(wr_eval_dataset_purge_experiment(t, id, err));
+    WR_TRY(wr_scorer_purge_experiment(t, id, err));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM track_datasets WHERE experiment = ?", "i", id));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM experiment_tags WHERE experiment = ?", "i", id));
     int rc = wr_track_exec(t, err, "DELETE FROM experiments WHERE id = ?", "i", id);

@@ -171,6 +171,27 @@ const char wr_track_schema_moves[] =
     "INSERT INTO registered_alias_moves (model, alias, version, undo, moved_ms)"
     "  SELECT model, alias, version, 0, moved_ms FROM registered_aliases ORDER BY model, alias;";
 
+/* Evaluation datasets: records are the size of the dataset, hash that of a record's inputs; parts of records are JSON.
+ * Scorers: the versions of one, each a JSON text. */
+const char wr_track_schema_evaluation[] =
+    "CREATE TABLE eval_datasets (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+    "  digest TEXT NOT NULL, schema TEXT, records INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,"
+    "  created_by TEXT, updated_by TEXT);"
+    "CREATE TABLE eval_dataset_tags (dataset INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    "  PRIMARY KEY (dataset, key)) WITHOUT ROWID;"
+    "CREATE TABLE eval_dataset_experiments (id INTEGER PRIMARY KEY AUTOINCREMENT, dataset INTEGER NOT NULL,"
+    "  experiment INTEGER NOT NULL, UNIQUE (dataset, experiment));"
+    "CREATE INDEX eval_dataset_experiments_of ON eval_dataset_experiments (experiment, dataset);"
+    "CREATE TABLE eval_records (id INTEGER PRIMARY KEY AUTOINCREMENT, dataset INTEGER NOT NULL, uuid TEXT NOT NULL UNIQUE,"
+    "  hash TEXT NOT NULL, inputs TEXT NOT NULL, outputs TEXT, expectations TEXT, tags TEXT, source TEXT, source_id TEXT,"
+    "  source_type TEXT, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, created_by TEXT, updated_by TEXT,"
+    "  UNIQUE (dataset, hash));"
+    "CREATE INDEX eval_records_of ON eval_records (dataset, id);"
+    "CREATE TABLE scorers (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, experiment INTEGER NOT NULL,"
+    "  name TEXT NOT NULL, UNIQUE (experiment, name));"
+    "CREATE TABLE scorer_versions (scorer INTEGER NOT NULL, version INTEGER NOT NULL, serialized TEXT NOT NULL,"
+    "  created_ms INTEGER NOT NULL, PRIMARY KEY (scorer, version)) WITHOUT ROWID;";
+
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
     wr_track_schema_registry,
@@ -180,5 +201,6 @@ const char *const wr_track_migrations[] = {
     wr_track_schema_traces,
     wr_track_schema_webhooks,
     wr_track_schema_moves,
+    wr_track_schema_evaluation,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

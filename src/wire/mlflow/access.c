@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/num.h"
+#include "track/eval_dataset.h"
 #include "track/experiment.h"
 #include "track/run.h"
 
@@ -24,6 +25,8 @@ typedef enum {
     TRACE,        /* {} or "trace_id" or "request_id": its experiment */
     TRACES,       /* each of "trace_ids" */
     LOCATION,     /* trace.trace_info.trace_location */
+    EVAL_DATASET, /* {} is its id: one of its experiments to read it, each of them to change it */
+    EVAL_EXPERIMENTS, /* the same, and each of "experiment_ids" */
     ARTIFACT,     /* the rest of the path, or "path": the experiment that it begins with */
 } resource;
 
@@ -105,6 +108,16 @@ static const rule rules[] = {
     {NULL, "3.0/mlflow/users/*", ADMIN, 0},
     {NULL, "3.0/mlflow/roles/*", ADMIN, 0},
     {NULL, "2.0/mlflow/webhooks*", ADMIN, 0},
+    {"POST", "3.0/mlflow/datasets/create", EXPERIMENTS, WR_CAN_EDIT},
+    {NULL, "3.0/mlflow/datasets/search", FILTERED, 0},
+    {"POST", "3.0/mlflow/datasets/{}/add-experiments", EVAL_EXPERIMENTS, WR_CAN_EDIT},
+    {"GET", "3.0/mlflow/datasets/*", EVAL_DATASET, WR_CAN_READ},
+    {"DELETE", "3.0/mlflow/datasets/{}", EVAL_DATASET, WR_CAN_MANAGE},
+    {NULL, "3.0/mlflow/datasets/*", EVAL_DATASET, WR_CAN_EDIT},
+    {"POST", "3.0/mlflow/scorers/register", EXPERIMENT, WR_CAN_EDIT},
+    {"GET", "3.0/mlflow/scorers/list", FILTERED, 0},
+    {"GET", "3.0/mlflow/scorers/*", EXPERIMENT, WR_CAN_READ},
+    {"DELETE", "3.0/mlflow/scorers/delete", EXPERIMENT, WR_CAN_MANAGE},
     {"GET", "3.0/mlflow/server-info", ANYBODY, 0},
 };
 
@@ -211,6 +224,16 @@ static int need_each(wr_mlflow_call *c, const rule *r, wr_err *err)
     return 0;
 }
 
+/* A dataset that is tied to no experiment is anybody's. */
+static int need_eval_dataset(wr_mlflow_call *c, const rule *r, wr_err *err)
+{
+    int64_t *ids;
+    size_t n, allowed = 0;
+    WR_TRY(wr_eval_dataset_experiments(&ids, &n, c->arena, c->track, c->segment[0], err));
+    for (size_t i = 0; i < n; i++) allowed += need_experiment(c, ids[i], r->needs, NULL) == 0;
+    return allowed == n || (allowed && r->needs == WR_CAN_READ) ? 0 : denied(err);
+}
+
 static int need_named_experiment(wr_mlflow_call *c, const rule *r, wr_err *err)
 {
     wr_experiment e;
@@ -260,6 +283,11 @@ int wr_mlflow_allowed(wr_mlflow_call *c, wr_err *err)
         return need_owner(c, OF_TRACE, id.p ? id : WR_STR(""), r->needs, err);
     case LOCATION:
         return need_location(c, r, err);
+    case EVAL_EXPERIMENTS:
+        WR_TRY(need_each(c, r, err));
+        return need_eval_dataset(c, r, err);
+    case EVAL_DATASET:
+        return need_eval_dataset(c, r, err);
     case ARTIFACT:
         id = c->segment[0].p ? c->segment[0] : wr_mlflow_str(c, "path");
         return wr_mlflow_need_artifact(c->access, id, r->needs, err);
