@@ -409,7 +409,7 @@ static int open_source(import *m, wr_err *err)
     if (m->opt->auth)
         return wr_err_set(err, WEIR_EINVAL,
                           "a server does not give its users away; only their database can be imported");
-    return wr_err_set(err, WEIR_EUNSUPPORTED, "http: not yet");
+    return wr_import_mlflow_http(&m->source, m->opt->source, err);
 }
 
 static int copy(import *m, wr_project *p, wr_err *err)
