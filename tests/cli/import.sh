@@ -80,3 +80,37 @@ get "ada:correct horse" "mlflow-artifacts/artifacts/${uri#mlflow-artifacts:/}/mo
 kill -TERM "$server"
 wait "$server"
 server=
+
+echo "== from a running server, which need not be MLflow's own"
+cd ../three
+weir up --port 0 --no-schedule >up.out 2>up.err &
+server=$!
+for _ in $(seq 200); do
+    url=$(sed -n 's/^weir is up at \(http:[^ ]*\).*/\1/p' up.out)
+    [ -n "$url" ] && break
+    sleep 0.1
+done
+mkdir ../pulled && cd ../pulled && weir init >/dev/null
+weir import mlflow "$url/"
+weir import mlflow "$url" --json | python3 -c 'import json, sys
+print(sum(v.get("new", 0) for v in json.load(sys.stdin).values() if isinstance(v, dict)), "new")'
+ask -e churn --json >pulled.json
+(cd ../three && ask -e churn --json) | cmp - pulled.json && echo "the same runs"
+kill -TERM "$server"
+wait "$server"
+server=
+fails 2 weir import mlflow "$url" 2>&1 | sed "s#$url#URL#; s/port [0-9][0-9]* after [0-9]* ms/port N/"
+cd ../two
+weir up --auth --port 0 --no-schedule >up.out 2>up.err &
+server=$!
+for _ in $(seq 200); do
+    url=$(sed -n 's/^weir is up at \(http:[^ ]*\).*/\1/p' up.out)
+    [ -n "$url" ] && break
+    sleep 0.1
+done
+mkdir ../asked && cd ../asked && weir init >/dev/null
+fails 2 weir import mlflow "$url" 2>&1 | sed "s#$url#URL#"
+MLFLOW_TRACKING_USERNAME=ada MLFLOW_TRACKING_PASSWORD="correct horse" weir import mlflow "$url" --json | json runs
+kill -TERM "$server"
+wait "$server"
+server=

@@ -71,11 +71,12 @@ int wr_mlflowhttp_ask(wr_json *out, wr_mlflowhttp *m, const char *path, wr_str b
 {
     wr_fetch_reply r = {0};
     int rc = 0;
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < (m->answered ? TRIES : 1); i++) {
         if (i) nanosleep(&(struct timespec){.tv_sec = 1 << (i - 1)}, NULL);
         rc = send_once(&r, m, path, body, err);
         if (!worth_a_retry(rc, r.status)) break;
     }
+    m->answered |= rc == 0;
     if (rc == 0 && r.status != 200) rc = refused(&r, path, err);
     if (rc == 0) rc = wr_json_parse_lenient(out, wr_buf_view(&r.body), err);
     if (rc == 0 && !yyjson_is_obj(out->root))
