@@ -65,9 +65,6 @@ static int read_run(wr_model_facts *f, reader *r, wr_err *err)
     WR_TRY(wr_track_run_load(&f->run, a, r->track, err));
     f->has_run = true;
     if (wr_run_get(&row, a, r->project, f->run.uuid.p, NULL) == 0 && row.code && row.code[0]) f->code = row.code;
-    for (size_t i = 0; !f->code && i < f->run.ntags; i++)
-        if (wr_str_is(f->run.tags[i].key, "mlflow.source.git.commit"))
-            f->code = wr_arena_printf(a, "git:%.*s", WR_STR_FMT(f->run.tags[i].value));
     WR_TRY(add_items(&f->params, f->run.params, f->run.nparams, err));
     for (size_t i = 0; i < f->run.nmetrics; i++)
         WR_TRY(add(&f->metrics, f->run.metrics[i].key.p, number(r->cli, f->run.metrics[i].value), err));

@@ -131,10 +131,12 @@ int wr_run_record_exit(wr_track *t, wr_track_run *r, const char *why, wr_err *er
 #define TAG(name)                                                                                                      \
     "coalesce((SELECT value FROM track_tags WHERE run = r.id AND key = (SELECT id FROM track_keys WHERE name = '" name \
     "')), '')"
+/* of an MLflow client's run: the commit that its library noted */
+#define CODE                                                                                                           \
+    "coalesce(nullif(" TAG("weir.code") ", ''), nullif('git:' || " TAG("mlflow.source.git.commit") ", 'git:'), '')"
 #define RUN_COLUMNS                                                                                                    \
     "SELECT r.uuid, " TAG("weir.kind") ", " TAG("weir.name") ", " TAG("mlflow.source.name") ", r.status, " TAG(        \
-        "weir.error") ", " TAG("weir.refused") ", " TAG("weir.code") ", r.start_ms, r.end_ms, r.name FROM track_runs " \
-                                                                     "r "
+        "weir.error") ", " TAG("weir.refused") ", " CODE ", r.start_ms, r.end_ms, r.name FROM track_runs r "
 
 static const char *status_of(int status, bool refused)
 {

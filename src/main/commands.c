@@ -39,6 +39,7 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_model_list,
     &wr_cmd_model_show,
     &wr_cmd_model_diff,
+    &wr_cmd_model_trace,
     &wr_cmd_sustain_report,
     &wr_cmd_monitor,
     &wr_cmd_trace,

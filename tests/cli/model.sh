@@ -130,6 +130,26 @@ fails 1 weir model diff delay@1 delay@2 --exit-code
 weir model diff delay@2 delay@2 --exit-code
 weir model diff delay@1 churn@1 --json | python3 -c 'import json, sys; print(sorted({r["what"] for r in json.load(sys.stdin)["rows"]}))'
 fails 2 weir model diff churn@1 churn@9
+echo "-- trace"
+cost() { mask | sed -E 's/( TIME) [0-9.]+ (ms|s|us) [0-9.]+ .?J [0-9.]+ .?g$/\1 COST/; s/runs?: [0-9].*/run: COST/'; }
+weir model trace churn@2 | cost
+weir model trace churn@1 --json | python3 -c 'import json, sys
+t = json.load(sys.stdin)
+print(t["model"], t["version"], [(n["kind"], n.get("version"), n.get("hash", "")[:2]) for n in t["up"]["nodes"]], t["down"]["nodes"][0]["name"], t["endpoints"])'
+weir trace churn@1 | tail -n +2 | sed -E 's/ +[0-9].*//' | mask
+url="${api%/api/2.0}/v2/models/delay/infer"
+for i in 1 2 3; do
+    curl -sf -X POST -H 'Content-Type: application/json' "$url" -o /dev/null -d '{"parameters": {"prediction_ids": ["p'$i'"]}, "inputs": [{"name": "t", "datatype": "BYTES", "shape": [1], "data": ["2001-02-01T00:00:00Z"]}, {"name": "x", "datatype": "FP64", "shape": [1], "data": [0.5]}, {"name": "place", "datatype": "BYTES", "shape": [1], "data": ["A"]}]}'
+done
+weir deploy flush --url "${api%/api/2.0}" >/dev/null
+weir model trace delay@champion | cost
+weir model trace delay@2 --json | python3 -c 'import json, sys
+t = json.load(sys.stdin)
+print([n["kind"] for n in t["up"]["nodes"]], [(e["endpoint"], e["now"], e["predictions"], bool(e["loaded"])) for e in t["endpoints"]])'
+weir model trace delay | grep -c ' run '
+fails 2 weir model trace dealy
+fails 2 weir model trace churn@7
+fails 2 weir trace chrun
 weir model alias --help | head -3
 kill -TERM "$server"
 wait "$server"

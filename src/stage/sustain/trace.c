@@ -135,13 +135,22 @@ static int order(wr_trace *out, wr_arena *a, const wr_lineage_step *step, size_t
     return 0;
 }
 
-static int fill(wr_trace *out, wr_arena *a, wr_project *p, const wr_node *start, const wr_footprint *ledger,
-                size_t nledger, wr_err *err)
+typedef struct {
+    wr_lineage_step *at;
+    size_t n;
+} steps_made; /* of a version that is not in the lineage; n 0 = walk */
+
+static int fill(wr_trace *out, wr_arena *a, wr_project *p, const wr_node *start, steps_made made,
+                const wr_footprint *ledger, size_t nledger, wr_err *err)
 {
     wr_lineage_step *steps, alone = {.node = *start};
     size_t n = 1;
-    if (!start->id) steps = &alone;
-    else
+    if (made.n && !out->down) {
+        steps = made.at;
+        n = made.n;
+    } else if (!start->id) {
+        steps = &alone;
+    } else
         WR_TRY(wr_lineage_walk(&steps, &n, a, p, start->id, out->down ? WR_LINEAGE_CHILDREN : WR_LINEAGE_PARENTS, err));
     WR_TRY(order(out, a, steps, n, err));
     for (size_t i = 0; i < out->n; i++) {
@@ -204,7 +213,9 @@ static int unknown(wr_arena *a, wr_project *p, const char *what, wr_err *err)
     size_t n;
     wr_str rest = wr_str_of(what), name = wr_str_cut(&rest, '@');
     int near = wr_dataset_list(&names, &n, a, p, NULL) < 0 ? -1 : wr_str_nearest(name, (const char *const *)names, n);
+    const char *model = wr_model_nearest(a, p, name);
     wr_err_set(err, WEIR_ENOTFOUND, "nothing is known of \"%s\"", what);
+    if (near < 0 && model) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", model);
     if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
     return wr_err_hint(
         err, WEIR_ENOTFOUND,
@@ -217,6 +228,7 @@ int wr_trace_make(wr_trace *out, wr_arena *a, wr_project *p, const char *what, b
     wr_footprint *ledger;
     size_t nledger;
     kind want = ANY;
+    steps_made made = {0};
     const char *name = what;
     *out = (wr_trace){.what = wr_arena_strdup(a, what), .down = down};
     for (kind k = DATA; k <= PREDICTION; k++) {
@@ -226,6 +238,8 @@ int wr_trace_make(wr_trace *out, wr_arena *a, wr_project *p, const char *what, b
     }
     wr_err why; /* what is not found on the way is no error */
     int rc = want == PREDICTION ? 0 : find_node(&start, a, p, want, name, &why);
+    if (rc == 0 && (want == ANY || want == MODEL))
+        rc = wr_trace_registered(&start, &made.at, &made.n, a, p, name, &why);
     if (rc == 0 && (want == ANY || want == PREDICTION)) rc = trace_prediction(out, &start, a, p, name, &why);
     if (rc < 0) {
         if (err) *err = why;
@@ -233,7 +247,7 @@ int wr_trace_make(wr_trace *out, wr_arena *a, wr_project *p, const char *what, b
     }
     if (rc == 0) return wr_arena_failed(a) ? wr_err_nomem(err) : unknown(a, p, what, err);
     WR_TRY(wr_footprint_list(&ledger, &nledger, a, p, NULL, err));
-    WR_TRY(fill(out, a, p, &start, ledger, nledger, err));
+    WR_TRY(fill(out, a, p, &start, made, ledger, nledger, err));
     if (out->prediction) {
         serving_cost(out->prediction, ledger, nledger);
         making_cost(out->prediction, out);

@@ -4,7 +4,7 @@
  * What can be traced: a prediction by its id, DATASET[@VERSION], MODEL[@VERSION|@ALIAS], a file or view by name, a run by id, anything
  * by hash (6 digits and more). "data:", "model:", "run:", "file:", "view:" or "prediction:" in front says which is meant.
  * The result is a tree in the order it is read: every node once, below the node it was first reached from. Code versions are not nodes
- * here but stand with the runs.
+ * here but stand with the runs. Versions that MLflow's clients registered are no nodes of the lineage: their tree is made from the registry.
  */
 #pragma once
 #include "codec/json.h"
@@ -51,5 +51,21 @@ typedef struct {
 int wr_trace_make(wr_trace *out, wr_arena *a, wr_project *p, const char *what, bool down, wr_err *err);
 void wr_trace_json(wr_jsonw *w, const wr_trace *t);
 
-/* Inside the room: the prediction alone, without costs; 1 = found, 0 = not. */
+/* ---- who served a version ---- (trace_serving.c) */
+
+typedef struct {
+    const char *endpoint;
+    bool now;                       /* weir.yaml names this version for it, by number or by an alias that is there now */
+    int64_t loaded_us;              /* when a server took it first, 0 = never recorded */
+    double predictions;             /* in the lake; what the server's log still holds comes with the next flush */
+    int64_t first_us, last_us;      /* served; 0 = none */
+} wr_trace_serving;
+/* By name of the endpoint. Opens the table engine only when there are predictions in the lake. */
+int wr_trace_servings(wr_trace_serving **out, size_t *n, wr_arena *a, wr_project *p, const char *model, int64_t version, wr_err *err);
+void wr_trace_servings_json(wr_jsonw *w, const wr_trace_serving *s, size_t n);
+
+/* Inside the room: what is known of a version that a client registered, as steps of a walk upwards: its logged model, its run with all
+ * above it, the data that the run read (trace_registered.c). 1 = found, 0 = not; `start` is the version then. */
+int wr_trace_registered(wr_node *start, wr_lineage_step **out, size_t *n, wr_arena *a, wr_project *p, const char *ref, wr_err *err);
+/* The prediction alone, without costs; 1 = found, 0 = not. */
 int wr_trace_prediction_find(wr_trace_prediction **out, wr_arena *a, wr_project *p, const char *id, wr_err *err);
