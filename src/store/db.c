@@ -161,6 +161,9 @@ static int open_read_only(wr_db *db, const wr_db_opt *opt, wr_err *err)
     WR_TRY(lease(db, &c, err));
     int rc = db->engine->version(c, &version, false, err);
     give_back(c);
+    if (rc == WEIR_EACCESS && !db->engine->shared)
+        return wr_err_hint(err, rc, "SQLite needs to create '%s-shm' to read it; make the folder writable, or copy it",
+                           db->name);
     if (rc < 0) return rc;
     if (version > opt->n) return refuse_newer(db, version, opt->n, err);
     return version < opt->n ? refuse_older(db, version, opt->n, err) : 0;

@@ -127,7 +127,7 @@ static int settings(wr_db_conn *c, wr_db_conn_mode mode, wr_err *err)
     int rc = wr_db_sqlite_functions(h);
     if (rc != SQLITE_OK) return wr_db_sqlite_fail(of(c), rc, "add functions", err);
     WR_TRY(exec(c, "PRAGMA mmap_size=268435456; PRAGMA trusted_schema=OFF", err));
-    return exec(c, mode == WR_DB_CONN_READ ? "PRAGMA query_only=ON" : "PRAGMA cache_size=-8192", err); /* KiB: the writer touches more */
+    return mode == WR_DB_CONN_READ ? exec(c, "PRAGMA query_only=ON", err) : 0;
 }
 
 static int conn_open(wr_db_conn *c, wr_db_conn_mode mode, wr_err *err)
@@ -319,16 +319,18 @@ static int switch_to_wal(wr_db_conn *c, wr_err *err)
 static int prepare(wr_db_conn *c, wr_err *err)
 {
     WR_TRY(switch_to_wal(c, err));
-    return exec(c, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864", err);
+    return exec(c, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-8192", err);
 }
 
 static int version(wr_db_conn *c, int64_t *out, bool make, wr_err *err)
 {
     (void)make;
-    int rc = wr_db_conn_int(c, out, "PRAGMA user_version", err);
-    if (rc != WEIR_EACCESS) return rc;
-    return wr_err_hint(err, rc, "SQLite needs to create '%s-shm' to read it; make the folder writable, or copy it",
-                       c->name);
+    wr_err why = {0};
+    int rc = wr_db_conn_int(c, out, "PRAGMA user_version", &why);
+    if (rc >= 0) return rc;
+    wr_err_set(err, rc, "database '%s': cannot read it", c->name);
+    if (why.detail[0]) wr_err_detail(err, rc, "%s", why.detail);
+    return why.hint[0] ? wr_err_hint(err, rc, "%s", why.hint) : rc;
 }
 
 static int set_version(wr_db_conn *c, int64_t v, wr_err *err)

@@ -4,10 +4,10 @@
 # What must not change when a command fails: files and folders of the project (without the records, scratch, locks and the server's logs), and what the
 # records say of datasets and models.
 state() {
-    find . \( -path ./.weir/tmp -o -path ./.weir/log -o -path ./.weir/track -o -name 'weir.db*' -o -name '*.lock' -o -name 'state.*' -o -name 'said.*' \) -prune -o -type f -print0 |
+    find . \( -path ./.weir/tmp -o -path ./.weir/log -o -path ./.weir/track -o -path ./.weir/secret -o -name 'weir.db*' -o -name '*.lock' -o -name 'state.*' -o -name 'said.*' \) -prune -o -type f -print0 |
         LC_ALL=C sort -z | xargs -0r sha256sum
     find . -mindepth 1 \( -path '*/.weir/*' ! -path '*/.weir/lake*' \) -prune -o -type d -print | LC_ALL=C sort
-    if [ -e weir.yaml ] && weir data list --json >/dev/null 2>&1; then
+    if [ -e weir.yaml ] && weir data list --json >/dev/null 2>&1 && weir model list --json >/dev/null 2>&1; then
         weir data list --json
         weir model list --json
     fi
