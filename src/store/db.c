@@ -96,7 +96,7 @@ static int refuse_older(wr_db *db, int64_t version, int n, wr_err *err)
     return wr_err_hint(err, WEIR_EUNAVAILABLE, "run a command that writes once, as a user who may write the file");
 }
 
-/* Another process may have applied it since: the version is read again under the write lock. */
+/* The version is read under the write lock: another process may have been faster. */
 static int migrate_step(wr_db *db, const wr_db_opt *opt, bool *ended, wr_err *err)
 {
     const wr_db_engine *e = db->engine;
@@ -119,19 +119,22 @@ static void rollback(wr_db_conn *c)
     c->engine->rollback(c);
 }
 
+/* All of them in one transaction: records are of the old program or of this one, never of something between that neither opens. */
 static int migrate(wr_db *db, const wr_db_opt *opt, wr_err *err)
 {
     wr_db_conn *c = db->writer;
-    for (bool ended = false; !ended;) {
-        WR_TRY(c->engine->begin(c, err));
-        int rc = migrate_step(db, opt, &ended, err);
-        if (rc == 0) rc = c->engine->commit(c, err);
-        if (rc < 0) {
-            rollback(c);
-            return rc;
-        }
+    WR_TRY(c->engine->begin(c, err));
+    int rc = 0;
+    for (bool ended = false; rc == 0 && !ended;) {
+        rc = migrate_step(db, opt, &ended, err);
         wr_fault_crash_point();
     }
+    if (rc == 0) rc = c->engine->commit(c, err);
+    if (rc < 0) {
+        rollback(c);
+        return rc;
+    }
+    wr_fault_crash_point();
     return 0;
 }
 

@@ -5,8 +5,8 @@
  * Writes are closures: they are queued, the writer thread runs all that are waiting inside one transaction (each in a savepoint, so
  * one that fails is rolled back alone), commits (fsync) and only then reports success to each caller. Several processes may share
  * the records: their write transactions stand in line (BEGIN IMMEDIATE; an advisory lock), for at most 10 s.
- * Migrations are an array of SQL texts; user_version (PostgreSQL: the table weir_schema) says how many were applied; records of a
- * newer program are refused.
+ * Migrations are an array of SQL texts; user_version (PostgreSQL: the table weir_schema) says how many were applied; what is
+ * missing is applied at open, in one transaction; records of a newer program are refused.
  *
  * The SQL of statements and migrations is the part that SQLite and PostgreSQL have in common:
  *   - parameters are ? or ?1; each is bound as the type of the column it meets (text to TEXT, i64 to INTEGER, ...);

@@ -12,10 +12,15 @@ static int add_model_rows(wr_track *t, int64_t id, const wr_registered_model *in
         if (rc < 0) return rc;
     }
     for (size_t i = 0; i < in->naliases; i++) {
+        const wr_registered_alias *x = &in->aliases[i];
         int rc = wr_track_exec(t, err,
-                               "INSERT INTO registered_aliases (model, alias, version, moved_ms) VALUES (?, ?, ?, ?) "
-                               "ON CONFLICT DO NOTHING",
-                               "isii", id, in->aliases[i].alias, in->aliases[i].version, in->updated_ms);
+                               "INSERT INTO registered_aliases (model, alias, version, moved_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO "
+                               "NOTHING RETURNING 1",
+                               "isii", id, x->alias, x->version, in->updated_ms);
+        if (rc > 0) /* its history begins */
+            rc = wr_track_exec(t, err,
+                               "INSERT INTO registered_alias_moves (model, alias, version, undo, moved_ms) VALUES (?, ?, ?, 0, ?)",
+                               "isii", id, x->alias, x->version, in->updated_ms);
         if (rc < 0) return rc;
     }
     return 0;

@@ -224,6 +224,20 @@ static int read_chunks(wr_metric_points *out, wr_track *t, int64_t run, int64_t 
     return rc;
 }
 
+/* Values that come from records of before there were series stand as the latest alone. */
+static int read_single(wr_metric_points *out, wr_track *t, int64_t run, int64_t key, wr_err *err)
+{
+    wr_stmt *s;
+    WR_TRY(wr_track_query(&s, t, err, "SELECT step, time_ms, value FROM track_metrics WHERE run = ? AND key = ? AND tail = -1", "ii", run, key));
+    int rc = wr_step(s, err);
+    if (rc > 0) {
+        wr_series_point p = {.step = wr_stmt_i64(s, 0), .time_ms = wr_stmt_i64(s, 1), .value = wr_stmt_f64(s, 2)};
+        if (wr_vec_push(out, p) < 0) rc = wr_err_nomem(err);
+    }
+    wr_stmt_done(s);
+    return rc < 0 ? rc : 0;
+}
+
 static int collect(wr_metric_points *out, wr_track *t, int64_t run, wr_str key, const wr_series_point *after,
                    size_t max, wr_err *err)
 {
@@ -231,6 +245,7 @@ static int collect(wr_metric_points *out, wr_track *t, int64_t run, wr_str key, 
     WR_TRY(wr_metric_recent_points(out, t, run, key, after, err));
     WR_TRY(wr_track_key_find(&id, t, key, err));
     if (id) WR_TRY(read_chunks(out, t, run, id, after, max, err));
+    if (id && !out->n && !after) WR_TRY(read_single(out, t, run, id, err));
     out->n = out->n ? wr_metric_sort(out->at, out->n, wr_metric_by_time) : 0;
     if (max && out->n > max) out->n = max;
     return 0;
