@@ -32,6 +32,7 @@ static const route routes[] = {
     {NULL, "/api/3.0*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
     {NULL, "/ajax-api*", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
     {"POST", "/optuna.StorageService*", wr_handle_optuna, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_TRACK},
+    {"POST", "/graphql", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
     {"GET", "/get-artifact", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
     {"GET", "/model-versions/get-artifact", wr_handle_mlflow, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
     {"POST", "/v1/traces", wr_handle_otlp, WR_LIMIT_HTTP_BODY_OTLP, WR_KIND_TRACK},
