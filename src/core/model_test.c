@@ -349,12 +349,82 @@ static void test_moved(void **state)
     wr_db_close(db);
 }
 
+static int client_names(wr_track *t, void *arg, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_registered_model m;
+    return wr_registered_model_create(&m, a, t, wr_str_of(arg), WR_STR(""), NULL, 0, err);
+}
+
+static void test_references(void **state)
+{
+    place *s = *state;
+    wr_track *t;
+    wr_registered_version v;
+    static const char *const refs[] = {"me@home@1", "me@home@first", "models:/me@home/1", "models:/me@home@first",
+                                       "me@home@latest"};
+    OK(wr_project_track(&t, s->p, &s->err));
+    OK(wr_track_write(t, client_names, "me@home", &s->err));
+    FAILS(WEIR_ENOTFOUND, wr_model_registered(&v, s->a, s->p, "me@home@1", &s->err));
+    wish made = {.name = "me@home", .source = "s3://bucket/model"};
+    OK(wr_track_write(t, client_registers, &made, &s->err));
+    OK(wr_model_alias(s->p, "me@home", "first", 1, &s->err)); /* no package is needed */
+    for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
+        OK(wr_model_registered(&v, s->a, s->p, refs[i], &s->err));
+        assert_string_equal(v.name.p, "me@home");
+        assert_int_equal(v.version, 1);
+    }
+    reg(s, "delay", "p1", NULL);
+    OK(wr_model_registered(&v, s->a, s->p, "delay", &s->err)); /* alone: the newest version */
+    assert_int_equal(v.version, 1);
+    FAILS(WEIR_ENOTFOUND, wr_model_registered(&v, s->a, s->p, "models:/delay/2", &s->err));
+    SAYS("registered versions: 1", s->err.hint);
+    FAILS(WEIR_ENOTFOUND, wr_model_registered(&v, s->a, s->p, "dealy", &s->err));
+    SAYS("delay", s->err.hint);
+    assert_string_equal(wr_model_nearest(s->a, s->p, WR_STR("dealy")), "delay");
+    assert_null(wr_model_nearest(s->a, s->p, WR_STR("something else")));
+}
+
+static void test_moves(void **state)
+{
+    place *s = *state;
+    wr_registered_version v;
+    reg(s, "delay", "p1", "champion");
+    reg(s, "delay", "p2", NULL);
+    wr_model_move m = {.name = "delay", .alias = "champion", .version = 2, .dry_run = true};
+    OK(wr_model_move_alias(&m, s->p, &s->err));
+    assert_int_equal(m.was, 1);
+    OK(wr_model_registered(&v, s->a, s->p, "delay@champion", &s->err));
+    assert_int_equal(v.version, 1); /* nothing happened */
+    m.dry_run = false;
+    OK(wr_model_move_alias(&m, s->p, &s->err));
+    m = (wr_model_move){.name = "delay", .alias = "champion", .version = WR_MODEL_BACK, .dry_run = true};
+    OK(wr_model_move_alias(&m, s->p, &s->err));
+    assert_true(m.version == 1 && m.was == 2);
+    m = (wr_model_move){.name = "delay", .alias = "champion", .version = WR_MODEL_BACK};
+    OK(wr_model_move_alias(&m, s->p, &s->err));
+    assert_true(m.version == 1 && m.was == 2);
+    m.version = WR_MODEL_BACK;
+    FAILS(WEIR_ENOTFOUND, wr_model_move_alias(&m, s->p, &s->err));
+    SAYS("weir model promote delay@VERSION --to champion", s->err.hint);
+    m.version = WR_MODEL_AWAY;
+    OK(wr_model_move_alias(&m, s->p, &s->err));
+    assert_int_equal(m.was, 1);
+    FAILS(WEIR_ENOTFOUND, wr_model_move_alias(&m, s->p, &s->err));
+    SAYS("model \"delay\" has no alias \"champion\"", s->err.msg);
+    SAYS("it has none", s->err.hint);
+    FAILS(WEIR_ENOTFOUND, wr_model_alias(s->p, "delay", "champion", 0, &s->err));
+    m.name = "dealy";
+    FAILS(WEIR_ENOTFOUND, wr_model_move_alias(&m, s->p, &s->err));
+    SAYS("did you mean \"delay\"?", s->err.hint);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_candidates), T(test_register_again), T(test_aliases),
-                                       T(test_not_found),  T(test_bad_names),      T(test_node),
-                                       T(test_threads),    T(test_clients),        T(test_publish),
-                                       T(test_moved),      T(test_policies),       T(test_bad_policies)};
+    const struct CMUnitTest tests[] = {T(test_candidates), T(test_register_again), T(test_aliases), T(test_not_found),
+                                       T(test_bad_names),  T(test_node),           T(test_threads), T(test_clients),
+                                       T(test_references), T(test_moves),          T(test_publish), T(test_moved),
+                                       T(test_policies),   T(test_bad_policies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

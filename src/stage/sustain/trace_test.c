@@ -15,9 +15,11 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "core/dataset.h"
+#include "core/event.h"
 #include "core/model.h"
 #include "io/file.h"
 #include "store/pg_testing.h"
+#include "track/run.h"
 
 #define OK(call)                                                                                                       \
     do {                                                                                                               \
@@ -413,6 +415,81 @@ static void test_faults(void **state)
     }
 }
 
+/* ---- versions of clients, and who served ---- */
+
+static int client(wr_track *t, void *arg, wr_err *err)
+{
+    world *w = arg;
+    wr_registered_model m;
+    wr_registered_version v;
+    wr_track_run r;
+    wr_track_run_new fresh = {.experiment = 0, .user = WR_STR("ada"), .name = WR_STR("fit"), .start_ms = 1};
+    wr_track_dataset data = {
+        .name = WR_STR("calls"), .digest = WR_STR("d1"), .source_type = WR_STR("local"), .source = WR_STR("calls.csv")};
+    WR_TRY(wr_registered_model_create(&m, w->a, t, WR_STR("me@home"), WR_STR(""), NULL, 0, err));
+    WR_TRY(wr_track_run_create(&r, w->a, t, &fresh, err));
+    WR_TRY(wr_track_run_add_input(t, &r, &data, err));
+    wr_registered_version_new in = {.name = WR_STR("me@home"), .source = WR_STR("s3://b/model"), .run_id = r.uuid};
+    WR_TRY(wr_registered_version_create(&v, w->a, t, &in, err));
+    WR_TRY(wr_track_run_delete(t, r.uuid, err));
+    return wr_track_run_purge(t, r.uuid, err);
+}
+
+static void test_client_version(void **state)
+{
+    world *w = *state;
+    wr_track *t;
+    wr_trace up, down;
+    OK(wr_project_track(&t, w->p, err));
+    OK(wr_track_write(t, client, w, err));
+    /* the run is purged: what it had read is kept with the version */
+    OK(wr_trace_make(&up, w->a, w->p, "me@home@1", false, err));
+    assert_int_equal(up.n, 3);
+    assert_string_equal(up.nodes[0].node.kind, "model");
+    assert_string_equal(up.nodes[0].node.name, "me@home");
+    assert_int_equal(up.nodes[0].node.version, 1);
+    assert_string_equal(up.nodes[1].node.kind, "run");
+    assert_null(up.nodes[1].run.id);
+    assert_string_equal(up.nodes[2].node.name, "calls");
+    assert_string_equal(up.nodes[2].node.hash, "d1");
+    assert_int_equal(up.nodes[2].parent, 1);
+    OK(wr_trace_make(&up, w->a, w->p, "model:models:/me@home/1", false, err));
+    assert_int_equal(up.n, 3);
+    OK(wr_trace_make(&down, w->a, w->p, "me@home@1", true, err));
+    assert_int_equal(down.n, 1);
+    wr_err err = {0};
+    assert_int_equal(wr_trace_make(&up, w->a, w->p, "me@home@2", false, &err), WEIR_ENOTFOUND);
+}
+
+static void test_servings(void **state)
+{
+    world *w = *state;
+    wr_trace_serving *s;
+    size_t n;
+    const char *yaml = wr_arena_printf(w->a, "%s/weir.yaml", w->dir);
+    OK(wr_file_write(yaml, WR_STR("endpoints:\n  delay: {model: delay@champion}\n  spare: {model: delay@1}\n"), err));
+    wr_project_close(w->p);
+    OK(wr_project_open(&w->p, w->dir, err));
+    OK(wr_event_add(w->p, "served", "endpoint:old", "{\"model\":\"delay\",\"version\":1}", NULL, err));
+    OK(wr_event_add(w->p, "served", "endpoint:old", "{\"model\":\"delay\",\"version\":1}", NULL, err));
+    OK(wr_event_add(w->p, "served", "endpoint:other", "{\"model\":\"delay\",\"version\":2}", NULL, err));
+    OK(wr_event_add(w->p, "served", "endpoint:broken", "[1]", NULL, err));
+    OK(wr_trace_servings(&s, &n, w->a, w->p, "delay", 1, err));
+    assert_int_equal(n, 3);
+    assert_string_equal(s[0].endpoint, "delay");
+    assert_true(s[0].now && s[0].loaded_us == 0 && s[0].predictions == 40);
+    assert_true(s[0].first_us == 1000000 && s[0].last_us == 1000039);
+    assert_string_equal(s[1].endpoint, "old");
+    assert_true(!s[1].now && s[1].loaded_us > 0 && s[1].predictions == 0);
+    assert_string_equal(s[2].endpoint, "spare");
+    assert_true(s[2].now);
+    OK(wr_trace_servings(&s, &n, w->a, w->p, "delay", 2, err));
+    assert_int_equal(n, 2);
+    assert_true(!s[0].now && s[0].predictions == 10);
+    OK(wr_trace_servings(&s, &n, w->a, w->p, "delay", 9, err));
+    assert_int_equal(n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +504,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prediction_of_unknown_version, setup_served, teardown),
         cmocka_unit_test_setup_teardown(test_json, setup_served, teardown),
         cmocka_unit_test_setup_teardown(test_faults, setup_served, teardown),
+        cmocka_unit_test_setup_teardown(test_client_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_servings, setup_served, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
