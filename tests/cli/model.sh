@@ -136,7 +136,10 @@ weir model trace churn@2 | cost
 weir model trace churn@1 --json | python3 -c 'import json, sys
 t = json.load(sys.stdin)
 print(t["model"], t["version"], [(n["kind"], n.get("version"), n.get("hash", "")[:2]) for n in t["up"]["nodes"]], t["down"]["nodes"][0]["name"], t["endpoints"])'
-weir trace churn@1 | tail -n +2 | sed -E 's/ +[0-9].*//' | mask
+weir trace churn@1 | mask
+post registered-models/create '{"name": "churn-prod"}' >/dev/null
+post model-versions/create '{"name": "churn-prod", "source": "models:/churn/2"}' >/dev/null
+weir model trace churn-prod@1 --json | python3 -c 'import json, sys; print([(n["kind"], n["name"], n.get("version")) for n in json.load(sys.stdin)["up"]["nodes"]])' | mask
 url="${api%/api/2.0}/v2/models/delay/infer"
 for i in 1 2 3; do
     curl -sf -X POST -H 'Content-Type: application/json' "$url" -o /dev/null -d '{"parameters": {"prediction_ids": ["p'$i'"]}, "inputs": [{"name": "t", "datatype": "BYTES", "shape": [1], "data": ["2001-02-01T00:00:00Z"]}, {"name": "x", "datatype": "FP64", "shape": [1], "data": [0.5]}, {"name": "place", "datatype": "BYTES", "shape": [1], "data": ["A"]}]}'

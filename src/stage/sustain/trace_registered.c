@@ -60,7 +60,25 @@ static int climb_data(climb *c, int64_t from, int depth, wr_str name, wr_str dig
     return step(NULL, c, from, depth, node, err);
 }
 
-static int climb_version(climb *c, const wr_node *start, const wr_registered_version *v, wr_err *err)
+/* A copy: the version it was copied from comes between. What the copy does not say (run, logged model) is that one's.
+ */
+static int climb_copy(int64_t *at, int *depth, climb *c, wr_registered_version *v, wr_err *err)
+{
+    wr_registered_version origin;
+    wr_err none;
+    if (!wr_str_starts(v->source, "models:/") || wr_str_starts(v->source, "models:/m-")) return 0;
+    if (wr_model_registered(&origin, c->arena, c->project, v->source.p, &none) < 0) return 0; /* gone since */
+    wr_node node = {.kind = "model",
+                    .name = origin.name.p,
+                    .hash = origin.package.n ? origin.package.p : "",
+                    .version = origin.version,
+                    .created_us = origin.created_ms * 1000};
+    if (!v->run_id.n) *v = origin;
+    if (!v->model_id.n) v->model_id = origin.model_id;
+    return step(at, c, *at, ++*depth, node, err);
+}
+
+static int climb_version(climb *c, const wr_node *start, wr_registered_version *v, wr_err *err)
 {
     wr_track_run run = {0};
     wr_registered_input *in;
@@ -68,6 +86,7 @@ static int climb_version(climb *c, const wr_node *start, const wr_registered_ver
     int64_t at;
     int depth = 0;
     WR_TRY(step(&at, c, 0, depth, *start, err));
+    WR_TRY(climb_copy(&at, &depth, c, v, err));
     if (v->model_id.n) {
         wr_node logged = {.kind = "logged model", .name = v->model_id.p, .hash = "", .version = -1};
         WR_TRY(step(&at, c, at, ++depth, logged, err));
