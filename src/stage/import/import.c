@@ -8,9 +8,11 @@
 #include "stage/import/import.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/num.h"
 #include "base/vec.h"
+#include "codec/series.h"
 #include "stage/import/copy.h"
 #include "stage/import/place.h"
 
@@ -29,7 +31,7 @@ typedef struct {
     int status; /* ENDED: of row.run */
     int64_t end_ms;
     int64_t theirs, ours; /* of an experiment */
-    bool made;
+    bool made, again;     /* again: points of a run that has some already */
 } item;
 
 typedef struct {
@@ -43,20 +45,58 @@ typedef struct {
     WR_VEC(item) items;
     size_t npoints;
     int64_t total, done;     /* of the kind under way */
-    const wr_track_run *run; /* whose points come */
+    const wr_track_run *run; /* whose points come; again: it has some here */
+    bool again;
     wr_str last_key;
 } import;
 
 /* ---- writing ---- */
 
-static int put_points(wr_track *t, const item *x, wr_err *err)
+static int by_time(const void *x, const void *y)
+{
+    const wr_track_point *a = x, *b = y;
+    if (a->time_ms != b->time_ms) return a->time_ms < b->time_ms ? -1 : 1;
+    if (a->step != b->step) return a->step < b->step ? -1 : 1;
+    uint64_t v = wr_series_value_key(a->value), w = wr_series_value_key(b->value);
+    return v < w ? -1 : v > w;
+}
+
+static int by_key(const void *x, const void *y)
+{
+    const wr_track_point *a = x, *b = y;
+    int c = wr_str_cmp(a->key, b->key);
+    return c ? c : by_time(x, y);
+}
+
+/* A series is a set when it is read, but kept twice what is put in twice: points that are here are left out. Rare: a
+ * run that was cut short, or went on. */
+static int drop_known(item *x, wr_track *t, int64_t run, wr_err *err)
+{
+    size_t kept = 0;
+    qsort(x->points, x->npoints, sizeof *x->points, by_key);
+    for (size_t i = 0, end; i < x->npoints; i = end) {
+        WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+        wr_track_point *known;
+        size_t n;
+        for (end = i + 1; end < x->npoints && wr_str_eq(x->points[end].key, x->points[i].key);) end++;
+        if (!a) return wr_err_nomem(err);
+        WR_TRY(wr_metric_history(&known, &n, a, t, run, x->points[i].key, NULL, 0, err));
+        for (size_t k = i; k < end; k++)
+            if (!bsearch(&x->points[k], known, n, sizeof *known, by_time)) x->points[kept++] = x->points[k];
+    }
+    x->npoints = kept;
+    return 0;
+}
+
+static int put_points(wr_track *t, item *x, wr_err *err)
 {
     wr_metric_run run;
     int64_t n;
     WR_TRY(wr_import_run_find(&run, &n, t, x->row.run.uuid, err));
     if (!run.run)
         return wr_err_set(err, WEIR_ECONFLICT, "run %.*s has gone while it was imported", WR_STR_FMT(x->row.run.uuid));
-    return wr_metric_put(t, &run, x->points, x->npoints, err);
+    if (x->again) WR_TRY(drop_known(x, t, run.run, err));
+    return x->npoints ? wr_metric_put(t, &run, x->points, x->npoints, err) : 0;
 }
 
 static int put_trace(import *m, wr_track *t, item *x, wr_err *err)
@@ -179,6 +219,7 @@ static int take_points(void *arg, const wr_track_point *points, size_t n, wr_err
                       .kind = WR_IMPORT_RUN,
                       .row.run = {.uuid = m->run->uuid},
                       .points = copy,
+                      .again = m->again,
                       .npoints = n},
                err));
     return flush_if_full(m, false, err);
@@ -213,8 +254,9 @@ static int complete(bool *out, import *m, const wr_track_run *run, wr_err *err)
     wr_metric_run ours;
     int64_t n, have;
     WR_TRY(m->source->ops->npoints(&n, m->source, run->uuid, err));
-    if (n < 0) return looks_same(out, m, run, err);
     WR_TRY(wr_import_run_find(&ours, &have, m->track, run->uuid, err));
+    m->again = have > 0;
+    if (n < 0) return looks_same(out, m, run, err);
     *out = n == 0 || (ours.run && have == n);
     return 0;
 }

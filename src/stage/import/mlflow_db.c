@@ -26,6 +26,7 @@ static int bound(wr_stmt **out, wr_db *db, wr_err *err, const char *sql, const c
     WR_TRY(wr_db_prepare(db, out, sql, err));
     for (int i = 1; *kinds; kinds++, i++) {
         if (*kinds == 'i') wr_bind_i64(*out, i, va_arg(args, int64_t));
+        else if (*kinds == 'f') wr_bind_f64(*out, i, va_arg(args, double));
         else wr_bind_str(*out, i, va_arg(args, wr_str));
     }
     return 0;
@@ -266,21 +267,24 @@ static int file_points(wr_mlflowdb *m, collector *c, wr_str run, wr_err *err)
     return hand_over(c, err);
 }
 
-/* Pages of one series. A page begins with the last row of the one before: of rows with the same step and time nobody
- * knows how many were seen; when they fill a page it gets larger. */
+/* Pages of one series, each behind the last row of the one before. NaN is stored as 0 beside a flag. */
 static int page_points(wr_mlflowdb *m, collector *c, wr_str run, wr_str key, wr_err *err)
 {
-    static const char sql[] = POINT_COLUMNS OF_RUN
-        "AND key = ? AND (step > ? OR (step = ? AND timestamp >= ?)) ORDER BY step, timestamp LIMIT ?";
-    int64_t max = PAGE, rows = max;
+    static const char sql[] =
+        POINT_COLUMNS OF_RUN "AND key = ? AND (step > ? OR (step = ? AND (timestamp > ? OR (timestamp = ? AND (CASE "
+                             "WHEN is_nan THEN 1 ELSE 0 END > ? OR"
+                             " (CASE WHEN is_nan THEN 1 ELSE 0 END = ? AND value > ?)))))) ORDER BY step, timestamp, "
+                             "CASE WHEN is_nan THEN 1 ELSE 0 END, value LIMIT ?";
+    int64_t rows = PAGE;
     wr_track_point last = {.step = INT64_MIN, .time_ms = INT64_MIN};
-    while (rows == max) {
+    while (rows == PAGE) {
         wr_stmt *s;
-        int64_t step = last.step, time = last.time_ms;
+        int64_t nan = isnan(last.value);
+        double value = nan ? 0 : isinf(last.value) ? copysign(DBL_MAX, last.value) : last.value;
         rows = 0;
-        WR_TRY(wr_mlflowdb_query(&s, m->db, err, sql, "ssiiii", run, key, step, step, time, max));
+        WR_TRY(wr_mlflowdb_query(&s, m->db, err, sql, "ssiiiiiifi", run, key, last.step, last.step, last.time_ms,
+                                 last.time_ms, nan, nan, value, (int64_t)PAGE));
         WR_TRY(take_rows(&rows, NULL, &last, c, s, err));
-        if (rows == max && last.step == step && last.time_ms == time) rows = max *= 2;
     }
     return hand_over(c, err);
 }

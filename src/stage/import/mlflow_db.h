@@ -19,7 +19,7 @@ typedef struct {
     wr_buf last_s;
 } wr_mlflowdb;
 
-/* Prepared and bound: 's' wr_str, 'i' int64_t. */
+/* Prepared and bound: 's' wr_str, 'i' int64_t, 'f' double. */
 int wr_mlflowdb_query(wr_stmt **out, wr_db *db, wr_err *err, const char *sql, const char *kinds, ...);
 /* The one row: 1, or 0. Done with either way unless it returns 1. */
 int wr_mlflowdb_first(wr_stmt **out, wr_db *db, wr_err *err, const char *sql, const char *kinds, ...);

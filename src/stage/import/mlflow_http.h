@@ -18,7 +18,7 @@ typedef struct {
     WR_VEC(int64_t) experiments; /* all there are, from the first walk */
     WR_VEC(wr_str) models;
     size_t nprompts; /* the last ones of models */
-    bool answered; /* once: it is worth waiting for */
+    bool answered;   /* once: it is worth waiting for */
     bool v3_traces, asked_traces;
     /* the walk under way */
     size_t group;

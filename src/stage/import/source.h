@@ -55,7 +55,7 @@ typedef struct {
     int (*count)(int64_t *out, wr_import_source *s, wr_import_kind kind, wr_err *err);
     /* How many points a run has; -1 = nobody knows without reading them. */
     int (*npoints)(int64_t *out, wr_import_source *s, wr_str run, wr_err *err);
-    /* All its points in pieces, a point perhaps twice; valid during the call. */
+    /* All its points in pieces, each point once; valid during the call. */
     int (*points)(wr_import_source *s, const wr_track_run *run, wr_import_points_fn fn, void *arg, wr_err *err);
     /* Its artifacts, when it has them itself: entries of a folder; a file piece by piece. NULL: it has not. */
     int (*list)(wr_artifact_entry **out, size_t *n, wr_import_source *s, wr_arena *a, wr_str path, wr_err *err);
