@@ -279,7 +279,7 @@ static int wrong(wr_auth *a, const char *peer, wr_str name, wr_err *err)
     guesser_of(a, peer, name)->count++;
     guesser_of(a, peer, anyone)->count++;
     pthread_mutex_unlock(&a->lock);
-    return wr_err_set(err, WEIR_EACCESS, "the credentials are not right");
+    return wr_err_set(err, WEIR_EACCESS, "You are not authenticated: the credentials are not right");
 }
 
 /* ---- checks ---- */
@@ -306,7 +306,7 @@ static int check_basic(const wr_user **out, wr_auth *a, view *v, wr_str encoded,
     unsigned char digest[WR_SHA256_SIZE];
     wr_buf_init(&b, CREDENTIAL_MAX);
     if (!wr_base64_decode(&b, wr_str_trim(encoded)))
-        return wr_err_set(err, WEIR_EACCESS, "the credentials cannot be read");
+        return wr_err_set(err, WEIR_EACCESS, "You are not authenticated: the credentials cannot be read");
     wr_hmac_sha256(digest, (wr_str){(const char *)a->secret, sizeof a->secret}, wr_buf_view(&b));
     *out = remembered(v, digest, NULL);
     if (*out) return 0;
@@ -333,13 +333,13 @@ static int check_jwt(wr_auth_who *who, wr_auth *a, view *v, wr_str token, wr_are
     pthread_mutex_lock(&a->lock);
     wr_jwt_opt opt = {a->issuer, a->audience, wr_clock_wall_us() / 1000000};
     int rc = a->jwks ? wr_jwt_check(&claims, arena, token, a->jwks, &opt, err)
-                     : wr_err_set(err, WEIR_EACCESS, "the token is not known");
+                     : wr_err_set(err, WEIR_EACCESS, "You are not authenticated: the token is not known");
     pthread_mutex_unlock(&a->lock);
     if (rc < 0) return rc;
     WR_TRY(wr_json_parse(&j, claims, "claims", err));
     yyjson_val *name = yyjson_obj_get(j.root, a->user_claim);
     if (!yyjson_is_str(name) || !yyjson_get_len(name))
-        return wr_err_set(err, WEIR_EACCESS, "the token has no claim \"%s\"", a->user_claim);
+        return wr_err_set(err, WEIR_EACCESS, "You are not authenticated: the token has no claim \"%s\"", a->user_claim);
     wr_str n = wr_arena_str(arena, (wr_str){yyjson_get_str(name), yyjson_get_len(name)});
     if (!n.p) return wr_err_nomem(err);
     const wr_user *user = wr_users_find(v->users, n);
@@ -361,7 +361,7 @@ static int check(wr_auth_who *who, wr_auth *a, view *v, wr_str header, const cha
         return 0;
     }
     if (!wr_str_ieq(scheme, "bearer"))
-        return wr_err_set(err, WEIR_EACCESS, "the scheme of the credentials is not known: Basic or Bearer");
+        return wr_err_set(err, WEIR_EACCESS, "You are not authenticated: the scheme is not known: Basic or Bearer");
     if (guesses_too_much(a, peer, WR_STR("")))
         return wr_err_set(err, WEIR_ELIMIT, "too many wrong tokens; wait a minute");
     rest = wr_str_trim(rest);

@@ -221,14 +221,14 @@ int wr_track_run_create(wr_track_run *out, wr_arena *a, wr_track *t, const wr_tr
 int wr_track_run_update(wr_track *t, wr_track_run *r, int status, int64_t end_ms, wr_str name, wr_err *err)
 {
     if (status) r->status = status;
-    if (end_ms >= 0) r->end_ms = end_ms;
+    if (end_ms != -1) r->end_ms = end_ms;
     if (name.n) {
         r->name = name;
         WR_TRY(put_tag(t, r->id, name_tag, name, err));
     }
     int rc = wr_track_exec(t, err, "UPDATE track_runs SET status = ?, name = ? WHERE id = ?", "isi", (int64_t)r->status,
                            r->name, r->id);
-    if (rc == 0 && end_ms >= 0)
+    if (rc == 0 && end_ms != -1)
         rc = wr_track_exec(t, err, "UPDATE track_runs SET end_ms = ? WHERE id = ?", "ii", end_ms, r->id);
     return rc;
 }

@@ -24,11 +24,8 @@ enum {
 
 /* ---- paths ---- */
 
-static int bad_path(wr_err *err, const wr_err *why)
-{
-    wr_err_set(err, WEIR_EINVAL, "Invalid path");
-    return why && why->detail[0] ? wr_err_detail(err, WEIR_EINVAL, "%s", why->detail) : WEIR_EINVAL;
-}
+/* Not a word more: clients compare. */
+static int bad_path(wr_err *err) { return wr_err_set(err, WEIR_EINVAL, "Invalid path"); }
 
 /* A path that, decoded once more by somebody behind us, would climb. */
 static bool climbs(wr_str path)
@@ -43,13 +40,13 @@ int wr_mlflow_safe_path(wr_str *out, wr_arena *a, wr_str path, wr_err *err)
 {
     wr_err why = {0};
     while (path.n > 1 && path.p[path.n - 1] == '/') path.n--;
-    if (wr_artifact_path_check(path, &why) < 0) return bad_path(err, &why);
+    if (wr_artifact_path_check(path, &why) < 0) return bad_path(err);
     wr_str inner = path;
     for (int i = 0; i < DECODE_MAX && memchr(inner.p, '%', inner.n); i++) {
         WR_AUTOBUF wr_buf b;
         wr_buf_init(&b, 0);
         if (!wr_http_decode(&b, inner, false) || wr_str_eq(wr_buf_view(&b), inner)) break;
-        if (climbs(wr_buf_view(&b))) return bad_path(err, NULL);
+        if (climbs(wr_buf_view(&b))) return bad_path(err);
         inner = wr_arena_str(a, wr_buf_view(&b));
         if (!inner.p) return wr_err_nomem(err);
     }
@@ -452,6 +449,7 @@ static int mpu_complete(wr_mlflow_call *c, wr_err *err)
     yyjson_val *all = wr_mlflow_val(c, "parts"), *v;
     WR_TRY(target_of(&path, c, err));
     WR_TRY(upload_id(&id, c, err));
+    if (!all) return wr_mlflow_missing(err, "parts");
     n = yyjson_arr_size(all);
     if (n > WR_ARTIFACT_PARTS_MAX) return wr_err_set(err, WEIR_EINVAL, "more than %d parts", WR_ARTIFACT_PARTS_MAX);
     wr_artifact_part *parts = wr_arena_calloc(c->arena, n + 1, sizeof *parts);
@@ -485,7 +483,7 @@ static int decoded(wr_str *out, wr_arena *a, wr_str encoded, wr_err *err)
 {
     WR_AUTOBUF wr_buf b;
     wr_buf_init(&b, 0);
-    if (!wr_http_decode(&b, encoded, false)) return bad_path(err, NULL);
+    if (!wr_http_decode(&b, encoded, false)) return bad_path(err);
     wr_str path = wr_arena_str(a, wr_buf_view(&b));
     return path.p ? wr_mlflow_safe_path(out, a, path, err) : wr_err_nomem(err);
 }
@@ -581,13 +579,13 @@ static const wr_mlflow_rpc rpcs[] = {
      "2.0/mlflow-artifacts/mpu/complete",
      WR_MLFLOW_QUERY,
      mpu_complete,
-     {MPU_PATH, {"upload_id", 's', true}, {"parts", 'a', true}}},
+     {MPU_PATH, {"upload_id", 's', false}, {"parts", 'a', false}}},
     {"POST",
      "2.0/mlflow-artifacts/mpu/complete/*",
      WR_MLFLOW_QUERY,
      mpu_complete,
-     {MPU_PATH, {"upload_id", 's', true}, {"parts", 'a', true}}},
-    {"POST", "2.0/mlflow-artifacts/mpu/abort", WR_MLFLOW_QUERY, mpu_abort, {MPU_PATH, {"upload_id", 's', true}}},
-    {"POST", "2.0/mlflow-artifacts/mpu/abort/*", WR_MLFLOW_QUERY, mpu_abort, {MPU_PATH, {"upload_id", 's', true}}},
+     {MPU_PATH, {"upload_id", 's', false}, {"parts", 'a', false}}},
+    {"POST", "2.0/mlflow-artifacts/mpu/abort", WR_MLFLOW_QUERY, mpu_abort, {MPU_PATH, {"upload_id", 's', false}}},
+    {"POST", "2.0/mlflow-artifacts/mpu/abort/*", WR_MLFLOW_QUERY, mpu_abort, {MPU_PATH, {"upload_id", 's', false}}},
 };
 const wr_mlflow_rpcs wr_mlflow_artifacts = {rpcs, sizeof rpcs / sizeof *rpcs};

@@ -21,7 +21,7 @@ void wr_mlflow_put_run_info(wr_jsonw *w, const char *key, const wr_track_run *r)
     wr_jsonw_kslice(w, "user_id", r->user);
     wr_jsonw_kstr(w, "status", wr_run_status_name(r->status));
     wr_jsonw_ki64(w, "start_time", r->start_ms);
-    if (r->end_ms >= 0) wr_jsonw_ki64(w, "end_time", r->end_ms);
+    if (r->end_ms != -1) wr_jsonw_ki64(w, "end_time", r->end_ms);
     wr_jsonw_kslice(w, "artifact_uri", r->artifact_uri);
     wr_jsonw_kstr(w, "lifecycle_stage", r->deleted_ms < 0 ? "active" : "deleted");
     wr_jsonw_kslice(w, "run_id", r->uuid);

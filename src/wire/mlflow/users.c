@@ -108,7 +108,7 @@ static int get_user(wr_mlflow_call *c, wr_err *err)
 static int current_user(wr_mlflow_call *c, wr_err *err)
 {
     WR_TRY(need_auth(c, err));
-    put_user(&c->w, "user", c->access->user, true);
+    put_user(&c->w, "user", c->access->user, false);
     wr_jsonw_kbool(&c->w, "is_basic_auth", true);
     return 0;
 }
@@ -352,6 +352,8 @@ static int update_role(wr_mlflow_call *c, wr_err *err)
 {
     const wr_role *r;
     WR_TRY(role_of(&r, c, err));
+    if (!wr_mlflow_str(c, "name").p && !wr_mlflow_str(c, "description").p)
+        return wr_err_set(err, WEIR_EINVAL, "At least one of 'name' or 'description' must be given.");
     WR_TRY(wr_role_update(c->track, r->id, wr_mlflow_str(c, "name"), wr_mlflow_str(c, "description"), err));
     return put_new_role(c, r->id, err);
 }
