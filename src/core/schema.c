@@ -96,5 +96,6 @@ const char *const wr_schema_migrations[] = {
     models_moved,
     wr_track_schema_moves,
     wr_track_schema_evaluation,
+    wr_track_schema_issues,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

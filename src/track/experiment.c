@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "track/eval_dataset.h"
+#include "track/issue.h"
 #include "track/logged_model.h"
 #include "track/run.h"
 #include "track/scorer.h"
@@ -219,6 +220,7 @@ int wr_experiment_purge(wr_track *t, int64_t id, wr_err *err)
     WR_TRY(wr_trace_purge_experiment(t, id, err));
     WR_TRY(wr_eval_dataset_purge_experiment(t, id, err));
     WR_TRY(wr_scorer_purge_experiment(t, id, err));
+    WR_TRY(wr_issue_purge_experiment(t, id, err));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM track_datasets WHERE experiment = ?", "i", id));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM experiment_tags WHERE experiment = ?", "i", id));
     int rc = wr_track_exec(t, err, "DELETE FROM experiments WHERE id = ?", "i", id);

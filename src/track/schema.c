@@ -192,6 +192,13 @@ const char wr_track_schema_evaluation[] =
     "CREATE TABLE scorer_versions (scorer INTEGER NOT NULL, version INTEGER NOT NULL, serialized TEXT NOT NULL,"
     "  created_ms INTEGER NOT NULL, PRIMARY KEY (scorer, version)) WITHOUT ROWID;";
 
+/* severity: its rank, -1 = none; causes, categories: JSON */
+const char wr_track_schema_issues[] =
+    "CREATE TABLE track_issues (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, experiment INTEGER NOT NULL,"
+    "  name TEXT NOT NULL, description TEXT NOT NULL, status TEXT NOT NULL, severity INTEGER NOT NULL, causes TEXT, categories TEXT,"
+    "  run_id TEXT, created_by TEXT, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);"
+    "CREATE INDEX track_issues_of ON track_issues (experiment, severity DESC, created_ms DESC);";
+
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
     wr_track_schema_registry,
@@ -202,5 +209,6 @@ const char *const wr_track_migrations[] = {
     wr_track_schema_webhooks,
     wr_track_schema_moves,
     wr_track_schema_evaluation,
+    wr_track_schema_issues,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

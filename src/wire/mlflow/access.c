@@ -17,17 +17,18 @@ typedef enum {
     FILTERED,   /* a search: its handler shows what may be read */
     EXPERIMENT, /* "experiment_id" */
     EXPERIMENT_NAME,
-    EXPERIMENTS,  /* each of "experiment_ids" */
-    RUN,          /* "run_id": its experiment */
-    RUNS,         /* each of "run_ids" or "run_id" */
-    MODEL,        /* "name" */
-    LOGGED_MODEL, /* {} is its id: its experiment */
-    TRACE,        /* {} or "trace_id" or "request_id": its experiment */
-    TRACES,       /* each of "trace_ids" */
-    LOCATION,     /* trace.trace_info.trace_location */
-    EVAL_DATASET, /* {} is its id: one of its experiments to read it, each of them to change it */
+    EXPERIMENTS,      /* each of "experiment_ids" */
+    RUN,              /* "run_id": its experiment */
+    RUNS,             /* each of "run_ids" or "run_id" */
+    MODEL,            /* "name" */
+    LOGGED_MODEL,     /* {} is its id: its experiment */
+    TRACE,            /* {} or "trace_id" or "request_id": its experiment */
+    TRACES,           /* each of "trace_ids" */
+    LOCATION,         /* trace.trace_info.trace_location */
+    ISSUE,            /* {} is its id: its experiment */
+    EVAL_DATASET,     /* {} is its id: one of its experiments to read it, each of them to change it */
     EVAL_EXPERIMENTS, /* the same, and each of "experiment_ids" */
-    ARTIFACT,     /* the rest of the path, or "path": the experiment that it begins with */
+    ARTIFACT,         /* the rest of the path, or "path": the experiment that it begins with */
 } resource;
 
 typedef struct {
@@ -114,6 +115,10 @@ static const rule rules[] = {
     {"GET", "3.0/mlflow/datasets/*", EVAL_DATASET, WR_CAN_READ},
     {"DELETE", "3.0/mlflow/datasets/{}", EVAL_DATASET, WR_CAN_MANAGE},
     {NULL, "3.0/mlflow/datasets/*", EVAL_DATASET, WR_CAN_EDIT},
+    {"POST", "3.0/mlflow/issues/search", FILTERED, 0},
+    {"POST", "3.0/mlflow/issues", EXPERIMENT, WR_CAN_EDIT},
+    {"GET", "3.0/mlflow/issues/*", ISSUE, WR_CAN_READ},
+    {"PATCH", "3.0/mlflow/issues/*", ISSUE, WR_CAN_EDIT},
     {"POST", "3.0/mlflow/scorers/register", EXPERIMENT, WR_CAN_EDIT},
     {"GET", "3.0/mlflow/scorers/list", FILTERED, 0},
     {"GET", "3.0/mlflow/scorers/*", EXPERIMENT, WR_CAN_READ},
@@ -287,6 +292,8 @@ int wr_mlflow_allowed(wr_mlflow_call *c, wr_err *err)
     case EVAL_EXPERIMENTS:
         WR_TRY(need_each(c, r, err));
         return need_eval_dataset(c, r, err);
+    case ISSUE:
+        return need_owner(c, "SELECT experiment FROM track_issues WHERE uuid = ?", c->segment[0], r->needs, err);
     case EVAL_DATASET:
         return need_eval_dataset(c, r, err);
     case ARTIFACT:

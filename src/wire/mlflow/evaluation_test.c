@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Evaluation datasets and scorers through requests. */
+#include "wire/mlflow/access.h"
 #include "wire/mlflow/mlflow_testing.h"
 
 #define API3 "/api/3.0/mlflow/"
@@ -267,6 +268,115 @@ static void bad_scorers_are_refused(void **state)
     SAYS("active", ask(s, 400, "GET", "scorers/list", wr_arena_printf(s->a, "experiment_id=%s", e), ""));
 }
 
+static void issues_are_kept_by_gravity(void **state)
+{
+    store *s = *state;
+    const char *run = member(s, POST("runs/create", "{\"experiment_id\":\"0\"}"), "run_id");
+    const char *plain =
+        ask(s, 200, "POST", "issues", "", "{\"experiment_id\":\"0\",\"name\":\"a\",\"description\":\"d\"}");
+    SAYS("\"issue_id\":\"iss-", plain);
+    SAYS("\"status\":\"pending\"", plain);
+    LACKS("severity", plain);
+    const char *body =
+        wr_arena_printf(s->a,
+                        "{\"experiment_id\":\"0\",\"name\":\"b\",\"description\":\"d\",\"severity\":\"high\","
+                        "\"status\":\"resolved\",\"root_causes\":[\"x\",\"y\"],\"source_run_id\":\"%s\"}",
+                        run);
+    const char *grave = ask(s, 200, "POST", "issues", "", body);
+    SAYS("\"root_causes\":[\"x\",\"y\"],\"source_run_id\":", grave);
+    const char *trace =
+        wr_arena_printf(s->a, "{\"trace\":{\"trace_info\":{\"trace_id\":\"tr-1\",\"trace_location\":{\"type\":"
+                              "\"MLFLOW_EXPERIMENT\",\"mlflow_experiment\":{\"experiment_id\":\"0\"}},\"request_time\":"
+                              "\"2026-01-01T00:00:00Z\",\"state\":\"OK\"}}}");
+    ask(s, 200, "POST", "traces", "", trace);
+    body =
+        wr_arena_printf(s->a,
+                        "{\"assessment\":{\"assessment_name\":\"%s\",\"trace_id\":\"tr-1\",\"source\":{\"source_type\":"
+                        "\"HUMAN\",\"source_id\":\"me\"},\"issue\":{\"issue_name\":\"a\"}}}",
+                        member(s, plain, "issue_id"));
+    ask(s, 200, "POST", "traces/tr-1/assessments", "", body);
+    const char *found = ask(s, 200, "POST", "issues/search", "", "{\"include_trace_count\":true}");
+    assert_true(strstr(found, "\"name\":\"b\"") < strstr(found, "\"name\":\"a\""));
+    SAYS("\"trace_count\":0", found);
+    SAYS("\"trace_count\":1", found);
+    SAYS("\"next_page_token\":\"\"", found);
+    found = ask(s, 200, "POST", "issues/search", "", "{\"experiment_id\":\"0\",\"max_results\":1}");
+    LACKS("\"name\":\"a\"", found);
+    found = ask(
+        s, 200, "POST", "issues/search", "",
+        wr_arena_printf(s->a, "{\"experiment_id\":\"0\",\"page_token\":\"%s\"}", member(s, found, "next_page_token")));
+    SAYS("\"name\":\"a\"", found);
+    LACKS("\"name\":\"b\"", found);
+    found = ask(s, 200, "POST", "issues/search", "", "{\"filter_string\":\"status != 'resolved'\"}");
+    LACKS("\"name\":\"b\"", found);
+
+    const char *one = wr_arena_printf(s->a, "issues/%s", member(s, plain, "issue_id"));
+    SAYS("\"severity\":\"low\"", ask(s, 200, "PATCH", one, "", "{\"severity\":\"low\",\"name\":\"c\"}"));
+    SAYS("\"name\":\"c\",\"description\":\"d\"", ask(s, 200, "GET", one, "", ""));
+    SAYS("IssueStatus", ask(s, 400, "PATCH", one, "", "{\"status\":\"odd\"}"));
+    ask(s, 404, "GET", "issues/none", "", "");
+    ask(s, 404, "PATCH", "issues/none", "", "{}");
+    ask(s, 404, "POST", "issues", "", "{\"experiment_id\":\"77\",\"name\":\"a\",\"description\":\"d\"}");
+    ask(s, 400, "POST", "issues", "", "{\"experiment_id\":\"0\",\"name\":\"a\"}");
+}
+
+/* The status of a request by somebody. */
+static int status_for(store *s, const wr_mlflow_access *who, const char *method, const char *path, const char *body)
+{
+    WR_AUTOBUF wr_buf out = {0};
+    wr_mlflow_call c = {.track = s->t, .arena = s->a, .out = &out, .access = who};
+    wr_mlflow_request in = {.method = wr_str_of(method),
+                            .path = wr_str_of(wr_arena_printf(s->a, API3 "%s", path)),
+                            .type = WR_STR("application/json"),
+                            .body = wr_str_of(body)};
+    wr_mlflow_run(&c, &in);
+    return c.status;
+}
+
+static const char *second_experiment; /* of the test below */
+
+static void make_reader(store *s)
+{
+    OK(wr_user_create(&(int64_t){0}, s->t, WR_STR("reader"), WR_STR("a long password"), false, &s->err));
+    OK(wr_grant_set(s->t, WR_STR("reader"), WR_STR("experiment"), WR_STR("0"), WR_CAN_READ, &s->err));
+    OK(wr_grant_set(s->t, WR_STR("reader"), WR_STR("experiment"), wr_str_of(second_experiment), WR_NO_PERMISSIONS,
+                    &s->err));
+}
+
+static void experiments_say_who_may_what(void **state)
+{
+    store *s = *state;
+    const char *e = member(s, POST("experiments/create", "{\"name\":\"closed\"}"), "experiment_id");
+    const char *open = made(s, "open"), *both = made(s, "both"), *closed = made(s, "closed");
+    const char *ids = wr_arena_printf(s->a, "{\"experiment_ids\":[\"%s\"]}", e);
+    ask(s, 200, "POST", wr_arena_printf(s->a, "%s/add-experiments", both), "", ids);
+    ask(s, 200, "POST", wr_arena_printf(s->a, "%s/add-experiments", closed), "", ids);
+    ask(s, 200, "POST", wr_arena_printf(s->a, "%s/remove-experiments", closed), "", "{\"experiment_ids\":[\"0\"]}");
+    second_experiment = e;
+    store_write(s, make_reader);
+    wr_users *users;
+    OK(wr_users_read(&users, s->t, &s->err));
+    wr_mlflow_access who = {
+        .user = wr_users_find(users, WR_STR("reader")), .otherwise = WR_NO_PERMISSIONS, .users = users};
+
+    assert_int_equal(status_for(s, &who, "GET", open, ""), 200);
+    assert_int_equal(status_for(s, &who, "GET", both, ""), 200); /* one of its experiments is enough to read */
+    assert_int_equal(status_for(s, &who, "GET", closed, ""), 403);
+    assert_int_equal(status_for(s, &who, "GET", wr_arena_printf(s->a, "%s/records", closed), ""), 403);
+    assert_int_equal(status_for(s, &who, "DELETE", open, "{}"), 403);
+    who.otherwise = WR_CAN_EDIT; /* grants come first */
+    const char *named = wr_arena_printf(s->a, "{\"name\":\"x\",\"experiment_ids\":[\"%s\"]}", e);
+    assert_int_equal(status_for(s, &who, "PATCH", wr_arena_printf(s->a, "%s/tags", open), "{\"tags\":\"{}\"}"), 403);
+    assert_int_equal(status_for(s, &who, "POST", "datasets/create", named), 403);
+    const char *body = wr_arena_printf(s->a, "{\"experiment_id\":\"%s\",\"name\":\"a\",\"description\":\"d\"}", e);
+    assert_int_equal(status_for(s, &who, "POST", "issues", body), 403);
+    const char *issue = member(s, ask(s, 200, "POST", "issues", "", body), "issue_id");
+    assert_int_equal(status_for(s, &who, "GET", wr_arena_printf(s->a, "issues/%s", issue), ""), 403);
+    body = wr_arena_printf(s->a, "{\"experiment_id\":\"%s\",\"name\":\"a\",\"serialized_scorer\":\"{}\"}", e);
+    assert_int_equal(status_for(s, &who, "POST", "scorers/register", body), 403);
+    wr_users_free(users);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +388,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(datasets_are_searched, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(scorers_have_versions, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(bad_scorers_are_refused, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(issues_are_kept_by_gravity, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(experiments_say_who_may_what, store_setup, store_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,5 +8,6 @@ const wr_mlflow_rpcs *const wr_mlflow_tables[] = {
     &wr_mlflow_model_versions, &wr_mlflow_logged_models, &wr_mlflow_artifacts,
     &wr_mlflow_webhooks,       &wr_mlflow_users,
     &wr_mlflow_eval_datasets,  &wr_mlflow_scorers,       &wr_mlflow_graphql,
+    &wr_mlflow_issues,
 };
 const size_t wr_mlflow_tables_count = sizeof wr_mlflow_tables / sizeof *wr_mlflow_tables;

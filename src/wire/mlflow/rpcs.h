@@ -12,7 +12,7 @@ extern const wr_mlflow_rpcs wr_mlflow_registered_models, wr_mlflow_model_version
 extern const wr_mlflow_rpcs wr_mlflow_users, wr_mlflow_artifacts;
 extern const wr_mlflow_rpcs wr_mlflow_traces, wr_mlflow_assessments;
 extern const wr_mlflow_rpcs wr_mlflow_webhooks;
-extern const wr_mlflow_rpcs wr_mlflow_eval_datasets, wr_mlflow_scorers, wr_mlflow_graphql;
+extern const wr_mlflow_rpcs wr_mlflow_eval_datasets, wr_mlflow_scorers, wr_mlflow_graphql, wr_mlflow_issues;
 
 /* experiments.c */
 void wr_mlflow_put_experiment(wr_jsonw *w, const char *key, const wr_experiment *e);
