@@ -183,9 +183,20 @@ const wr_cmd wr_cmd_model_list = {
 
 /* ---- show: a version ---- */
 
+/* The first line of a client's text, and nothing in it that steers a terminal. */
+static const char *clean(wr_cli *c, const char *text)
+{
+    enum { LONGEST = 4000 };
+    wr_str first = wr_str_fit((wr_str){text, strcspn(text, "\n")}, LONGEST);
+    char *copy = wr_arena_strndup(wr_cli_arena(c), first.p, first.n);
+    for (char *p = copy; p && *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
+    return copy ? copy : "";
+}
+
 static void line(wr_cli *c, const char *label, const char *text)
 {
-    if (text && text[0]) wr_say(c, "%-12s %.*s", label, (int)strcspn(text, "\n"), text);
+    if (text && text[0]) wr_say(c, "%-12s %s", label, clean(c, text));
 }
 
 static void section(wr_cli *c, const char *title, const wr_model_fact_list *l)
@@ -195,16 +206,17 @@ static void section(wr_cli *c, const char *title, const wr_model_fact_list *l)
     wr_say(c, "%s", title);
     for (size_t i = 0; i < l->n; i++)
         if ((int)strlen(l->at[i].key) > width && strlen(l->at[i].key) <= 40) width = (int)strlen(l->at[i].key);
-    for (size_t i = 0; i < l->n; i++)
-        wr_say(c, "  %-*s  %.*s", width, l->at[i].key, (int)strcspn(l->at[i].value, "\n"), l->at[i].value);
+    for (size_t i = 0; i < l->n; i++) wr_say(c, "  %-*s  %s", width, clean(c, l->at[i].key), clean(c, l->at[i].value));
 }
 
 static void say_columns(wr_cli *c, const char *what, const wr_mlmodel_columns *l)
 {
-    for (size_t i = 0; i < l->n; i++)
-        wr_say(c, "  %-6s %s%s%s%s%s%s", what, l->at[i].name, l->at[i].name[0] ? ": " : "", l->at[i].type,
-               l->at[i].optional ? ", optional" : "", l->at[i].value ? ", default " : "",
-               l->at[i].value ? l->at[i].value : "");
+    for (size_t i = 0; i < l->n; i++) {
+        const wr_mlmodel_column *col = &l->at[i];
+        wr_say(c, "  %-6s %s%s%s%s%s%s", what, clean(c, col->name), col->name[0] ? ": " : "", clean(c, col->type),
+               col->optional ? ", optional" : "", col->value ? ", default " : "",
+               col->value ? clean(c, col->value) : "");
+    }
 }
 
 static void say_source(wr_cli *c, const wr_model_facts *f)
@@ -243,13 +255,14 @@ static void show_version(wr_cli *c, const wr_model_facts *f)
     char when[WR_TIME_TEXT];
     const char *user = f->v.user.n ? f->v.user.p : f->has_run && f->run.user.n ? f->run.user.p : NULL;
     wr_time_format(when, f->v.created_ms * 1000);
-    wr_say(c, "%-12s %s", "model", f->title);
+    line(c, "model", f->title);
     say_source(c, f);
     line(c, "aliases", joined(c, &f->v));
     line(c, "stage", f->v.version ? stage_of(&f->v) : NULL);
-    wr_say(c, "%-12s %.19s%s%s", "created", when, user ? " by " : "", user ? user : "");
+    wr_say(c, "%-12s %.19s%s%s", "created", when, user ? " by " : "", user ? clean(c, user) : "");
     line(c, "description", f->v.description.p);
-    if (f->has_run) wr_say(c, "%-12s %s \"%s\", %s", "run", f->run.uuid.p, f->run.name.p, wr_runs_status(&f->run));
+    if (f->has_run)
+        wr_say(c, "%-12s %s \"%s\", %s", "run", f->run.uuid.p, clean(c, f->run.name.p), wr_runs_status(&f->run));
     else if (f->v.run_id.n) wr_say(c, "%-12s %s (purged)", "run", f->v.run_id.p);
     line(c, "code", f->code);
     line(c, "logged model", f->v.model_id.p);
@@ -399,7 +412,7 @@ static void say_moves(wr_cli *c, const overview *o)
             const char *was = m->was ? wr_arena_printf(wr_cli_arena(c), "%lld", (long long)m->was) : "-";
             const char *to = m->version ? wr_arena_printf(wr_cli_arena(c), "%lld", (long long)m->version) : "-";
             wr_say(c, "  %.19s  %s %s -> %s%s%s%s", when, o->m.aliases[i].alias.p, was, to, m->undo ? ", rollback" : "",
-                   m->user.n ? ", by " : "", m->user.n ? m->user.p : "");
+                   m->user.n ? ", by " : "", m->user.n ? clean(c, m->user.p) : "");
         }
 }
 
@@ -408,14 +421,14 @@ static void show_overview(wr_cli *c, const overview *o)
     char created[WR_TIME_TEXT], updated[WR_TIME_TEXT];
     wr_time_format(created, o->m.created_ms * 1000);
     wr_time_format(updated, o->m.updated_ms * 1000);
-    wr_say(c, "%-12s %s%s", "model", o->m.name.p, wr_registered_is_prompt(o->m.tags, o->m.ntags) ? " (prompt)" : "");
+    wr_say(c, "%-12s %s%s", "model", clean(c, o->m.name.p),
+           wr_registered_is_prompt(o->m.tags, o->m.ntags) ? " (prompt)" : "");
     line(c, "description", o->m.description.p);
     wr_say(c, "%-12s %.19s, changed %.19s", "created", created, updated);
     for (size_t i = 0; i < o->m.naliases; i++)
         wr_say(c, "%-12s %s is version %lld", "alias", o->m.aliases[i].alias.p, (long long)o->m.aliases[i].version);
     for (size_t i = 0; i < o->m.ntags; i++)
-        wr_say(c, "%-12s %s=%.*s", "tag", o->m.tags[i].key.p, (int)strcspn(o->m.tags[i].value.p, "\n"),
-               o->m.tags[i].value.p);
+        wr_say(c, "%-12s %s=%s", "tag", clean(c, o->m.tags[i].key.p), clean(c, o->m.tags[i].value.p));
     if (o->has_candidate)
         wr_say(c, "%-12s package %.12s by run %.8s, not registered (--candidate shows it)", "candidate",
                o->candidate.package, o->candidate.run_id);

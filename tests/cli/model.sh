@@ -54,7 +54,7 @@ weir model list churn
 client 1 0.1 81 string
 client 2 1.0 84 long
 post registered-models/create '{"name": "a \"b\" c"}' >/dev/null
-post model-versions/create '{"name": "a \"b\" c", "source": "s3://elsewhere/model"}' >/dev/null
+post model-versions/create '{"name": "a \"b\" c", "source": "s3://elsewhere/model", "description": "red \u001b[31m\nand more", "tags": [{"key": "bell", "value": "\u0007ding"}]}' >/dev/null
 post registered-models/create '{"name": "nothing yet"}' >/dev/null
 
 echo "-- list"
