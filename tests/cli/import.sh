@@ -62,6 +62,7 @@ echo "== the server"
 server=
 stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
 trap stop EXIT
+: >up.out
 weir up --auth --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do
@@ -83,6 +84,7 @@ server=
 
 echo "== from a running server, which need not be MLflow's own"
 cd ../three
+: >up.out
 weir up --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do
@@ -101,6 +103,7 @@ wait "$server"
 server=
 fails 2 weir import mlflow "$url" 2>&1 | sed "s#$url#URL#; s/port [0-9][0-9]* after [0-9]* ms/port N/"
 cd ../two
+: >up.out
 weir up --auth --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do
