@@ -117,3 +117,27 @@ MLFLOW_TRACKING_USERNAME=ada MLFLOW_TRACKING_PASSWORD="correct horse" weir impor
 kill -TERM "$server"
 wait "$server"
 server=
+
+echo "== killed three times, and in the end everything is there once"
+made long.db "$fixtures/mlflow2.sql"
+python3 -c 'import sqlite3
+db = sqlite3.connect("long.db")
+for i in range(1000):
+    run = f"{i:032x}"
+    db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (run, "r", "", "", "", "me", "FINISHED", i, i + 1, "", "active", "", 1, None))
+    db.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, 0)", [("m", s, s, run, s) for s in range(10)])
+db.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, 0)", [("loss", s, s, "a0000000000000000000000000000002", s) for s in range(100000)])
+db.commit()'
+mkdir killed && cd killed && weir init >/dev/null
+for after in 0.2 0.3 0.4; do
+    weir import mlflow ../long.db >/dev/null 2>&1 &
+    victim=$!
+    sleep "$after"
+    kill -9 "$victim" 2>/dev/null || true
+    wait "$victim" 2>/dev/null || true
+done
+weir import mlflow ../long.db >/dev/null
+python3 -c 'import sqlite3
+db = sqlite3.connect(".weir/weir.db")
+for sql in ("count(*) FROM track_runs", "count(*) FROM track_runs WHERE status = 1", "sum(n) FROM track_chunks", "count(*) FROM track_params"):
+    print(sql, db.execute("SELECT " + sql).fetchone()[0])'

@@ -44,4 +44,6 @@ int wr_mlflowhttp_run(wr_track_run *out, wr_arena *a, yyjson_val *v, wr_err *err
 int wr_mlflowhttp_model(wr_registered_model *out, wr_arena *a, yyjson_val *v, wr_err *err);
 int wr_mlflowhttp_version(wr_registered_version *out, wr_arena *a, yyjson_val *v, wr_err *err);
 int wr_mlflowhttp_logged(wr_logged_model *out, wr_arena *a, yyjson_val *v, wr_err *err);
+/* One of the list "spans". */
+int wr_mlflowhttp_span(wr_span *out, wr_arena *a, yyjson_val *v, wr_err *err);
 int wr_mlflowhttp_trace(wr_import_trace_row *out, wr_arena *a, wr_mlflowhttp *m, yyjson_val *v, wr_err *err);

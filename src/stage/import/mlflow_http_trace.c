@@ -73,7 +73,7 @@ static wr_str span_id(wr_arena *a, yyjson_val *v)
     return (wr_str){hex, 16};
 }
 
-static int one_span(wr_span *out, wr_arena *a, yyjson_val *v, wr_err *err)
+int wr_mlflowhttp_span(wr_span *out, wr_arena *a, yyjson_val *v, wr_err *err)
 {
     int rc = 0;
     yyjson_val *parent = yyjson_obj_get(v, "parent_span_id");
@@ -102,7 +102,7 @@ static int load_spans(wr_import_trace_row *out, wr_arena *a, wr_mlflowhttp *m, w
         .uuid = out->trace.uuid, .spans = spans, .root = -1, .start_ms = out->trace.time_ms, .end_ms = WR_SPAN_NO_END};
     yyjson_arr_foreach(list, i, max, v)
     {
-        WR_TRY(one_span(&spans[t->n], a, v, err));
+        WR_TRY(wr_mlflowhttp_span(&spans[t->n], a, v, err));
         t->usage |= spans[t->n].usage.p != NULL;
         t->cost |= spans[t->n].cost.p != NULL;
         t->n++;
