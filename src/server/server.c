@@ -326,6 +326,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     wr_pool_free(s->worker); /* runs what was posted */
     wr_pool_free(s->readers);
     wr_pool_free(s->transfers); /* after those who post to it */
+    if (s->track) wr_db_await(wr_track_db(s->track)); /* writes whose client is gone: nobody else waits for them */
     wr_feed_free(s->feed);
     wr_watch_free(s->watch);
     wr_http_server_close(s->http);

@@ -61,7 +61,8 @@ struct wr_db {
     bool started;
 
     pthread_mutex_t queue_lock; /* rank 1; guards the four below; never held while SQL runs */
-    pthread_cond_t queue_filled;
+    pthread_cond_t queue_filled, queue_answered;
+    bool answering; /* the writer has a group that is not answered yet */
     job *head, **tail;
     size_t queued;
     bool closing;
@@ -219,6 +220,7 @@ int wr_db_open(wr_db **out, const char *path, const wr_db_opt *opt, wr_err *err)
     pthread_mutex_init(&db->commit_lock, NULL);
     pthread_mutex_init(&db->watch_lock, NULL);
     pthread_cond_init(&db->queue_filled, NULL);
+    pthread_cond_init(&db->queue_answered, NULL);
     db->tail = &db->head;
     db->read_only = opt->read_only;
     db->reader_mode = opt->read_only ? WR_DB_CONN_READ_ONLY : WR_DB_CONN_READ;
@@ -248,6 +250,7 @@ void wr_db_close(wr_db *db)
     wr_db_conn_free(db->watch);
     wr_db_conn_free(db->writer); /* last, because the last connection to close moves the WAL into the file */
     pthread_cond_destroy(&db->queue_filled);
+    pthread_cond_destroy(&db->queue_answered);
     pthread_mutex_destroy(&db->watch_lock);
     pthread_mutex_destroy(&db->commit_lock);
     pthread_mutex_destroy(&db->readers_lock);
@@ -298,6 +301,8 @@ static int commit(wr_db *db, wr_err *err)
 static job *take_group(wr_db *db)
 {
     pthread_mutex_lock(&db->queue_lock);
+    db->answering = false;
+    if (!db->head) pthread_cond_broadcast(&db->queue_answered);
     while (!db->head && !db->closing) pthread_cond_wait(&db->queue_filled, &db->queue_lock);
     job *first = db->head, **end = &db->head;
     size_t n = 0;
@@ -306,6 +311,7 @@ static job *take_group(wr_db *db)
     if (!db->head) db->tail = &db->head;
     if (n) *end = NULL;
     db->queued -= n;
+    db->answering = n > 0;
     pthread_mutex_unlock(&db->queue_lock);
     return n ? first : NULL;
 }
@@ -448,6 +454,13 @@ int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg,
     int rc = push(db, j, err);
     if (rc < 0) wr_free(j);
     return rc;
+}
+
+void wr_db_await(wr_db *db)
+{
+    pthread_mutex_lock(&db->queue_lock);
+    while (db->head || db->answering) pthread_cond_wait(&db->queue_answered, &db->queue_lock);
+    pthread_mutex_unlock(&db->queue_lock);
 }
 
 /* --- readers --- */

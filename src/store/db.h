@@ -57,6 +57,8 @@ int wr_db_write(wr_db *db, wr_db_fn fn, void *arg, wr_err *err);
 /* The same without waiting; `done` is called on the writer thread after the commit (or failure).
  * WEIR_EUNAVAILABLE when 65536 writes are waiting; then, and for every other error returned here, `done` is not called. */
 int wr_db_write_async(wr_db *db, wr_db_fn fn, void *arg, void (*done)(void *arg, int rc, const wr_err *err), wr_err *err);
+/* Waits until no write is queued or on its way to its answer: what `done` of earlier calls uses may go after it. Not in a write. */
+void wr_db_await(wr_db *db);
 
 /* Statements: cached by SQL text; of one thread until wr_stmt_done. A bind after the last step starts the statement anew.
  * A bind that fails is reported by the next step; so is text with a NUL byte on PostgreSQL (WEIR_EINVAL), and there also SQL that is

@@ -1062,6 +1062,25 @@ static void a_full_disk_refuses_the_whole_group(void **state)
     wr_db_close(db);
 }
 
+static void slowly_done(void *arg, int rc, const wr_err *err)
+{
+    usleep(1000);
+    done(arg, rc, err);
+}
+
+static void await_waits_for_the_last_answer(void **state)
+{
+    (void)state;
+    wr_db *db = opened();
+    wr_err err = {0};
+    wr_db_await(db); /* for nothing */
+    atomic_store(&answered, 0);
+    for (int i = 0; i < 30; i++) assert_int_equal(wr_db_write_async(db, insert, name_of(i), slowly_done, &err), 0);
+    wr_db_await(db);
+    assert_int_equal(atomic_load(&answered), 30);
+    wr_db_close(db);
+}
+
 int main(void)
 {
     wr_err err;
@@ -1101,6 +1120,7 @@ int main(void)
         T(read_only_folder),
         T(a_failed_commit_is_not_visible),
         T(a_full_disk_refuses_the_whole_group),
+        BOTH(await_waits_for_the_last_answer),
     };
 #undef T
 #undef P
