@@ -295,6 +295,13 @@ static wr_str prefixed(import *m, wr_str name)
     return wr_str_of(wr_arena_printf(m->a, "%s%.*s", m->opt->prefix, WR_STR_FMT(name)));
 }
 
+/* Ids stand in paths. */
+static bool good_id(import *m, wr_str id, bool ok)
+{
+    if (!ok) skip(m, "\"%.*s\": %s", id, "that is no id");
+    return ok;
+}
+
 /* false: its experiment is not known. */
 static bool place(import *m, int64_t *experiment, wr_str what)
 {
@@ -330,14 +337,10 @@ static bool place_grant(import *m, wr_import_grant_row *g)
     return true;
 }
 
-/* A trace of an experiment that was deleted here, or of no known form, stays behind. */
 static bool place_trace(import *m, wr_import_trace_row *r)
 {
     wr_trace *t = &r->trace;
-    if (!wr_trace_uuid_ok(t->uuid)) {
-        skip(m, "trace %.*s: %s", t->uuid, "its id is none");
-        return false;
-    }
+    if (!good_id(m, t->uuid, wr_trace_uuid_ok(t->uuid))) return false;
     return place(m, &t->experiment, t->uuid);
 }
 
@@ -350,10 +353,11 @@ static bool fit(import *m, wr_import_kind kind, wr_import_row *r)
         return true;
     case WR_IMPORT_RUN:
         r->run.artifact_uri = wr_import_uri(&m->places, m->a, r->run.artifact_uri);
-        return place(m, &r->run.experiment, r->run.uuid);
+        return good_id(m, r->run.uuid, wr_name_ok(r->run.uuid)) && place(m, &r->run.experiment, r->run.uuid);
     case WR_IMPORT_LOGGED:
         r->logged.artifact_uri = wr_import_uri(&m->places, m->a, r->logged.artifact_uri);
-        return place(m, &r->logged.experiment, r->logged.uuid);
+        return good_id(m, r->logged.uuid, wr_name_ok(r->logged.uuid)) &&
+               place(m, &r->logged.experiment, r->logged.uuid);
     case WR_IMPORT_MODEL:
         r->model.name = prefixed(m, r->model.name);
         return true;

@@ -322,8 +322,9 @@ static int history_page(wr_buf *token, wr_mlflowhttp *m, wr_str run, wr_str key,
     WR_VEC(wr_track_point) points = {0};
     size_t i, max;
     yyjson_val *v;
-    wr_buf_printf(&url,
-                  "/api/2.0/mlflow/metrics/get-history?max_results=25000&run_id=%.*s&metric_key=", WR_STR_FMT(run));
+    wr_buf_str(&url, "/api/2.0/mlflow/metrics/get-history?max_results=25000&run_id=");
+    wr_mlflowhttp_encode(&url, run, false);
+    wr_buf_str(&url, "&metric_key=");
     wr_mlflowhttp_encode(&url, key, false);
     if (token->n) {
         wr_buf_str(&url, "&page_token=");
