@@ -115,6 +115,18 @@ static void check_restored(place *s, load *l, const char *dir, const int64_t *ac
     }
 }
 
+/* Everybody has done something since the last time: on a busy machine that takes its time. */
+static void all_have_moved(load *l, int64_t drains)
+{
+    for (int waited = 0; waited < 60000; waited++) {
+        bool all = atomic_load(&l->drains) > drains;
+        for (int i = 0; i < WRITERS; i++) all = all && atomic_load(&l->acked[i]) > 0;
+        if (all) return;
+        usleep(1000);
+    }
+    fail_msg("a writer or the drain stands still");
+}
+
 static void under_load(void **state)
 {
     place *s = *state;
@@ -127,6 +139,7 @@ static void under_load(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, i < WRITERS ? write_points : drain, &l), 0);
     for (int b = 0; b < BACKUPS; b++) {
         usleep(30000);
+        all_have_moved(&l, b);
         for (int i = 0; i < WRITERS; i++) acked[b][i] = atomic_load(&l.acked[i]);
         const char *dir = at(s, wr_arena_printf(s->a, "restored%d", b));
         wr_backup_report r;

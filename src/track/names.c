@@ -2,6 +2,7 @@
 /* names.c - what may be a key, and how long texts may be. Lengths count characters (code points). */
 #include <stdio.h>
 
+#include "codec/json.h"
 #include "track/run.h"
 
 static size_t characters(wr_str s)
@@ -54,21 +55,29 @@ static bool path_ok(wr_str key)
     return true;
 }
 
+static int bad_key(wr_str key, const char *what, const char *why, wr_err *err)
+{
+    WR_AUTOBUF wr_buf b;
+    wr_jsonw w;
+    wr_buf_init(&b, 1 << 16);
+    wr_jsonw_init(&w, &b, 0);
+    wr_jsonw_str(&w, wr_str_fit(key, 80)); /* as JSON, which is how MLflow shows it */
+    return wr_err_set(err, WEIR_EINVAL, "Invalid value %.*s for parameter '%s' supplied: %s",
+                      WR_STR_FMT(wr_buf_view(&b)), what, why);
+}
+
 int wr_track_key_check(wr_str key, size_t max, const char *what, wr_err *err)
 {
-    wr_str shown = wr_str_fit(key, 80);
     if (!characters_ok(key))
-        return wr_err_set(err, WEIR_EINVAL,
-                          "Invalid value \"%.*s\" for parameter '%s' supplied: Names may only contain alphanumerics, "
-                          "underscores (_), "
-                          "dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).",
-                          WR_STR_FMT(shown), what);
+        return bad_key(key, what,
+                       "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), "
+                       "spaces ( ), colon(:) and slashes (/).",
+                       err);
     if (!path_ok(key))
-        return wr_err_set(err, WEIR_EINVAL,
-                          "Invalid value \"%.*s\" for parameter '%s' supplied: Names may be treated as files in "
-                          "certain cases, and must not "
-                          "resolve to other names when treated as such.",
-                          WR_STR_FMT(shown), what);
+        return bad_key(key, what,
+                       "Names may be treated as files in certain cases, and must not resolve to other "
+                       "names when treated as such.",
+                       err);
     return wr_track_length_check(key, max, what, err);
 }
 

@@ -10,11 +10,11 @@ enum { NAME = 500, DIGEST = 36, SOURCE = 65535, SCHEMA = 1048575, PROFILE = 1677
 
 static int check_dataset(const wr_track_dataset *d, wr_err *err)
 {
-    WR_TRY(wr_track_length_check(d->name, NAME, "dataset name", err));
-    WR_TRY(wr_track_length_check(d->digest, DIGEST, "dataset digest", err));
-    WR_TRY(wr_track_length_check(d->source, SOURCE, "dataset source", err));
-    WR_TRY(wr_track_length_check(d->schema, SCHEMA, "dataset schema", err));
-    WR_TRY(wr_track_length_check(d->profile, PROFILE, "dataset profile", err));
+    WR_TRY(wr_track_length_check(d->name, NAME, "name", err));
+    WR_TRY(wr_track_length_check(d->digest, DIGEST, "digest", err));
+    WR_TRY(wr_track_length_check(d->source, SOURCE, "source", err));
+    WR_TRY(wr_track_length_check(d->schema, SCHEMA, "schema", err));
+    WR_TRY(wr_track_length_check(d->profile, PROFILE, "profile", err));
     for (size_t i = 0; i < d->ntags; i++) {
         WR_TRY(wr_track_length_check(d->tags[i].key, TAG_KEY, "key", err));
         WR_TRY(wr_track_length_check(d->tags[i].value, TAG_VALUE, "value", err));
