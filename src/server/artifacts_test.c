@@ -342,6 +342,11 @@ static void of_runs(void)
     assert_int_equal(ask("POST", "/api/2.0/mlflow/model-versions/create", JSON, wr_str_of(target)), 200);
     assert_int_equal(ask("GET", "/model-versions/get-artifact?name=m&version=1&path=p.html", NULL, none), 200);
     assert_true(wr_str_is(got.body, "<b>hi</b>"));
+    assert_int_equal(ask("GET", "//model-versions//get-artifact?name=m&version=1&path=p.html", NULL, none), 308);
+    assert_string_equal(header("location"), "/model-versions/get-artifact?name=m&version=1&path=p.html");
+    assert_int_equal(ask("GET", "//nowhere", NULL, none), 404);
+    assert_int_equal(ask("GET", "/model-versions/get-artifact?name=none&version=1&path=../x", NULL, none), 400);
+    assert_true(says("\"message\":\"Invalid path\""));
     assert_int_equal(ask("GET", "/model-versions/get-artifact?name=m&version=2&path=p.html", NULL, none), 404);
 
     assert_int_equal(

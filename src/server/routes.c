@@ -110,6 +110,34 @@ static void refuse(wr_call *c, int status, const char *error, const char *hint, 
 
 /* ---- finding the route ---- */
 
+static const route *find(wr_str path, wr_str method, wr_str *param, bool *path_known)
+{
+    *path_known = false;
+    for (size_t i = 0; i < NROUTES; i++) {
+        if (!matches(routes[i].pattern, path, param)) continue;
+        if (method_fits(&routes[i], method)) return &routes[i];
+        *path_known = true;
+    }
+    return NULL;
+}
+
+/* "//x" that would be there as "/x" is sent there (308 keeps method and body), as MLflow's server does. */
+static bool elsewhere(wr_call *c, const wr_http_head *h)
+{
+    wr_str param, rest = h->target;
+    wr_str query = wr_str_sub(h->target, wr_str_cut(&rest, '?').n, h->target.n);
+    bool path_known;
+    char *path = wr_arena_alloc(c->arena, c->path.n + 1);
+    size_t n = 0;
+    if (!path) return false;
+    for (size_t i = 0; i < c->path.n; i++)
+        if (c->path.p[i] != '/' || !n || path[n - 1] != '/') path[n++] = c->path.p[i];
+    if (n == c->path.n || !find((wr_str){path, n}, h->method, &param, &path_known)) return false;
+    char *to = wr_arena_printf(c->arena, "Location: %.*s%.*s\r\n", (int)n, path, WR_STR_FMT(query));
+    if (to) refuse(c, 308, "this path has one slash", "follow the Location", to);
+    return to;
+}
+
 static void no_path(wr_call *c)
 {
     const char *names[NROUTES];
@@ -131,17 +159,6 @@ static void wrong_method(wr_call *c)
         snprintf(hint, sizeof hint, "use %s", routes[i].method);
     }
     refuse(c, 405, "this path does not take that method", hint, allow);
-}
-
-static const route *find(wr_str path, wr_str method, wr_str *param, bool *path_known)
-{
-    *path_known = false;
-    for (size_t i = 0; i < NROUTES; i++) {
-        if (!matches(routes[i].pattern, path, param)) continue;
-        if (method_fits(&routes[i], method)) return &routes[i];
-        *path_known = true;
-    }
-    return NULL;
 }
 
 /* ---- who asks ---- */
@@ -170,7 +187,10 @@ void wr_server_put_refusal(wr_buf *out, wr_http_reply_opt *opt, int status, cons
 }
 
 /* A signed link is its own permission: it is good for what it names, and nobody needs to say who they are. */
-static bool is_link(wr_str path) { return wr_str_starts(path, WR_MLFLOW_PART) || wr_str_starts(path, WR_MLFLOW_SIGNED); }
+static bool is_link(wr_str path)
+{
+    return wr_str_starts(path, WR_MLFLOW_PART) || wr_str_starts(path, WR_MLFLOW_SIGNED);
+}
 
 int wr_server_judge(wr_auth_who **who, wr_server *s, wr_http_req *r, wr_err *err)
 {
@@ -181,7 +201,8 @@ int wr_server_judge(wr_auth_who **who, wr_server *s, wr_http_req *r, wr_err *err
         wr_err_set(err, WEIR_EACCESS, "%s", why);
         return 403;
     }
-    if (is_link(h->path)) return wr_sign_check(&s->signer, h->method, h->target, wr_clock_wall_us() / WR_US, err) < 0 ? 403 : 0;
+    if (is_link(h->path))
+        return wr_sign_check(&s->signer, h->method, h->target, wr_clock_wall_us() / WR_US, err) < 0 ? 403 : 0;
     if (!s->auth || is_open(h->path)) return 0;
     wr_arena *a = wr_http_req_arena(r);
     wr_auth_who *found = wr_arena_alloc(a, sizeof *found);
@@ -242,7 +263,7 @@ static void handle(wr_http_req *r)
     else if (to && unpack(&c, h, to->body_max, &err) < 0) wr_call_err(&c, &err);
     else if (to) to->handle(&c);
     else if (path_known) wrong_method(&c);
-    else no_path(&c);
+    else if (!elsewhere(&c, h)) no_path(&c);
     if (c.who) wr_auth_done(c.who);
     if (!c.deferred) wr_server_count(c.loop, to ? to->kind : WR_KIND_OTHER, c.status, wr_clock_mono_ns() - start);
     if (c.loop->body.cap > ((size_t)1 << 20)) {

@@ -492,7 +492,10 @@ static int wrong_operator(parser *p, const wr_filter_clause *c, unsigned allowed
     for (size_t i = 0; i < OPERATORS; i++)
         if (allowed & operators[i].op)
             n += (size_t)snprintf(ops + n, sizeof ops - n, "%s'%s'", n ? ", " : "", operators[i].name);
-    wr_err_set(p->err, WEIR_EINVAL, "Invalid comparator '%s' not one of '{%s}'", wr_filter_op_name(c->op),
+    char key[120] = "Invalid";
+    if (c->entity->names_key)
+        snprintf(key, sizeof key, "Invalid %.16s.%.*s", c->entity->names, WR_STR_FMT(wr_str_fit(c->key, 80)));
+    wr_err_set(p->err, WEIR_EINVAL, "%s comparator '%s' not one of '{%s}'", key, wr_filter_op_name(c->op),
                n ? ops : "");
     bool order = c->op & (WR_OP_LT | WR_OP_LE | WR_OP_GT | WR_OP_GE);
     if (order && c->nvalues && !c->values[0].number && (c->field->number_ops | c->field->number_more) & c->op)

@@ -109,6 +109,7 @@ typedef struct {
     const char *names;             /* spellings, '|' between */
     bool bare;                     /* keys without an entity belong here */
     const char *function;          /* NULL, or keys are written FUNCTION(entity.key) */
+    bool names_key;                /* errors about an operator name the key, as MLflow's do for spans */
     const wr_filter_field *fields; /* up to one without names */
 } wr_filter_entity;
 

@@ -463,7 +463,7 @@ static const wr_filter_field issue[] = {{.names = "id", .ops = WR_OP_EQ, .more =
 static const wr_filter_entity entities[] = {{.names = "attribute|attributes|trace", .bare = true, .fields = attributes},
                                             {.names = "tag|tags", .fields = tags},
                                             {.names = "request_metadata|metadata", .fields = metadata},
-                                            {.names = "span", .fields = spans},
+                                            {.names = "span", .names_key = true, .fields = spans},
                                             {.names = "feedback", .fields = feedback},
                                             {.names = "expectation", .fields = expectation},
                                             {.names = "issue", .fields = issue},

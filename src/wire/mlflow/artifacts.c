@@ -225,8 +225,10 @@ static int get_artifact(wr_mlflow_call *c, wr_err *err)
 
 static int get_version_artifact(wr_mlflow_call *c, wr_err *err)
 {
+    wr_str path;
     wr_registered_version v;
     int64_t version = wr_mlflow_i64(c, "version", 0);
+    WR_TRY(wr_mlflow_safe_path(&path, c->arena, wr_mlflow_str(c, "path"), err));
     WR_TRY(wr_registered_version_get(&v, c->arena, c->track, wr_mlflow_str(c, "name"), version, err));
     return content_below(c, wr_registered_version_location(&v), "path", err);
 }
