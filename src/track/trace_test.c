@@ -304,6 +304,7 @@ static void test_refused(void **state)
     static const struct {
         const char *filter, *says;
     } lines[] = {{"span.duration = '1'", "Invalid span attribute 'duration'. Supported attributes: name, status, type"},
+                 {"span.content = 'x'", "span.content comparator '=' not one of"},
                  {"nothing = 'x'", "nothing"},
                  {"timestamp = 'noon'", "timestamp"},
                  {"prompt = 'x'", "Expected format"},
