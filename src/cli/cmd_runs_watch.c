@@ -25,6 +25,10 @@ static int look(wr_track_run *out, wr_arena *a, wr_project *p, wr_str uuid, wr_e
     WR_TRY(wr_track_open(&t, db, &opt, err));
     int rc = wr_track_run_get(out, a, t, uuid, err);
     if (rc == 0) rc = wr_track_run_load(out, a, t, err);
+    for (size_t i = 0; rc == 0 && i < out->nmetrics; i++) { /* names of keys end with the store */
+        out->metrics[i].key = wr_arena_str(a, out->metrics[i].key);
+        if (!out->metrics[i].key.p) rc = wr_err_nomem(err);
+    }
     wr_track_close(t);
     return rc;
 }
