@@ -32,10 +32,14 @@ class WeirThread:
         self.context = serve.weir(WEIR, port=port, artifacts=root["artifacts"], args=UP_ARGS)
 
     def __enter__(self):
+        import mlflow
         url, self.process = self.context.__enter__()
+        mlflow.set_tracking_uri(url)  # as initialize_backend_stores does: the fluent API and the commands of this process mean the same store
         return url
 
     def __exit__(self, *why):
+        import mlflow
+        mlflow.set_tracking_uri(None)
         return self.context.__exit__(*why)
 
 
@@ -128,6 +132,9 @@ def replace(module):
         for name, ours in OURS.items():
             if hasattr(module, name):
                 setattr(module, name, ours)
+        if hasattr(module, "ArtifactsServer"):  # its database is behind its URL
+            made = module.ArtifactsServer
+            module.ArtifactsServer = lambda database, root, destination, url, process: made(url, root, destination, url, process)
     if module.__name__.endswith("test_sqlalchemy_store") and ".store." in module.__name__:
         module.store = store_fixture(module.__name__)
 
