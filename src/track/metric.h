@@ -53,7 +53,8 @@ int wr_metric_purge(wr_track *t, int64_t run, wr_err *err); /* in a write */
  * Not while this thread has a statement open that began before: what was drained since is in neither place then. (Inside
  * a write it does no harm.) */
 
-/* Latest point of each series of a run, sorted by key. Its value is 0 where it was -0: SQLite keeps no -0. */
+/* Latest point of each series of a run, sorted by key; names of keys are the store's. Its value is 0 where it was -0:
+ * SQLite keeps no -0. */
 int wr_metric_latest(wr_track_point **out, size_t *n, wr_arena *a, wr_track *t, int64_t run, wr_err *err);
 /* The same for n runs at once, each there once: out[i] belongs to runs[i]. */
 typedef struct {

@@ -53,7 +53,7 @@ int wr_track_run_create(wr_track_run *out, wr_arena *a, wr_track *t, const wr_tr
 int wr_track_run_get(wr_track_run *out, wr_arena *a, wr_track *t, wr_str uuid, wr_err *err);
 /* The same, and WEIR_EINVAL if it is deleted: the first thing every change of a run does. */
 int wr_track_run_active(wr_track_run *out, wr_arena *a, wr_track *t, wr_str uuid, wr_err *err);
-/* Params, tags, latest metrics, inputs and outputs, each sorted by key. */
+/* Params, tags, latest metrics, inputs and outputs, each sorted by key; names of keys are the store's. */
 int wr_track_run_load(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err);
 int wr_track_run_load_inputs(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err); /* inputs and outputs alone */
 
