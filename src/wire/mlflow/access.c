@@ -342,15 +342,3 @@ bool wr_mlflow_may_read_experiment(const wr_mlflow_call *c, int64_t id)
 {
     return !c->access || need_experiment(c, id, WR_CAN_READ, NULL) == 0;
 }
-
-bool wr_mlflow_reads_all(const wr_mlflow_call *c, const char *type)
-{
-    if (!c->access || c->access->user->admin) return true;
-    if (c->access->otherwise < WR_CAN_READ) return false;
-    for (size_t i = 0; i < c->access->user->nroles; i++)
-        for (size_t k = 0; k < c->access->user->roles[i]->ngrants; k++) {
-            const wr_grant *g = &c->access->user->roles[i]->grants[k];
-            if (wr_str_is(g->type, type) && g->permission < WR_CAN_READ) return false;
-        }
-    return true;
-}

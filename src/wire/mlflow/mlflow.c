@@ -570,8 +570,6 @@ void wr_mlflow_run(wr_mlflow_call *c, const wr_mlflow_request *in)
 
 /* ---- answers ---- */
 
-void wr_mlflow_put_i64(wr_jsonw *w, const char *key, int64_t v) { wr_jsonw_ki64(w, key, v); }
-
 void wr_mlflow_put_double(wr_jsonw *w, const char *key, double v)
 {
     if (isfinite(v)) wr_jsonw_kf64(w, key, v);

@@ -119,6 +119,5 @@ int wr_mlflow_invalid(wr_err *err, const char *parameter, yyjson_val *value, con
 
 /* ---- answers ---- */
 
-void wr_mlflow_put_i64(wr_jsonw *w, const char *key, int64_t v);
 void wr_mlflow_put_double(wr_jsonw *w, const char *key, double v); /* NaN and infinities as strings */
 void wr_mlflow_put_items(wr_jsonw *w, const char *key, const wr_track_item *items, size_t n); /* left out when empty */
