@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oip.h - Open Inference Protocol V2 over REST (kserve/open-inference-protocol): a request value in, a response value out.
+/* oip.h - (ops.h and rest.h take its place) Open Inference Protocol V2 over REST (kserve/open-inference-protocol): a request value in, a response value out.
  *
  *   GET  /v2                                  server metadata
  *   GET  /v2/health/live, /v2/health/ready
