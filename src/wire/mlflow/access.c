@@ -28,6 +28,7 @@ typedef enum {
     ISSUE,            /* {} is its id: its experiment */
     EVAL_DATASET,     /* {} is its id: one of its experiments to read it, each of them to change it */
     EVAL_EXPERIMENTS, /* the same, and each of "experiment_ids" */
+    SCORER,           /* "experiment_id" and "name" or "scorer_name": what was granted on it, else on its experiment */
     ARTIFACT,         /* the rest of the path, or "path": the experiment that it begins with */
 } resource;
 
@@ -121,8 +122,11 @@ static const rule rules[] = {
     {"PATCH", "3.0/mlflow/issues/*", ISSUE, WR_CAN_EDIT},
     {"POST", "3.0/mlflow/scorers/register", EXPERIMENT, WR_CAN_EDIT},
     {"GET", "3.0/mlflow/scorers/list", FILTERED, 0},
-    {"GET", "3.0/mlflow/scorers/*", EXPERIMENT, WR_CAN_READ},
-    {"DELETE", "3.0/mlflow/scorers/delete", EXPERIMENT, WR_CAN_MANAGE},
+    {NULL, "3.0/mlflow/scorers/permissions/*", SCORER, WR_CAN_MANAGE},
+    {"GET", "3.0/mlflow/scorers/online-configs", ANYBODY, 0}, /* there are none */
+    {"PUT", "3.0/mlflow/scorers/online-config", SCORER, WR_CAN_EDIT},
+    {"GET", "3.0/mlflow/scorers/*", SCORER, WR_CAN_READ},
+    {"DELETE", "3.0/mlflow/scorers/delete", SCORER, WR_CAN_MANAGE},
     {"GET", "3.0/mlflow/server-info", ANYBODY, 0},
     {"POST", "/graphql", FILTERED, 0}, /* the procedures that it calls ask */
 };
@@ -248,6 +252,28 @@ static int need_named_experiment(wr_mlflow_call *c, const rule *r, wr_err *err)
     return rc < 0 ? rc : need_experiment(c, e.id, r->needs, err);
 }
 
+wr_str wr_mlflow_scorer_id(wr_arena *a, int64_t experiment, wr_str name)
+{
+    char *id = wr_arena_printf(a, "%lld/%.*s", (long long)experiment, WR_STR_FMT(name));
+    return id ? wr_str_of(id) : (wr_str){NULL, 0};
+}
+
+/* What was granted on the scorer counts, else what its experiment gives; who is shut out of the experiment stays so. */
+static wr_permission permission_of_scorer(const wr_mlflow_call *c, int64_t experiment, wr_str name)
+{
+    wr_str id = wr_mlflow_scorer_id(c->arena, experiment, name), of = id;
+    if (!id.p) return WR_DENY;
+    wr_permission p = permission_of(c, "experiment", wr_str_cut(&of, '/'));
+    return p == WR_DENY ? p : wr_users_check(c->access->user, WR_STR("scorer"), id, p);
+}
+
+static int need_scorer(const wr_mlflow_call *c, const rule *r, wr_err *err)
+{
+    int64_t experiment;
+    if (wr_num_i64(&experiment, wr_mlflow_str(c, "experiment_id"), NULL) < 0) return 0; /* the handler's to report */
+    return permission_of_scorer(c, experiment, first_of(c, "name", "scorer_name")) >= r->needs ? 0 : denied(err);
+}
+
 static int need_location(wr_mlflow_call *c, const rule *r, wr_err *err)
 {
     yyjson_val *v = yyjson_ptr_get(c->in, "/trace/trace_info/trace_location/mlflow_experiment/experiment_id");
@@ -296,6 +322,8 @@ int wr_mlflow_allowed(wr_mlflow_call *c, wr_err *err)
         return need_owner(c, "SELECT experiment FROM track_issues WHERE uuid = ?", c->segment[0], r->needs, err);
     case EVAL_DATASET:
         return need_eval_dataset(c, r, err);
+    case SCORER:
+        return need_scorer(c, r, err);
     case ARTIFACT:
         id = c->segment[0].p ? c->segment[0] : wr_mlflow_str(c, "path");
         return wr_mlflow_need_artifact(c->access, id, r->needs, err);
@@ -330,6 +358,10 @@ int wr_mlflow_granted(wr_mlflow_call *c, wr_err *err)
         return wr_grant_forget(c->track, WR_STR("registered_model"), name, err);
     if (strcmp(path, "2.0/mlflow/registered-models/rename") == 0)
         return wr_grant_rename(c->track, WR_STR("registered_model"), name, wr_mlflow_str(c, "new_name"), err);
+    if (c->made.n && strcmp(path, "3.0/mlflow/scorers/register") == 0)
+        return wr_grant_set(c->track, user, WR_STR("scorer"), c->made, WR_CAN_MANAGE, err);
+    if (c->made.n && strcmp(path, "3.0/mlflow/scorers/delete") == 0)
+        return wr_grant_forget(c->track, WR_STR("scorer"), c->made, err);
     return 0;
 }
 
@@ -341,4 +373,9 @@ bool wr_mlflow_may_read(const wr_mlflow_call *c, const char *type, wr_str id)
 bool wr_mlflow_may_read_experiment(const wr_mlflow_call *c, int64_t id)
 {
     return !c->access || need_experiment(c, id, WR_CAN_READ, NULL) == 0;
+}
+
+bool wr_mlflow_may_read_scorer(const wr_mlflow_call *c, int64_t experiment, wr_str name)
+{
+    return !c->access || permission_of_scorer(c, experiment, name) >= WR_CAN_READ;
 }

@@ -22,6 +22,9 @@ int wr_mlflow_need_experiment(const wr_mlflow_access *access, int64_t id, wr_per
 /* For searches: may this row be shown? */
 bool wr_mlflow_may_read(const wr_mlflow_call *c, const char *type, wr_str id);
 bool wr_mlflow_may_read_experiment(const wr_mlflow_call *c, int64_t id);
+bool wr_mlflow_may_read_scorer(const wr_mlflow_call *c, int64_t experiment, wr_str name);
+/* The resource of a grant on a scorer: "EXPERIMENT/NAME". {NULL,0} without memory. */
+wr_str wr_mlflow_scorer_id(wr_arena *a, int64_t experiment, wr_str name);
 /* For what names experiments and traces elsewhere than in fields (OTLP; a trace that is there already): 0 or
  * WEIR_EACCESS. A trace that is not there is anybody's. `access` may be NULL. */
 int wr_mlflow_edits_experiment(const wr_mlflow_access *access, int64_t id, wr_err *err);

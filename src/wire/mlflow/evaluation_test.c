@@ -324,9 +324,11 @@ static void issues_are_kept_by_gravity(void **state)
 static int status_for(store *s, const wr_mlflow_access *who, const char *method, const char *path, const char *body)
 {
     WR_AUTOBUF wr_buf out = {0};
+    wr_str query = wr_str_of(path), plain = wr_str_cut(&query, '?');
     wr_mlflow_call c = {.track = s->t, .arena = s->a, .out = &out, .access = who};
     wr_mlflow_request in = {.method = wr_str_of(method),
-                            .path = wr_str_of(wr_arena_printf(s->a, API3 "%s", path)),
+                            .path = wr_str_of(wr_arena_printf(s->a, API3 "%.*s", WR_STR_FMT(plain))),
+                            .query = query,
                             .type = WR_STR("application/json"),
                             .body = wr_str_of(body)};
     wr_mlflow_run(&c, &in);
@@ -377,6 +379,77 @@ static void experiments_say_who_may_what(void **state)
     wr_users_free(users);
 }
 
+static void make_judges(store *s)
+{
+    OK(wr_user_create(&(int64_t){0}, s->t, WR_STR("maker"), WR_STR("a long password"), false, &s->err));
+    OK(wr_user_create(&(int64_t){0}, s->t, WR_STR("guest"), WR_STR("a long password"), false, &s->err));
+    OK(wr_user_create(&(int64_t){0}, s->t, WR_STR("shut out"), WR_STR("a long password"), false, &s->err));
+    OK(wr_grant_set(s->t, WR_STR("maker"), WR_STR("experiment"), WR_STR("0"), WR_CAN_EDIT, &s->err));
+    OK(wr_grant_set(s->t, WR_STR("shut out"), WR_STR("experiment"), WR_STR("0"), WR_DENY, &s->err));
+}
+
+/* As the picture of users is now. */
+static int status_of(store *s, const char *user, const char *method, const char *path, const char *body)
+{
+    wr_users *users;
+    OK(wr_users_read(&users, s->t, &s->err));
+    wr_mlflow_access who = {
+        .user = wr_users_find(users, wr_str_of(user)), .otherwise = WR_NO_PERMISSIONS, .users = users};
+    int status = status_for(s, &who, method, path, body);
+    wr_users_free(users);
+    return status;
+}
+
+static int reads(store *s, const char *user)
+{
+    return status_of(s, user, "GET", "scorers/get?experiment_id=0&name=a/b", "");
+}
+
+static void scorers_have_permissions_of_their_own(void **state)
+{
+    store *s = *state;
+    const char *scorer = "{\"experiment_id\":\"0\",\"name\":\"a/b\",\"serialized_scorer\":\"{}\"}";
+    const char *named = "{\"experiment_id\":\"0\",\"name\":\"a/b\"}";
+    const char *to_guest =
+        "{\"experiment_id\":\"0\",\"scorer_name\":\"a/b\",\"username\":\"guest\",\"permission\":\"READ\"}";
+    const char *to_shut =
+        "{\"experiment_id\":\"0\",\"scorer_name\":\"a/b\",\"username\":\"shut out\",\"permission\":\"MANAGE\"}";
+    store_write(s, make_judges);
+    assert_int_equal(status_of(s, "guest", "POST", "scorers/register", scorer), 403);
+    assert_int_equal(status_of(s, "maker", "POST", "scorers/register", scorer), 200);
+    assert_int_equal(reads(s, "maker"), 200);
+    assert_int_equal(reads(s, "guest"), 403);
+    assert_int_equal(status_of(s, "guest", "POST", "scorers/permissions/create", to_guest), 403);
+    assert_int_equal(status_of(s, "maker", "POST", "scorers/permissions/create", to_guest), 200);
+    assert_int_equal(reads(s, "guest"), 200);
+    assert_int_equal(status_of(s, "guest", "DELETE", "scorers/delete", named), 403);
+    assert_int_equal(status_of(s, "maker", "POST", "scorers/permissions/create", to_shut), 200);
+    assert_int_equal(reads(s, "shut out"), 403); /* of the experiment, so of what is in it */
+    assert_int_equal(status_of(s, "maker", "DELETE", "scorers/delete", named), 200); /* may manage what they made */
+    wr_users *users;
+    OK(wr_users_read(&users, s->t, &s->err));
+    for (size_t i = 0; i < wr_users_count(users); i++)
+        assert_int_equal(wr_users_check(wr_users_at(users, i), WR_STR("scorer"), WR_STR("0/a/b"), WR_CAN_USE),
+                         WR_CAN_USE);
+    wr_users_free(users);
+}
+
+static void nothing_scores_online(void **state)
+{
+    store *s = *state;
+    const char *body = "{\"experiment_id\":\"0\",\"name\":\"a\",\"sample_rate\":%s}";
+    const char *on = wr_arena_printf(s->a, body, "0.5"), *off = wr_arena_printf(s->a, body, "0");
+    SAYS("\"configs\":[]", ask(s, 200, "GET", "scorers/online-configs", "scorer_ids=x", ""));
+    SAYS("not found", ask(s, 404, "PUT", "scorers/online-config", "", on));
+    ask(s, 200, "POST", "scorers/register", "",
+        "{\"experiment_id\":\"0\",\"name\":\"a\",\"serialized_scorer\":\"{}\"}");
+    SAYS("does not use a gateway model", ask(s, 400, "PUT", "scorers/online-config", "", on));
+    SAYS("between 0.0 and 1.0", ask(s, 400, "PUT", "scorers/online-config", "", wr_arena_printf(s->a, body, "1.5")));
+    SAYS("between 0.0 and 1.0",
+         ask(s, 400, "PUT", "scorers/online-config", "", wr_arena_printf(s->a, body, "\"NaN\"")));
+    SAYS("\"sample_rate\":0", ask(s, 200, "PUT", "scorers/online-config", "", off));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +463,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_scorers_are_refused, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(issues_are_kept_by_gravity, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(experiments_say_who_may_what, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(scorers_have_permissions_of_their_own, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(nothing_scores_online, store_setup, store_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ struct wr_mlflow_call {
     wr_jsonw w;                 /* inside the object of the answer: write its members */
     struct wr_artifact_reader *content; /* instead of JSON: the answer is this file; the caller closes it */
     wr_str content_path;
-    wr_str made;                    /* id of what was created, where access.c asks for it */
+    wr_str made;                    /* id of what was created or is gone, where access.c asks for it */
     const char *error_code;     /* instead of the one that goes with the WEIR_ code */
     int status;                 /* of the answer; 0 = 200 */
     const char *type, *headers; /* 0 = application/json */

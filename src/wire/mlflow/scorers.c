@@ -26,7 +26,7 @@ static void put_scorers(wr_mlflow_call *c, const wr_scorer *s, size_t n)
     wr_jsonw_key(&c->w, "scorers");
     wr_jsonw_arr(&c->w);
     for (size_t i = 0; i < n; i++)
-        if (wr_mlflow_may_read_experiment(c, s[i].experiment)) put_scorer(&c->w, NULL, &s[i]);
+        if (wr_mlflow_may_read_scorer(c, s[i].experiment, s[i].name)) put_scorer(&c->w, NULL, &s[i]);
     wr_jsonw_end(&c->w);
 }
 
@@ -38,6 +38,10 @@ static int create(wr_mlflow_call *c, wr_err *err)
     WR_TRY(wr_mlflow_experiment_id(&experiment, wr_mlflow_str(c, "experiment_id"), err));
     WR_TRY(wr_scorer_register(&s, c->arena, c->track, experiment, wr_mlflow_str(c, "name"),
                               wr_mlflow_str(c, "serialized_scorer"), err));
+    if (s.version == 1) { /* later versions are changes */
+        c->made = wr_mlflow_scorer_id(c->arena, s.experiment, s.name);
+        if (!c->made.p) return wr_err_nomem(err);
+    }
     snprintf(text, sizeof text, "%lld", (long long)s.experiment);
     wr_jsonw_ki64(&c->w, "version", s.version);
     wr_jsonw_kslice(&c->w, "scorer_id", s.uuid);
@@ -111,9 +115,55 @@ static int get(wr_mlflow_call *c, wr_err *err)
 static int delete (wr_mlflow_call *c, wr_err *err)
 {
     int64_t experiment, version;
+    wr_scorer left;
+    wr_str name = wr_mlflow_str(c, "name");
     WR_TRY(wr_mlflow_experiment_id(&experiment, wr_mlflow_str(c, "experiment_id"), err));
     WR_TRY(version_of(&version, c, err));
-    return wr_scorer_delete(c->track, experiment, wr_mlflow_str(c, "name"), version, err);
+    WR_TRY(wr_scorer_delete(c->track, experiment, name, version, err));
+    int rc = wr_scorer_get(&left, c->arena, c->track, experiment, name, 0, &(wr_err){0});
+    if (rc != WEIR_ENOTFOUND) return rc;
+    c->made = wr_mlflow_scorer_id(c->arena, experiment, name);
+    return c->made.p ? 0 : wr_err_nomem(err);
+}
+
+/* ---- scoring of new traces by the server: there are no models behind it, so none is switched on ---- */
+
+static int online_configs(wr_mlflow_call *c, wr_err *err)
+{
+    (void)err;
+    wr_jsonw_key(&c->w, "configs");
+    wr_jsonw_arr(&c->w);
+    wr_jsonw_end(&c->w);
+    return 0;
+}
+
+static int online_config(wr_mlflow_call *c, wr_err *err)
+{
+    wr_scorer s;
+    int64_t experiment;
+    char text[24];
+    double rate = wr_mlflow_f64(c, "sample_rate", 0);
+    WR_TRY(wr_mlflow_experiment_id(&experiment, wr_mlflow_str(c, "experiment_id"), err));
+    if (!(rate >= 0 && rate <= 1))
+        return wr_err_set(err, WEIR_EINVAL, "sample_rate must be between 0.0 and 1.0, got %g", rate);
+    WR_TRY(wr_scorer_get(&s, c->arena, c->track, experiment, wr_mlflow_str(c, "name"), 0, err));
+    if (rate > 0) {
+        wr_err_set(
+            err, WEIR_EINVAL,
+            "Scorer '%.*s' does not use a gateway model. Automatic evaluation is only supported for scorers that "
+            "use gateway models, and this server has none.",
+            WR_STR_FMT(wr_str_fit(s.name, 100)));
+        return wr_err_hint(err, WEIR_EINVAL, "let clients run it: mlflow.genai.evaluate");
+    }
+    snprintf(text, sizeof text, "%lld", (long long)s.experiment);
+    wr_jsonw_key(&c->w, "config"); /* switched off, which it is; one a scorer, so it goes by the scorer's id */
+    wr_jsonw_obj(&c->w);
+    wr_jsonw_kslice(&c->w, "online_scoring_config_id", s.uuid);
+    wr_jsonw_kslice(&c->w, "scorer_id", s.uuid);
+    wr_mlflow_put_double(&c->w, "sample_rate", 0);
+    wr_jsonw_kstr(&c->w, "experiment_id", text);
+    wr_jsonw_end(&c->w);
+    return 0;
 }
 
 #define NAMED                                                                                                          \
@@ -128,5 +178,11 @@ static const wr_mlflow_rpc rpcs[] = {
     {"GET", "3.0/mlflow/scorers/versions", WR_MLFLOW_QUERY, versions, {NAMED}},
     {"GET", "3.0/mlflow/scorers/get", WR_MLFLOW_READ, get, {NAMED, {"version", 'i', false}}},
     {"DELETE", "3.0/mlflow/scorers/delete", WR_MLFLOW_WRITE, delete, {NAMED, {"version", 'i', false}}},
+    {"GET", "3.0/mlflow/scorers/online-configs", WR_MLFLOW_READ, online_configs, {{"scorer_ids", 'a', true}}},
+    {"PUT",
+     "3.0/mlflow/scorers/online-config",
+     WR_MLFLOW_READ,
+     online_config,
+     {NAMED, {"sample_rate", 'f', true}, {"filter_string", 's', false}}},
 };
 const wr_mlflow_rpcs wr_mlflow_scorers = {rpcs, sizeof rpcs / sizeof *rpcs};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* users.c - users/..., permissions of experiments and registered models (2.x), grants and roles (3.x). Who may call
+/* users.c - users/..., permissions of experiments, registered models and scorers, grants and roles (3.x). Who may call
  * them: access.c. */
 #include <stdio.h>
 
@@ -47,8 +47,20 @@ static void put_role(wr_jsonw *w, const wr_role *r)
     wr_jsonw_end(w);
 }
 
+/* What a grant of 2.x is on; a scorer's is "EXPERIMENT/NAME". */
+static void put_resource(wr_jsonw *w, wr_str type, wr_str id)
+{
+    if (wr_str_is(type, "registered_model")) {
+        wr_jsonw_kslice(w, "name", id);
+        wr_jsonw_kstr(w, "workspace", "default");
+    } else if (wr_str_is(type, "scorer")) {
+        wr_jsonw_kslice(w, "experiment_id", wr_str_cut(&id, '/'));
+        wr_jsonw_kslice(w, "scorer_name", id);
+    } else wr_jsonw_kslice(w, "experiment_id", id);
+}
+
 /* 2.x: what was granted directly, by kind of resource. */
-static void put_permissions(wr_jsonw *w, const wr_user *u, const char *key, const char *type, const char *id_name)
+static void put_permissions(wr_jsonw *w, const wr_user *u, const char *key, const char *type)
 {
     wr_jsonw_key(w, key);
     wr_jsonw_arr(w);
@@ -57,8 +69,7 @@ static void put_permissions(wr_jsonw *w, const wr_user *u, const char *key, cons
             const wr_grant *g = &u->roles[i]->grants[k];
             if (!wr_str_is(g->type, type)) continue;
             wr_jsonw_obj(w);
-            wr_jsonw_kslice(w, id_name, g->resource);
-            if (strcmp(type, "registered_model") == 0) wr_jsonw_kstr(w, "workspace", "default");
+            put_resource(w, g->type, g->resource);
             wr_jsonw_ki64(w, "user_id", u->id);
             wr_jsonw_kstr(w, "permission", wr_permission_name(g->permission));
             wr_jsonw_end(w);
@@ -68,16 +79,17 @@ static void put_permissions(wr_jsonw *w, const wr_user *u, const char *key, cons
 
 static void put_user(wr_jsonw *w, const char *key, const wr_user *u, bool permissions)
 {
-    static const char *const none[] = {"scorer_permissions", "gateway_secret_permissions",
-                                       "gateway_endpoint_permissions", "gateway_model_definition_permissions"};
+    static const char *const none[] = {"gateway_secret_permissions", "gateway_endpoint_permissions",
+                                       "gateway_model_definition_permissions"};
     if (key) wr_jsonw_key(w, key);
     wr_jsonw_obj(w);
     wr_jsonw_ki64(w, "id", u->id);
     wr_jsonw_kslice(w, "username", u->name);
     wr_jsonw_kbool(w, "is_admin", u->admin);
     if (permissions) {
-        put_permissions(w, u, "experiment_permissions", "experiment", "experiment_id");
-        put_permissions(w, u, "registered_model_permissions", "registered_model", "name");
+        put_permissions(w, u, "experiment_permissions", "experiment");
+        put_permissions(w, u, "registered_model_permissions", "registered_model");
+        put_permissions(w, u, "scorer_permissions", "scorer");
         for (size_t i = 0; i < sizeof none / sizeof *none;
              i++) { /* kinds of resources that are not here; clients look */
             wr_jsonw_key(w, none[i]);
@@ -172,20 +184,29 @@ static int delete_user(wr_mlflow_call *c, wr_err *err)
 
 typedef struct {
     wr_str user, type, id;
-    const char *noun, *id_name;
+    const char *noun;
 } target;
+
+static int target_scorer(target *out, wr_mlflow_call *c, wr_err *err)
+{
+    int64_t experiment;
+    out->type = WR_STR("scorer");
+    out->noun = "scorer_permission";
+    WR_TRY(wr_mlflow_experiment_id(&experiment, wr_mlflow_str(c, "experiment_id"), err));
+    out->id = wr_mlflow_scorer_id(c->arena, experiment, wr_mlflow_str(c, "scorer_name"));
+    return out->id.p ? 0 : wr_err_nomem(err);
+}
 
 static int target_of(target *out, wr_mlflow_call *c, wr_err *err)
 {
     WR_TRY(need_auth(c, err));
-    out->user = wr_mlflow_str(c, "username");
+    *out = (target){.user = wr_mlflow_str(c, "username")};
+    if (strstr(c->rpc->path, "scorers/")) return target_scorer(out, c, err);
     if (strstr(c->rpc->path, "experiments/"))
-        *out = (target){out->user, WR_STR("experiment"), wr_mlflow_str(c, "experiment_id"), "experiment_permission",
-                        "experiment_id"};
+        *out = (target){out->user, WR_STR("experiment"), wr_mlflow_str(c, "experiment_id"), "experiment_permission"};
     else if (strstr(c->rpc->path, "registered-models/"))
-        *out = (target){out->user, WR_STR("registered_model"), wr_mlflow_str(c, "name"), "registered_model_permission",
-                        "name"};
-    else *out = (target){out->user, wr_mlflow_str(c, "resource_type"), wr_mlflow_str(c, "resource_id"), NULL, NULL};
+        *out = (target){out->user, WR_STR("registered_model"), wr_mlflow_str(c, "name"), "registered_model_permission"};
+    else *out = (target){out->user, wr_mlflow_str(c, "resource_type"), wr_mlflow_str(c, "resource_id"), NULL};
     return 0;
 }
 
@@ -193,8 +214,7 @@ static void put_permission(wr_mlflow_call *c, const target *t, int64_t user, wr_
 {
     wr_jsonw_key(&c->w, t->noun);
     wr_jsonw_obj(&c->w);
-    wr_jsonw_kslice(&c->w, t->id_name, t->id);
-    if (strcmp(t->id_name, "name") == 0) wr_jsonw_kstr(&c->w, "workspace", "default");
+    put_resource(&c->w, t->type, t->id);
     wr_jsonw_ki64(&c->w, "user_id", user);
     wr_jsonw_kstr(&c->w, "permission", wr_permission_name(p));
     wr_jsonw_end(&c->w);
@@ -496,6 +516,8 @@ static int users_of_role(wr_mlflow_call *c, wr_err *err)
     {                                                                                                                  \
         "name", 's', true                                                                                              \
     }
+#define SCORER                                                                                                         \
+    EXPERIMENT, { "scorer_name", 's', true }
 #define RESOURCE                                                                                                       \
     {"resource_type", 's', true}, { "resource_id", 's', true }
 #define ROLE                                                                                                           \
@@ -541,6 +563,10 @@ static const wr_mlflow_rpc rpcs[] = {
      update_permission,
      {NAME, MODEL, LEVEL}},
     {"DELETE", "2.0/mlflow/registered-models/permissions/delete", WR_MLFLOW_WRITE, delete_permission, {NAME, MODEL}},
+    {"POST", "3.0/mlflow/scorers/permissions/create", WR_MLFLOW_WRITE, create_permission, {NAME, SCORER, LEVEL}},
+    {"GET", "3.0/mlflow/scorers/permissions/get", WR_MLFLOW_READ, get_permission, {NAME, SCORER}},
+    {"PATCH", "3.0/mlflow/scorers/permissions/update", WR_MLFLOW_WRITE, update_permission, {NAME, SCORER, LEVEL}},
+    {"DELETE", "3.0/mlflow/scorers/permissions/delete", WR_MLFLOW_WRITE, delete_permission, {NAME, SCORER}},
     {"GET", USERS3 "current/permissions", WR_MLFLOW_READ, current_permissions, {{0}}},
     {"GET", USERS3 "permissions/list", WR_MLFLOW_READ, list_permissions, {NAME}},
     {"POST", USERS3 "permissions/grant", WR_MLFLOW_WRITE, grant, {NAME, RESOURCE, LEVEL}},
