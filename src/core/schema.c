@@ -97,5 +97,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_moves,
     wr_track_schema_evaluation,
     wr_track_schema_issues,
+    wr_track_schema_workspaces,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

@@ -241,11 +241,39 @@ static void test_permissions(void **state)
     assert_int_equal(wr_users_check(&u, WR_STR("experiment"), WR_STR("1"), WR_NO_PERMISSIONS), WR_CAN_MANAGE);
 }
 
+static int roles_of_two_workspaces(wr_track *t, void *arg, wr_err *err)
+{
+    int64_t id;
+    (void)arg;
+    WR_TRY(wr_user_create(&id, t, WR_STR("ada"), WR_STR("a long password"), false, err));
+    WR_TRY(wr_role_create(&id, t, WR_STR(""), WR_STR("here"), WR_STR(""), err));
+    WR_TRY(wr_role_grant(&(int64_t){0}, t, id, WR_STR("experiment"), WR_STR("*"), WR_CAN_READ, err));
+    WR_TRY(wr_role_assign(t, WR_STR("ada"), id, err));
+    WR_TRY(wr_role_create(&id, t, WR_STR("north"), WR_STR("there"), WR_STR(""), err));
+    WR_TRY(wr_role_grant(&(int64_t){0}, t, id, WR_STR("experiment"), WR_STR("*"), WR_CAN_MANAGE, err));
+    return wr_role_assign(t, WR_STR("ada"), id, err);
+}
+
+/* There is one workspace: what a role gives in another is nothing here. */
+static void test_roles_of_other_workspaces(void **state)
+{
+    place *s = *state;
+    wr_users *users;
+    OK(wr_track_write(track, roles_of_two_workspaces, NULL, &s->err));
+    OK(wr_users_read(&users, track, &s->err));
+    const wr_user *u = wr_users_find(users, WR_STR("ada"));
+    assert_int_equal(u->nroles, 2);
+    assert_true(wr_str_is(u->roles[0]->workspace, "default") && wr_str_is(u->roles[1]->workspace, "north"));
+    assert_int_equal(wr_users_check(u, WR_STR("experiment"), WR_STR("1"), WR_NO_PERMISSIONS), WR_CAN_READ);
+    wr_users_free(users);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, make, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_passwords_and_tokens),
+                                       T(test_roles_of_other_workspaces),
                                        T(test_tokens_expire),
                                        T(test_guessing),
                                        T(test_issuer),

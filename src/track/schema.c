@@ -210,5 +210,6 @@ const char *const wr_track_migrations[] = {
     wr_track_schema_moves,
     wr_track_schema_evaluation,
     wr_track_schema_issues,
+    wr_track_schema_workspaces,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

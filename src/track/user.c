@@ -29,6 +29,9 @@ const char wr_track_schema_users[] = "CREATE TABLE users (id INTEGER PRIMARY KEY
                                      "NULL, user_name TEXT NOT NULL, action TEXT NOT NULL,"
                                      "  subject TEXT NOT NULL, peer TEXT NOT NULL, status INTEGER NOT NULL);";
 
+/* Of MLflow's protocol. Here all is in "default"; roles of others are kept, and give nothing. */
+const char wr_track_schema_workspaces[] = "ALTER TABLE roles ADD COLUMN workspace TEXT NOT NULL DEFAULT 'default';";
+
 enum { NAME_MAX_CHARACTERS = 255, PASSWORD_MAX = 1024 };
 
 static const struct {
@@ -339,11 +342,13 @@ static int role_name_free(wr_track *t, wr_str name, int64_t but, wr_err *err)
                : 0;
 }
 
-int wr_role_create(int64_t *id, wr_track *t, wr_str name, wr_str description, wr_err *err)
+int wr_role_create(int64_t *id, wr_track *t, wr_str workspace, wr_str name, wr_str description, wr_err *err)
 {
     WR_TRY(role_name_free(t, name, 0, err));
-    WR_TRY(wr_track_number(id, 0, t, err, "INSERT INTO roles (name, description) VALUES (?, ?) RETURNING id", "ss",
-                           name, description.p ? description : WR_STR("")));
+    WR_TRY(wr_track_length_check(workspace, NAME_MAX_CHARACTERS, "workspace", err));
+    WR_TRY(wr_track_number(
+        id, 0, t, err, "INSERT INTO roles (name, description, workspace) VALUES (?, ?, ?) RETURNING id", "sss", name,
+        description.p ? description : WR_STR(""), workspace.n ? workspace : WR_STR(WR_WORKSPACE)));
     return changed(t, 0, err);
 }
 

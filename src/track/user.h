@@ -43,8 +43,10 @@ int wr_grant_get(wr_permission *out, int64_t *user_id, wr_track *t, wr_str user,
 int wr_grant_forget(wr_track *t, wr_str type, wr_str resource, wr_err *err);
 int wr_grant_rename(wr_track *t, wr_str type, wr_str from, wr_str to, wr_err *err);
 
-/* Roles (MLflow 3.x). */
-int wr_role_create(int64_t *id, wr_track *t, wr_str name, wr_str description, wr_err *err);
+/* Roles (MLflow 3.x). A role is of a workspace, and there is one: those of others ("" = that one) can be made and read,
+ * and give nothing. Names are unique over all of them. */
+#define WR_WORKSPACE "default"
+int wr_role_create(int64_t *id, wr_track *t, wr_str workspace, wr_str name, wr_str description, wr_err *err);
 int wr_role_update(wr_track *t, int64_t id, wr_str name, wr_str description, wr_err *err); /* {NULL,0} leaves it */
 int wr_role_delete(wr_track *t, int64_t id, wr_err *err);
 int wr_role_grant(int64_t *id, wr_track *t, int64_t role, wr_str type, wr_str resource, wr_permission p, wr_err *err);
@@ -72,8 +74,9 @@ typedef struct {
 } wr_grant;
 typedef struct {
     int64_t id;
-    wr_str name, description;
+    wr_str name, description, workspace;
     bool personal;
+    bool elsewhere; /* of another workspace: its grants do not count */
     wr_grant *grants;
     size_t ngrants;
 } wr_role;

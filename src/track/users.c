@@ -60,10 +60,12 @@ static int add_role(wr_users *u, wr_stmt *s)
     *r = (wr_role){.id = wr_stmt_i64(s, 0),
                    .name = wr_arena_str(u->arena, wr_stmt_str(s, 1)),
                    .description = wr_arena_str(u->arena, wr_stmt_str(s, 2)),
-                   .personal = !wr_stmt_null(s, 3)};
-    size_t n = (size_t)wr_stmt_i64(s, 4);
+                   .personal = !wr_stmt_null(s, 3),
+                   .workspace = wr_arena_str(u->arena, wr_stmt_str(s, 4))};
+    size_t n = (size_t)wr_stmt_i64(s, 5);
     r->grants = wr_arena_alloc(u->arena, (n + 1) * sizeof *r->grants);
-    return r->grants && r->name.p ? 0 : -1;
+    r->elsewhere = !wr_str_is(r->workspace, WR_WORKSPACE);
+    return r->grants && r->name.p && r->workspace.p ? 0 : -1;
 }
 
 static int by_role_id(const void *key, const void *role)
@@ -123,7 +125,8 @@ static int read_in(wr_users *u, wr_track *t, wr_err *err)
     if (!u->users || !u->roles) return wr_err_nomem(err);
     WR_TRY(each(u, t, "SELECT id, name, password, admin FROM users ORDER BY name", add_user, err));
     WR_TRY(each(u, t,
-                "SELECT r.id, r.name, r.description, r.user_id, (SELECT count(*) FROM role_grants g WHERE g.role = "
+                "SELECT r.id, r.name, r.description, r.user_id, r.workspace, (SELECT count(*) FROM role_grants g WHERE "
+                "g.role = "
                 "r.id) FROM roles r ORDER BY r.id",
                 add_role, err));
     WR_TRY(
@@ -185,7 +188,7 @@ wr_permission wr_users_check(const wr_user *user, wr_str type, wr_str resource, 
     bool any = false;
     if (user->admin) return WR_CAN_MANAGE;
     for (size_t i = 0; i < user->nroles; i++)
-        for (size_t k = 0; k < user->roles[i]->ngrants; k++) {
+        for (size_t k = 0; !user->roles[i]->elsewhere && k < user->roles[i]->ngrants; k++) {
             const wr_grant *g = &user->roles[i]->grants[k];
             if (!wr_str_eq(g->type, type) || (!wr_str_eq(g->resource, resource) && !wr_str_is(g->resource, "*")))
                 continue;

@@ -30,7 +30,7 @@ static void put_role(wr_jsonw *w, const wr_role *r)
     wr_jsonw_obj(w);
     wr_jsonw_ki64(w, "id", r->id);
     wr_jsonw_kslice(w, "name", r->name);
-    wr_jsonw_kstr(w, "workspace", "default");
+    wr_jsonw_kslice(w, "workspace", r->workspace);
     wr_jsonw_kslice(w, "description", r->description);
     wr_jsonw_key(w, "permissions");
     wr_jsonw_arr(w);
@@ -52,7 +52,7 @@ static void put_resource(wr_jsonw *w, wr_str type, wr_str id)
 {
     if (wr_str_is(type, "registered_model")) {
         wr_jsonw_kslice(w, "name", id);
-        wr_jsonw_kstr(w, "workspace", "default");
+        wr_jsonw_kstr(w, "workspace", WR_WORKSPACE);
     } else if (wr_str_is(type, "scorer")) {
         wr_jsonw_kslice(w, "experiment_id", wr_str_cut(&id, '/'));
         wr_jsonw_kslice(w, "scorer_name", id);
@@ -293,7 +293,7 @@ static void put_grants(wr_mlflow_call *c, const wr_user *u)
             wr_jsonw_obj(&c->w);
             wr_jsonw_ki64(&c->w, "role_id", u->roles[i]->id);
             wr_jsonw_kslice(&c->w, "role_name", u->roles[i]->name);
-            wr_jsonw_kstr(&c->w, "workspace", "default");
+            wr_jsonw_kslice(&c->w, "workspace", u->roles[i]->workspace);
             wr_jsonw_kslice(&c->w, "resource_type", g->type);
             wr_jsonw_kslice(&c->w, "resource_pattern", g->resource);
             wr_jsonw_kstr(&c->w, "permission", wr_permission_name(g->permission));
@@ -336,7 +336,8 @@ static int create_role(wr_mlflow_call *c, wr_err *err)
 {
     int64_t id;
     WR_TRY(need_auth(c, err));
-    WR_TRY(wr_role_create(&id, c->track, wr_mlflow_str(c, "name"), wr_mlflow_str(c, "description"), err));
+    WR_TRY(wr_role_create(&id, c->track, wr_mlflow_str(c, "workspace"), wr_mlflow_str(c, "name"),
+                          wr_mlflow_str(c, "description"), err));
     return put_new_role(c, id, err);
 }
 
@@ -359,11 +360,14 @@ static int get_role(wr_mlflow_call *c, wr_err *err)
 
 static int list_roles(wr_mlflow_call *c, wr_err *err)
 {
+    wr_str workspace = wr_mlflow_str(c, "workspace");
     WR_TRY(need_auth(c, err));
     wr_jsonw_key(&c->w, "roles");
     wr_jsonw_arr(&c->w);
-    for (size_t i = 0; i < wr_users_roles(c->access->users); i++)
-        if (!wr_users_role_at(c->access->users, i)->personal) put_role(&c->w, wr_users_role_at(c->access->users, i));
+    for (size_t i = 0; i < wr_users_roles(c->access->users); i++) {
+        const wr_role *r = wr_users_role_at(c->access->users, i);
+        if (!r->personal && (!workspace.n || wr_str_eq(workspace, r->workspace))) put_role(&c->w, r);
+    }
     wr_jsonw_end(&c->w);
     return 0;
 }
@@ -573,9 +577,13 @@ static const wr_mlflow_rpc rpcs[] = {
     {"POST", USERS3 "permissions/revoke", WR_MLFLOW_WRITE, delete_permission, {NAME, RESOURCE}},
     {"GET", USERS3 "permissions/get", WR_MLFLOW_READ, effective, {NAME, RESOURCE}},
     {"GET", USERS3 "roles/list", WR_MLFLOW_READ, roles_of_user, {NAME}},
-    {"POST", ROLES3 "create", WR_MLFLOW_WRITE, create_role, {MODEL, {"description", 's', false}}},
+    {"POST",
+     ROLES3 "create",
+     WR_MLFLOW_WRITE,
+     create_role,
+     {MODEL, {"description", 's', false}, {"workspace", 's', false}}},
     {"GET", ROLES3 "get", WR_MLFLOW_READ, get_role, {ROLE}},
-    {"GET", ROLES3 "list", WR_MLFLOW_READ, list_roles, {{0}}},
+    {"GET", ROLES3 "list", WR_MLFLOW_READ, list_roles, {{"workspace", 's', false}}},
     {"PATCH", ROLES3 "update", WR_MLFLOW_WRITE, update_role, {ROLE, {"name", 's', false}, {"description", 's', false}}},
     {"DELETE", ROLES3 "delete", WR_MLFLOW_WRITE, delete_role, {ROLE}},
     {"POST",
