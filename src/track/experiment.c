@@ -11,6 +11,7 @@
 #include "track/scorer.h"
 #include "track/trace.h"
 #include "track/track_inside.h"
+#include "track/user.h"
 
 enum { NAME_MAX_CHARACTERS = 500, TAG_KEY = 250, TAG_VALUE = 5000, LOCATION = 2048 };
 
@@ -96,7 +97,11 @@ static int taken(wr_track *t, wr_str name, wr_err *err)
     int rc = find_by_name(&e, a, t, name, err);
     if (rc <= 0) return rc;
     wr_err_set(err, WEIR_EEXIST, "Experiment(name=%.*s) already exists.", WR_STR_FMT(wr_str_fit(name, 200)));
-    if (e.deleted) wr_err_hint(err, WEIR_EEXIST, "it is deleted: restore experiment %lld or purge it", (long long)e.id);
+    if (e.deleted)
+        wr_err_hint(err, WEIR_EEXIST,
+                    "it is deleted: restore experiment %lld, or purge it: weir runs purge --experiments -e %lld "
+                    "--older-than 0s",
+                    (long long)e.id, (long long)e.id);
     return WEIR_EEXIST;
 }
 
@@ -205,6 +210,7 @@ int wr_experiment_purge(wr_track *t, int64_t id, wr_err *err)
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_experiment e;
     wr_track_item *runs;
+    char resource[24];
     size_t n;
     wr_stmt *s;
     if (!a) return wr_err_nomem(err);
@@ -221,6 +227,8 @@ int wr_experiment_purge(wr_track *t, int64_t id, wr_err *err)
     WR_TRY(wr_eval_dataset_purge_experiment(t, id, err));
     WR_TRY(wr_scorer_purge_experiment(t, id, err));
     WR_TRY(wr_issue_purge_experiment(t, id, err));
+    snprintf(resource, sizeof resource, "%lld", (long long)id);
+    WR_TRY(wr_grant_forget(t, WR_STR("experiment"), wr_str_of(resource), err));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM track_datasets WHERE experiment = ?", "i", id));
     WR_TRY(wr_track_exec(t, err, "DELETE FROM experiment_tags WHERE experiment = ?", "i", id));
     int rc = wr_track_exec(t, err, "DELETE FROM experiments WHERE id = ?", "i", id);

@@ -28,5 +28,6 @@ int wr_experiment_restore(wr_track *t, int64_t id, wr_err *err);
 int wr_experiment_rename(wr_track *t, int64_t id, wr_str name, wr_err *err); /* WEIR_ECONFLICT when deleted */
 int wr_experiment_set_tag(wr_track *t, int64_t id, wr_str key, wr_str value, wr_err *err);
 int wr_experiment_delete_tag(wr_track *t, int64_t id, wr_str key, wr_err *err); /* WEIR_ENOTFOUND without it */
-/* In a write. Removes it, its runs and all they have for good; WEIR_ECONFLICT unless deleted; 0 cannot go. */
+/* In a write. Removes it, its runs and all they have, and what users were granted on it, for good, but no files: purge.h
+ * does both. WEIR_ECONFLICT unless deleted; 0 cannot go. */
 int wr_experiment_purge(wr_track *t, int64_t id, wr_err *err);

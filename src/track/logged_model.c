@@ -299,6 +299,23 @@ int wr_logged_model_put_metrics(wr_track *t, wr_str uuid, int64_t run, const wr_
 
 /* ---- purging ---- */
 
+int wr_logged_model_purge(wr_track *t, wr_str uuid, wr_err *err)
+{
+    static const char *const statements[] = {
+        "DELETE FROM logged_model_params WHERE model = ?",
+        "DELETE FROM logged_model_tags WHERE model = ?",
+        "DELETE FROM logged_model_metrics WHERE model = ?",
+        "DELETE FROM logged_models WHERE id = ?",
+    };
+    int64_t id;
+    WR_TRY(wr_track_number(&id, 0, t, err, "SELECT id FROM logged_models WHERE uuid = ?", "s", uuid));
+    if (!id)
+        return wr_err_set(err, WEIR_ENOTFOUND, "there is no logged model %.*s", WR_STR_FMT(wr_str_fit(uuid, 64)));
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        WR_TRY(wr_track_exec(t, err, statements[i], "i", id));
+    return 0;
+}
+
 int wr_logged_model_purge_experiment(wr_track *t, int64_t experiment, wr_err *err)
 {
     static const char *const statements[] = {

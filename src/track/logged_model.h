@@ -60,6 +60,8 @@ int wr_logged_model_add_version(wr_track *t, wr_str uuid, wr_str name, int64_t v
 /* In a write. Points that the run `run` (its id inside this database) measured of the model. */
 int wr_logged_model_put_metrics(wr_track *t, wr_str uuid, int64_t run, const wr_logged_point *points, size_t n,
                                 wr_err *err);
+/* In a write. For good, deleted or not; WEIR_ENOTFOUND. */
+int wr_logged_model_purge(wr_track *t, wr_str uuid, wr_err *err);
 /* In a write. All of an experiment go for good, with it. */
 int wr_logged_model_purge_experiment(wr_track *t, int64_t experiment, wr_err *err);
 

@@ -45,6 +45,32 @@ void wr_track_close(wr_track *t)
 wr_db *wr_track_db(wr_track *t) { return t->db; }
 const char *wr_track_artifacts(const wr_track *t) { return t->artifacts; }
 
+static bool below_root(wr_str *out, wr_str uri)
+{
+    static const char scheme[] = "mlflow-artifacts:", proxy[] = "/mlflow-artifacts/artifacts";
+    if (wr_str_starts(uri, scheme)) {
+        *out = wr_str_sub(uri, sizeof scheme - 1, uri.n);
+        if (wr_str_starts(*out, "//")) { /* the server's name, which is ours */
+            wr_str rest = wr_str_sub(*out, 2, out->n);
+            wr_str_cut(&rest, '/');
+            *out = rest.p ? rest : WR_STR("");
+        }
+        return true;
+    }
+    if (!wr_str_starts(uri, "http://") && !wr_str_starts(uri, "https://")) return false;
+    const char *at = memmem(uri.p, uri.n, proxy, sizeof proxy - 1);
+    if (at) *out = wr_str_sub(uri, (size_t)(at - uri.p) + sizeof proxy - 1, uri.n);
+    return at != NULL;
+}
+
+bool wr_track_artifact_path(wr_str *path, wr_str uri)
+{
+    if (!below_root(path, uri)) return false;
+    while (path->n && path->p[0] == '/') *path = wr_str_sub(*path, 1, path->n);
+    while (path->n && path->p[path->n - 1] == '/') path->n--;
+    return true;
+}
+
 /* ---- writes ---- */
 
 bool wr_track_writing(void) { return writing; }

@@ -35,6 +35,10 @@ int wr_track_open(wr_track **out, wr_db *db, const wr_track_opt *opt, wr_err *er
 void wr_track_close(wr_track *t); /* moves the log into the database */
 wr_db *wr_track_db(wr_track *t);
 const char *wr_track_artifacts(const wr_track *t);
+/* Is the URI of this server's own store of artifacts: "mlflow-artifacts:/PATH", with or without a host, or the same behind
+ * http(s)://HOST/.../mlflow-artifacts/artifacts? Then `path` is PATH, part of `uri`, without slashes around it; it may
+ * still be no path that a store takes. */
+bool wr_track_artifact_path(wr_str *path, wr_str uri);
 
 /* Run `fn` in the database's writer, wait until durable. As wr_db_write; `fn` may be called for a group of writes in
  * one commit, and a failing one is rolled back alone. */

@@ -60,31 +60,10 @@ static int not_here(wr_str uri, wr_err *err)
     return wr_err_hint(err, WEIR_EINVAL, "the client reads and writes them itself");
 }
 
-/* Behind "mlflow-artifacts:", with or without an authority; or behind the path of the proxy. */
-static bool below_root(wr_str *out, wr_str uri)
-{
-    static const char proxy[] = "/mlflow-artifacts/artifacts";
-    if (wr_str_starts(uri, "mlflow-artifacts:")) {
-        *out = wr_str_sub(uri, 17, uri.n);
-        if (wr_str_starts(*out, "//")) { /* the server's name, which is ours */
-            wr_str rest = wr_str_sub(*out, 2, out->n);
-            wr_str_cut(&rest, '/');
-            *out = rest.p ? rest : WR_STR("");
-        }
-        return true;
-    }
-    if (!wr_str_starts(uri, "http://") && !wr_str_starts(uri, "https://")) return false;
-    const char *at = memmem(uri.p, uri.n, proxy, sizeof proxy - 1);
-    if (at) *out = wr_str_sub(uri, (size_t)(at - uri.p) + sizeof proxy - 1, uri.n);
-    return at != NULL;
-}
-
 int wr_mlflow_store_path(wr_str *out, wr_arena *a, wr_str uri, wr_str relative, wr_err *err)
 {
     wr_str root;
-    if (!below_root(&root, uri)) return not_here(uri, err);
-    while (root.n && root.p[0] == '/') root = wr_str_sub(root, 1, root.n);
-    while (root.n && root.p[root.n - 1] == '/') root.n--;
+    if (!wr_track_artifact_path(&root, uri)) return not_here(uri, err);
     const char *sep = root.n && relative.n ? "/" : "";
     char *path = wr_arena_printf(a, "%.*s%s%.*s", WR_STR_FMT(root), sep, WR_STR_FMT(relative));
     if (!path) return wr_err_nomem(err);
@@ -357,7 +336,7 @@ static int presigned_upload(wr_mlflow_call *c, wr_err *err)
     wr_str path, at;
     WR_TRY(wr_mlflow_safe_path(&path, c->arena, wr_mlflow_str(c, "path"), err));
     WR_TRY(run_of(&r, c, err));
-    if (!below_root(&at, r.artifact_uri)) return not_here(r.artifact_uri, err);
+    if (!wr_track_artifact_path(&at, r.artifact_uri)) return not_here(r.artifact_uri, err);
     wr_str scheme = wr_str_cut(&r.artifact_uri, ':');
     return wr_err_set(err, WEIR_EINVAL,
                       "Presigned upload is not supported for runs with proxied artifact storage (artifact URI scheme: "

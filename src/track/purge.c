@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* purge.c - purging runs and experiments, files first. */
+#include "track/purge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/vec.h"
+#include "track/logged_model.h"
+#include "track/run.h"
+#include "track/trace.h"
+#include "track/track_inside.h"
+
+enum {
+    PIECE = 256,                 /* records whose files go before they do */
+    SLICE_NS = 20 * 1000 * 1000, /* a write goes on no longer than this when there is more */
+};
+
+/* ---- files ---- */
+
+/* A file or a folder with all below. Nearly all traces and many runs have none: looking is cheaper than a write for
+ * nothing. A path that the store would not take has nothing in it. */
+static int remove_at(wr_artifacts *files, wr_str path, wr_err *err)
+{
+    wr_artifact_info info;
+    if (wr_artifact_path_check(path, NULL) < 0) return 0;
+    int rc = wr_artifacts_stat(&info, files, path, err);
+    if (rc == 0) rc = wr_artifacts_delete(files, path, err);
+    return rc == WEIR_ENOTFOUND ? 0 : rc;
+}
+
+/* A root of artifacts is FOLDER/ID/artifacts: FOLDER/ID goes. A root of another form (an import has such) goes as it
+ * is. */
+static int remove_root(wr_artifacts *files, wr_str uri, wr_str id, wr_err *err)
+{
+    wr_str path;
+    const wr_str tail = WR_STR("/artifacts");
+    if (!wr_track_artifact_path(&path, uri)) return 0;
+    if (wr_str_ends(path, "/artifacts")) {
+        wr_str folder = wr_str_sub(path, 0, path.n - tail.n);
+        size_t from = folder.n > id.n ? folder.n - id.n : 0;
+        if (wr_str_eq(wr_str_sub(folder, from, folder.n), id) && (from == 0 || folder.p[from - 1] == '/'))
+            path = folder;
+    }
+    return remove_at(files, path, err);
+}
+
+/* ---- kinds of records with files ---- */
+
+typedef struct {
+    const char *next; /* ids and roots of artifacts, the root "" when it follows from the experiment's */
+    int (*purge)(wr_track *t, wr_arena *a, int64_t experiment, wr_str id, wr_err *err);
+} kind;
+
+static int purge_run(wr_track *t, wr_arena *a, int64_t experiment, wr_str id, wr_err *err)
+{
+    (void)a, (void)experiment;
+    return wr_track_run_purge(t, id, err);
+}
+
+static int purge_model(wr_track *t, wr_arena *a, int64_t experiment, wr_str id, wr_err *err)
+{
+    (void)a, (void)experiment;
+    return wr_logged_model_purge(t, id, err);
+}
+
+static int purge_trace(wr_track *t, wr_arena *a, int64_t experiment, wr_str id, wr_err *err)
+{
+    int64_t deleted;
+    return wr_trace_delete(&deleted, t, a, experiment, &id, 1, 0, 0, err);
+}
+
+static const kind kinds[] = {
+    {"SELECT uuid, artifact_uri FROM track_runs WHERE experiment = ? AND deleted_ms IS NOT NULL LIMIT ?", purge_run},
+    {"SELECT uuid, artifact_uri FROM logged_models WHERE experiment = ? LIMIT ?", purge_model},
+    {"SELECT uuid, '' FROM track_traces WHERE experiment = ? LIMIT ?", purge_trace},
+};
+
+/* ---- an experiment ---- */
+
+typedef struct {
+    const kind *k;
+    int64_t experiment;
+    const wr_track_item *items;
+    size_t n, next; /* where a write starts, then where the next one does */
+} piece;
+
+static int still_deleted(wr_track *t, int64_t id, wr_err *err)
+{
+    int64_t deleted;
+    WR_TRY(wr_track_number(&deleted, -1, t, err, "SELECT deleted FROM experiments WHERE id = ?", "i", id));
+    if (deleted > 0) return 0;
+    if (deleted < 0) return wr_err_set(err, WEIR_ENOTFOUND, "experiment %lld was purged meanwhile", (long long)id);
+    wr_err_set(err, WEIR_ECONFLICT, "experiment %lld was restored while it was purged", (long long)id);
+    return wr_err_detail(err, WEIR_ECONFLICT, "what is still there stays");
+}
+
+static int purge_slice(wr_track *t, void *arg, wr_err *err)
+{
+    piece *p = arg;
+    const int64_t until = wr_clock_mono_ns() + SLICE_NS;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(still_deleted(t, p->experiment, err));
+    while (p->next < p->n && wr_clock_mono_ns() < until) {
+        wr_arena_clear(a);
+        int rc = p->k->purge(t, a, p->experiment, p->items[p->next].key, err);
+        if (rc < 0 && rc != WEIR_ENOTFOUND) return rc; /* not there: another purge was faster */
+        p->next++;
+    }
+    return 0;
+}
+
+static int piece_files(const piece *p, const wr_experiment *e, wr_arena *a, const wr_purge_opt *opt, wr_err *err)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        wr_str id = p->items[i].key, uri = p->items[i].value;
+        if (!uri.n) {
+            char *made = wr_arena_printf(a, "%.*s/traces/%.*s/artifacts", WR_STR_FMT(e->location), WR_STR_FMT(id));
+            if (!made) return wr_err_nomem(err);
+            uri = wr_str_of(made);
+        }
+        WR_TRY(remove_root(opt->files, uri, id, err));
+    }
+    return 0;
+}
+
+/* All records of a kind, piece by piece. */
+static int purge_kind(const kind *k, const wr_experiment *e, wr_track *t, const wr_purge_opt *opt, int64_t *done,
+                      wr_err *err)
+{
+    piece p;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    if (!a) return wr_err_nomem(err);
+    do {
+        wr_stmt *s;
+        wr_track_item *items;
+        wr_arena_clear(a);
+        p = (piece){.k = k, .experiment = e->id};
+        WR_TRY(still_deleted(t, e->id, err));
+        WR_TRY(wr_track_query(&s, t, err, k->next, "ii", e->id, (int64_t)PIECE));
+        WR_TRY(wr_track_items(&items, &p.n, a, s, err));
+        p.items = items;
+        WR_TRY(piece_files(&p, e, a, opt, err));
+        wr_fault_crash_point();
+        while (p.next < p.n) {
+            const size_t before = p.next;
+            WR_TRY(wr_track_write(t, purge_slice, &p, err));
+            *done += (int64_t)(p.next - before);
+            wr_fault_crash_point();
+            if (opt->step) opt->step(opt->arg, *done);
+        }
+    } while (p.n);
+    return 0;
+}
+
+/* ---- what is left in an experiment's folder ---- */
+
+/* Is `path` the folder that the server gave the experiment, and no other one's is in it? */
+static int own_folder(bool *own, wr_str *path, wr_arena *a, wr_track *t, const wr_experiment *e, wr_err *err)
+{
+    char id[24];
+    wr_track_item *others;
+    size_t n;
+    wr_stmt *s;
+    snprintf(id, sizeof id, "%lld", (long long)e->id);
+    *own = wr_track_artifact_path(path, e->location) && wr_str_is(*path, id);
+    if (!*own) return 0;
+    WR_TRY(wr_track_query(&s, t, err, "SELECT location, '' FROM experiments WHERE id <> ?", "i", e->id));
+    WR_TRY(wr_track_items(&others, &n, a, s, err));
+    for (size_t i = 0; i < n; i++) {
+        wr_str other;
+        if (!wr_track_artifact_path(&other, others[i].key)) continue;
+        if (wr_str_eq(other, *path) || (wr_str_starts(other, id) && other.p[path->n] == '/')) *own = false;
+    }
+    return 0;
+}
+
+static int remove_entries(wr_artifacts *files, wr_arena *a, wr_str folder, int depth, wr_err *err)
+{
+    wr_artifact_entry *entries;
+    size_t n;
+    WR_TRY(wr_artifacts_list(&entries, &n, a, files, folder, err));
+    for (size_t i = 0; i < n; i++) {
+        char *path = wr_arena_printf(a, "%.*s/%s", WR_STR_FMT(folder), entries[i].name);
+        if (!path) return wr_err_nomem(err);
+        bool many = depth > 0 && entries[i].is_dir &&
+                    (strcmp(entries[i].name, "traces") == 0 || strcmp(entries[i].name, "models") == 0);
+        if (many) WR_TRY(remove_entries(files, a, wr_str_of(path), depth - 1, err));
+        else WR_TRY(remove_at(files, wr_str_of(path), err));
+    }
+    return remove_at(files, folder, err); /* a store of folders keeps an empty one when a deletion was cut off */
+}
+
+/* Files of traces that were deleted one by one, and whatever else clients put there: nothing else names them. */
+static int purge_folder(wr_track *t, const wr_experiment *e, const wr_purge_opt *opt, wr_err *err)
+{
+    bool own;
+    wr_str path;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(own_folder(&own, &path, a, t, e, err));
+    if (!own) return 0;
+    WR_TRY(still_deleted(t, e->id, err));
+    return remove_entries(opt->files, a, path, 1, err);
+}
+
+/* ---- the whole ---- */
+
+static int finish(wr_track *t, void *arg, wr_err *err) { return wr_experiment_purge(t, *(const int64_t *)arg, err); }
+
+static int check(const wr_purge_experiment_facts *f, wr_err *err)
+{
+    const wr_experiment *e = &f->experiment;
+    if (e->id == 0) return wr_err_set(err, WEIR_ECONFLICT, "the experiment \"Default\" cannot be purged");
+    if (!e->deleted) {
+        wr_err_set(err, WEIR_ECONFLICT, "experiment \"%.*s\" is active", WR_STR_FMT(wr_str_fit(e->name, 200)));
+        return wr_err_hint(err, WEIR_ECONFLICT, "weir runs delete --experiment deletes it, and can be undone");
+    }
+    if (!f->active) return 0;
+    wr_err_set(err, WEIR_ECONFLICT, "experiment \"%.*s\" is deleted, but %lld of its runs are not",
+               WR_STR_FMT(wr_str_fit(e->name, 200)), (long long)f->active);
+    return wr_err_hint(err, WEIR_ECONFLICT, "weir runs restore --experiment, or delete those runs too");
+}
+
+int wr_purge_experiment(wr_track *t, int64_t id, const wr_purge_opt *opt, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_purge_experiment_facts f;
+    int64_t done = 0;
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_purge_look(&f, a, t, id, err));
+    WR_TRY(check(&f, err));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        WR_TRY(purge_kind(&kinds[i], &f.experiment, t, opt, &done, err));
+    WR_TRY(purge_folder(t, &f.experiment, opt, err));
+    wr_fault_crash_point();
+    return wr_track_write(t, finish, &id, err);
+}
+
+/* ---- looking ---- */
+
+int wr_purge_look(wr_purge_experiment_facts *out, wr_arena *a, wr_track *t, int64_t id, wr_err *err)
+{
+    const struct {
+        int64_t *to;
+        const char *sql;
+    } counts[] = {
+        {&out->runs, "SELECT count(*) FROM track_runs WHERE experiment = ?1"},
+        {&out->active, "SELECT count(*) FROM track_runs WHERE experiment = ?1 AND deleted_ms IS NULL"},
+        {&out->models, "SELECT count(*) FROM logged_models WHERE experiment = ?1"},
+        {&out->traces, "SELECT count(*) FROM track_traces WHERE experiment = ?1"},
+        {&out->versions, "SELECT count(*) FROM registered_versions v WHERE"
+                         " EXISTS (SELECT 1 FROM track_runs r WHERE r.uuid = v.run_id AND r.experiment = ?1) OR"
+                         " EXISTS (SELECT 1 FROM logged_models m WHERE m.uuid = v.model_id AND m.experiment = ?1)"},
+    };
+    *out = (wr_purge_experiment_facts){0};
+    WR_TRY(wr_experiment_get(&out->experiment, a, t, id, err));
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        WR_TRY(wr_track_number(counts[i].to, 0, t, err, counts[i].sql, "i", id));
+    return 0;
+}
+
+int wr_purge_find_experiments(int64_t **out, size_t *n, wr_arena *a, wr_track *t, int64_t until_ms, wr_err *err)
+{
+    WR_VEC(int64_t) ids = {0};
+    wr_stmt *s;
+    int rc;
+    WR_TRY(wr_track_query(&s, t, err,
+                          "SELECT id FROM experiments WHERE deleted = 1 AND id <> 0 AND updated_ms <= ? ORDER BY id",
+                          "i", until_ms));
+    while ((rc = wr_step(s, err)) > 0)
+        if (wr_vec_push(&ids, wr_stmt_i64(s, 0)) < 0) {
+            rc = wr_err_nomem(err);
+            break;
+        }
+    wr_stmt_done(s);
+    *n = ids.n;
+    *out = wr_arena_dup(a, ids.at, ids.n * sizeof *ids.at);
+    wr_vec_fini(&ids);
+    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+}
+
+int wr_purge_find_runs(wr_purge_run **out, size_t *n, wr_arena *a, wr_track *t, int64_t experiment, int64_t until_ms,
+                       wr_err *err)
+{
+    WR_VEC(wr_purge_run) runs = {0};
+    wr_stmt *s;
+    int rc;
+    WR_TRY(wr_track_query(&s, t, err,
+                          "SELECT uuid, name, artifact_uri, experiment FROM track_runs WHERE deleted_ms <= ?1 AND (?2 "
+                          "= -1 OR experiment = ?2) ORDER BY id DESC",
+                          "ii", until_ms, experiment));
+    while ((rc = wr_step(s, err)) > 0) {
+        wr_purge_run r = {wr_arena_str(a, wr_stmt_str(s, 0)), wr_arena_str(a, wr_stmt_str(s, 1)),
+                          wr_arena_str(a, wr_stmt_str(s, 2)), wr_stmt_i64(s, 3)};
+        if (wr_vec_push(&runs, r) < 0) {
+            rc = wr_err_nomem(err);
+            break;
+        }
+    }
+    wr_stmt_done(s);
+    *n = runs.n;
+    *out = wr_arena_dup(a, runs.at, runs.n * sizeof *runs.at);
+    wr_vec_fini(&runs);
+    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+}
+
+/* ---- runs ---- */
+
+typedef struct {
+    const wr_purge_run *runs;
+    bool *purged; /* files are gone, then: the run is */
+    size_t n, next;
+} some_runs;
+
+static int runs_slice(wr_track *t, void *arg, wr_err *err)
+{
+    some_runs *x = arg;
+    const int64_t until = wr_clock_mono_ns() + SLICE_NS;
+    for (; x->next < x->n && wr_clock_mono_ns() < until; x->next++) {
+        if (!x->purged[x->next]) continue;
+        int rc = wr_track_run_purge(t, x->runs[x->next].uuid, err);
+        if (rc == WEIR_ENOTFOUND || rc == WEIR_ECONFLICT) x->purged[x->next] = false;
+        else if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+/* Files of the runs that are still deleted. */
+static int runs_files(some_runs *x, wr_track *t, const wr_purge_opt *opt, wr_err *err)
+{
+    for (size_t i = 0; i < x->n; i++) {
+        int64_t deleted;
+        WR_TRY(wr_track_number(&deleted, -1, t, err, "SELECT deleted_ms FROM track_runs WHERE uuid = ?", "s",
+                               x->runs[i].uuid));
+        x->purged[i] = deleted >= 0;
+        if (x->purged[i]) WR_TRY(remove_root(opt->files, x->runs[i].artifact_uri, x->runs[i].uuid, err));
+    }
+    return 0;
+}
+
+int wr_purge_runs(bool *purged, wr_track *t, const wr_purge_run *runs, size_t n, const wr_purge_opt *opt, wr_err *err)
+{
+    for (size_t at = 0; at < n; at += PIECE) {
+        some_runs x = {runs + at, purged + at, n - at < PIECE ? n - at : PIECE, 0};
+        WR_TRY(runs_files(&x, t, opt, err));
+        wr_fault_crash_point();
+        while (x.next < x.n) {
+            WR_TRY(wr_track_write(t, runs_slice, &x, err));
+            wr_fault_crash_point();
+            if (opt->step) opt->step(opt->arg, (int64_t)(at + x.next));
+        }
+    }
+    return 0;
+}
