@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_runs_delete.c - weir runs delete, restore, purge. Deleting can be undone, purging cannot: it asks for --yes and
- * can be tried dry. */
+/* cmd_runs_delete.c - weir runs delete, restore: of runs, or of an experiment with its runs. What is deleted can be
+ * restored until it is purged (cmd_runs_purge.c). */
 #include <stdio.h>
-#include <string.h>
 
-#include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/runs_find.h"
+#include "track/purge.h"
 
-enum { ID_SHOWN = 12, PURGE_MAX = 50000 };
+enum { ID_SHOWN = 12 };
 
 typedef struct {
     wr_track_run *runs;
@@ -55,92 +54,100 @@ static int named(wr_cli *c, const char *what, int (*fn)(wr_track *t, wr_str uuid
     return 0;
 }
 
-static int run_delete(wr_cli *c, wr_err *err) { return named(c, "deleted", wr_track_run_delete, err); }
-static int run_restore(wr_cli *c, wr_err *err) { return named(c, "restored", wr_track_run_restore, err); }
+/* ---- an experiment ---- */
 
-/* ---- purge ---- */
+typedef struct {
+    int64_t id;
+    int (*change)(wr_track *t, int64_t id, wr_err *err);
+} experiment_change;
 
-/* Files first: a run whose files are gone can be purged again, files without a run cannot be found. */
-static int purge_files(wr_cli *c, const wr_track_run *r, wr_err *err)
+static int experiment_fn(wr_track *t, void *arg, wr_err *err)
 {
-    static const char prefix[] = "mlflow-artifacts:/";
+    const experiment_change *ch = arg;
+    return ch->change(t, ch->id, err);
+}
+
+static void tell_experiment(wr_cli *c, const char *what, const wr_purge_experiment_facts *f)
+{
+    const wr_experiment *e = &f->experiment;
+    wr_jsonw *w = wr_cli_jsonw(c);
+    wr_jsonw_obj(w);
+    wr_jsonw_ki64(w, "experiment", e->id);
+    wr_jsonw_kslice(w, "name", e->name);
+    wr_jsonw_ki64(w, "runs", f->runs);
+    wr_jsonw_end(w);
+    wr_say(c, "%s experiment %lld  %.*s, %lld run%s", what, (long long)e->id, WR_STR_FMT(e->name), (long long)f->runs,
+           f->runs == 1 ? "" : "s");
+}
+
+/* `deleted`: the state it goes to. */
+static int whole(wr_cli *c, bool deleted, wr_err *err)
+{
     wr_project *p;
-    wr_artifacts *store;
-    wr_str path = wr_str_sub(r->artifact_uri, sizeof prefix - 1, r->artifact_uri.n);
-    if (!wr_str_starts(r->artifact_uri, prefix)) return 0;
-    if (wr_str_ends(path, "/artifacts")) path.n -= strlen("/artifacts");
+    wr_track *t;
+    wr_purge_experiment_facts f;
+    const char *what = deleted ? "deleted" : "restored", *name = wr_cli_text(c, "experiment");
+    if (wr_cli_nargs(c)) return wr_err_set(err, WEIR_EUSAGE, "ids of runs, or --experiment for all of one, not both");
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(wr_project_artifacts(&store, p, NULL, err));
-    int rc = wr_artifacts_delete(store, path, err);
-    return rc == WEIR_ENOTFOUND ? 0 : rc;
-}
-
-static int find_old(change *ch, wr_cli *c, wr_err *err)
-{
-    wr_runs_query q = {.experiment = wr_cli_text(c, "experiment"), .view = WR_VIEW_DELETED, .max = PURGE_MAX};
-    int64_t before = (wr_clock_wall_us() - wr_cli_int(c, "older-than")) / 1000;
-    size_t kept = 0;
-    WR_TRY(wr_runs_search(&ch->runs, &ch->n, c, &q, err));
-    for (size_t i = 0; i < ch->n; i++)
-        if (ch->runs[i].deleted_ms <= before) ch->runs[kept++] = ch->runs[i];
-    ch->n = kept;
+    WR_TRY(wr_project_track(&t, p, err));
+    WR_TRY(wr_runs_experiment(&f.experiment, c, name, err));
+    if (f.experiment.deleted == deleted) {
+        wr_err_set(err, WEIR_ECONFLICT, "experiment \"%.*s\" is %s", WR_STR_FMT(wr_str_fit(f.experiment.name, 200)),
+                   deleted ? "deleted already" : "not deleted");
+        return deleted ? wr_err_hint(err, WEIR_ECONFLICT,
+                                     "weir runs restore --experiment brings it back, "
+                                     "weir runs purge --experiments removes it for good")
+                       : WEIR_ECONFLICT;
+    }
+    experiment_change ch = {f.experiment.id, deleted ? wr_experiment_delete : wr_experiment_restore};
+    WR_TRY(wr_track_write(t, experiment_fn, &ch, err));
+    WR_TRY(wr_purge_look(&f, wr_cli_arena(c), t, ch.id, err));
+    tell_experiment(c, what, &f);
     return 0;
 }
 
-static int run_purge(wr_cli *c, wr_err *err)
+static int some(wr_cli *c, bool deleted, wr_err *err)
 {
-    change ch = {.change = wr_track_run_purge};
-    WR_TRY(find_old(&ch, c, err));
-    if (wr_cli_flag(c, "dry-run")) {
-        tell(c, "would purge", &ch);
-        return 0;
+    if (wr_cli_text(c, "experiment")) return whole(c, deleted, err);
+    if (!wr_cli_nargs(c)) {
+        wr_err_set(err, WEIR_EUSAGE, "which runs?");
+        return wr_err_hint(err, WEIR_EUSAGE, "the first digits of their ids, or --experiment NAME for all of one");
     }
-    if (ch.n && !wr_cli_flag(c, "yes")) {
-        wr_err_set(err, WEIR_EUSAGE, "this removes %zu run%s for good", ch.n, ch.n == 1 ? "" : "s");
-        return wr_err_hint(err, WEIR_EUSAGE, "--yes does it, --dry-run shows them");
-    }
-    for (size_t i = 0; i < ch.n; i++) WR_TRY(purge_files(c, &ch.runs[i], err));
-    WR_TRY(apply(c, &ch, err));
-    tell(c, "purged", &ch);
-    if (!ch.n) wr_say(c, "no deleted runs of that age");
-    return 0;
+    return deleted ? named(c, "deleted", wr_track_run_delete, err) : named(c, "restored", wr_track_run_restore, err);
 }
 
-const wr_cmd wr_cmd_runs_delete = {"runs delete",
-                                   "delete runs; weir runs restore brings them back",
-                                   "ID...",
-                                   1,
-                                   -1,
-                                   NULL,
-                                   0,
-                                   NULL,
-                                   "  # by the first digits of its id\n  weir runs delete 3f9a1c",
-                                   run_delete};
-const wr_cmd wr_cmd_runs_restore = {"runs restore",
-                                    "bring deleted runs back",
-                                    "ID...",
-                                    1,
-                                    -1,
-                                    NULL,
-                                    0,
-                                    NULL,
-                                    "  # what was deleted\n  weir runs restore 3f9a1c",
-                                    run_restore};
+static int run_delete(wr_cli *c, wr_err *err) { return some(c, true, err); }
+static int run_restore(wr_cli *c, wr_err *err) { return some(c, false, err); }
 
-static const wr_cmd_arg purge_args[] = {
-    {"older-than", 0, WR_ARG_DURATION, "TIME", "deleted at least so long ago", "30d"},
-    {"experiment", 'e', WR_ARG_TEXT, "NAME", "only runs of this experiment", NULL},
-    {"dry-run", 0, WR_ARG_FLAG, NULL, "only say which", NULL},
-    {"yes", 'y', WR_ARG_FLAG, NULL, "do it", NULL},
+static const wr_cmd_arg delete_args[] = {
+    {"experiment", 'e', WR_ARG_TEXT, "NAME", "the experiment of this name or number, with all its runs", NULL},
 };
-const wr_cmd wr_cmd_runs_purge = {"runs purge",
-                                  "remove deleted runs for good, with metrics and files",
-                                  "",
-                                  0,
-                                  0,
-                                  purge_args,
-                                  sizeof purge_args / sizeof *purge_args,
-                                  NULL,
-                                  "  # what would go\n  weir runs purge --older-than 90d --dry-run\n  # all that is "
-                                  "deleted\n  weir runs purge --older-than 0s --yes",
-                                  run_purge};
+const wr_cmd wr_cmd_runs_delete = {
+    "runs delete",
+    "delete runs, or a whole experiment; weir runs restore brings them back",
+    "ID... | --experiment NAME",
+    0,
+    -1,
+    delete_args,
+    sizeof delete_args / sizeof *delete_args,
+    "The name of a deleted experiment stays taken, so that it can be restored, until\nweir runs purge --experiments "
+    "removes it for good.",
+    "  # by the first digits of its id\n  weir runs delete 3f9a1c\n  # an experiment with its runs\n  weir runs "
+    "delete --experiment churn",
+    run_delete};
+
+static const wr_cmd_arg restore_args[] = {
+    {"experiment", 'e', WR_ARG_TEXT, "NAME", "the experiment of this name or number, with all its runs", NULL},
+};
+const wr_cmd wr_cmd_runs_restore = {
+    "runs restore",
+    "bring deleted runs back, or a whole experiment",
+    "ID... | --experiment NAME",
+    0,
+    -1,
+    restore_args,
+    sizeof restore_args / sizeof *restore_args,
+    "An experiment comes back with all its runs, also those that were deleted before\nit was.",
+    "  # what was deleted\n  weir runs restore 3f9a1c\n  # an experiment with its runs\n  weir runs restore "
+    "--experiment churn",
+    run_restore};

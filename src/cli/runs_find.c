@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "core/run.h"
-#include "track/experiment.h"
 
 enum { EXPERIMENTS_MAX = 50000 };
 
@@ -32,26 +31,52 @@ int wr_runs_one(wr_track_run *out, wr_cli *c, const char *id, wr_err *err)
     return wr_track_run_load(out, wr_cli_arena(c), t, err);
 }
 
-/* An experiment by name, or by number. */
-static int experiment(int64_t *out, wr_cli *c, wr_track *t, const char *name, wr_err *err)
+/* What it may have meant: a name that is nearly the same, else the first ones there are. */
+static int no_experiment(wr_cli *c, wr_track *t, const char *name, wr_err *err)
 {
-    wr_experiment e, *all;
+    enum { SHOWN = 4 };
+    wr_experiment *all;
     size_t n;
     wr_str next;
-    int rc = wr_experiment_find(&e, wr_cli_arena(c), t, wr_str_of(name), err);
-    if (rc == WEIR_ENOTFOUND && wr_num_i64(out, wr_str_of(name), NULL) == 0 &&
-        wr_experiment_get(&e, wr_cli_arena(c), t, *out, NULL) == 0)
-        rc = 0;
-    if (rc == 0) *out = e.id;
-    if (rc != WEIR_ENOTFOUND) return rc;
-    wr_err_set(err, rc, "no experiment \"%s\"", name);
-    wr_experiment_search_opt opt = {.view = WR_VIEW_ACTIVE, .max = 1000};
-    if (wr_experiment_search(&all, &n, &next, wr_cli_arena(c), t, &opt, NULL) < 0) return rc;
+    WR_AUTOBUF wr_buf b = {0};
+    wr_err_set(err, WEIR_ENOTFOUND, "no experiment \"%s\"", name);
+    wr_experiment_search_opt opt = {.view = WR_VIEW_ALL, .max = 1000};
+    if (wr_experiment_search(&all, &n, &next, wr_cli_arena(c), t, &opt, NULL) < 0) return WEIR_ENOTFOUND;
     const char **names = wr_arena_alloc(wr_cli_arena(c), (n + 1) * sizeof *names);
-    for (size_t i = 0; names && i < n; i++) names[i] = all[i].name.p;
-    int near = names ? wr_str_nearest(wr_str_of(name), names, n) : -1;
-    return near >= 0 ? wr_err_hint(err, rc, "did you mean \"%s\"?", names[near])
-                     : wr_err_hint(err, rc, "weir runs search without --experiment looks at all");
+    if (!names) return WEIR_ENOTFOUND;
+    for (size_t i = 0; i < n; i++) names[i] = all[i].name.p;
+    int near = wr_str_nearest(wr_str_of(name), names, n);
+    if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
+    wr_buf_init(&b, 300);
+    for (size_t i = 0; i < n && i < SHOWN; i++) wr_buf_printf(&b, "%s\"%.40s\"", i ? ", " : "", names[i]);
+    return wr_err_hint(err, WEIR_ENOTFOUND, "there %s %s%s", n == 1 ? "is" : "are", wr_buf_cstr(&b),
+                       n > SHOWN ? ", ..." : "");
+}
+
+/* An experiment by name, or by number. */
+static int experiment(wr_experiment *out, wr_cli *c, wr_track *t, const char *name, wr_err *err)
+{
+    int64_t id;
+    int rc = wr_experiment_find(out, wr_cli_arena(c), t, wr_str_of(name), err);
+    if (rc == WEIR_ENOTFOUND && wr_num_i64(&id, wr_str_of(name), NULL) == 0 &&
+        wr_experiment_get(out, wr_cli_arena(c), t, id, NULL) == 0)
+        rc = 0;
+    return rc == WEIR_ENOTFOUND ? no_experiment(c, t, name, err) : rc;
+}
+
+int wr_runs_experiment(wr_experiment *out, wr_cli *c, const char *name, wr_err *err)
+{
+    wr_track *t;
+    wr_experiment other;
+    int64_t id;
+    WR_TRY(store(&t, c, err));
+    WR_TRY(experiment(out, c, t, name, err));
+    if (wr_num_i64(&id, wr_str_of(name), NULL) < 0 || id == out->id) return 0;
+    if (wr_experiment_get(&other, wr_cli_arena(c), t, id, NULL) < 0) return 0;
+    wr_err_set(err, WEIR_EUSAGE, "\"%s\" is the name of experiment %lld, and the number of \"%.*s\"", name,
+               (long long)out->id, WR_STR_FMT(wr_str_fit(other.name, 100)));
+    return wr_err_hint(err, WEIR_EUSAGE, "the number %lld, or the name \"%.*s\", says which one", (long long)out->id,
+                       WR_STR_FMT(wr_str_fit(other.name, 100)));
 }
 
 static int every_experiment(int64_t **out, size_t *n, wr_cli *c, wr_track *t, wr_err *err)
@@ -80,8 +105,13 @@ int wr_runs_search(wr_track_run **out, size_t *n, wr_cli *c, const wr_runs_query
     if (!order) return wr_err_nomem(err);
     for (size_t i = 0; i < q->norder; i++) order[i] = wr_str_of(q->order[i]);
     WR_TRY(store(&t, c, err));
-    if (q->experiment) WR_TRY(experiment(&one, c, t, q->experiment, err));
-    else WR_TRY(every_experiment(&ids, &opt.nexperiments, c, t, err));
+    if (q->experiment) {
+        wr_experiment e;
+        WR_TRY(experiment(&e, c, t, q->experiment, err));
+        one = e.id;
+    } else {
+        WR_TRY(every_experiment(&ids, &opt.nexperiments, c, t, err));
+    }
     opt.experiments = ids;
     opt.order = order;
     return wr_track_run_search(out, n, &next, wr_cli_arena(c), t, &opt, err);

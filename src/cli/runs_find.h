@@ -6,6 +6,9 @@
 
 /* By the first digits of its id (at least 4); everything is loaded. Deleted ones too. */
 int wr_runs_one(wr_track_run *out, wr_cli *c, const char *id, wr_err *err);
+/* An experiment by its name or number, deleted ones too, for what cannot be taken back easily: WEIR_EUSAGE when the text is
+ * the name of one and the number of another. WEIR_ENOTFOUND with a hint. */
+int wr_runs_experiment(wr_experiment *out, wr_cli *c, const char *name, wr_err *err);
 /* Runs of all experiments, or of the one named, that fit; newest first unless `order` says otherwise. */
 typedef struct {
     const char *experiment, *filter;
