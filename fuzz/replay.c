@@ -4,6 +4,8 @@
  * Usage: fuzz_NAME CORPUS-OR-FILE... Each input lies in a block of exactly its size, so that a sanitizer sees a read of
  * one byte too far. The name is printed before the input is tried: a crash leaves the culprit as the last line. Exit 1
  * when a file cannot be read, a folder holds none, or nothing is named.
+ * A target may define wr_fuzz_done(), called after a folder: false, having said which, when the corpus leaves out what
+ * it must reach.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+bool wr_fuzz_done(void) __attribute__((weak));
 
 enum { INPUT_MAX = 1 << 24 };
 
@@ -62,6 +65,7 @@ static bool replay_folder(const char *path, DIR *dir)
         ok = replay_file(file) && ok;
         files++;
     }
+    if (files && ok && wr_fuzz_done) ok = wr_fuzz_done() || complain(path, "leaves out what it must reach");
     return files ? ok : complain(path, "an empty corpus tests nothing");
 }
 
