@@ -12,6 +12,13 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* The library's own goes one past NULL when there is no object, which is undefined. */
+#undef yyjson_obj_foreach
+#define yyjson_obj_foreach(obj, idx, max, key, val)                                                                    \
+    for ((idx) = 0, (max) = yyjson_obj_size(obj), (key) = (max) ? unsafe_yyjson_get_first(obj) : NULL,                 \
+        (val) = (max) ? (key) + 1 : NULL;                                                                              \
+         (idx) < (max); (idx)++, (key) = unsafe_yyjson_get_next(val), (val) = (key) + 1)
+
 typedef struct wr_json { yyjson_doc *doc; yyjson_val *root; } wr_json;
 
 /* Parse all of `text` (copied). Depth at most WR_LIMIT_JSON_DEPTH, duplicate keys kept (the first one is found).
