@@ -5,6 +5,8 @@
 enum {
     /* parsers */
     WR_LIMIT_JSON_DEPTH = 64,
+    WR_LIMIT_TENSOR_DEPTH = 100,       /* lists in lists of a tensor's data; all of a scanned request, as Triton's */
+    WR_LIMIT_TENSOR_ELEMENTS = 1 << 30, /* of one tensor, count */
     WR_LIMIT_YAML_DEPTH = 32,
     WR_LIMIT_YAML_NODES = 200000,      /* nodes after alias expansion */
     WR_LIMIT_DELTA_LINE = 16 << 20,    /* one action of a Delta log */

@@ -19,3 +19,7 @@ char *wr_fmt_seconds(char *out, double s);                     /* "850 us", "1.2
 char *wr_fmt_si(char *out, double v, const char *unit);        /* "12.3 mJ", "4.1 kJ" */
 /* Shortest text of `v` that reads back to the same double (at most 24 characters and NUL). */
 size_t wr_f64_text(char out[32], double v);
+/* The same values without a search, some ten times as fast, in the form JSON likes: "0.1", "5", "1e-05", "1.5e+16", "-0.0" (readers take "-0" for
+ * the whole number 0); "nan", "inf", "-inf". The float's text reads back as the same float. */
+size_t wr_f64_shortest(char out[32], double v);
+size_t wr_f32_shortest(char out[32], float v);

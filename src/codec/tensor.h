@@ -7,9 +7,10 @@
  * outlives the tensor. count is the product of the shape; [] has one element, a 0 in the shape means none.
  *
  * JSON: `data` is flat or nested, whatever its shape; no tree is built. A number becomes the nearest value of its type; what does not fit
- * (300 as UINT8, 1.5 as INT32, "a" as FP32) is WEIR_ETYPE and names the element. null and the words NaN, Infinity, -Infinity are taken
- * for FP32 and FP64 (null = NaN). FP16 and BF16 are refused: they travel binary only, as Triton has it. Written: the shortest text that
- * reads back as the same value; what JSON has no word for (NaN) as null.
+ * (300 as UINT8, 1.5 as INT32, "a" as FP32) is WEIR_ETYPE and names the element. Whole numbers may be written 3.0; BOOL takes 0 and 1 too.
+ * null and the words NaN, Infinity, -Infinity are taken for FP32 and FP64 (null = NaN). FP16 and BF16 are refused: they travel binary only,
+ * as Triton has it. Written: the shortest text that reads back as the same value; what JSON has no word for (NaN) as null, a missing
+ * string ({NULL, 0}) too.
  * Binary: BYTES elements are a 32-bit length and that many bytes each.
  *
  * Threads: none. Memory: the arena's. Caps: base/limits.h.
@@ -41,7 +42,7 @@ typedef enum {
     WR_TENSOR_TYPES
 } wr_tensor_type;
 
-enum { WR_TENSOR_DIMS = 8 };
+enum { WR_TENSOR_DIMS = 8, WR_TENSOR_SHAPE_TEXT = 200 };
 
 typedef struct {
     wr_str name;
@@ -60,12 +61,17 @@ size_t wr_tensor_type_size(wr_tensor_type t);
 
 /* count from shape. WEIR_EINVAL for a negative dimension, WEIR_ELIMIT for too many dimensions or elements (also by overflow). */
 int wr_tensor_count(wr_tensor *t, wr_err *err);
+/* "[-1,16]", as messages show a shape. */
+void wr_tensor_shape_text(char out[WR_TENSOR_SHAPE_TEXT], const int64_t *shape, int ndims);
 /* Room for t->count elements in `a`, zeroed only for BYTES. */
 int wr_tensor_alloc(wr_tensor *t, wr_arena *a, wr_err *err);
 
 /* The text of a JSON value (from its '[' on) into t, whose type and shape are set; *used: bytes it took. WEIR_EINVAL when it has another
  * number of elements than the shape says. */
 int wr_tensor_read_json(wr_tensor *t, size_t *used, wr_str text, wr_arena *a, wr_err *err);
+/* The same where null is fine for every type: (*missing)[i] is 1 where element i was null (its value 0, NaN or {NULL, 0}); *missing is
+ * NULL when none was. */
+int wr_tensor_read_json_missing(wr_tensor *t, uint8_t **missing, size_t *used, wr_str text, wr_arena *a, wr_err *err);
 void wr_tensor_write_json(wr_buf *out, const wr_tensor *t); /* flat: [1,2,3] */
 
 /* Binary form of exactly `bytes`. Numbers are not copied when they lie aligned: t->data then points into `bytes`. */
