@@ -9,9 +9,7 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 
-#include "../../fuzz/http_fuzz.c" /* its corpus is replayed here */
 #include "codec/http.h"
 
 /* The result must not depend on how the bytes were cut; every prefix lives in a block of its own, so that ASan sees
@@ -463,29 +461,6 @@ static void reasons(void **state)
     assert_string_equal(wr_http_reason(299), "Unknown");
 }
 
-static void replays_the_corpus(void **state)
-{
-    (void)state;
-    const char *folder = WEIR_SOURCE_DIR "/fuzz/corpus/http";
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    int files = 0;
-    for (const struct dirent *e; (e = readdir(dir));) {
-        if (e->d_name[0] == '.') continue;
-        char path[4096];
-        uint8_t data[4096];
-        assert_true(snprintf(path, sizeof path, "%s/%s", folder, e->d_name) < (int)sizeof path);
-        FILE *f = fopen(path, "rb");
-        assert_non_null(f);
-        size_t n = fread(data, 1, sizeof data, f);
-        fclose(f);
-        LLVMFuzzerTestOneInput(data, n);
-        files++;
-    }
-    closedir(dir);
-    assert_true(files >= 10);
-}
-
 /* ---- HTTP/2 ---- */
 
 static int fields(wr_http_head *h, const char *const *nv)
@@ -611,7 +586,6 @@ int main(void)
         cmocka_unit_test(queries),
         cmocka_unit_test(reasons),
         cmocka_unit_test(encoding),
-        cmocka_unit_test(replays_the_corpus),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_fields_limits),
         cmocka_unit_test(test_fields_expect),

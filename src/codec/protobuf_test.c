@@ -9,13 +9,12 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../fuzz/protobuf_fuzz.c" /* its corpus is replayed here */
 #include "base/fault.h"
+#include "base/limits.h"
 
 #define BYTES(lit) ((wr_str){"" lit, sizeof(lit) - 1})
 
@@ -364,33 +363,6 @@ static void test_every_allocation_fails(void **state)
     }
 }
 
-static void replays_the_corpus(void **state)
-{
-    (void)state;
-    const char *folder = WEIR_SOURCE_DIR "/fuzz/corpus/protobuf";
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    int files = 0;
-    for (const struct dirent *e; (e = readdir(dir));) {
-        if (e->d_name[0] == '.') continue;
-        char path[4096];
-        static uint8_t data[1 << 16];
-        assert_true(snprintf(path, sizeof path, "%s/%s", folder, e->d_name) < (int)sizeof path);
-        FILE *f = fopen(path, "rb");
-        assert_non_null(f);
-        size_t n = fread(data, 1, sizeof data, f);
-        fclose(f);
-        uint8_t *exact = malloc(n ? n : 1); /* so that reading one byte too far is seen */
-        assert_non_null(exact);
-        memcpy(exact, data, n);
-        LLVMFuzzerTestOneInput(exact, n);
-        free(exact);
-        files++;
-    }
-    closedir(dir);
-    assert_true(files >= 10);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,7 +378,6 @@ int main(void)
         cmocka_unit_test(test_nested_lengths),
         cmocka_unit_test(test_full_buffer),
         cmocka_unit_test(test_every_allocation_fails),
-        cmocka_unit_test(replays_the_corpus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,13 +10,10 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fuzz/series_fuzz.c" /* its corpus is replayed here */
 #include "base/fault.h"
 #include "base/rng.h"
 
@@ -271,27 +268,6 @@ static void no_memory(void **state)
     }
 }
 
-static void corpus(void **state)
-{
-    (void)state;
-    DIR *d = opendir(WEIR_SOURCE_DIR "/fuzz/corpus/series");
-    int files = 0;
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        char path[600], bytes[100000];
-        if (*e->d_name == '.') continue;
-        snprintf(path, sizeof path, "%s/fuzz/corpus/series/%s", WEIR_SOURCE_DIR, e->d_name);
-        FILE *f = fopen(path, "rb");
-        assert_non_null(f);
-        size_t n = fread(bytes, 1, sizeof bytes, f);
-        fclose(f);
-        assert_int_equal(LLVMFuzzerTestOneInput((const uint8_t *)bytes, n), 0);
-        files++;
-    }
-    closedir(d);
-    assert_true(files >= 5);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,7 +278,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(picking_is_filtering, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged, setup, teardown),
         cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
-        cmocka_unit_test_setup_teardown(corpus, setup, teardown),
     };
     return cmocka_run_group_tests_name("codec/series", tests, NULL, NULL);
 }

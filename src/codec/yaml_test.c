@@ -10,13 +10,11 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fuzz/yaml_fuzz.c" /* its corpus is replayed here */
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/limits.h"
@@ -430,33 +428,6 @@ static void test_every_allocation_fails(void **state)
     wr_buf_fini(&b);
 }
 
-static void replays_the_corpus(void **state)
-{
-    (void)state;
-    const char *folder = WEIR_SOURCE_DIR "/fuzz/corpus/yaml";
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    int files = 0;
-    for (const struct dirent *e; (e = readdir(dir));) {
-        if (e->d_name[0] == '.') continue;
-        char path[4096];
-        static uint8_t data[1 << 16];
-        assert_true(snprintf(path, sizeof path, "%s/%s", folder, e->d_name) < (int)sizeof path);
-        FILE *f = fopen(path, "rb");
-        assert_non_null(f);
-        size_t n = fread(data, 1, sizeof data, f);
-        fclose(f);
-        uint8_t *exact = malloc(n ? n : 1); /* so that reading one byte too far is seen */
-        assert_non_null(exact);
-        memcpy(exact, data, n);
-        LLVMFuzzerTestOneInput(exact, n);
-        free(exact);
-        files++;
-    }
-    closedir(dir);
-    assert_true(files >= 10);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,7 +447,6 @@ int main(void)
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_every_allocation_fails),
-        cmocka_unit_test(replays_the_corpus),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

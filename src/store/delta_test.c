@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* delta_test.c - the transaction log: bytes on disk, time travel, conflicts, many writers, crashes, hostile logs, and
  * the way from a query over Parquet and statistics back to rows. */
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -833,27 +832,6 @@ static void rows_come_back(void **state)
     wr_tables_close(t);
 }
 
-static void fuzz_corpus(void **state)
-{
-    (void)state;
-    const char *folder = WEIR_SOURCE_DIR "/fuzz/corpus/delta";
-    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    char **names;
-    size_t n;
-    assert_int_equal(wr_file_list(&names, &n, a, folder, NULL), 0);
-    assert_true(n > 3);
-    for (size_t i = 0; i < n; i++) {
-        WR_AUTOBUF wr_buf text;
-        wr_delta_snapshot s = {0};
-        wr_err err = {0};
-        wr_buf_init(&text, 0);
-        assert_int_equal(wr_file_read(&text, wr_path_join(a, folder, names[i]), 1 << 20, NULL), 0);
-        int rc = wr_delta_apply(&s, wr_buf_view(&text), 0, &err);
-        assert_int_equal(rc, err.code);
-        wr_delta_free(&s);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -873,7 +851,6 @@ int main(void)
         cmocka_unit_test(every_allocation_of_reading_fails_once),
         cmocka_unit_test(statistics_never_lie),
         cmocka_unit_test(rows_come_back),
-        cmocka_unit_test(fuzz_corpus),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

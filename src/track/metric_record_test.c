@@ -10,12 +10,9 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "../../fuzz/metric_record_fuzz.c" /* its corpus is replayed here */
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/rng.h"
@@ -164,33 +161,12 @@ static void all_or_none(void **state)
     }
 }
 
-static void corpus(void **state)
-{
-    (void)state;
-    DIR *d = opendir(WEIR_SOURCE_DIR "/fuzz/corpus/metric_record");
-    int files = 0;
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        char path[600], bytes[10000];
-        if (*e->d_name == '.') continue;
-        snprintf(path, sizeof path, "%s/fuzz/corpus/metric_record/%s", WEIR_SOURCE_DIR, e->d_name);
-        FILE *f = fopen(path, "rb");
-        assert_non_null(f);
-        size_t n = fread(bytes, 1, sizeof bytes, f);
-        fclose(f);
-        assert_int_equal(LLVMFuzzerTestOneInput((const uint8_t *)bytes, n), 0);
-        files++;
-    }
-    closedir(d);
-    assert_true(files >= 4);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_back), cmocka_unit_test(the_longest_batch_fits),
         cmocka_unit_test(damaged_records),   cmocka_unit_test(undone_is_as_before),
-        cmocka_unit_test(all_or_none),       cmocka_unit_test(corpus),
+        cmocka_unit_test(all_or_none),
     };
     return cmocka_run_group_tests_name("track/metric_record", tests, NULL, NULL);
 }

@@ -5,10 +5,9 @@
  */
 #include "wire/optuna/optuna.h"
 
-#include "../../../fuzz/optuna_fuzz.c" /* its corpus is replayed here */
 #include "base/vec.h"
+#include "codec/protobuf.h"
 #include "track/track_testing.h"
-#include <dirent.h>
 
 #define SESSION WEIR_SOURCE_DIR "/tests/fixtures/optuna/calls-5.0.txt"
 
@@ -179,34 +178,9 @@ static void test_full_buffer(void **state)
                      WEIR_ENOTFOUND); /* rolled back */
 }
 
-static void replays_the_corpus(void **state)
-{
-    (void)state;
-    DIR *dir = opendir(WEIR_SOURCE_DIR "/fuzz/corpus/optuna");
-    assert_non_null(dir);
-    int files = 0;
-    for (const struct dirent *e; (e = readdir(dir));) {
-        char path[4096];
-        WR_AUTOBUF wr_buf b = {0};
-        if (e->d_name[0] == '.') continue;
-        assert_true(snprintf(path, sizeof path, WEIR_SOURCE_DIR "/fuzz/corpus/optuna/%s", e->d_name) <
-                    (int)sizeof path);
-        assert_int_equal(wr_file_read(&b, path, 1 << 20, NULL), 0);
-        uint8_t *exact = malloc(b.n ? b.n : 1); /* so that reading one byte too far is seen */
-        assert_non_null(exact);
-        memcpy(exact, wr_buf_cstr(&b), b.n);
-        LLVMFuzzerTestOneInput(exact, b.n);
-        free(exact);
-        files++;
-    }
-    closedir(dir);
-    assert_true(files >= 10);
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, store_setup, store_teardown)
-    const struct CMUnitTest tests[] = {T(test_recorded_session), T(test_refused), T(test_full_buffer),
-                                       cmocka_unit_test(replays_the_corpus)};
+    const struct CMUnitTest tests[] = {T(test_recorded_session), T(test_refused), T(test_full_buffer)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
