@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -14,9 +15,42 @@
 #include "track/track_inside.h"
 
 enum {
-    PIECE = 256,                 /* records whose files go before they do */
-    SLICE_NS = 20 * 1000 * 1000, /* a write goes on no longer than this when there is more */
+    PIECE = 256,                /* records whose files go before they do */
+    SLICE_NS = 8 * 1000 * 1000, /* a write goes on no longer than this when there is more */
 };
+
+/* ---- room for others ----
+ *
+ * Another process that wants to write looks now and then whether it may: a purge that writes without a pause would keep
+ * it waiting. So it rests as long as it worked while others write, and a little else. */
+
+enum { BREATH_NS = 4 * 1000 * 1000, REST_MAX_NS = 50 * 1000 * 1000 };
+#define OTHERS_NS (2 * INT64_C(1000000000)) /* whoever wrote so lately will again */
+
+typedef struct {
+    wr_track *t;
+    const wr_purge_opt *opt;
+    int64_t since_ns, others_ns, counter; /* working since; others wrote at */
+} work;
+
+static work begin(wr_track *t, const wr_purge_opt *opt)
+{
+    work w = {.t = t, .opt = opt, .since_ns = wr_clock_mono_ns()};
+    w.others_ns = w.since_ns - OTHERS_NS;
+    (void)wr_db_changed(t->db, &w.counter, NULL);
+    return w;
+}
+
+static void rest(work *w)
+{
+    int64_t now = wr_clock_mono_ns(), worked = now - w->since_ns, counter = w->counter;
+    if (worked < BREATH_NS) return;
+    if (wr_db_changed(w->t->db, &counter, NULL) == 0 && counter != w->counter) w->others_ns = now;
+    w->counter = counter;
+    int64_t pause = now - w->others_ns < OTHERS_NS ? worked : worked / 4;
+    nanosleep(&(struct timespec){.tv_nsec = pause < REST_MAX_NS ? pause : REST_MAX_NS}, NULL);
+    w->since_ns = wr_clock_mono_ns();
+}
 
 /* ---- files ---- */
 
@@ -31,20 +65,32 @@ static int remove_at(wr_artifacts *files, wr_str path, wr_err *err)
     return rc == WEIR_ENOTFOUND ? 0 : rc;
 }
 
+/* "a//b" is a/b: so clients mean it, who ask for the files of a location that ends with a slash. */
+static wr_str one_slash(char *out, size_t size, wr_str path)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < path.n && n < size; i++)
+        if (path.p[i] != '/' || n == 0 || out[n - 1] != '/') out[n++] = path.p[i];
+    return (wr_str){out, n};
+}
+
 /* A root of artifacts is FOLDER/ID/artifacts: FOLDER/ID goes. A root of another form (an import has such) goes as it
  * is. */
-static int remove_root(wr_artifacts *files, wr_str uri, wr_str id, wr_err *err)
+static int remove_root(work *w, wr_str uri, wr_str id, wr_err *err)
 {
+    char clean[WR_ARTIFACT_PATH + 1]; /* what is longer is no path, and cut it is none either */
     wr_str path;
     const wr_str tail = WR_STR("/artifacts");
     if (!wr_track_artifact_path(&path, uri)) return 0;
+    path = one_slash(clean, sizeof clean, path);
     if (wr_str_ends(path, "/artifacts")) {
         wr_str folder = wr_str_sub(path, 0, path.n - tail.n);
         size_t from = folder.n > id.n ? folder.n - id.n : 0;
         if (wr_str_eq(wr_str_sub(folder, from, folder.n), id) && (from == 0 || folder.p[from - 1] == '/'))
             path = folder;
     }
-    return remove_at(files, path, err);
+    rest(w);
+    return remove_at(w->opt->files, path, err);
 }
 
 /* ---- kinds of records with files ---- */
@@ -113,7 +159,7 @@ static int purge_slice(wr_track *t, void *arg, wr_err *err)
     return 0;
 }
 
-static int piece_files(const piece *p, const wr_experiment *e, wr_arena *a, const wr_purge_opt *opt, wr_err *err)
+static int piece_files(work *w, const piece *p, const wr_experiment *e, wr_arena *a, wr_err *err)
 {
     for (size_t i = 0; i < p->n; i++) {
         wr_str id = p->items[i].key, uri = p->items[i].value;
@@ -122,16 +168,16 @@ static int piece_files(const piece *p, const wr_experiment *e, wr_arena *a, cons
             if (!made) return wr_err_nomem(err);
             uri = wr_str_of(made);
         }
-        WR_TRY(remove_root(opt->files, uri, id, err));
+        WR_TRY(remove_root(w, uri, id, err));
     }
     return 0;
 }
 
 /* All records of a kind, piece by piece. */
-static int purge_kind(const kind *k, const wr_experiment *e, wr_track *t, const wr_purge_opt *opt, int64_t *done,
-                      wr_err *err)
+static int purge_kind(work *w, const kind *k, const wr_experiment *e, int64_t *done, wr_err *err)
 {
     piece p;
+    wr_track *t = w->t;
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
     do {
@@ -143,14 +189,15 @@ static int purge_kind(const kind *k, const wr_experiment *e, wr_track *t, const 
         WR_TRY(wr_track_query(&s, t, err, k->next, "ii", e->id, (int64_t)PIECE));
         WR_TRY(wr_track_items(&items, &p.n, a, s, err));
         p.items = items;
-        WR_TRY(piece_files(&p, e, a, opt, err));
+        WR_TRY(piece_files(w, &p, e, a, err));
         wr_fault_crash_point();
         while (p.next < p.n) {
             const size_t before = p.next;
             WR_TRY(wr_track_write(t, purge_slice, &p, err));
             *done += (int64_t)(p.next - before);
             wr_fault_crash_point();
-            if (opt->step) opt->step(opt->arg, *done);
+            rest(w);
+            if (w->opt->step) w->opt->step(w->opt->arg, *done);
         }
     } while (p.n);
     return 0;
@@ -178,33 +225,35 @@ static int own_folder(bool *own, wr_str *path, wr_arena *a, wr_track *t, const w
     return 0;
 }
 
-static int remove_entries(wr_artifacts *files, wr_arena *a, wr_str folder, int depth, wr_err *err)
+static int remove_entries(work *w, wr_arena *a, wr_str folder, int depth, wr_err *err)
 {
     wr_artifact_entry *entries;
     size_t n;
-    WR_TRY(wr_artifacts_list(&entries, &n, a, files, folder, err));
+    WR_TRY(wr_artifacts_list(&entries, &n, a, w->opt->files, folder, err));
     for (size_t i = 0; i < n; i++) {
         char *path = wr_arena_printf(a, "%.*s/%s", WR_STR_FMT(folder), entries[i].name);
         if (!path) return wr_err_nomem(err);
         bool many = depth > 0 && entries[i].is_dir &&
                     (strcmp(entries[i].name, "traces") == 0 || strcmp(entries[i].name, "models") == 0);
-        if (many) WR_TRY(remove_entries(files, a, wr_str_of(path), depth - 1, err));
-        else WR_TRY(remove_at(files, wr_str_of(path), err));
+        if (many) WR_TRY(remove_entries(w, a, wr_str_of(path), depth - 1, err));
+        else WR_TRY(remove_at(w->opt->files, wr_str_of(path), err));
+        rest(w);
     }
-    return remove_at(files, folder, err); /* a store of folders keeps an empty one when a deletion was cut off */
+    return remove_at(w->opt->files, folder,
+                     err); /* a store of folders keeps an empty one when a deletion was cut off */
 }
 
 /* Files of traces that were deleted one by one, and whatever else clients put there: nothing else names them. */
-static int purge_folder(wr_track *t, const wr_experiment *e, const wr_purge_opt *opt, wr_err *err)
+static int purge_folder(work *w, const wr_experiment *e, wr_err *err)
 {
     bool own;
     wr_str path;
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
-    WR_TRY(own_folder(&own, &path, a, t, e, err));
+    WR_TRY(own_folder(&own, &path, a, w->t, e, err));
     if (!own) return 0;
-    WR_TRY(still_deleted(t, e->id, err));
-    return remove_entries(opt->files, a, path, 1, err);
+    WR_TRY(still_deleted(w->t, e->id, err));
+    return remove_entries(w, a, path, 1, err);
 }
 
 /* ---- the whole ---- */
@@ -233,9 +282,10 @@ int wr_purge_experiment(wr_track *t, int64_t id, const wr_purge_opt *opt, wr_err
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_purge_look(&f, a, t, id, err));
     WR_TRY(check(&f, err));
+    work w = begin(t, opt);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        WR_TRY(purge_kind(&kinds[i], &f.experiment, t, opt, &done, err));
-    WR_TRY(purge_folder(t, &f.experiment, opt, err));
+        WR_TRY(purge_kind(&w, &kinds[i], &f.experiment, &done, err));
+    WR_TRY(purge_folder(&w, &f.experiment, err));
     wr_fault_crash_point();
     return wr_track_write(t, finish, &id, err);
 }
@@ -330,27 +380,29 @@ static int runs_slice(wr_track *t, void *arg, wr_err *err)
 }
 
 /* Files of the runs that are still deleted. */
-static int runs_files(some_runs *x, wr_track *t, const wr_purge_opt *opt, wr_err *err)
+static int runs_files(work *w, some_runs *x, wr_err *err)
 {
     for (size_t i = 0; i < x->n; i++) {
         int64_t deleted;
-        WR_TRY(wr_track_number(&deleted, -1, t, err, "SELECT deleted_ms FROM track_runs WHERE uuid = ?", "s",
+        WR_TRY(wr_track_number(&deleted, -1, w->t, err, "SELECT deleted_ms FROM track_runs WHERE uuid = ?", "s",
                                x->runs[i].uuid));
         x->purged[i] = deleted >= 0;
-        if (x->purged[i]) WR_TRY(remove_root(opt->files, x->runs[i].artifact_uri, x->runs[i].uuid, err));
+        if (x->purged[i]) WR_TRY(remove_root(w, x->runs[i].artifact_uri, x->runs[i].uuid, err));
     }
     return 0;
 }
 
 int wr_purge_runs(bool *purged, wr_track *t, const wr_purge_run *runs, size_t n, const wr_purge_opt *opt, wr_err *err)
 {
+    work w = begin(t, opt);
     for (size_t at = 0; at < n; at += PIECE) {
         some_runs x = {runs + at, purged + at, n - at < PIECE ? n - at : PIECE, 0};
-        WR_TRY(runs_files(&x, t, opt, err));
+        WR_TRY(runs_files(&w, &x, err));
         wr_fault_crash_point();
         while (x.next < x.n) {
             WR_TRY(wr_track_write(t, runs_slice, &x, err));
             wr_fault_crash_point();
+            rest(&w);
             if (opt->step) opt->step(opt->arg, (int64_t)(at + x.next));
         }
     }

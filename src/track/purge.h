@@ -3,8 +3,8 @@
  *
  * A record without files can be purged again, files without a record would not be found any more. So a purge that was
  * cut off anywhere (kill -9, the disk, a server away) is finished by doing it again. Of an experiment the runs, logged
- * models and traces go first, in pieces: some records and their files at a time, each write a few milliseconds, so that
- * a server beside goes on meanwhile; then what is left in its folder; its own record goes last, and with it its name.
+ * models and traces go first, in pieces: some records and their files at a time, each write a few milliseconds and a
+ * rest behind it, so that a server beside goes on meanwhile; then what is left in its folder; its own record goes last, and with it its name.
  *
  * Only files of the server's own store ("mlflow-artifacts:") are removed: what clients keep elsewhere stays. The folder
  * of an experiment goes as a whole when it is the one that the server gave it and no other experiment's lies in it.

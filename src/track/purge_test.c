@@ -203,12 +203,12 @@ static void test_places(void **state)
 {
     store *s = *state;
     filled outer = {.name = "outer", .nruns = 1, .deleted = true}, inner = {.name = "inner", .nruns = 1},
-           shared = {.name = "shared", .nruns = 1, .deleted = true, .location = "mlflow-artifacts:/team/a"},
+           shared = {.name = "shared", .nruns = 1, .deleted = true, .location = "mlflow-artifacts:/team/a/"},
            away = {.name = "away", .nruns = 1, .deleted = true, .location = "s3://bucket/x"};
     fill(s, &outer, NULL);
     const char *home = wr_arena_printf(s->a, "%lld", (long long)outer.id), *sub = wr_arena_printf(s->a, "%s/sub", home);
     const char *run = wr_arena_printf(s->a, "%s/%s", home, outer.run.p);
-    inner.location = wr_arena_printf(s->a, "mlflow-artifacts://some-host:8080/%s", sub);
+    inner.location = wr_arena_printf(s->a, "mlflow-artifacts://some-host:8080/%s/", sub);
     fill(s, &inner, sub);
     OK(wr_purge_experiment(s->t, outer.id, &opt, &s->err));
     assert_false(there(s, run));
