@@ -70,15 +70,12 @@ static int find_runs(purge *p, wr_err *err)
 }
 
 /* One experiment that was named: why it cannot go is said rather than passed over. */
-static int check_named(purge *p, const wr_experiment *e, wr_err *err)
+static int check_named(purge *p, int64_t id, wr_err *err)
 {
+    wr_purge_experiment_facts f;
     if (!wr_cli_flag(p->c, "experiments")) return 0;
-    if (e->id == 0)
-        return wr_err_set(err, WEIR_ECONFLICT, "the experiment \"Default\" cannot be purged, only its deleted runs");
-    if (e->deleted) return 0;
-    wr_err_set(err, WEIR_ECONFLICT, "experiment \"%.*s\" is not deleted", WR_STR_FMT(wr_str_fit(e->name, 200)));
-    return wr_err_hint(err, WEIR_ECONFLICT,
-                       "weir runs delete --experiment deletes it; without --experiments its deleted runs are purged");
+    WR_TRY(wr_purge_look(&f, p->a, p->t, id, err));
+    return wr_purge_may(&f, err);
 }
 
 /* Nothing is old enough: is anything deleted at all? */
@@ -105,7 +102,7 @@ static int find(purge *p, wr_err *err)
     p->until_ms = (wr_clock_wall_us() - wr_cli_int(p->c, "older-than")) / 1000;
     if (name) {
         WR_TRY(wr_runs_experiment(&e, p->c, name, err));
-        WR_TRY(check_named(p, &e, err));
+        WR_TRY(check_named(p, e.id, err));
         p->only = e.id;
     }
     WR_TRY(find_experiments(p, err));

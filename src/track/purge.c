@@ -260,13 +260,14 @@ static int purge_folder(work *w, const wr_experiment *e, wr_err *err)
 
 static int finish(wr_track *t, void *arg, wr_err *err) { return wr_experiment_purge(t, *(const int64_t *)arg, err); }
 
-static int check(const wr_purge_experiment_facts *f, wr_err *err)
+int wr_purge_may(const wr_purge_experiment_facts *f, wr_err *err)
 {
     const wr_experiment *e = &f->experiment;
     if (e->id == 0) return wr_err_set(err, WEIR_ECONFLICT, "the experiment \"Default\" cannot be purged");
     if (!e->deleted) {
         wr_err_set(err, WEIR_ECONFLICT, "experiment \"%.*s\" is active", WR_STR_FMT(wr_str_fit(e->name, 200)));
-        return wr_err_hint(err, WEIR_ECONFLICT, "weir runs delete --experiment deletes it, and can be undone");
+        return wr_err_hint(err, WEIR_ECONFLICT,
+                           "weir runs delete --experiment deletes it; deleted runs alone go without --experiments");
     }
     if (!f->active) return 0;
     wr_err_set(err, WEIR_ECONFLICT, "experiment \"%.*s\" is deleted, but %lld of its runs are not",
@@ -281,7 +282,7 @@ int wr_purge_experiment(wr_track *t, int64_t id, const wr_purge_opt *opt, wr_err
     int64_t done = 0;
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_purge_look(&f, a, t, id, err));
-    WR_TRY(check(&f, err));
+    WR_TRY(wr_purge_may(&f, err));
     work w = begin(t, opt);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         WR_TRY(purge_kind(&w, &kinds[i], &f.experiment, &done, err));

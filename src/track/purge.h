@@ -4,7 +4,8 @@
  * A record without files can be purged again, files without a record would not be found any more. So a purge that was
  * cut off anywhere (kill -9, the disk, a server away) is finished by doing it again. Of an experiment the runs, logged
  * models and traces go first, in pieces: some records and their files at a time, each write a few milliseconds and a
- * rest behind it, so that a server beside goes on meanwhile; then what is left in its folder; its own record goes last, and with it its name.
+ * rest behind it, so that a server beside goes on meanwhile; then what is left in its folder; its own record goes last,
+ * and with it its name.
  *
  * Only files of the server's own store ("mlflow-artifacts:") are removed: what clients keep elsewhere stays. The folder
  * of an experiment goes as a whole when it is the one that the server gave it and no other experiment's lies in it.
@@ -32,9 +33,11 @@ typedef struct {
 
 /* Any experiment, deleted or not. WEIR_ENOTFOUND. */
 int wr_purge_look(wr_purge_experiment_facts *out, wr_arena *a, wr_track *t, int64_t id, wr_err *err);
+/* May it be purged? WEIR_ECONFLICT, and why, unless it is deleted with all its runs; 0, "Default", may not. */
+int wr_purge_may(const wr_purge_experiment_facts *f, wr_err *err);
 /* Experiments deleted not after `until_ms`, by id; never 0, "Default", which stays. */
 int wr_purge_find_experiments(int64_t **out, size_t *n, wr_arena *a, wr_track *t, int64_t until_ms, wr_err *err);
-/* With all that belongs to it. WEIR_ECONFLICT unless it is deleted with all its runs; 0 cannot go. */
+/* With all that belongs to it. WEIR_ENOTFOUND; WEIR_ECONFLICT as wr_purge_may, and when it is restored meanwhile. */
 int wr_purge_experiment(wr_track *t, int64_t id, const wr_purge_opt *opt, wr_err *err);
 
 /* ---- runs ---- */

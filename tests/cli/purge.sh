@@ -63,6 +63,7 @@ fails 64 weir runs purge --experiment-ids 1
 fails 64 weir runs purge churn
 post runs/restore "{\"run_id\": \"$run\"}" >/dev/null
 weir runs purge --older-than 0s --experiments --yes
+fails 2 weir runs purge --older-than 0s --experiments -e churn --yes
 weir runs delete "$run" >/dev/null
 weir runs purge --older-than 0s --experiments --yes
 weir runs purge --older-than 0s --experiments --yes
