@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arena.c - bump allocation in a chain of blocks.
  *
- *   current -> block -> block -> ...      one of them is `first`, which wr_arena_clear() keeps
+ *   current -> block -> block -> ...      the largest one of at most KEEP_MAX is what wr_arena_clear() keeps
  *
  * Invariants: (1) sum of block sizes, headers included, is `held` <= cap; (2) `used` of a block is a multiple of ALIGN;
  * (3) an allocation that would waste much of the current block gets a block of its own *behind* the current one, so the
@@ -26,7 +26,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { ALIGN = 16, BLOCK_MIN = 4 << 10, BLOCK_MAX = 1 << 20 };
+enum { ALIGN = 16, BLOCK_MIN = 4 << 10, BLOCK_MAX = 1 << 20, KEEP_MAX = 64 << 10 };
 
 typedef struct block {
     struct block *next;
@@ -35,7 +35,7 @@ typedef struct block {
 } block;
 
 struct wr_arena {
-    block *current, *first;
+    block *current;
     size_t cap, held; /* cap 0 = none */
     size_t used;      /* handed out */
     size_t next_size; /* of the next block, header included */
@@ -69,21 +69,26 @@ void wr_arena_free(wr_arena *a)
 
 void wr_arena_free_ref(wr_arena **a) { wr_arena_free(*a); }
 
+/* What is kept grows with what was needed: an arena that does the same again and again soon asks for no memory. */
 void wr_arena_clear(wr_arena *a)
 {
+    block *keep = NULL;
+    for (block *b = a->current; b; b = b->next)
+        if (b->size <= KEEP_MAX && (!keep || b->size > keep->size)) keep = b;
     for (block *b = a->current, *next; b; b = next) {
         next = b->next;
-        if (b != a->first) block_free(b);
+        if (b != keep) block_free(b);
     }
-    block *b = a->current = a->first;
+    a->current = keep;
     a->held = a->used = 0;
     a->failed = false;
-    if (!b) return;
-    b->next = NULL;
-    b->used = 0;
-    a->held = sizeof *b + b->size;
-    a->next_size = (size_t)BLOCK_MIN * 2;
-    ASAN_POISON_MEMORY_REGION(b->data, b->size);
+    a->next_size = BLOCK_MIN;
+    if (!keep) return;
+    keep->next = NULL;
+    keep->used = 0;
+    a->held = sizeof *keep + keep->size;
+    while (a->next_size < KEEP_MAX && a->next_size <= a->held) a->next_size *= 2;
+    ASAN_POISON_MEMORY_REGION(keep->data, keep->size);
 }
 
 bool wr_arena_failed(const wr_arena *a) { return a->failed; }
@@ -121,7 +126,6 @@ static block *block_for(wr_arena *a, size_t n)
     if (!b) return NULL;
     b->next = cur;
     a->current = b;
-    if (!cur) a->first = b;
     if (a->next_size < BLOCK_MAX) a->next_size *= 2;
     return b;
 }

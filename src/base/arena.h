@@ -15,7 +15,7 @@ typedef struct wr_arena wr_arena;
 
 wr_arena *wr_arena_new(size_t cap);       /* NULL when out of memory */
 void wr_arena_free(wr_arena *a);          /* NULL is fine */
-void wr_arena_clear(wr_arena *a);         /* keeps the first block for reuse */
+void wr_arena_clear(wr_arena *a);         /* keeps the largest block up to 64 KiB for reuse */
 bool wr_arena_failed(const wr_arena *a);
 size_t wr_arena_used(const wr_arena *a);  /* bytes handed out, rounded to 16 each */
 

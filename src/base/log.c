@@ -48,6 +48,8 @@ static int threshold(void)
     return atomic_compare_exchange_strong(&least_level, &unset, level) ? level : unset;
 }
 
+wr_log_level wr_log_get_level(void) { return (wr_log_level)threshold(); }
+
 /* Appends text to line[*n], escaped; what does not fit is left out and marked with "...". */
 static void append_escaped(char *line, size_t *n, size_t cap, wr_str text)
 {

@@ -6,6 +6,7 @@
 typedef enum { WR_LOG_DEBUG, WR_LOG_INFO, WR_LOG_WARN, WR_LOG_ERROR } wr_log_level;
 
 void wr_log_set_level(wr_log_level least); /* default WR_LOG_WARN; env WEIR_LOG=debug|info|warn|error */
+wr_log_level wr_log_get_level(void);
 void wr_log_set_sink(void (*sink)(void *ctx, wr_log_level level, const char *line), void *ctx); /* NULL = stderr */
 /* The line has no newline, control characters are escaped, and it is cut at 2 KiB. One line at a time reaches the sink;
  * what the sink itself logs is dropped, and it must not call wr_log_set_sink(). Thread-safe; keeps errno. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inflate.c - zlib behind a cap. */
+/* inflate.c - zlib: unpacking behind a cap, packing. */
 #include "codec/inflate.h"
 
 #include <zlib.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 
 enum { PIECE = 64 << 10 };
 
@@ -91,4 +92,60 @@ int wr_inflate(wr_buf *out, wr_str in, wr_coding coding, size_t max, wr_err *err
     }
     inflateEnd(&z);
     return rc;
+}
+
+/* ---- packing ---- */
+
+/* "gzip;q=0.5": its weight, 1 when none is given, 0 when it makes no sense. */
+static double weight(wr_str part, wr_str *name)
+{
+    wr_str rest = part;
+    double w = 1;
+    *name = wr_str_trim(wr_str_cut(&rest, ';'));
+    while (rest.p) {
+        wr_str parameter = wr_str_trim(wr_str_cut(&rest, ';')), key = wr_str_trim(wr_str_cut(&parameter, '='));
+        if (wr_str_ieq(key, "q") && (!parameter.p || wr_num_f64(&w, wr_str_trim(parameter), NULL) < 0)) return 0;
+    }
+    return w >= 0 && w <= 1 ? w : 0;
+}
+
+wr_coding wr_coding_accepted(wr_str header)
+{
+    wr_coding best = WR_CODING_NONE;
+    double most = 0;
+    while (header.p) {
+        wr_str name, part = wr_str_cut(&header, ',');
+        double w = weight(part, &name);
+        bool gzip = wr_str_ieq(name, "gzip"), deflate = wr_str_ieq(name, "deflate");
+        if (w <= most || !(gzip || deflate || wr_str_ieq(name, "identity"))) continue;
+        most = w;
+        best = gzip ? WR_CODING_GZIP : deflate ? WR_CODING_DEFLATE : WR_CODING_NONE;
+    }
+    return best;
+}
+
+int wr_deflate(wr_buf *out, wr_str in, wr_coding coding, wr_err *err)
+{
+    z_stream z = {.zalloc = take, .zfree = give};
+    if (coding == WR_CODING_NONE) {
+        wr_buf_slice(out, in);
+        return out->failed ? wr_err_nomem(err) : 0;
+    }
+    if (in.n > UINT32_MAX / 2) return wr_err_set(err, WEIR_ELIMIT, "more than 2 GB to pack");
+    if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, coding == WR_CODING_GZIP ? 15 + 16 : 15, 8, Z_DEFAULT_STRATEGY) !=
+        Z_OK)
+        return wr_err_nomem(err);
+    size_t room = deflateBound(&z, in.n);
+    int rc = Z_STREAM_END;
+    if (wr_buf_reserve(out, room)) {
+        z.next_in = (unsigned char *)(uintptr_t)in.p;
+        z.avail_in = (uInt)in.n;
+        z.next_out = (unsigned char *)out->p + out->n;
+        z.avail_out = (uInt)room;
+        rc = deflate(&z, Z_FINISH); /* the bound is enough for one call */
+        out->n += room - z.avail_out;
+        out->p[out->n] = 0;
+    }
+    deflateEnd(&z);
+    return out->failed ? wr_err_nomem(err) : rc == Z_STREAM_END ? 0 : wr_err_set(err, WEIR_EINTERNAL, "packing failed");
 }

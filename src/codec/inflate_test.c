@@ -122,11 +122,55 @@ static void test_none(void **state)
     assert_int_equal(wr_inflate(&out, WR_STR("as it is"), WR_CODING_NONE, 7, NULL), WEIR_ELIMIT);
 }
 
+static void test_packing(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "a", "a text that is packed, a text that is packed, a text that is packed"};
+    static const wr_coding codings[] = {WR_CODING_NONE, WR_CODING_GZIP, WR_CODING_DEFLATE};
+    for (size_t k = 0; k < 9; k++) {
+        WR_AUTOBUF wr_buf packed = {0}, out = {0};
+        wr_str text = wr_str_of(texts[k / 3]);
+        wr_buf_str(&packed, "before");
+        assert_int_equal(wr_deflate(&packed, text, codings[k % 3], NULL), 0);
+        if (k % 3 == 0) continue;
+        assert_int_equal(wr_inflate(&out, wr_str_sub(wr_buf_view(&packed), 6, packed.n), codings[k % 3], 1000, NULL),
+                         0);
+        assert_true(wr_str_eq(wr_buf_view(&out), text));
+    }
+    WR_AUTOBUF wr_buf small = {0};
+    wr_buf_init(&small, 10);
+    assert_int_equal(wr_deflate(&small, WR_STR("more than fits into ten bytes"), WR_CODING_GZIP, NULL), WEIR_ENOMEM);
+}
+
+static void test_accepted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        wr_coding coding;
+    } all[] = {{"", WR_CODING_NONE},
+               {"gzip", WR_CODING_GZIP},
+               {"deflate", WR_CODING_DEFLATE},
+               {"gzip, deflate", WR_CODING_GZIP},
+               {"deflate, gzip", WR_CODING_DEFLATE},
+               {"br, gzip;q=0.5, deflate;q=0.8", WR_CODING_DEFLATE},
+               {"identity, gzip", WR_CODING_NONE},
+               {"identity;q=0.1, GZIP;q=0.2", WR_CODING_GZIP},
+               {"gzip;q=0", WR_CODING_NONE},
+               {"gzip;q=2, deflate;q=x", WR_CODING_NONE},
+               {" ;q=1, ,gzip ; q=0.3", WR_CODING_GZIP},
+               {"*", WR_CODING_NONE}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (wr_coding_accepted(wr_str_of(all[i].header)) != all[i].coding) fail_msg("%s", all[i].header);
+    assert_int_equal(wr_coding_accepted((wr_str){NULL, 0}), WR_CODING_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codings), cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bomb),
-        cmocka_unit_test(test_damaged), cmocka_unit_test(test_none),
+        cmocka_unit_test(test_codings),  cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bomb),
+        cmocka_unit_test(test_damaged),  cmocka_unit_test(test_none),       cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,12 @@ int wr_tensor_read_json(wr_tensor *t, size_t *used, wr_str text, wr_arena *a, wr
  * NULL when none was. */
 int wr_tensor_read_json_missing(wr_tensor *t, uint8_t **missing, size_t *used, wr_str text, wr_arena *a, wr_err *err);
 void wr_tensor_write_json(wr_buf *out, const wr_tensor *t); /* flat: [1,2,3] */
+/* Piece by piece, for data that is not in the tensor's order: the next value of `s` (json_scan.h), a scalar when n is 1 or lists with n in
+ * all, into elements from..from+n of t, which has room for them; `missing` (count bytes of 0, or NULL: null is refused as above) gets 1s. */
+struct wr_jscan;
+int wr_tensor_read_json_part(wr_tensor *t, size_t from, size_t n, uint8_t *missing, struct wr_jscan *s);
+/* Element i alone; `words`: NaN, Infinity, -Infinity as Python has them, instead of null. */
+void wr_tensor_write_json_element(wr_buf *out, const wr_tensor *t, size_t i, bool words);
 
 /* Binary form of exactly `bytes`. Numbers are not copied when they lie aligned: t->data then points into `bytes`. */
 int wr_tensor_read_binary(wr_tensor *t, wr_str bytes, wr_arena *a, wr_err *err);

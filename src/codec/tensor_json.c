@@ -10,11 +10,11 @@
 #include "codec/tensor.h"
 
 typedef struct {
-    wr_jscan s;
+    wr_jscan *s;
     wr_tensor *t;
-    size_t i;         /* the element that is next */
-    bool nulls;       /* null is fine for every type */
-    uint8_t *missing; /* t->count bytes, made at the first null */
+    size_t from, i, end; /* elements: first, next, behind the last one */
+    bool nulls;          /* null is fine for every type */
+    uint8_t *missing;    /* t->count bytes, made at the first null */
     bool (*put)(void *at, const wr_jnumber *v);
 } reading;
 
@@ -77,7 +77,7 @@ static bool between_floats(double d)
 static int read_float_again(reading *r, const char *from)
 {
     char text[1024]; /* strtof wants a NUL */
-    size_t n = (size_t)(r->s.at - from);
+    size_t n = (size_t)(r->s->at - from);
     if (n >= sizeof text) return 0; /* the double's rounding stands */
     memcpy(text, from, n);
     text[n] = 0;
@@ -91,7 +91,7 @@ static int bad_element(const reading *r, wr_str text)
 {
     size_t n = 0;
     while (n < text.n && n < 40 && !strchr(",]} \t\r\n", text.p[n])) n++;
-    return wr_err_set(r->s.err, WEIR_ETYPE, "element %zu is not %s: %.*s", r->i, wr_tensor_type_name(r->t->type),
+    return wr_err_set(r->s->err, WEIR_ETYPE, "element %zu is not %s: %.*s", r->i, wr_tensor_type_name(r->t->type),
                       (int)n, text.p);
 }
 
@@ -104,8 +104,8 @@ static int read_null(reading *r, wr_str text)
     else if (t->type == WR_TENSOR_BYTES) ((wr_str *)t->data)[r->i] = (wr_str){NULL, 0};
     else memset((char *)t->data + r->i * wr_tensor_type_size(t->type), 0, wr_tensor_type_size(t->type));
     if (!r->nulls) return 0;
-    if (!r->missing) r->missing = wr_arena_calloc(r->s.arena, t->count, 1);
-    if (!r->missing) return wr_err_nomem(r->s.err);
+    if (!r->missing) r->missing = wr_arena_calloc(r->s->arena, t->count, 1);
+    if (!r->missing) return wr_err_nomem(r->s->err);
     r->missing[r->i] = 1;
     return 0;
 }
@@ -114,18 +114,18 @@ static int read_word(reading *r, wr_str text)
 {
     wr_tensor *t = r->t;
     double v;
-    if (!text.n) return wr_jscan_fail(&r->s, "the text ends too early");
-    if (wr_jscan_word(&r->s, "null")) return read_null(r, text);
+    if (!text.n) return wr_jscan_fail(r->s, "the text ends too early");
+    if (wr_jscan_word(r->s, "null")) return read_null(r, text);
     if (t->type == WR_TENSOR_BOOL) {
-        bool yes = wr_jscan_word(&r->s, "true");
-        if (!yes && !wr_jscan_word(&r->s, "false")) return bad_element(r, text);
+        bool yes = wr_jscan_word(r->s, "true");
+        if (!yes && !wr_jscan_word(r->s, "false")) return bad_element(r, text);
         ((uint8_t *)t->data)[r->i] = yes;
         return 0;
     }
     if (!is_float(t)) return bad_element(r, text);
-    if (wr_jscan_word(&r->s, "NaN")) v = NAN;
-    else if (wr_jscan_word(&r->s, "Infinity")) v = INFINITY;
-    else if (wr_jscan_word(&r->s, "-Infinity")) v = -INFINITY;
+    if (wr_jscan_word(r->s, "NaN")) v = NAN;
+    else if (wr_jscan_word(r->s, "Infinity")) v = INFINITY;
+    else if (wr_jscan_word(r->s, "-Infinity")) v = -INFINITY;
     else return bad_element(r, text);
     if (t->type == WR_TENSOR_FP64) ((double *)t->data)[r->i] = v;
     else ((float *)t->data)[r->i] = (float)v;
@@ -137,7 +137,7 @@ static int read_number(reading *r, wr_str text)
     wr_jnumber v;
     wr_tensor *t = r->t;
     size_t size = wr_tensor_type_size(t->type);
-    WR_TRY(wr_jscan_number(&r->s, &v));
+    WR_TRY(wr_jscan_number(r->s, &v));
     if (!v.whole && !is_float(t) && v.real == trunc(v.real) && fabs(v.real) < 0x1p53) /* 3.0, 1e2 */
         v = (wr_jnumber){.whole = true, .minus = v.real < 0, .magnitude = (uint64_t)fabs(v.real), .real = v.real};
     if (!r->put((char *)t->data + r->i * size, &v)) return bad_element(r, text);
@@ -147,13 +147,13 @@ static int read_number(reading *r, wr_str text)
 
 static int read_element(reading *r, char c)
 {
-    wr_str text = {r->s.at, (size_t)(r->s.end - r->s.at)};
-    if (r->i == r->t->count)
-        return wr_err_set(r->s.err, WEIR_EINVAL,
-                          "Shape does not match true shape of 'data' field: more than %zu elements", r->t->count);
+    wr_str text = {r->s->at, (size_t)(r->s->end - r->s->at)};
+    if (r->i == r->end)
+        return wr_err_set(r->s->err, WEIR_EINVAL,
+                          "Shape does not match true shape of 'data' field: more than %zu elements", r->end - r->from);
     bool number = (c >= '0' && c <= '9') || (c == '-' && !(text.n > 1 && text.p[1] == 'I'));
     if (number && r->put) WR_TRY(read_number(r, text));
-    else if (c == '"' && !r->put) WR_TRY(wr_jscan_str(&r->s, (wr_str *)r->t->data + r->i));
+    else if (c == '"' && !r->put) WR_TRY(wr_jscan_str(r->s, (wr_str *)r->t->data + r->i));
     else if (number || c == '"' || c == '{') return bad_element(r, text);
     else WR_TRY(read_word(r, text));
     r->i++;
@@ -166,41 +166,44 @@ static int read_lists(reading *r)
     bool first = false;
     int depth = 0;
     do {
-        char c = wr_jscan_peek(&r->s);
+        char c = wr_jscan_peek(r->s);
         if (c == '[') {
             if (++depth >= WR_LIMIT_TENSOR_DEPTH)
-                return wr_err_set(r->s.err, WEIR_EINVAL, "JSON nesting depth exceeds maximum allowed limit (%d)",
+                return wr_err_set(r->s->err, WEIR_EINVAL, "JSON nesting depth exceeds maximum allowed limit (%d)",
                                   WR_LIMIT_TENSOR_DEPTH);
-            WR_TRY(wr_jscan_open(&r->s, '[', &first));
+            WR_TRY(wr_jscan_open(r->s, '[', &first));
         } else {
             WR_TRY(read_element(r, c));
         }
         int more;
-        while ((more = wr_jscan_item(&r->s, &first)) == 0 && --depth) first = false;
+        while ((more = wr_jscan_item(r->s, &first)) == 0 && --depth) first = false;
         if (more < 0) return more;
     } while (depth);
-    if (r->i == r->t->count) return 0;
-    return wr_err_set(r->s.err, WEIR_EINVAL,
-                      "Shape does not match true shape of 'data' field: %zu elements instead of %zu", r->i,
-                      r->t->count);
+    if (r->i == r->end) return 0;
+    return wr_err_set(r->s->err, WEIR_EINVAL,
+                      "Shape does not match true shape of 'data' field: %zu elements instead of %zu", r->i - r->from,
+                      r->end - r->from);
 }
 
 static int read_json(reading *r, size_t *used, wr_str text, wr_arena *a, wr_err *err)
 {
     wr_tensor *t = r->t;
-    wr_jscan_init(&r->s, text, a, err);
+    wr_jscan s;
+    wr_jscan_init(&s, text, a, err);
+    r->s = &s;
+    r->end = t->count;
     r->put = puts_of[t->type];
     if (!r->put && t->type != WR_TENSOR_BYTES)
         return wr_err_set(err, WEIR_ETYPE,
                           "receiving %s data via JSON is not supported. Please use the binary data format",
                           wr_tensor_type_name(t->type));
-    if (wr_jscan_peek(&r->s) != '[') return wr_err_set(err, WEIR_ETYPE, "attempt to access JSON non-array as array");
+    if (wr_jscan_peek(r->s) != '[') return wr_err_set(err, WEIR_ETYPE, "attempt to access JSON non-array as array");
     if (t->count > text.n) /* before anything is allocated for a shape that lies */
         return wr_err_set(err, WEIR_EINVAL, "Shape does not match true shape of 'data' field: fewer than %zu elements",
                           t->count);
     WR_TRY(wr_tensor_alloc(t, a, err));
     WR_TRY(read_lists(r));
-    *used = (size_t)(r->s.at - text.p);
+    *used = (size_t)(r->s->at - text.p);
     return 0;
 }
 
@@ -216,6 +219,16 @@ int wr_tensor_read_json_missing(wr_tensor *t, uint8_t **missing, size_t *used, w
     WR_TRY(read_json(&r, used, text, a, err));
     *missing = r.missing;
     return 0;
+}
+
+int wr_tensor_read_json_part(wr_tensor *t, size_t from, size_t n, uint8_t *missing, wr_jscan *s)
+{
+    reading r = {.s = s, .t = t, .from = from, .i = from, .end = from + n, .nulls = missing, .missing = missing};
+    r.put = puts_of[t->type];
+    char c = wr_jscan_peek(s);
+    if (c == '[') return read_lists(&r);
+    if (n == 1) return read_element(&r, c);
+    return wr_err_set(s->err, WEIR_EINVAL, "expected a list of %zu elements", n);
 }
 
 /* ---- writing ---- */
@@ -297,6 +310,19 @@ static void put_element(wr_buf *out, const wr_tensor *t, size_t i)
     default:
         put_float(out, wr_f64_shortest(out->p + out->n, ((const double *)t->data)[i]));
         return;
+    }
+}
+
+void wr_tensor_write_json_element(wr_buf *out, const wr_tensor *t, size_t i, bool words)
+{
+    double v = t->type == WR_TENSOR_FP64   ? ((const double *)t->data)[i]
+               : t->type == WR_TENSOR_FP32 ? (double)((const float *)t->data)[i]
+                                           : 0;
+    if (t->type == WR_TENSOR_BYTES) put_string(out, ((const wr_str *)t->data)[i]);
+    else if (words && !isfinite(v)) wr_buf_str(out, isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity");
+    else if (wr_buf_reserve(out, ELEMENT_ROOM)) {
+        put_element(out, t, i);
+        out->p[out->n] = 0;
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "base/rng.h"
+#include "codec/json_scan.h"
 #include "codec/tensor.h"
 
 static wr_arena *arena;
@@ -222,6 +223,34 @@ static void test_missing(void **state)
     assert_true(isnan(*(float *)t.data) && missing[0]);
 }
 
+static void test_parts(void **state)
+{
+    (void)state;
+    wr_tensor t = shaped(WR_TENSOR_FP32, 2, 2, 3);
+    uint8_t missing[6] = {0};
+    wr_jscan s;
+    wr_jscan_init(&s, WR_STR("[[1,2],[3]] 4 null [7] {}"), arena, &err);
+    assert_int_equal(wr_tensor_alloc(&t, arena, NULL), 0);
+    assert_int_equal(wr_tensor_read_json_part(&t, 3, 3, missing, &s), 0);
+    assert_int_equal(wr_tensor_read_json_part(&t, 0, 1, missing, &s), 0);
+    assert_int_equal(wr_tensor_read_json_part(&t, 1, 1, missing, &s), 0);
+    assert_int_equal(wr_tensor_read_json_part(&t, 2, 1, NULL, &s), 0);
+    assert_string_equal(written(&t), "[4,null,7,1,2,3]");
+    assert_true(missing[1] && !missing[0]);
+    assert_int_equal(wr_tensor_read_json_part(&t, 0, 1, missing, &s), WEIR_ETYPE);
+    wr_jscan_init(&s, WR_STR("[1,2] "), arena, &err);
+    assert_int_equal(wr_tensor_read_json_part(&t, 0, 3, missing, &s), WEIR_EINVAL);
+    wr_jscan_init(&s, WR_STR("[1,2] "), arena, &err);
+    assert_int_equal(wr_tensor_read_json_part(&t, 0, 1, missing, &s), WEIR_EINVAL);
+    wr_jscan_init(&s, WR_STR("5 "), arena, &err);
+    assert_int_equal(wr_tensor_read_json_part(&t, 0, 2, missing, &s), WEIR_EINVAL);
+    WR_AUTOBUF wr_buf b = {0};
+    ((float *)t.data)[0] = -INFINITY;
+    ((float *)t.data)[1] = NAN;
+    for (size_t i = 0; i < 3; i++) wr_tensor_write_json_element(&b, &t, i, i < 2);
+    assert_string_equal(wr_buf_cstr(&b), "-InfinityNaN7");
+}
+
 /* Each float's own text, and texts close to the middle between two floats, which a detour over double would round
  * twice. */
 static void test_floats_are_nearest(void **state)
@@ -412,12 +441,19 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_types),        cmocka_unit_test(test_counts),
-                                       cmocka_unit_test(test_nested),       cmocka_unit_test(test_every_type),
-                                       cmocka_unit_test(test_wrong_counts), cmocka_unit_test(test_depth),
-                                       cmocka_unit_test(test_missing),      cmocka_unit_test(test_floats_are_nearest),
-                                       cmocka_unit_test(test_binary),       cmocka_unit_test(test_binary_strings),
-                                       cmocka_unit_test(test_small_floats), cmocka_unit_test(test_convert),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_types),
+                                       cmocka_unit_test(test_counts),
+                                       cmocka_unit_test(test_nested),
+                                       cmocka_unit_test(test_every_type),
+                                       cmocka_unit_test(test_wrong_counts),
+                                       cmocka_unit_test(test_depth),
+                                       cmocka_unit_test(test_missing),
+                                       cmocka_unit_test(test_parts),
+                                       cmocka_unit_test(test_floats_are_nearest),
+                                       cmocka_unit_test(test_binary),
+                                       cmocka_unit_test(test_binary_strings),
+                                       cmocka_unit_test(test_small_floats),
+                                       cmocka_unit_test(test_convert),
                                        cmocka_unit_test(test_no_memory)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
