@@ -173,25 +173,26 @@ static uint32_t first_step(uint32_t ncuts)
     return s;
 }
 
-static inline uint8_t numeric_bin(const float *cuts, uint32_t step, float x)
+static inline uint32_t numeric_bin(const float *cuts, uint32_t step, float x, uint32_t missing)
 {
     uint32_t at = 0;
     for (uint32_t s = step; s; s >>= 1) at += x > cuts[at + s - 1] ? s : 0;
-    return x == x ? (uint8_t)at : WR_TREES_MISSING;
+    return x == x ? at : missing;
 }
 
 uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x)
 {
     if (f->categorical) return category_bin(f, x);
     if (!f->ncuts) return x == x ? 0 : WR_TREES_MISSING;
-    return numeric_bin(f->cuts, first_step(f->ncuts), x);
+    return (uint8_t)numeric_bin(f->cuts, first_step(f->ncuts), x, WR_TREES_MISSING);
 }
 
 #if defined(__x86_64__)
 /* Sixteen searches at a time; the same comparisons as numeric_bin. Returns how many were done. */
 static WR_TREES_AVX2 size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n,
-                                     uint8_t *out)
+                                     void *out, bool wide)
 {
+    const __m256i missing = _mm256_set1_epi32(wide ? UINT16_MAX : WR_TREES_MISSING);
     if (dist > INT32_MAX / 8) return 0;
     const __m256i lane = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)dist));
     size_t i = 0;
@@ -211,33 +212,43 @@ static WR_TREES_AVX2 size_t bin_avx2(const float *cuts, uint32_t step, const flo
             a0 = _mm256_add_epi32(a0, _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v0, c0, _CMP_GT_OQ)), vs));
             a1 = _mm256_add_epi32(a1, _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v1, c1, _CMP_GT_OQ)), vs));
         }
-        const __m256i missing = _mm256_set1_epi32(WR_TREES_MISSING);
         a0 = _mm256_or_si256(a0, _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v0, v0, _CMP_UNORD_Q)), missing));
         a1 = _mm256_or_si256(a1, _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v1, v1, _CMP_UNORD_Q)), missing));
         __m256i p = _mm256_permute4x64_epi64(_mm256_packus_epi32(a0, a1), 0xd8); /* 16 words in order */
-        __m128i b = _mm_packus_epi16(_mm256_castsi256_si128(p), _mm256_extracti128_si256(p, 1));
-        _mm_storeu_si128((__m128i *)(void *)(out + i), b);
+        if (wide) {
+            _mm256_storeu_si256((__m256i *)(void *)((uint16_t *)out + i), p);
+        } else {
+            __m128i b = _mm_packus_epi16(_mm256_castsi256_si128(p), _mm256_extracti128_si256(p, 1));
+            _mm_storeu_si128((__m128i *)(void *)((uint8_t *)out + i), b);
+        }
     }
     return i;
 }
 #else
-static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n, uint8_t *out)
+static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n, void *out, bool wide)
 {
-    (void)cuts, (void)step, (void)x, (void)dist, (void)n, (void)out;
+    (void)cuts, (void)step, (void)x, (void)dist, (void)n, (void)out, (void)wide;
     return 0;
 }
 #endif
+
+void wr_bin_floats(const float *cuts, uint32_t ncuts, const float *x, size_t dist, size_t n, void *out, bool wide)
+{
+    uint32_t missing = wide ? UINT16_MAX : WR_TREES_MISSING, half = ncuts ? first_step(ncuts) : 0;
+    size_t i = half && wr_trees_avx2() ? bin_avx2(cuts, half, x, dist, n, out, wide) : 0;
+    for (; i < n; i++) {
+        uint32_t bin = numeric_bin(cuts, half, x[i * dist], missing);
+        if (wide) ((uint16_t *)out)[i] = (uint16_t)bin;
+        else ((uint8_t *)out)[i] = (uint8_t)bin;
+    }
+}
 
 void wr_tfeature_bin(const wr_tfeature *f, const float *x, size_t step, size_t n, uint8_t *out)
 {
     if (f->categorical) {
         for (size_t i = 0; i < n; i++) out[i] = category_bin(f, x[i * step]);
-    } else if (!f->ncuts) {
-        for (size_t i = 0; i < n; i++) out[i] = x[i * step] == x[i * step] ? 0 : WR_TREES_MISSING;
     } else {
-        uint32_t half = first_step(f->ncuts);
-        size_t i = wr_trees_avx2() ? bin_avx2(f->cuts, half, x, step, n, out) : 0;
-        for (; i < n; i++) out[i] = numeric_bin(f->cuts, half, x[i * step]);
+        wr_bin_floats(f->cuts, f->ncuts, x, step, n, out, false);
     }
 }
 

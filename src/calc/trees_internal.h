@@ -32,7 +32,7 @@ enum {
     WR_TREES_TILE = 64,            /* rows a program works on */
 };
 
-enum { WR_TN_LEAF = 1, WR_TN_CAT = 2, WR_TN_MISSING_LEFT = 4 };
+enum { WR_TN_LEAF = 1, WR_TN_CAT = 2, WR_TN_MISSING_LEFT = 4, WR_TN_WIDE = 8 /* of a wr_top: bins of 16 bits */ };
 
 typedef struct {
     uint16_t feature;
@@ -49,11 +49,13 @@ typedef struct {
     uint16_t step; /* left child's index minus own */
 } wr_twalk;
 
+/* Missing is the greatest bin of its width: 255 or 65535. The set of a wide column is longer than one wr_tset, and goes on in those behind. */
 typedef struct {
     uint16_t left, right; /* scratch lines: 0..255 the constants, from 256 the results of earlier ops */
-    uint16_t feature;
-    uint8_t bin, kind;
+    uint16_t feature;     /* its column, in lines of the tile */
+    uint16_t bin;
     uint32_t set;
+    uint8_t kind;
 } wr_top;
 
 typedef struct {
@@ -120,6 +122,9 @@ bool wr_trees_avx2(void);
 int wr_tfeature_cuts(wr_tfeature *f, const wr_trees_feature *src, size_t n, int max_bins, uint64_t seed, wr_err *err);
 uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x);
 void wr_tfeature_bin(const wr_tfeature *f, const float *x, size_t step, size_t n, uint8_t *out);
+/* Bins of n values, `dist` floats apart: how many cuts are below; the greatest number of the width (uint8_t or uint16_t) for NaN. cuts:
+ * +inf from ncuts to the next power of two above it. */
+void wr_bin_floats(const float *cuts, uint32_t ncuts, const float *x, size_t dist, size_t n, void *out, bool wide);
 int wr_tdata_make(wr_tdata *out, const wr_tfeature *features, const wr_trees_set *set, bool rows, wr_pool *pool,
                   wr_err *err);
 void wr_tdata_fini(wr_tdata *d);
@@ -130,7 +135,7 @@ int wr_trees_finish(wr_trees *t, wr_err *err);
 /* Program of a tree of at most 256 leaves; returns the number of ops; leaf values in order of leaf number. `used` maps
  * features to columns (NULL: itself). */
 uint32_t wr_tree_program(const wr_tnode *nodes, size_t n, const uint16_t *column_of, wr_top *ops, float *leaves);
-/* Leaf number of 64 rows; scratch prepared by wr_tree_scratch for at least as many leaves. */
+/* Leaf number of 64 rows, column k at cols + k * column (wide: two columns); scratch prepared by wr_tree_scratch for at least as many leaves. */
 typedef struct {
     alignas(64) uint8_t line[512][WR_TREES_TILE];
 } wr_tscratch;

@@ -63,6 +63,8 @@ void wr_tree_scratch(wr_tscratch *s, uint32_t leaves)
     for (uint32_t k = 0; k < leaves; k++) memset(s->line[k], (int)k, WR_TREES_TILE);
 }
 
+static inline bool in_long_set(const wr_tset *set, uint16_t bin) { return ((const uint8_t *)set)[bin >> 3] >> (bin & 7) & 1; }
+
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) static inline __m256i in_set(__m256i lo, __m256i hi, __m256i bins)
 {
@@ -74,30 +76,57 @@ __attribute__((target("avx2"))) static inline __m256i in_set(__m256i lo, __m256i
     return _mm256_cmpeq_epi8(_mm256_and_si256(have, bit), bit);
 }
 
+/* 255 for each of the 64 rows that goes left, in two registers. */
+__attribute__((target("avx2"))) static inline void left_narrow(const wr_top *o, const wr_tset *sets, const uint8_t *col, __m256i m[2])
+{
+    __m256i x0 = _mm256_loadu_si256((const void *)col), x1 = _mm256_loadu_si256((const void *)(col + 32));
+    if (o->kind & WR_TN_CAT) {
+        __m256i lo = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)sets[o->set].bits));
+        __m256i hi = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(sets[o->set].bits + 16)));
+        m[0] = in_set(lo, hi, x0);
+        m[1] = in_set(lo, hi, x1);
+    } else { /* missing (255) plus one is 0: left of everything */
+        char up = (o->kind & WR_TN_MISSING_LEFT) != 0;
+        __m256i add = _mm256_set1_epi8(up), t = _mm256_set1_epi8((char)(o->bin + up));
+        x0 = _mm256_add_epi8(x0, add);
+        x1 = _mm256_add_epi8(x1, add);
+        m[0] = _mm256_cmpeq_epi8(_mm256_min_epu8(x0, t), x0);
+        m[1] = _mm256_cmpeq_epi8(_mm256_min_epu8(x1, t), x1);
+    }
+}
+
+__attribute__((target("avx2"))) static inline void left_wide(const wr_top *o, const wr_tset *sets, const uint8_t *col, __m256i m[2])
+{
+    if (o->kind & WR_TN_CAT) {
+        uint16_t x[WR_TREES_TILE];
+        uint8_t in[WR_TREES_TILE];
+        memcpy(x, col, sizeof x);
+        for (int i = 0; i < WR_TREES_TILE; i++) in[i] = (uint8_t)-in_long_set(sets + o->set, x[i]);
+        m[0] = _mm256_loadu_si256((const void *)in);
+        m[1] = _mm256_loadu_si256((const void *)(in + 32));
+        return;
+    }
+    short up = (o->kind & WR_TN_MISSING_LEFT) != 0;
+    __m256i add = _mm256_set1_epi16(up), t = _mm256_set1_epi16((short)(o->bin + up)), x[4];
+    for (int i = 0; i < 4; i++) {
+        x[i] = _mm256_add_epi16(_mm256_loadu_si256((const void *)(col + 32 * i)), add);
+        x[i] = _mm256_cmpeq_epi16(_mm256_min_epu16(x[i], t), x[i]);
+    }
+    m[0] = _mm256_permute4x64_epi64(_mm256_packs_epi16(x[0], x[1]), 0xd8);
+    m[1] = _mm256_permute4x64_epi64(_mm256_packs_epi16(x[2], x[3]), 0xd8);
+}
+
 static WR_TREES_AVX2 void tile_avx2(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols,
                                     size_t column, wr_tscratch *s)
 {
     for (size_t k = 0; k < nops; k++) {
-        const wr_top o = ops[k];
-        const __m256i *x = (const void *)(cols + o.feature * column);
-        const __m256i *l = (const void *)s->line[o.left], *r = (const void *)s->line[o.right];
-        __m256i *out = (void *)s->line[WR_TREES_FAST_LEAVES + k];
-        __m256i x0 = _mm256_loadu_si256(x), x1 = _mm256_loadu_si256(x + 1), m0, m1;
-        if (o.kind & WR_TN_CAT) {
-            __m256i lo = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)sets[o.set].bits));
-            __m256i hi = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(sets[o.set].bits + 16)));
-            m0 = in_set(lo, hi, x0);
-            m1 = in_set(lo, hi, x1);
-        } else { /* missing (255) plus one is 0: left of everything */
-            char up = (o.kind & WR_TN_MISSING_LEFT) != 0;
-            __m256i add = _mm256_set1_epi8(up), t = _mm256_set1_epi8((char)(o.bin + up));
-            x0 = _mm256_add_epi8(x0, add);
-            x1 = _mm256_add_epi8(x1, add);
-            m0 = _mm256_cmpeq_epi8(_mm256_min_epu8(x0, t), x0);
-            m1 = _mm256_cmpeq_epi8(_mm256_min_epu8(x1, t), x1);
-        }
-        _mm256_store_si256(out, _mm256_blendv_epi8(_mm256_load_si256(r), _mm256_load_si256(l), m0));
-        _mm256_store_si256(out + 1, _mm256_blendv_epi8(_mm256_load_si256(r + 1), _mm256_load_si256(l + 1), m1));
+        const wr_top *o = &ops[k];
+        const __m256i *l = (const void *)s->line[o->left], *r = (const void *)s->line[o->right];
+        __m256i *out = (void *)s->line[WR_TREES_FAST_LEAVES + k], m[2];
+        if (o->kind & WR_TN_WIDE) left_wide(o, sets, cols + o->feature * column, m);
+        else left_narrow(o, sets, cols + o->feature * column, m);
+        _mm256_store_si256(out, _mm256_blendv_epi8(_mm256_load_si256(r), _mm256_load_si256(l), m[0]));
+        _mm256_store_si256(out + 1, _mm256_blendv_epi8(_mm256_load_si256(r + 1), _mm256_load_si256(l + 1), m[1]));
     }
 }
 #endif
@@ -109,6 +138,13 @@ static inline bool op_left(const wr_top *o, const wr_tset *sets, uint8_t x)
     return (uint8_t)(x + up) <= (uint8_t)(o->bin + up);
 }
 
+static inline bool op_left_wide(const wr_top *o, const wr_tset *sets, uint16_t x)
+{
+    if (o->kind & WR_TN_CAT) return in_long_set(sets + o->set, x);
+    uint16_t up = (o->kind & WR_TN_MISSING_LEFT) != 0;
+    return (uint16_t)(x + up) <= (uint16_t)(o->bin + up);
+}
+
 /* Without AVX2: op after op for the 64 rows, which the compiler vectorises as it can. */
 static void tile_plain(const wr_top *ops, size_t nops, const wr_tset *sets, const uint8_t *cols, size_t column,
                        wr_tscratch *s)
@@ -116,7 +152,12 @@ static void tile_plain(const wr_top *ops, size_t nops, const wr_tset *sets, cons
     for (size_t k = 0; k < nops; k++) {
         const uint8_t *x = cols + ops[k].feature * column, *l = s->line[ops[k].left], *r = s->line[ops[k].right];
         uint8_t *restrict out = s->line[WR_TREES_FAST_LEAVES + k];
-        for (int i = 0; i < WR_TREES_TILE; i++) out[i] = op_left(&ops[k], sets, x[i]) ? l[i] : r[i];
+        if (ops[k].kind & WR_TN_WIDE) {
+            const uint16_t *w = (const void *)x;
+            for (int i = 0; i < WR_TREES_TILE; i++) out[i] = op_left_wide(&ops[k], sets, w[i]) ? l[i] : r[i];
+        } else {
+            for (int i = 0; i < WR_TREES_TILE; i++) out[i] = op_left(&ops[k], sets, x[i]) ? l[i] : r[i];
+        }
     }
 }
 

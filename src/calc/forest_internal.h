@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* forest_internal.h - what the forest_*.c files share.
+ *
+ * Trees are kept breadth-first, children adjacent (right = left + 1), in up to four forms:
+ *   wr_fnode   the tree itself: plain walk, SHAP, leaf numbers;
+ *   wr_fstep8  8 bytes a node (wr_fstep12: large trees), for one row: steps without a branch, leaves step to themselves;
+ *   wr_top     a program over bins for 64 rows (trees_internal.h);
+ *   wr_fdeep   over bins too, for what lies below the program of a tree of more than 256 leaves.
+ *
+ * Every comparison is `x <= threshold` on float32 here: add_tree rounds (a float x is < t exactly when it is <= the greatest float below t).
+ *
+ * Columns: a used pair of feature and way to look at it (number, number whose zero is missing, category). Kernels know columns alone.
+ *   number:    bin = how many cuts are below it; missing is the greatest bin of its width.
+ *   category:  bin = its rank among the categories of all sets of the column; then "other", then "missing".
+ * A column is narrow (bins are bytes) or wide (16 bits).
+ *
+ * Trees stand in the order (output, number), so an output's sum is a run of trees; `origin` tells the number.
+ */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/vec.h"
+#include "calc/forest.h"
+#include "calc/trees_internal.h"
+
+enum {
+    WR_FOREST_MAX_FEATURES = 1 << 20,
+    WR_FOREST_MAX_OUTPUTS = 1 << 16,
+    WR_FOREST_MAX_NODES = 1 << 28,
+    WR_FOREST_MAX_VALUES = 1 << 28,
+    WR_FOREST_MAX_CATEGORY = 1 << 24,    /* greatest bit of a set */
+    WR_FOREST_SET_BYTES = 64 << 20,      /* all sets, as given and as columns need them, and maps of categories */
+    WR_FOREST_MAX_COLUMNS = 16000,       /* more: the plain walk alone */
+};
+
+typedef enum { WR_FCOLUMN_NUMBER, WR_FCOLUMN_ZERO_MISSING, WR_FCOLUMN_CATEGORY, WR_FCOLUMN_KINDS } wr_fcolumn_kind;
+
+typedef struct {
+    uint32_t feature;
+    wr_fcolumn_kind kind;
+    bool wide;
+    uint32_t line;      /* where its bins start, in lines of 64 bytes */
+    uint32_t ncuts;     /* number */
+    float *cuts;        /* padded with +inf to a power of two above ncuts */
+    uint32_t nmap;      /* category: codes from nmap on are other */
+    uint32_t *map;      /* code to bin */
+    uint32_t ncodes;    /* bins 0 .. ncodes-1; other = ncodes, missing = ncodes + 1 */
+} wr_fcolumn;
+
+typedef struct {
+    uint32_t left;      /* of the tree's nodes; 0: leaf */
+    uint32_t column;    /* before finish: feature * WR_FCOLUMN_KINDS + kind */
+    uint32_t index;     /* leaf: its number in the tree; category: the set, as given */
+    float threshold;
+    float cover;
+    uint32_t origin;    /* the node's number where it comes from */
+    uint8_t bits;       /* WR_FOREST_ bits */
+} wr_fnode;
+
+typedef struct {
+    size_t node, nnodes; /* first of `nodes` */
+    size_t leaf, nleaves; /* first of `values`, in leaves */
+    uint32_t output, depth, number;
+    size_t op, nops;     /* of the program */
+    size_t exit;         /* deep: first of `exits`; else SIZE_MAX */
+} wr_ftree;
+
+typedef struct { size_t at, nbits; } wr_fset;
+
+typedef struct {
+    float value;         /* threshold; leaf: its value or the bits of its number; category: the bits of its set's offset */
+    uint16_t slot, step; /* as wr_twalk */
+} wr_fstep8;
+typedef struct { float value; uint32_t slot, step; } wr_fstep12;
+
+typedef struct {
+    uint32_t step;       /* 0: leaf */
+    uint32_t set;        /* offset of a category's set; leaf: its number */
+    uint16_t bin;        /* 1 more when missing goes left */
+    uint16_t line;       /* of the column */
+    uint8_t up, category;
+} wr_fdeep;
+
+typedef struct wr_fshap wr_fshap; /* forest_shap.c */
+
+struct wr_forest {
+    uint32_t nfeatures, nmargins, nvalues; /* nvalues: of a leaf, 1 or nmargins */
+    wr_forest_op op;
+    bool sum_float, average, base_last, loose, finished, has_cover;
+    wr_forest_transform transform;
+    double scale;
+    double *base;
+    size_t memory;
+    WR_VEC(wr_ftree) trees;
+    WR_VEC(wr_fnode) nodes;
+    WR_VEC(double) values;
+    WR_VEC(wr_fset) sets; /* 0: the empty one */
+    WR_VEC(uint8_t) set_bits;
+    /* from finish on */
+    wr_fcolumn *columns;
+    size_t ncolumns, nlines;
+    uint32_t *output_first; /* nmargins + 1: trees of an output */
+    void *steps;            /* wr_fstep8, long_steps: wr_fstep12; parallel to nodes; NULL: plain walk alone */
+    bool long_steps, any_category, direct; /* direct: leaves hold their float themselves */
+    float *leaf_float;      /* values as float, when sum_float */
+    uint8_t *bin_sets;      /* category sets by bin, in pieces of 32 bytes; starts with an empty one */
+    size_t bin_sets_n;
+    wr_top *ops;            /* NULL: no programs */
+    wr_fdeep *deep;         /* parallel to nodes; NULL: every tree is a program */
+    uint32_t *exits;
+    uint32_t most_exits;
+    pthread_mutex_t shap_lock;
+    _Atomic(wr_fshap *) shap;
+};
+
+/* Test hook: which kernel answers. Results do not depend on it. */
+typedef enum { WR_FOREST_KERNEL_AUTO, WR_FOREST_KERNEL_PLAIN, WR_FOREST_KERNEL_ROW, WR_FOREST_KERNEL_TILE } wr_forest_kernel;
+extern wr_forest_kernel wr_forest_force;
+
+static inline float wr_fcolumn_value(const wr_fcolumn *c, float x)
+{
+    return c->kind == WR_FCOLUMN_ZERO_MISSING && x >= -1e-35f && x <= 1e-35f ? __builtin_nanf("") : x;
+}
+
+/* The category of a value, UINT32_MAX for none. */
+static inline uint32_t wr_forest_category(const wr_forest *f, float x)
+{
+    bool some = f->loose ? x > -1 && x < 2147483648.f : x >= 0 && x < 2147483648.f;
+    return some ? (uint32_t)(int32_t)x : UINT32_MAX;
+}
+
+/* Does a row's value go left at an inner node? The definition that all kernels equal. */
+static inline bool wr_fnode_left(const wr_forest *f, const wr_fnode *d, const float *row)
+{
+    const wr_fcolumn *c = &f->columns[d->column];
+    float x = wr_fcolumn_value(c, row[c->feature]);
+    if (x != x) return (d->bits & WR_FOREST_MISSING_LEFT) != 0;
+    if (c->kind != WR_FCOLUMN_CATEGORY) return x <= d->threshold;
+    uint32_t code = wr_forest_category(f, x);
+    const wr_fset *s = &f->sets.at[d->index];
+    return code < s->nbits && (f->set_bits.at[s->at + code / 8] >> (code & 7) & 1);
+}
+
+/* forest_plan.c: everything derived. */
+int wr_forest_plan(wr_forest *f, wr_err *err);
+/* Bin of one value of a category column. */
+static inline uint32_t wr_fcolumn_category_bin(const wr_forest *f, const wr_fcolumn *c, float x)
+{
+    if (x != x) return c->ncodes + 1;
+    uint32_t code = wr_forest_category(f, x);
+    return code < c->nmap ? c->map[code] : c->ncodes;
+}
+/* forest_predict.c: margins of rows, out n x nmargins. */
+int wr_forest_margins(const wr_forest *f, const float *rows, size_t n, double *out, wr_pool *pool, wr_err *err);
+void wr_forest_shap_free(wr_forest *f);
