@@ -83,6 +83,9 @@ int wr_stmt_run(wr_stmt *s, wr_err *err);
 wr_str wr_stmt_str(wr_stmt *s, int at);                        /* text or bytes; valid until the next step */
 bool wr_stmt_null(wr_stmt *s, int at);
 void wr_stmt_done(wr_stmt *s);                                 /* reset and give back */
+/* What the statements of this thread have cost so far, in steps of SQLite's machine (some twenty for a row that is looked at), counted
+ * at wr_stmt_done: for tests that a query does not visit more than it should, whatever the clock says. PostgreSQL's are not counted. */
+int64_t wr_db_work(void);
 /* One statement without rows: formats are for table names only, never for values. */
 int wr_db_exec(wr_db *db, const char *sql, wr_err *err);
 int64_t wr_db_last_id(wr_db *db);                              /* inside a write fn */

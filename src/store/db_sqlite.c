@@ -165,8 +165,13 @@ static int compile(wr_stmt *s, wr_err *err)
 
 static void fini(wr_stmt *s) { sqlite3_finalize(own(s)->h); }
 
+static _Thread_local int64_t work;
+
+int64_t wr_db_work(void) { return work; }
+
 static void reset(wr_stmt *s)
 {
+    work += sqlite3_stmt_status(own(s)->h, SQLITE_STMTSTATUS_VM_STEP, 1);
     sqlite3_reset(own(s)->h);
     sqlite3_clear_bindings(own(s)->h);
     own(s)->ended = false;

@@ -124,7 +124,7 @@ static int merge(wr_run_finder *s, size_t from, const wr_run_rows *more, wr_err 
 
 /* ---- walks ---- */
 
-static const char *table_of(const wr_order_item *i)
+const char *wr_run_table_of(const wr_order_item *i)
 {
     return wr_run_by_metric(i)                   ? "track_metrics o0"
            : i->at.field == wr_run_search_params ? "track_params o0"
@@ -140,16 +140,14 @@ void wr_run_add_bound(wr_sql *q, const wr_run_finder *s, size_t i)
     wr_sql_val(q, &s->page.keys[i].value);
 }
 
-/* The filter, with the run's id from the row of the index: what it asks of other tables is asked before the run itself
- * is looked up. */
-static int add_early_filter(wr_sql *q, wr_run_finder *s, wr_err *err)
+int wr_run_add_early_filter(wr_sql *q, wr_run_finder *s, const char *id, wr_err *err)
 {
     WR_AUTOSQL wr_sql f = {0};
     WR_TRY(wr_run_add_filter(&f, s, err));
     wr_str rest = wr_buf_view(&f.text);
     for (const char *at; (at = memmem(rest.p, rest.n, " r.id ", 6));) {
         wr_buf_add(&q->text, rest.p, (size_t)(at - rest.p));
-        wr_buf_str(&q->text, " o0.run ");
+        wr_buf_str(&q->text, id);
         rest = wr_str_sub(rest, (size_t)(at - rest.p) + 6, rest.n);
     }
     wr_buf_slice(&q->text, rest);
@@ -217,7 +215,7 @@ static int walk_metric(wr_sql *q, wr_run_finder *s, int64_t experiment, part whi
     if (which == NUMBERS) add_range(q, r);
     else wr_sql_add(q, " AND o0.value IS NULL");
     if (behind && which == NUMBERS) wr_run_add_bound(q, s, 0);
-    WR_TRY(add_early_filter(q, s, err));
+    WR_TRY(wr_run_add_early_filter(q, s, " o0.run ", err));
     if (behind && which == NUMBERS) {
         wr_sql_add(q, " AND (o0.value <> ");
         wr_sql_val(q, &s->page.keys[0].value);
@@ -232,16 +230,41 @@ static int walk_metric(wr_sql *q, wr_run_finder *s, int64_t experiment, part whi
     return 0;
 }
 
-/* The number `offset` rows behind the start of `r`. 0 when there is none. */
+/* ---- budgets ---- */
+
+/* Rows that a walk may visit in one experiment. */
+static size_t share(const wr_run_finder *s) { return s->budget ? s->budget / s->nexperiments + s->want : SIZE_MAX; }
+
+/* Rows from this value of item i on were not visited. */
+static void note_cut(wr_run_finder *s, size_t i, const wr_sql_value *at)
+{
+    int c = s->cuts ? compare_values(at, &s->cut_at) : 0;
+    if (!s->cuts || (s->sort[i].desc ? c > 0 : c < 0)) s->cut_at = *at;
+    s->cuts = true;
+    s->cut_item = i;
+}
+
+/* Does the page end before what was not visited? */
+static bool is_cut(const wr_run_finder *s)
+{
+    if (!s->cuts) return false;
+    if (s->found.n < s->want) return true;
+    int c = compare_values(&s->found.at[s->want - 1].keys[s->cut_item].value, &s->cut_at);
+    return s->sort[s->cut_item].desc ? c <= 0 : c >= 0;
+}
+
+/* The number `offset` rows behind the start of `r`, with `desc` before the end of all or of the page. 0: there is none.
+ */
 static int number_at(double *out, wr_run_finder *s, int64_t experiment, int64_t key, const range *r, size_t offset,
-                     wr_err *err)
+                     bool desc, wr_err *err)
 {
     WR_AUTOSQL wr_sql q = {0};
     wr_stmt *st;
     wr_sql_add(&q, "SELECT o0.value FROM track_metrics o0 WHERE ");
     add_metric(&q, experiment, key);
     add_range(&q, r);
-    wr_sql_add(&q, " ORDER BY o0.value LIMIT 1 OFFSET ");
+    if (desc && s->page.nkeys) wr_run_add_bound(&q, s, 0);
+    wr_sql_add(&q, desc ? " ORDER BY o0.value DESC LIMIT 1 OFFSET " : " ORDER BY o0.value LIMIT 1 OFFSET ");
     wr_sql_i64(&q, (int64_t)offset);
     WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
     int rc = wr_step(st, err);
@@ -260,26 +283,69 @@ static int read_metric(wr_run_rows *out, wr_run_finder *s, int64_t experiment, p
     return wr_run_read_rows(out, s, st, full, err);
 }
 
+/* Descending numbers down to where the budget ends. */
+static int cut_numbers(range *out, wr_run_finder *s, int64_t experiment, int64_t key, wr_err *err)
+{
+    double at;
+    int rc = number_at(&at, s, experiment, key, &(range){0}, share(s), true, err);
+    if (rc <= 0) return rc;
+    *out = (range){.from = true, .behind_from = true, .lo = at};
+    note_cut(s, 0, &(wr_sql_value){.kind = 'f', .f = at});
+    return 0;
+}
+
+/* The same in order of start, which is item i: " AND ..." */
+static int cut_starts(wr_sql *q, wr_run_finder *s, int64_t experiment, size_t i, bool behind, wr_err *err)
+{
+    WR_AUTOSQL wr_sql at = {0};
+    wr_stmt *st;
+    wr_sql_add(&at, "SELECT r.start_ms FROM track_runs r WHERE r.experiment = ");
+    wr_sql_i64(&at, experiment);
+    if (behind) wr_run_add_bound(&at, s, i);
+    wr_sql_add(&at,
+               s->sort[i].desc ? " ORDER BY r.start_ms DESC LIMIT 1 OFFSET " : " ORDER BY r.start_ms LIMIT 1 OFFSET ");
+    wr_sql_i64(&at, (int64_t)share(s));
+    WR_TRY(wr_sql_prepare(&st, s->t, &at, err));
+    int rc = wr_step(st, err);
+    if (rc > 0) {
+        wr_sql_value v = {.kind = 'i', .i = wr_stmt_i64(st, 0)};
+        wr_sql_add(q, s->sort[i].desc ? " AND r.start_ms > " : " AND r.start_ms < ");
+        wr_sql_val(q, &v);
+        note_cut(s, i, &v);
+    }
+    wr_stmt_done(st);
+    return rc < 0 ? rc : 0;
+}
+
 /* Ascending numbers, in pieces: runs that share a value would have to be sorted by start, and half a million may share
  * one. A piece is a value that many share, which is in order by itself, or what lies before such a value. */
 static int walk_up(wr_run_rows *out, wr_run_finder *s, int64_t experiment, bool behind, int64_t key,
                    const wr_run_row *full, wr_err *err)
 {
     range r = {.from = behind, .lo = behind ? s->page.keys[0].value.f : 0};
-    size_t step = 4 * s->want;
+    size_t step = 4 * s->want, visited = 0;
     int rc = 0, more = 1;
     while (rc == 0 && more && out->n < s->want) {
         double first, far = 0;
-        rc = number_at(&first, s, experiment, key, &r, 0, err);
+        rc = number_at(&first, s, experiment, key, &r, 0, false, err);
         if (rc <= 0) break;
-        more = number_at(&far, s, experiment, key, &r, step, err);
+        more = number_at(&far, s, experiment, key, &r, step, false, err);
         if (more < 0) return more;
         r.only = more && !(far > first);
+        if (r.only && s->budget) { /* how many share the value is not known */
+            note_cut(s, 0, &(wr_sql_value){.kind = 'f', .f = far});
+            break;
+        }
         r.to = more && far > first;
         if (r.only) r.lo = first;
         r.hi = far;
         rc = read_metric(out, s, experiment, NUMBERS, behind, key, &r, full, err);
         r = (range){.from = true, .behind_from = r.only, .lo = far};
+        visited += step;
+        if (rc == 0 && more && out->n < s->want && visited >= share(s)) {
+            note_cut(s, 0, &(wr_sql_value){.kind = 'f', .f = far});
+            break;
+        }
         step *= 2;
     }
     return rc < 0 ? rc : 0;
@@ -299,12 +365,13 @@ static int walk_start(wr_sql *q, wr_run_finder *s, int64_t experiment, size_t fi
     wr_sql_i64(q, experiment);
     if (first && key) {
         wr_sql_add(q, " AND NOT EXISTS (SELECT 1 FROM ");
-        wr_sql_add(q, table_of(&s->sort[0]));
+        wr_sql_add(q, wr_run_table_of(&s->sort[0]));
         wr_sql_add(q, " WHERE o0.run = r.id AND o0.key = ");
         wr_sql_i64(q, key);
         wr_sql_add(q, ")");
     }
     if (behind && wr_run_by_start(&s->sort[first])) wr_run_add_bound(q, s, first);
+    if (s->budget) WR_TRY(cut_starts(q, s, experiment, first, behind && wr_run_by_start(&s->sort[first]), err));
     WR_TRY(wr_run_add_filter(q, s, err));
     wr_run_add_tail(q, s, first, behind);
     return 0;
@@ -314,12 +381,14 @@ static int walk_one(wr_run_rows *out, wr_run_finder *s, int64_t experiment, part
                     const wr_run_row *full, wr_err *err)
 {
     WR_AUTOSQL wr_sql q = {0};
-    const range everything = {0};
+    range r = {0};
     wr_stmt *st;
     bool by_start = s->sort[1].desc && wr_run_by_start(&s->sort[1]);
     if (which == NUMBERS && !s->sort[0].desc && by_start) return walk_up(out, s, experiment, behind, key, full, err);
-    if (which == NUMBERS || which == NANS)
-        return read_metric(out, s, experiment, which, behind, key, &everything, full, err);
+    if (which == NUMBERS || which == NANS) {
+        if (which == NUMBERS && s->budget) WR_TRY(cut_numbers(&r, s, experiment, key, err));
+        return read_metric(out, s, experiment, which, behind, key, &r, full, err);
+    }
     WR_TRY(walk_start(&q, s, experiment, which == MISSING, behind, key, err));
     WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
     return wr_run_read_rows(out, s, st, full, err);
@@ -341,6 +410,12 @@ static int walk(wr_run_finder *s, part which, bool behind, wr_err *err)
     return rc < 0 ? rc : 0;
 }
 
+void wr_run_add_head_bound(wr_sql *q, const wr_run_finder *s)
+{
+    wr_sql_add(q, s->sort[0].desc ? " AND " WR_RUN_HEAD("o0") " <= " : " AND " WR_RUN_HEAD("o0") " >= ");
+    wr_sql_str(q, wr_run_head(s->page.keys[0].value.s));
+}
+
 /* Plan "text": all experiments at once, as the index has none. */
 static int walk_texts(wr_run_finder *s, bool behind, wr_err *err)
 {
@@ -354,14 +429,13 @@ static int walk_texts(wr_run_finder *s, bool behind, wr_err *err)
     wr_sql_add(&q, "SELECT " WR_RUN_COLUMNS ", 0 AS p0, o0.value AS v0");
     wr_sql_append(&q, &columns);
     wr_sql_add(&q, " FROM ");
-    wr_sql_add(&q, table_of(&s->sort[0]));
+    wr_sql_add(&q, wr_run_table_of(&s->sort[0]));
     wr_sql_add(&q, " CROSS JOIN track_runs r");
     wr_sql_append(&q, &joins);
     wr_sql_add(&q, " WHERE o0.key = ");
     wr_sql_i64(&q, key);
     if (from) {
-        wr_sql_add(&q, desc ? " AND " WR_RUN_HEAD("o0") " <= " : " AND " WR_RUN_HEAD("o0") " >= ");
-        wr_sql_str(&q, wr_run_head(from->s));
+        wr_run_add_head_bound(&q, s);
         wr_sql_add(&q, desc ? " AND (o0.value < " : " AND (o0.value > ");
         wr_sql_val(&q, from);
         wr_sql_add(&q, " OR (o0.value = ");
@@ -371,7 +445,7 @@ static int walk_texts(wr_run_finder *s, bool behind, wr_err *err)
         wr_sql_add(&q, "))");
     }
     wr_run_add_experiments(&q, s, " AND r.id = o0.run AND r.experiment");
-    WR_TRY(add_early_filter(&q, s, err));
+    WR_TRY(wr_run_add_early_filter(&q, s, " o0.run ", err));
     wr_sql_add(&q, desc ? " ORDER BY " WR_RUN_HEAD("o0") " DESC, o0.value DESC, "
                         : " ORDER BY " WR_RUN_HEAD("o0") ", o0.value, ");
     wr_search_order_by(&q, s->sort, 1, s->nsort, false);
@@ -381,16 +455,42 @@ static int walk_texts(wr_run_finder *s, bool behind, wr_err *err)
     return wr_run_read_rows(&s->found, s, st, NULL, err);
 }
 
-int wr_run_walk_parts(wr_run_finder *s, bool present, wr_err *err)
+/* Does the filter let only runs through that have what the first item names? */
+static bool requires_first(const wr_run_finder *s)
 {
-    int start = s->page.nkeys ? s->page.keys[0].phase : 0;
-    for (int p = start; p <= 2 && s->found.n < s->want; p++) {
-        bool behind = s->page.nkeys && p == start, text = wr_run_by_text(&s->sort[0]);
+    const wr_filter_node *root = s->filter.root;
+    bool all = root && root->kind == WR_FILTER_AND;
+    for (size_t i = 0; root && i < (all ? root->nkids : 1); i++) {
+        const wr_filter_node *n = all ? root->kids[i] : root;
+        const wr_filter_clause *c = &n->clause;
+        if (n->kind == WR_FILTER_CLAUSE && c->field == s->sort[0].at.field && c->op != WR_OP_IS_NULL &&
+            wr_str_eq(c->key, s->sort[0].at.key))
+            return true;
+    }
+    return false;
+}
+
+/* In order of a metric, param or tag: numbers or texts, NaN, missing, each part only as far as the page needs it. */
+static int walk_parts(wr_run_finder *s, wr_err *err)
+{
+    bool behind = s->page.nkeys, present = requires_first(s), text = wr_run_by_text(&s->sort[0]);
+    for (int p = behind ? s->page.keys[0].phase : 0; p <= 2 && s->found.n < s->want && !s->cuts; p++, behind = false) {
         if ((p == 2 && present) || (p == 1 && text)) continue;
+        if (p == 2 && s->budget && !wr_run_by_start(&s->sort[1])) {
+            s->cuts = true; /* these would all be sorted */
+            break;
+        }
         if (p == 0 && text) WR_TRY(walk_texts(s, behind, err));
         else WR_TRY(walk(s, p == 0 ? NUMBERS : p == 1 ? NANS : MISSING, behind, err));
     }
     return 0;
 }
 
-int wr_run_walk_all(wr_run_finder *s, wr_err *err) { return walk(s, ALL, s->page.nkeys > 0, err); }
+int wr_run_walk(bool *whole, wr_run_finder *s, size_t budget, wr_err *err)
+{
+    s->budget = budget;
+    s->cuts = false;
+    WR_TRY(wr_run_by_start(&s->sort[0]) ? walk(s, ALL, s->page.nkeys > 0, err) : walk_parts(s, err));
+    *whole = !is_cut(s);
+    return 0;
+}
