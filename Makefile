@@ -19,7 +19,7 @@ test: ## install what is missing, build with sanitizers, pass every test
 	@ctest --test-dir build/asan --output-on-failure --no-tests=error -j $(JOBS)
 
 test-clients: ## MLflow's own clients (fetched from PyPI) against the release program
-	@tools/setup build
+	@tools/setup clients
 	@tools/build release
 	@tests/mlflow/clients
 

@@ -593,7 +593,7 @@ def search_registry():
             c.create_model_version(n, f"s3://bucket/{n}/{j}", tags={"mark": mark, "j": str(j)})
     find = lambda f, **kw: [m.name for m in c.search_registered_models(f, **kw)]
     same(find(f"name LIKE '{mark}%'"), sorted(names))
-    same(find(f"name ILIKE '{mark.lower()}-A%'"), sorted(n for n in names if "-a" in n))
+    same(find(f"name ILIKE '{mark.lower()}-A%'"), sorted(n for n in names if n.startswith(f"{mark}-a")))
     same(find(f"name = '{names[3]}'"), [names[3]])
     same(find(f"tags.mark = '{mark}' AND tag.`i` != '2'"), sorted(n for n in names if n != names[2]))
     same(find(f"tags.mark = '{mark}'", order_by=["name DESC"]), sorted(names, reverse=True))
