@@ -93,9 +93,15 @@ done
 [ "$(cat acked.? | wc -l)" -gt 100 ] || echo "THE LOAD WAS NONE"
 # what is damaged is found
 cp -r backups/1 damaged
-object=$(find damaged/artifacts -type f | LC_ALL=C sort | head -1)
-rm -f "$object" && printf x >"$object"
-rm "$(find damaged/artifacts -type f | LC_ALL=C sort | tail -1)"
+python3 - <<'PYTHON'
+import os, sqlite3
+db = sqlite3.connect("file:damaged/weir.db?mode=ro", uri=True)
+first, last = db.execute("SELECT min(object), max(object) FROM artifacts").fetchone() # not one that an upload has just left
+os.unlink(f"damaged/artifacts/{first[:2]}/{first[2:]}")
+with open(f"damaged/artifacts/{first[:2]}/{first[2:]}", "w") as f:
+    f.write("x")
+os.unlink(f"damaged/artifacts/{last[:2]}/{last[2:]}")
+PYTHON
 rm "$(find damaged/lake -name '*.parquet' | head -1)"
 weir backup --verify damaged >damaged.out 2>damaged.err && echo "NOT FOUND" || echo "exit code $?"
 sed 's/[0-9a-f]\{20,\}/HASH/; s/f[0-9]*\.txt/F.txt/; s/part-[^ ]*/PART/' damaged.out | LC_ALL=C sort | grep -v '^records' | sed 's/^[^ ]*damaged/damaged/'
