@@ -162,7 +162,7 @@ static int parse(wr_cli *c, int argc, char **argv, wr_err *err)
     size_t rest = SIZE_MAX;
     for (int i = 0; i < argc; i++) {
         if (!only_args && strcmp(argv[i], "--") == 0) {
-            only_args = true;
+            only_args = c->dashes = true;
             rest = c->args.n;
         } else if (!only_args && argv[i][0] == '-' && argv[i][1]) WR_TRY(parse_option(c, &i, argc, argv, err));
         else if (wr_vec_push(&c->args, argv[i]) < 0) return wr_err_nomem(err);
@@ -173,7 +173,8 @@ static int parse(wr_cli *c, int argc, char **argv, wr_err *err)
     if (n >= c->cmd->min_args && (c->cmd->max_args < 0 || n <= c->cmd->max_args)) return 0;
     wr_err_set(err, WEIR_EUSAGE, "weir %s: %s", c->cmd->name,
                n < c->cmd->min_args ? "something is missing" : "too many arguments");
-    return wr_err_hint(err, WEIR_EUSAGE, "usage: weir %s %s", c->cmd->name, c->cmd->usage ? c->cmd->usage : "");
+    const char *usage = c->cmd->usage ? c->cmd->usage : "";
+    return wr_err_hint(err, WEIR_EUSAGE, "usage: weir %s%s%s", c->cmd->name, usage[0] ? " " : "", usage);
 }
 
 /* ---- what commands ask ---- */
@@ -205,6 +206,7 @@ size_t wr_cli_rest(wr_cli *c, const char *const **out)
     return n;
 }
 
+bool wr_cli_dashes(wr_cli *c) { return c->dashes; }
 int wr_cli_nargs(wr_cli *c) { return (int)c->args.n; }
 bool wr_cli_has(wr_cli *c, const char *name) { return last_value(c, name) != NULL; }
 bool wr_cli_flag(wr_cli *c, const char *name) { return last_value(c, name) != NULL; }

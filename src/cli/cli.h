@@ -48,6 +48,7 @@ wr_arena *wr_cli_arena(wr_cli *c);
 const char *wr_cli_arg(wr_cli *c, int i);                     /* positional i, NULL when not given */
 int wr_cli_nargs(wr_cli *c);
 size_t wr_cli_rest(wr_cli *c, const char *const **out);       /* what stood behind "--", NULL-terminated; 0 = nothing */
+bool wr_cli_dashes(wr_cli *c);                                /* "--" stood there, be there something behind it or not */
 bool wr_cli_has(wr_cli *c, const char *name);                 /* given on the command line */
 bool wr_cli_flag(wr_cli *c, const char *name);
 const char *wr_cli_text(wr_cli *c, const char *name);         /* given or fallback, may be NULL */

@@ -14,6 +14,7 @@ struct wr_cli {
     WR_VEC(wr_cli_value) values;
     WR_VEC(const char *) args;
     size_t rest; /* where the args behind "--" begin, args.n without */
+    bool dashes; /* "--" was there, with something behind it or not */
     bool json;
     const char *line;
     wr_project *project;

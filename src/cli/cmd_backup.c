@@ -39,7 +39,8 @@ static int verify(wr_cli *c, const char *dir, wr_err *err)
            k.records ? "records" : "no records", (long long)k.objects, (long long)k.artifacts, (long long)k.tables,
            (long long)k.table_files, (long long)k.log_records);
     if (!k.problems) return 0;
-    return wr_err_set(err, WEIR_ENO, "\"%s\" has %lld problems", dir, (long long)k.problems);
+    return wr_err_set(err, WEIR_ENO, "\"%s\" has %lld problem%s", dir, (long long)k.problems,
+                      k.problems == 1 ? "" : "s");
 }
 
 static int run(wr_cli *c, wr_err *err)

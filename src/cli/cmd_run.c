@@ -221,13 +221,35 @@ static int wrapped(wr_cli *c, wr_project *p, const char *const *argv, wr_err *er
                        wr_proc_exit_hint(r.exit_code)[0] ? wr_proc_exit_hint(r.exit_code) : r.log);
 }
 
+/* An option that would say nothing is a mistake: --dry-run of a command would run it. */
+static int only_the_right(wr_cli *c, bool command, wr_err *err)
+{
+    static const char *const of_stages[] = {"set",     "force",      "single", "downstream",
+                                            "dry-run", "keep-going", "jobs",   "wait"};
+    static const char *const of_command[] = {"experiment", "name"};
+    for (size_t i = 0; command && i < sizeof of_stages / sizeof *of_stages; i++)
+        if (wr_cli_has(c, of_stages[i]))
+            return wr_err_set(err, WEIR_EUSAGE, "--%s is about stages, not about a command behind \"--\"",
+                              of_stages[i]);
+    for (size_t i = 0; !command && i < sizeof of_command / sizeof *of_command; i++)
+        if (wr_cli_has(c, of_command[i])) {
+            wr_err_set(err, WEIR_EUSAGE, "--%s is about a command behind \"--\", not about stages", of_command[i]);
+            return wr_err_hint(err, WEIR_EUSAGE, "weir run --%s %s -- COMMAND...", of_command[i],
+                               wr_cli_text(c, of_command[i]));
+        }
+    return 0;
+}
+
 static int run(wr_cli *c, wr_err *err)
 {
     wr_project *p;
     const char *const *argv;
-    if (wr_cli_rest(c, &argv) > 0) {
-        if ((size_t)wr_cli_nargs(c) > wr_cli_rest(c, &argv))
+    WR_TRY(only_the_right(c, wr_cli_dashes(c), err));
+    if (wr_cli_dashes(c)) {
+        size_t n = wr_cli_rest(c, &argv);
+        if ((size_t)wr_cli_nargs(c) > n)
             return wr_err_set(err, WEIR_EUSAGE, "stages, or one command behind \"--\", not both");
+        if (!n) return wr_err_set(err, WEIR_EUSAGE, "there is no command behind \"--\"");
         WR_TRY(wr_cli_project(c, &p, err));
         return wrapped(c, p, argv, err);
     }

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "cli/commands.h"
 #include "cli/flow_print.h"
+#include "cli/runs_find.h"
 #include "core/run.h"
 #include "io/file.h"
 
@@ -81,6 +82,18 @@ static void list_table(wr_cli *c, const wr_run_row *rows, size_t n, size_t most)
     wr_say(c, "no runs%s", n ? " that match" : " yet; weir run makes some");
 }
 
+static int known_status(const char *status, wr_err *err)
+{
+    static const char *const known[] = {"running", "finished", "refused", "failed", "killed", "scheduled"};
+    enum { KNOWN = sizeof known / sizeof *known };
+    for (size_t i = 0; i < KNOWN; i++)
+        if (!status || strcmp(status, known[i]) == 0) return 0;
+    int near = wr_str_nearest(wr_str_of(status), known, KNOWN);
+    wr_err_set(err, WEIR_EUSAGE,
+               "--status: runs are running, finished, refused, failed, killed or scheduled, not \"%s\"", status);
+    return near < 0 ? WEIR_EUSAGE : wr_err_hint(err, WEIR_EUSAGE, "did you mean %s?", known[near]);
+}
+
 static int run_list(wr_cli *c, wr_err *err)
 {
     wr_project *p;
@@ -88,6 +101,7 @@ static int run_list(wr_cli *c, wr_err *err)
     size_t n;
     int64_t most = wr_cli_int(c, "limit");
     bool filter = wr_cli_arg(c, 0) || wr_cli_has(c, "status");
+    WR_TRY(known_status(wr_cli_text(c, "status"), err));
     if (most < 1) return wr_err_set(err, WEIR_EUSAGE, "--limit is at least 1");
     WR_TRY(wr_cli_project(c, &p, err));
     WR_TRY(wr_run_list(&rows, &n, wr_cli_arena(c), p, filter ? 0 : (size_t)most, err));
@@ -146,10 +160,9 @@ static int read_footprint(shown_run *s, wr_arena *a, wr_project *p, wr_err *err)
     return 0;
 }
 
-static int read_all(shown_run *s, wr_arena *a, wr_project *p, const char *id, wr_err *err)
+static int read_all(shown_run *s, wr_arena *a, wr_project *p, wr_err *err)
 {
     const char *dir;
-    WR_TRY(wr_run_get(&s->row, a, p, id, err));
     WR_TRY(wr_run_params(&s->params, &s->nparams, a, p, s->row.id, err));
     WR_TRY(wr_run_metrics(&s->metrics, &s->nmetrics, a, p, s->row.id, err));
     WR_TRY(read_lineage(s, a, p, err));
@@ -260,12 +273,9 @@ static int run_show(wr_cli *c, wr_err *err)
 {
     wr_project *p;
     shown_run s = {0};
-    const char *id = wr_cli_arg(c, 0);
-    if (strlen(id) < 4) return wr_err_set(err, WEIR_EUSAGE, "\"%s\" is too short: at least 4 digits of a run's id", id);
+    WR_TRY(wr_runs_row(&s.row, c, wr_cli_arg(c, 0), err));
     WR_TRY(wr_cli_project(c, &p, err));
-    int rc = read_all(&s, wr_cli_arena(c), p, id, err);
-    if (rc == WEIR_ENOTFOUND) return wr_err_hint(err, rc, "weir runs list shows the ids");
-    WR_TRY(rc);
+    WR_TRY(read_all(&s, wr_cli_arena(c), p, err));
     if (wr_cli_json(c)) show_json(wr_cli_jsonw(c), &s);
     else show_text(c, &s);
     return 0;

@@ -8,7 +8,7 @@
 #include "cli/plot.h"
 #include "cli/runs_find.h"
 
-enum { CHARTS_MAX = 6, POINTS_MAX = 4000, ID_SHOWN = 8 };
+enum { CHARTS_MAX = 6, POINTS_MAX = 4000, HEIGHT_MOST = 200, ID_SHOWN = 8 };
 
 typedef struct {
     wr_track_run runs[WR_PLOT_SERIES];
@@ -87,6 +87,25 @@ static size_t guess(const char **out, plot *p, wr_cli *c)
     return n;
 }
 
+static size_t points_of(const plot *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) n += p->series[i].n;
+    return n;
+}
+
+static int not_measured(const plot *p, wr_cli *c, const char *key, wr_err *err)
+{
+    const wr_track_run *r = &p->runs[0];
+    const char **names = wr_arena_calloc(wr_cli_arena(c), r->nmetrics + 1, sizeof *names);
+    if (!names) return wr_err_nomem(err);
+    for (size_t i = 0; i < r->nmetrics; i++) names[i] = r->metrics[i].key.p;
+    int near = wr_str_nearest(wr_str_of(key), names, r->nmetrics);
+    wr_err_set(err, WEIR_ENOTFOUND, "no values of \"%s\" in %s", key, p->n > 1 ? "these runs" : "this run");
+    if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
+    return wr_err_hint(err, WEIR_ENOTFOUND, "weir runs show %.*s lists its metrics", ID_SHOWN, r->uuid.p);
+}
+
 static int run(wr_cli *c, wr_err *err)
 {
     plot p = {.n = (size_t)wr_cli_nargs(c)};
@@ -95,6 +114,9 @@ static int run(wr_cli *c, wr_err *err)
     const char *x = wr_cli_text(c, "x");
     if (p.n > WR_PLOT_SERIES) return wr_err_set(err, WEIR_EUSAGE, "at most %d runs in one picture", WR_PLOT_SERIES);
     if (n > CHARTS_MAX) return wr_err_set(err, WEIR_EUSAGE, "at most %d metrics", CHARTS_MAX);
+    int64_t height = wr_cli_int(c, "height");
+    if (height < 2 || height > HEIGHT_MOST)
+        return wr_err_set(err, WEIR_EUSAGE, "--height is between 2 and %d", HEIGHT_MOST);
     if (strcmp(x, "step") != 0 && strcmp(x, "time") != 0) return wr_err_set(err, WEIR_EUSAGE, "--x is step or time");
     for (size_t i = 0; i < p.n; i++) WR_TRY(wr_runs_one(&p.runs[i], c, wr_cli_arg(c, (int)i), err));
     for (size_t i = 0; i < n; i++) keys[i] = given[i];
@@ -107,6 +129,7 @@ static int run(wr_cli *c, wr_err *err)
     if (wr_cli_json(c)) wr_jsonw_arr(wr_cli_jsonw(c));
     for (size_t i = 0; i < n; i++) {
         WR_TRY(read_metric(&p, c, keys[i], err));
+        if (!points_of(&p)) return not_measured(&p, c, keys[i], err);
         if (wr_cli_json(c)) put_json(c, &p, keys[i]);
         else WR_TRY(draw(&p, c, keys[i], strcmp(x, "time") == 0, err));
     }
@@ -115,7 +138,7 @@ static int run(wr_cli *c, wr_err *err)
 }
 
 static const wr_cmd_arg args[] = {
-    {"metric", 'm', WR_ARG_LIST, "KEY", "which metric; may be repeated (default: those measured more than once)", NULL},
+    {"metric", 'm', WR_ARG_LIST, "KEY", "which metric (default: those measured more than once)", NULL},
     {"x", 0, WR_ARG_TEXT, "WHAT", "step, or time in seconds since the run's start", "step"},
     {"log", 0, WR_ARG_FLAG, NULL, "logarithmic scale", NULL},
     {"height", 0, WR_ARG_INT, "LINES", "of each picture", "12"},

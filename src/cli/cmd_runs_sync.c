@@ -2,11 +2,14 @@
 /* cmd_runs_sync.c - weir runs sync: send on what training programs (libweir) could not send while their server was
  * away. */
 #include "cli/commands.h"
+#include "io/file.h"
 #include "weir/weir.h"
 
 static int run(wr_cli *c, wr_err *err)
 {
     size_t left = 0;
+    if (wr_cli_has(c, "spool") && !wr_file_exists(wr_cli_text(c, "spool")))
+        return wr_err_set(err, WEIR_ENOTFOUND, "there is no folder \"%s\"", wr_cli_text(c, "spool"));
     int rc = weir_spool_send(wr_cli_text(c, "spool"), (int)(wr_cli_int(c, "timeout") / 1000), &left);
     if (rc == WEIR_CLIENT_EIO) return wr_err_set(err, WEIR_EIO, "the spool folder cannot be read");
     if (wr_cli_json(c)) {

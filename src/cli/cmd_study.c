@@ -17,6 +17,19 @@ static int store(wr_cli *c, wr_track **t, wr_err *err)
     return wr_project_track(t, p, err);
 }
 
+static int find(int64_t *out, wr_cli *c, wr_track *t, const char *name, wr_err *err)
+{
+    wr_study *all;
+    size_t n;
+    int rc = wr_study_find(out, t, wr_str_of(name), err);
+    if (rc != WEIR_ENOTFOUND || wr_study_all(&all, &n, wr_cli_arena(c), t, NULL) < 0) return rc;
+    const char **names = wr_arena_calloc(wr_cli_arena(c), n + 1, sizeof *names);
+    for (size_t i = 0; names && i < n; i++) names[i] = wr_arena_strndup(wr_cli_arena(c), all[i].name.p, all[i].name.n);
+    int near = names && !wr_arena_failed(wr_cli_arena(c)) ? wr_str_nearest(wr_str_of(name), names, n) : -1;
+    return near >= 0 ? wr_err_hint(err, rc, "did you mean \"%s\"?", names[near])
+                     : wr_err_hint(err, rc, "weir study list shows them");
+}
+
 static const char *directions_of(wr_cli *c, const wr_study *s)
 {
     const char *text = "";
@@ -204,7 +217,7 @@ static int run_show(wr_cli *c, wr_err *err)
     int64_t id, limit = wr_cli_int(c, "limit");
     size_t n;
     WR_TRY(store(c, &t, err));
-    WR_TRY(wr_study_find(&id, t, wr_str_of(wr_cli_arg(c, 0)), err));
+    WR_TRY(find(&id, c, t, wr_cli_arg(c, 0), err));
     WR_TRY(wr_study_get(&s, wr_cli_arena(c), t, id, err));
     WR_TRY(wr_study_trials(&all, &n, wr_cli_arena(c), t, id, -1, NULL, 0, err));
     const wr_trial *best = best_of(&s, all, n);
@@ -249,7 +262,7 @@ static int run_delete(wr_cli *c, wr_err *err)
     int64_t id;
     bool dry = wr_cli_flag(c, "dry-run");
     WR_TRY(store(c, &t, err));
-    WR_TRY(wr_study_find(&id, t, wr_str_of(wr_cli_arg(c, 0)), err));
+    WR_TRY(find(&id, c, t, wr_cli_arg(c, 0), err));
     WR_TRY(wr_study_get(&s, wr_cli_arena(c), t, id, err));
     if (!dry) WR_TRY(wr_track_write(t, in_write, &id, err));
     wr_say(c, "%s study %.*s with %lld trials", dry ? "would delete" : "deleted", WR_STR_FMT(s.name),
@@ -321,7 +334,7 @@ static int chosen(wr_cli *c, wr_track *t, int64_t **out, size_t *n, wr_err *err)
     *out = wr_arena_calloc(wr_cli_arena(c), *n + 1, sizeof **out);
     if (!*out) return wr_err_nomem(err);
     for (size_t i = 0; i < *n; i++) {
-        if (names > 0) WR_TRY(wr_study_find(&(*out)[i], t, wr_str_of(wr_cli_arg(c, (int)i + 1)), err));
+        if (names > 0) WR_TRY(find(&(*out)[i], c, t, wr_cli_arg(c, (int)i + 1), err));
         else (*out)[i] = all[i].id;
     }
     return 0;

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "base/os.h"
 #include "cli/commands.h"
+#include "track/experiment.h"
+#include "track/registry.h"
 #include "track/user.h"
 
 enum { PASSWORD_LINE = 1100 };
@@ -17,8 +20,10 @@ enum { PASSWORD_LINE = 1100 };
 
 static int read_line(char *out, size_t size, wr_err *err)
 {
-    if (!fgets(out, (int)size, stdin))
-        return wr_err_set(err, WEIR_EUSAGE, "there is no password on the standard input");
+    if (!fgets(out, (int)size, stdin)) {
+        wr_err_set(err, WEIR_EUSAGE, "there is no password on the standard input");
+        return wr_err_hint(err, WEIR_EUSAGE, "pipe it in, or set WEIR_PASSWORD");
+    }
     out[strcspn(out, "\r\n")] = 0;
     return 0;
 }
@@ -38,11 +43,13 @@ static int ask(char *out, size_t size, const char *prompt, wr_err *err)
     return rc;
 }
 
-/* From WEIR_PASSWORD, a pipe, or typed twice. */
-static int password(char out[PASSWORD_LINE], wr_err *err)
+/* From WEIR_PASSWORD, a pipe, or typed twice; asked for only where there is a project that takes it. */
+static int password(char out[PASSWORD_LINE], wr_cli *c, wr_err *err)
 {
+    wr_project *p;
     char again[PASSWORD_LINE];
     const char *env = getenv("WEIR_PASSWORD");
+    WR_TRY(wr_cli_project(c, &p, err));
     if (env && env[0]) {
         if (snprintf(out, PASSWORD_LINE, "%s", env) >= PASSWORD_LINE)
             return wr_err_set(err, WEIR_EINVAL, "the password is too long");
@@ -64,13 +71,35 @@ typedef struct {
     char token[WR_TOKEN_TEXT];
 } change;
 
-static int in_store(wr_cli *c, wr_track_fn fn, change *ch, wr_err *err)
+static void suggest_user(wr_cli *c, wr_track *t, wr_str name, wr_err *err)
+{
+    wr_users *u;
+    if (wr_users_read(&u, t, NULL) < 0) return;
+    size_t n = wr_users_count(u);
+    const char **names = wr_arena_calloc(wr_cli_arena(c), n + 1, sizeof *names);
+    for (size_t i = 0; names && i < n; i++) names[i] = wr_users_at(u, i)->name.p;
+    int near = names ? wr_str_nearest(name, names, n) : -1;
+    if (!wr_users_find(u, name)) {
+        if (near >= 0) wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
+        else wr_err_hint(err, WEIR_ENOTFOUND, "weir user list shows them");
+    }
+    wr_users_free(u);
+}
+
+static int store(wr_track **out, wr_cli *c, wr_err *err)
 {
     wr_project *p;
-    wr_track *t;
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(wr_project_track(&t, p, err));
-    return wr_track_write(t, fn, ch, err);
+    return wr_project_track(out, p, err);
+}
+
+static int in_store(wr_cli *c, wr_track_fn fn, change *ch, wr_err *err)
+{
+    wr_track *t;
+    WR_TRY(store(&t, c, err));
+    int rc = wr_track_write(t, fn, ch, err);
+    if (rc == WEIR_ENOTFOUND) suggest_user(c, t, ch->user, err);
+    return rc;
 }
 
 static int add_fn(wr_track *t, void *arg, wr_err *err)
@@ -84,7 +113,7 @@ static int run_add(wr_cli *c, wr_err *err)
 {
     char text[PASSWORD_LINE];
     change ch = {.user = wr_str_of(wr_cli_arg(c, 0)), .admin = wr_cli_flag(c, "admin")};
-    WR_TRY(password(text, err));
+    WR_TRY(password(text, c, err));
     ch.password = wr_str_of(text);
     WR_TRY(in_store(c, add_fn, &ch, err));
     wr_say(c, "added user %s%s", wr_cli_arg(c, 0), ch.admin ? ", an administrator" : "");
@@ -101,7 +130,7 @@ static int run_password(wr_cli *c, wr_err *err)
 {
     char text[PASSWORD_LINE];
     change ch = {.user = wr_str_of(wr_cli_arg(c, 0))};
-    WR_TRY(password(text, err));
+    WR_TRY(password(text, c, err));
     ch.password = wr_str_of(text);
     WR_TRY(in_store(c, password_fn, &ch, err));
     wr_say(c, "user %s has a new password", wr_cli_arg(c, 0));
@@ -158,12 +187,43 @@ static int grant_fn(wr_track *t, void *arg, wr_err *err)
     return wr_grant_set(t, ch->user, ch->type, ch->id, ch->permission, err);
 }
 
+/* A slip of the pen would grant nothing, and nobody would see it. */
+static int check_resource(wr_cli *c, const change *ch, wr_err *err)
+{
+    static const char *const types[] = {"experiment", "model", "registered_model", "scorer"};
+    enum { TYPES = sizeof types / sizeof *types };
+    wr_track *t;
+    wr_experiment e;
+    wr_registered_model m;
+    int64_t id;
+    bool known = false;
+    for (size_t i = 0; i < TYPES; i++) known = known || wr_str_is(ch->type, types[i]);
+    if (!known) {
+        int near = wr_str_nearest(ch->type, types, TYPES);
+        wr_err_set(err, WEIR_EUSAGE, "\"%s\" is no kind of thing that permissions are on", wr_cli_arg(c, 1));
+        if (near >= 0) return wr_err_hint(err, WEIR_EUSAGE, "did you mean \"%s\"?", types[near]);
+        return wr_err_hint(err, WEIR_EUSAGE, "experiment, model or scorer");
+    }
+    if (wr_str_is(ch->id, "*") || wr_str_is(ch->type, "scorer")) return 0;
+    WR_TRY(store(&t, c, err));
+    if (wr_str_is(ch->type, "registered_model")) {
+        int rc = wr_registered_model_get(&m, wr_cli_arena(c), t, ch->id, err);
+        return rc == WEIR_ENOTFOUND ? wr_err_hint(err, rc, "weir model list shows them") : rc;
+    }
+    if (wr_num_i64(&id, ch->id, NULL) == 0 && wr_experiment_get(&e, wr_cli_arena(c), t, id, NULL) == 0) return 0;
+    wr_err_set(err, WEIR_ENOTFOUND, "no experiment \"%s\"", wr_cli_arg(c, 2));
+    if (wr_experiment_find(&e, wr_cli_arena(c), t, ch->id, NULL) == 0)
+        return wr_err_hint(err, WEIR_ENOTFOUND, "the id of the experiment with this name is %lld", (long long)e.id);
+    return wr_err_hint(err, WEIR_ENOTFOUND, "ID is the number of an experiment, or * for all");
+}
+
 static int run_grant(wr_cli *c, wr_err *err)
 {
     change ch = {
         .user = wr_str_of(wr_cli_arg(c, 0)), .type = wr_str_of(wr_cli_arg(c, 1)), .id = wr_str_of(wr_cli_arg(c, 2))};
     if (wr_str_is(ch.type, "model")) ch.type = WR_STR("registered_model");
     WR_TRY(wr_permission_parse(&ch.permission, wr_str_of(wr_cli_arg(c, 3)), err));
+    WR_TRY(check_resource(c, &ch, err));
     WR_TRY(in_store(c, grant_fn, &ch, err));
     wr_say(c, "%s has %s on %s %s", wr_cli_arg(c, 0), wr_cli_arg(c, 3), wr_cli_arg(c, 1), wr_cli_arg(c, 2));
     return 0;
@@ -327,7 +387,8 @@ const wr_cmd wr_cmd_user_grant = {
     4,
     NULL,
     0,
-    "TYPE is experiment or model, ID the id of the experiment or the name of the model (* = all),\n"
+    "TYPE is experiment, model or scorer; ID the number of the experiment, the name of the model,\n"
+    "EXPERIMENT/NAME of the scorer, or * for all;\n"
     "LEVEL one of READ, USE, EDIT, MANAGE, DENY.",
     "  # may change experiment 3\n  weir user grant ada experiment 3 EDIT",
     run_grant};

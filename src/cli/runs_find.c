@@ -7,9 +7,8 @@
 
 #include "base/clock.h"
 #include "base/num.h"
-#include "core/run.h"
 
-enum { EXPERIMENTS_MAX = 50000 };
+enum { EXPERIMENTS_MAX = 50000, ID_LEAST = 4, NAMES_LOOKED_AT = 1000 };
 
 static int store(wr_track **out, wr_cli *c, wr_err *err)
 {
@@ -18,15 +17,32 @@ static int store(wr_track **out, wr_cli *c, wr_err *err)
     return wr_project_track(out, p, err);
 }
 
+int wr_runs_row(wr_run_row *out, wr_cli *c, const char *id, wr_err *err)
+{
+    wr_project *p;
+    wr_run_row *rows;
+    size_t n;
+    if (strlen(id) < ID_LEAST) {
+        wr_err_set(err, WEIR_EUSAGE, "\"%s\" is too short: at least %d digits of a run's id", id, ID_LEAST);
+        return wr_err_hint(err, WEIR_EUSAGE, "weir runs list shows them");
+    }
+    WR_TRY(wr_cli_project(c, &p, err));
+    int rc = wr_run_get(out, wr_cli_arena(c), p, id, err);
+    if (rc != WEIR_ENOTFOUND || wr_run_list(&rows, &n, wr_cli_arena(c), p, NAMES_LOOKED_AT, NULL) < 0) return rc;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rows[i].name, id) == 0)
+            return wr_err_hint(err, rc, "runs go by their ids; the last with this name is %.12s", rows[i].id);
+    return rc;
+}
+
 int wr_runs_one(wr_track_run *out, wr_cli *c, const char *id, wr_err *err)
 {
     wr_project *p;
     wr_track *t;
     wr_run_row row;
-    if (strlen(id) < 4) return wr_err_set(err, WEIR_EUSAGE, "\"%s\" is too short: at least 4 digits of a run's id", id);
+    WR_TRY(wr_runs_row(&row, c, id, err));
     WR_TRY(wr_cli_project(c, &p, err));
     WR_TRY(wr_project_track(&t, p, err));
-    WR_TRY(wr_run_get(&row, wr_cli_arena(c), p, id, err));
     WR_TRY(wr_track_run_get(out, wr_cli_arena(c), t, wr_str_of(row.id), err));
     return wr_track_run_load(out, wr_cli_arena(c), t, err);
 }

@@ -2,9 +2,12 @@
 /* runs_find.h - what the runs commands share: finding runs by id or by search, naming columns. */
 #pragma once
 #include "cli/cli.h"
+#include "core/run.h"
 #include "track/search_run.h"
 
-/* By the first digits of its id (at least 4); everything is loaded. Deleted ones too. */
+/* By the first digits of its id (at least 4). Deleted ones too. WEIR_ENOTFOUND hints at a run with this name. */
+int wr_runs_row(wr_run_row *out, wr_cli *c, const char *id, wr_err *err);
+/* The same with everything loaded. */
 int wr_runs_one(wr_track_run *out, wr_cli *c, const char *id, wr_err *err);
 /* An experiment by its name or number, deleted ones too, for what cannot be taken back easily: WEIR_EUSAGE when the text is
  * the name of one and the number of another. WEIR_ENOTFOUND with a hint. */

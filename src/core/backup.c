@@ -207,6 +207,12 @@ int wr_backup(wr_backup_report *out, wr_project *p, const wr_backup_opt *opt, wr
     const char *partial = to ? wr_arena_printf(a, "%s.partial", to) : NULL, *above = to ? wr_path_dir(a, to) : NULL;
     if (!partial || !above) return wr_err_nomem(err);
     WR_TRY(wr_project_state(&from, p, "", false, err));
+    size_t n = strlen(from);
+    if (n && from[n - 1] == '/') n--;
+    if (strncmp(to, from, n) == 0 && to[n] == '/') {
+        wr_err_set(err, WEIR_EINVAL, "\"%s\" is inside what is copied", to);
+        return wr_err_hint(err, WEIR_EINVAL, "choose a folder outside of \"%s\"", from);
+    }
     if (wr_file_exists(to) || wr_file_exists(partial)) {
         wr_err_set(err, WEIR_EEXIST, "\"%s\" is there already", wr_file_exists(to) ? to : partial);
         return wr_err_hint(err, WEIR_EEXIST, "each backup is a folder of its own, such as backups/2026-01-31");

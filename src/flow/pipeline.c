@@ -329,7 +329,7 @@ static int unknown_stage(const wr_pipeline *pl, const char *target, wr_err *err)
     int near = wr_str_nearest(wr_str_of(target), names, n);
     wr_err_set(err, WEIR_ENOTFOUND, "there is no stage \"%s\"", target);
     if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
-    return wr_err_hint(err, WEIR_ENOTFOUND, "weir graph shows the stages");
+    return wr_err_hint(err, WEIR_ENOTFOUND, "weir graph shows the stages; weir run -- COMMAND runs a command");
 }
 
 int wr_pipeline_mark(const wr_pipeline *pl, const char *target, bool *marked, wr_err *err)

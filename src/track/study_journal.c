@@ -357,6 +357,8 @@ int wr_study_import(wr_journal_counts *out, wr_track *t, wr_str journal, const c
         rc = wr_track_write(t, stretch, &r, err);
         if (rc == 0) r.committed = r.made.n;
     }
+    if (rc == 0 && journal.n && !r.counts.lines)
+        rc = wr_err_set(err, WEIR_EPARSE, "%s: no whole line of a journal", name);
     if (rc < 0 && r.committed) wr_track_write(t, undo, &r, NULL);
     *out = r.counts;
     wr_arena_free(r.arena);

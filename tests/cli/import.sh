@@ -23,6 +23,8 @@ weir import mlflow ../mlflow3.db --dry-run
 fails 2 weir import mlflow ../missing.db
 fails 2 weir import mlflow mysql://user@host/mlflow
 fails 2 weir import mlflow ../auth2.db
+printf "not a database, but long enough to be looked at as one, and more than a hundred bytes of it: 0123456789" >../text.db
+fails 2 weir import mlflow ../text.db
 fails 2 weir import mlflow ../mlflow3.db --artifacts ../nowhere --dry-run
 weir import mlflow "sqlite:///../mlflow3.db" --artifacts ../tree --artifact-root /srv/mlruns --auth-db ../auth3.db
 weir import mlflow ../mlflow3.db --artifacts ../tree --artifact-root /srv/mlruns --auth-db ../auth3.db

@@ -53,7 +53,9 @@ for line in sys.stdin: print(line[:60].rstrip())' | mask
 weir runs plot "$fast" -m loss --log --height 4 | head -4
 weir runs plot "$fast" --json -m loss | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["series"][0]["points"][:3])'
 fails 2 weir runs plot "$fast" -m nothing | mask
+fails 2 weir runs plot "$fast" -m lss | mask
 fails 64 weir runs plot abc
+fails 2 weir runs show fast | sed 's/is [0-9a-f]*$/is ID/'
 echo "-- record"
 weir runs show "$slow" --json | python3 -c 'import json, sys
 r = json.load(sys.stdin)

@@ -13,6 +13,8 @@ fails 2 weir study import optuna.log
 fails 2 weir study import missing.log
 printf '{"op_code":0,"study_name":"new","directions":[1]}\n{"op_code":77}\n' >bad.log
 fails 2 weir study import bad.log
+printf '{"op_code":0,"stu' >half.log
+fails 2 weir study import half.log
 fails 2 weir study show nobody
 weir study export all.log
 fails 2 weir study export all.log

@@ -15,7 +15,20 @@ fails 64 weir --json modle list
 fails 2 weir data list
 fails 2 weir model list
 fails 2 weir -C nowhere data list
+fails 2 weir user add ada
 weir init >/dev/null
+fails 64 weir user add ada
+fails 64 weir run --
+fails 64 weir run --dry-run -- touch made
+fails 64 weir run --force -- true
+fails 64 weir run --experiment churn python train.py
+fails 2 weir run python train.py
+fails 64 weir run --name x
+fails 64 weir runs list --status finishd
+fails 64 weir runs plot abcd --height 0
+fails 64 weir runs purge abcd
+fails 2 weir runs sync --spool nowhere
+fails 2 weir backup .weir/copy
 fails 64 weir model evaluate delay --threshold 2
 fails 64 weir model evaluate delay --last 3d
 fails 64 weir model promote delay best

@@ -8,7 +8,12 @@ echo "staple staple staple" | weir user add bob
 echo "staple staple staple" | fails 2 weir user add bob
 fails 2 weir user remove eve
 fails 2 weir user grant bob experiment 0 EDITOR
-fails 2 weir user grant bob planet 0 EDIT
+fails 64 weir user grant bob planet 0 EDIT
+fails 64 weir user grant bob expriment 0 EDIT
+fails 2 weir user grant bob experiment 99 EDIT
+fails 2 weir user grant bob experiment Default EDIT
+fails 2 weir user grant bob model nothing EDIT
+fails 2 weir user remove bbo
 token=$(weir user token bob ci --expires 1d 2>/dev/null)
 server=
 stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }

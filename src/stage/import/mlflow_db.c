@@ -419,10 +419,18 @@ static int open_one(wr_db **out, bool *server, const char *url, wr_err *err)
     const char *path = a ? plain_address(a, url) : NULL;
     if (!path) return wr_err_nomem(err);
     *server = wr_db_is_url(path);
-    if (!*server && strstr(path, "://"))
-        return wr_err_set(err, WEIR_EUNSUPPORTED, "only databases of SQLite and PostgreSQL can be imported");
-    if (!*server && !wr_file_exists(path)) return wr_err_set(err, WEIR_ENOTFOUND, "there is no database \"%s\"", path);
-    return wr_db_open(out, path, &(wr_db_opt){.read_only = true}, err);
+    static const char sources[] =
+        "the file of MLflow's database (mlflow.db), or its address: postgresql://..., http://... of a running server";
+    if (!*server && strstr(path, "://")) {
+        wr_err_set(err, WEIR_EUNSUPPORTED, "only databases of SQLite and PostgreSQL can be imported");
+        return wr_err_hint(err, WEIR_EUNSUPPORTED, "%s", sources);
+    }
+    if (!*server && !wr_file_exists(path)) {
+        wr_err_set(err, WEIR_ENOTFOUND, "there is no database \"%s\"", path);
+        return wr_err_hint(err, WEIR_ENOTFOUND, "%s", sources);
+    }
+    int rc = wr_db_open(out, path, &(wr_db_opt){.read_only = true}, err);
+    return rc < 0 && !*server ? wr_err_hint(err, rc, "%s", sources) : rc; /* not the hint for a database of ours */
 }
 
 /* Names are unique inside a workspace; here there is but one. */
