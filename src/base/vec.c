@@ -21,3 +21,19 @@ int wr_vec_grow_(void **at, size_t n, size_t *cap, size_t size, size_t more)
     *cap = want;
     return 0;
 }
+
+int wr_vec_keep_(void **out, size_t *count, wr_arena *arena, void **at, size_t *n, size_t *cap, size_t size, int rc,
+                 wr_err *err)
+{
+    void *all, *kept = NULL;
+    memcpy(&all, at, sizeof all); /* as above */
+    if (rc >= 0) kept = wr_arena_dup(arena, all, *n * size);
+    if (rc >= 0 && wr_arena_failed(arena)) rc = wr_err_nomem(err);
+    if (rc < 0) kept = NULL;
+    memcpy(out, &kept, sizeof kept);
+    *count = kept ? *n : 0;
+    wr_free(all);
+    memset(at, 0, sizeof all);
+    *n = *cap = 0;
+    return rc < 0 ? rc : 0;
+}

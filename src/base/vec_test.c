@@ -89,11 +89,35 @@ static void test_each_allocation_failing(void **state)
     }
 }
 
+static void test_kept_in_an_arena(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(4096);
+    WR_VEC(int) v = {0};
+    wr_err err = {0};
+    int *list;
+    size_t n;
+    for (int i = 0; i < 100; i++) assert_int_equal(wr_vec_add(&v, i, &err), 0);
+    assert_int_equal(wr_vec_keep(&list, &n, a, &v, 0, &err), 0);
+    assert_int_equal(n, 100);
+    for (int i = 0; i < 100; i++) assert_int_equal(list[i], i);
+    assert_true(!v.at && !v.n && !v.cap);
+    assert_int_equal(wr_vec_keep(&list, &n, a, &v, 1, &err), 0); /* a loop that was left before its end */
+    assert_true(list && n == 0);
+    assert_int_equal(wr_vec_add(&v, 1, &err), 0);
+    assert_int_equal(wr_vec_keep(&list, &n, a, &v, WEIR_ELIMIT, &err), WEIR_ELIMIT);
+    assert_true(!list && !n && !v.at);
+    for (int i = 0; i < 2000; i++) assert_int_equal(wr_vec_add(&v, i, &err), 0);
+    assert_int_equal(wr_vec_keep(&list, &n, a, &v, 0, &err), WEIR_ENOMEM);
+    assert_true(!list && !n && !v.at && err.code == WEIR_ENOMEM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_push),     cmocka_unit_test(test_wide_elements),           cmocka_unit_test(test_reserve),
-        cmocka_unit_test(test_overflow), cmocka_unit_test(test_each_allocation_failing),
+        cmocka_unit_test(test_push),          cmocka_unit_test(test_kept_in_an_arena),
+        cmocka_unit_test(test_wide_elements), cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_overflow),      cmocka_unit_test(test_each_allocation_failing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,15 +53,10 @@ int wr_event_list(wr_event **out, size_t *n, wr_arena *a, wr_project *p, int64_t
     while ((rc = wr_step(s, err)) > 0) {
         wr_event e = {wr_stmt_i64(s, 0), wr_stmt_i64(s, 1), wr_arena_str(a, wr_stmt_str(s, 2)).p,
                       wr_arena_str(a, wr_stmt_str(s, 3)).p, wr_arena_str(a, wr_stmt_str(s, 4)).p};
-        if (wr_vec_push(&rows, e) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&rows, e, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc == 0 && wr_arena_failed(a)) rc = wr_err_nomem(err);
-    return rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_event_acked(int64_t *out, wr_project *p, const char *consumer, wr_err *err)

@@ -121,13 +121,8 @@ int wr_footprint_list(wr_footprint **out, size_t *n, wr_arena *a, wr_project *p,
     while ((rc = wr_step(s, err)) > 0) {
         wr_footprint f = {0};
         read_row(&f, a, s);
-        if (wr_vec_push(&rows, f) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&rows, f, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc == 0 && wr_arena_failed(a)) rc = wr_err_nomem(err);
-    return rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }

@@ -55,7 +55,8 @@ int wr_lineage_put(wr_db *db, const wr_node *child, const wr_node *parent, const
     if (parent_id < 0) return (int)parent_id;
     if (parent_id == child_id) return 0;
     wr_stmt *s;
-    WR_TRY(wr_db_prepare(db, &s, "INSERT INTO edges (child, parent, run) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", err));
+    WR_TRY(
+        wr_db_prepare(db, &s, "INSERT INTO edges (child, parent, run) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", err));
     wr_bind_i64(s, 1, child_id);
     wr_bind_i64(s, 2, parent_id);
     wr_bind_cstr(s, 3, run_id ? run_id : "");
@@ -142,8 +143,8 @@ static int expand(step_vec *v, size_t i, wr_arena *a, wr_db *db, wr_lineage_dir 
         if (seen(v, wr_stmt_i64(s, 0))) continue;
         wr_lineage_step step = {read_node(a, s), v->at[i].depth + 1, v->at[i].node.id,
                                 wr_arena_str(a, wr_stmt_str(s, 7)).p};
-        if (v->n >= MAX_STEPS) rc = wr_err_set(err, WEIR_ELIMIT, "the lineage has more than %d nodes", MAX_STEPS);
-        else if (wr_vec_push(v, step) < 0) rc = wr_err_nomem(err);
+        rc = v->n < MAX_STEPS ? wr_vec_add(v, step, err)
+                              : wr_err_set(err, WEIR_ELIMIT, "the lineage has more than %d nodes", MAX_STEPS);
         if (rc < 0) break;
     }
     wr_stmt_done(s);
@@ -172,9 +173,5 @@ int wr_lineage_walk(wr_lineage_step **out, size_t *n, wr_arena *a, wr_project *p
     WR_TRY(wr_project_db(&db, p, err));
     int rc = start_step(&v, a, db, id, err);
     for (size_t i = 0; rc >= 0 && i < v.n; i++) rc = expand(&v, i, a, db, dir, err);
-    *n = v.n;
-    *out = wr_arena_dup(a, v.at, v.n * sizeof *v.at);
-    wr_vec_fini(&v);
-    if (rc >= 0 && wr_arena_failed(a)) return wr_err_nomem(err);
-    return rc < 0 ? rc : 0;
+    return wr_vec_keep(out, n, a, &v, rc, err);
 }

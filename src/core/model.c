@@ -192,15 +192,9 @@ static int model_names(const char ***out, size_t *n, wr_arena *a, wr_project *p,
     WR_TRY(wr_project_db(&db, p, err));
     WR_TRY(wr_db_prepare(db, &s, "SELECT model FROM packages UNION SELECT name FROM registered_models", err));
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&names, wr_arena_str(a, wr_stmt_str(s, 0)).p) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&names, wr_arena_str(a, wr_stmt_str(s, 0)).p, err)) < 0) break;
     wr_stmt_done(s);
-    *n = names.n;
-    *out = wr_arena_dup(a, names.at, names.n * sizeof *names.at);
-    wr_vec_fini(&names);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &names, rc, err);
 }
 
 /* " 1=champion 2", the versions of one model. */
@@ -357,10 +351,10 @@ static int no_alias(wr_project *p, const wr_model_move *m, wr_err *err)
     WR_TRY(wr_project_track(&t, p, err));
     if (wr_registered_model_get(&model, a, t, wr_str_of(m->name), NULL) < 0)
         return not_found(p, wr_str_of(m->name), (wr_str){NULL, 0}, err);
-    for (size_t i = 0; i < model.naliases; i++)
-        wr_buf_printf(&list, "%s%s", i ? ", " : "", model.aliases[i].alias.p);
+    for (size_t i = 0; i < model.naliases; i++) wr_buf_printf(&list, "%s%s", i ? ", " : "", model.aliases[i].alias.p);
     wr_err_set(err, WEIR_ENOTFOUND, "model \"%s\" has no alias \"%s\"", m->name, m->alias);
-    if (!list.n) return wr_err_hint(err, WEIR_ENOTFOUND, "it has none: weir model promote %s@VERSION makes one", m->name);
+    if (!list.n)
+        return wr_err_hint(err, WEIR_ENOTFOUND, "it has none: weir model promote %s@VERSION makes one", m->name);
     return wr_err_hint(err, WEIR_ENOTFOUND, "it has %.200s", wr_buf_cstr(&list));
 }
 

@@ -184,16 +184,9 @@ int wr_run_list(wr_run_row **out, size_t *n, wr_arena *a, wr_project *p, size_t 
     WR_TRY(wr_db_prepare(db, &s, RUN_COLUMNS "WHERE r.deleted_ms IS NULL ORDER BY r.id DESC LIMIT ?", err));
     wr_bind_i64(s, 1, limit ? (int64_t)limit : INT64_MAX);
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&rows, read_run(a, s)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, read_run(a, s), err)) < 0) break;
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc == 0 && wr_arena_failed(a)) rc = wr_err_nomem(err);
-    return rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_run_get(wr_run_row *out, wr_arena *a, wr_project *p, const char *id, wr_err *err)

@@ -341,14 +341,8 @@ static int list(wr_artifact_entry **out, size_t *n, wr_arena *a, wr_artifacts *b
     }
     entries all = {0};
     int rc = read_dir(&all, a, full, path.n == 0, err);
-    if (rc == 0) {
-        wr_artifacts_sort(all.at, all.n);
-        *out = wr_arena_dup(a, all.at, all.n * sizeof *all.at);
-        *n = all.n;
-        if (!*out) rc = wr_err_nomem(err);
-    }
-    wr_vec_fini(&all);
-    return rc;
+    if (rc == 0) wr_artifacts_sort(all.at, all.n);
+    return wr_vec_keep(out, n, a, &all, rc, err);
 }
 
 /* ---- deleting ---- */

@@ -495,14 +495,8 @@ static int list(wr_artifact_entry **out, size_t *n, wr_arena *a, wr_artifacts *b
 {
     entries all = {0};
     int rc = walk(&all, a, ((store *)base)->db, path, err);
-    if (rc >= 0) {
-        wr_artifacts_sort(all.at, all.n);
-        *out = wr_arena_dup(a, all.at, all.n * sizeof *all.at);
-        *n = all.n;
-        rc = *out ? 0 : wr_err_nomem(err);
-    }
-    wr_vec_fini(&all);
-    return rc;
+    if (rc >= 0) wr_artifacts_sort(all.at, all.n);
+    return wr_vec_keep(out, n, a, &all, rc, err);
 }
 
 /* ---- deleting ---- */

@@ -514,14 +514,8 @@ static int list(wr_artifact_entry **out, size_t *n, wr_arena *a, wr_artifacts *b
         if (rc == 0) rc = add_page(&all, a, wr_buf_view(&page.body), strlen(prefix), err);
     } while (rc == 0 && next.n);
     wr_fetch_reply_free(&page);
-    if (rc == 0) {
-        wr_artifacts_sort(all.at, all.n);
-        *out = wr_arena_dup(a, all.at, all.n * sizeof *all.at);
-        *n = all.n;
-        if (!*out) rc = wr_err_nomem(err);
-    }
-    wr_vec_fini(&all);
-    return rc;
+    if (rc == 0) wr_artifacts_sort(all.at, all.n);
+    return wr_vec_keep(out, n, a, &all, rc, err);
 }
 
 /* ---- deleting ---- */

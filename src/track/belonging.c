@@ -37,15 +37,10 @@ int wr_belonging_rows(wr_belongings *out, wr_arena *a, wr_track *t, const char *
         wr_belonging b = {.owner = wr_stmt_i64(s, 0), .key = text(a, s, 1)};
         if (numbers) b.number = wr_stmt_i64(s, 2);
         else b.value = text(a, s, 2);
-        if (wr_vec_push(&rows, b) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, b, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *out = (wr_belongings){wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at), rows.n};
-    wr_vec_fini(&rows);
-    return rc == 0 && !out->at ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(&out->at, &out->n, a, &rows, rc, err);
 }
 
 /* The part of sorted rows that is `owner`'s. */

@@ -80,15 +80,9 @@ static int read_ids(int64_t **out, size_t *n, wr_arena *a, wr_stmt *s, wr_err *e
     WR_VEC(int64_t) ids = {0};
     int rc;
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&ids, wr_stmt_i64(s, 0)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&ids, wr_stmt_i64(s, 0), err)) < 0) break;
     wr_stmt_done(s);
-    *n = ids.n;
-    *out = wr_arena_dup(a, ids.at, ids.n * sizeof *ids.at);
-    wr_vec_fini(&ids);
-    return rc < 0 ? rc : *out ? 0 : wr_err_nomem(err);
+    return wr_vec_keep(out, n, a, &ids, rc, err);
 }
 
 static int load_rest(wr_eval_dataset *d, wr_arena *a, wr_track *t, wr_err *err)
@@ -141,14 +135,8 @@ static int read_rows(wr_eval_dataset **out, size_t *n, wr_search *s, wr_arena *a
     WR_VEC(wr_eval_dataset) rows = {0};
     int rc;
     while ((rc = wr_search_next(s, err)) > 0)
-        if (wr_vec_push(&rows, row_of(s->row, a)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc < 0 ? rc : *out ? 0 : wr_err_nomem(err);
+        if ((rc = wr_vec_add(&rows, row_of(s->row, a), err)) < 0) break;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_eval_dataset_search(wr_eval_dataset **out, size_t *n, wr_str *next, wr_arena *a, wr_track *t,

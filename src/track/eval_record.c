@@ -467,17 +467,11 @@ static int read_page(wr_eval_record **out, size_t *n, bool *more, wr_arena *a, w
             *more = true;
             break;
         }
-        if (wr_vec_push(&rows, row_of(s, a)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, row_of(s, a), err)) < 0) break;
         bytes += bytes_of(&rows.at[rows.n - 1]);
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc < 0 ? rc : wr_arena_failed(a) ? wr_err_nomem(err) : 0;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 /* A token is the id of the last record that was given. */

@@ -96,15 +96,9 @@ static int read_rows(wr_issue **out, size_t *n, wr_search *s, wr_arena *a, bool 
     while ((rc = wr_search_next(s, err)) > 0) {
         wr_issue i = row_of(s->row, a);
         if (counted) i.traces = wr_stmt_i64(s->row, NCOLUMNS);
-        if (wr_vec_push(&rows, i) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, i, err)) < 0) break;
     }
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc < 0 ? rc : *out ? 0 : wr_err_nomem(err);
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_issue_search(wr_issue **out, size_t *n, wr_str *next, wr_arena *a, wr_track *t, int64_t experiment,

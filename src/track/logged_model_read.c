@@ -56,10 +56,7 @@ static int read_metrics(metrics *out, wr_arena *a, wr_track *t, const int64_t *i
                      .run_id = text(a, s, 5),
                      .dataset_name = text(a, s, 6),
                      .dataset_digest = text(a, s, 7)}};
-        if (wr_vec_push(out, m) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(out, m, err)) < 0) break;
     }
     wr_stmt_done(s);
     return rc;
@@ -347,14 +344,8 @@ static int read_page(wr_logged_model **out, size_t *n, wr_search *s, wr_arena *a
     WR_VEC(wr_logged_model) rows = {0};
     int rc;
     while ((rc = wr_search_next(s, err)) > 0)
-        if (wr_vec_push(&rows, wr_logged_model_row(a, s->row)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && !*out ? wr_err_nomem(err) : rc;
+        if ((rc = wr_vec_add(&rows, wr_logged_model_row(a, s->row), err)) < 0) break;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_logged_model_search(wr_logged_model **out, size_t *n, wr_str *next, wr_arena *a, wr_track *t,

@@ -153,10 +153,7 @@ static int read_heads(heads *out, wr_track *t, int64_t run, int64_t key, int64_t
                           "iii", run, key, from_ms));
     while ((rc = wr_step(s, err)) > 0) {
         head h = {wr_stmt_i64(s, 0), wr_stmt_i64(s, 2), wr_stmt_i64(s, 3), (size_t)wr_stmt_i64(s, 1)};
-        if (wr_vec_push(out, h) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(out, h, err)) < 0) break;
     }
     wr_stmt_done(s);
     if (rc == 0 && out->n) qsort(out->at, out->n, sizeof *out->at, by_start);
@@ -228,7 +225,9 @@ static int read_chunks(wr_metric_points *out, wr_track *t, int64_t run, int64_t 
 static int read_single(wr_metric_points *out, wr_track *t, int64_t run, int64_t key, wr_err *err)
 {
     wr_stmt *s;
-    WR_TRY(wr_track_query(&s, t, err, "SELECT step, time_ms, value FROM track_metrics WHERE run = ? AND key = ? AND tail = -1", "ii", run, key));
+    WR_TRY(wr_track_query(&s, t, err,
+                          "SELECT step, time_ms, value FROM track_metrics WHERE run = ? AND key = ? AND tail = -1",
+                          "ii", run, key));
     int rc = wr_step(s, err);
     if (rc > 0) {
         wr_series_point p = {.step = wr_stmt_i64(s, 0), .time_ms = wr_stmt_i64(s, 1), .value = wr_stmt_f64(s, 2)};

@@ -323,15 +323,9 @@ int wr_purge_find_experiments(int64_t **out, size_t *n, wr_arena *a, wr_track *t
                           "SELECT id FROM experiments WHERE deleted = 1 AND id <> 0 AND updated_ms <= ? ORDER BY id",
                           "i", until_ms));
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&ids, wr_stmt_i64(s, 0)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&ids, wr_stmt_i64(s, 0), err)) < 0) break;
     wr_stmt_done(s);
-    *n = ids.n;
-    *out = wr_arena_dup(a, ids.at, ids.n * sizeof *ids.at);
-    wr_vec_fini(&ids);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &ids, rc, err);
 }
 
 int wr_purge_find_runs(wr_purge_run **out, size_t *n, wr_arena *a, wr_track *t, int64_t experiment, int64_t until_ms,
@@ -347,16 +341,10 @@ int wr_purge_find_runs(wr_purge_run **out, size_t *n, wr_arena *a, wr_track *t, 
     while ((rc = wr_step(s, err)) > 0) {
         wr_purge_run r = {wr_arena_str(a, wr_stmt_str(s, 0)), wr_arena_str(a, wr_stmt_str(s, 1)),
                           wr_arena_str(a, wr_stmt_str(s, 2)), wr_stmt_i64(s, 3)};
-        if (wr_vec_push(&runs, r) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&runs, r, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = runs.n;
-    *out = wr_arena_dup(a, runs.at, runs.n * sizeof *runs.at);
-    wr_vec_fini(&runs);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &runs, rc, err);
 }
 
 /* ---- runs ---- */

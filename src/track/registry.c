@@ -348,16 +348,10 @@ int wr_registered_alias_moves(wr_registered_alias_move **out, size_t *n, wr_aren
                                          .undo = wr_stmt_i64(s, 2) != 0,
                                          .moved_ms = wr_stmt_i64(s, 4)};
         if (!wr_stmt_null(s, 3)) move.user = wr_arena_str(a, wr_stmt_str(s, 3));
-        if (wr_vec_push(&rows, move) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, move, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 static int newest(wr_registered_version *out, wr_arena *a, wr_track *t, const wr_registered_model *m, wr_err *err)

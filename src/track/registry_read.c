@@ -81,16 +81,10 @@ int wr_registered_version_rows(wr_registered_version **out, size_t *n, wr_arena 
     WR_VEC(wr_registered_version) rows = {0};
     int rc;
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&rows, wr_registered_version_row(a, s)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, wr_registered_version_row(a, s), err)) < 0) break;
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc < 0) return rc;
-    return *out ? wr_registered_version_load(*out, *n, a, t, err) : wr_err_nomem(err);
+    WR_TRY(wr_vec_keep(out, n, a, &rows, rc, err));
+    return wr_registered_version_load(*out, *n, a, t, err);
 }
 
 /* ---- models ---- */

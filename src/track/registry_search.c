@@ -166,10 +166,7 @@ int wr_registered_models_search(wr_registered_model **out, size_t *n, wr_str *ne
     while (rc == 0 && (rc = wr_search_next(&s, err)) > 0)
         rc = wr_vec_push(&rows, wr_registered_model_row(a, s.row)) < 0 ? wr_err_nomem(err) : 0;
     rc = wr_search_end(&s, rc, next, err);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc < 0) return rc;
+    WR_TRY(wr_vec_keep(out, n, a, &rows, rc, err));
     return *out ? wr_registered_model_load(*out, *n, a, t, err) : wr_err_nomem(err);
 }
 
@@ -199,9 +196,6 @@ int wr_registered_versions_search(wr_registered_version **out, size_t *n, wr_str
     while (rc == 0 && (rc = wr_search_next(&s, err)) > 0)
         rc = wr_vec_push(&rows, wr_registered_version_row(a, s.row)) < 0 ? wr_err_nomem(err) : 0;
     rc = wr_search_end(&s, rc, next, err);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc < 0) return rc;
+    WR_TRY(wr_vec_keep(out, n, a, &rows, rc, err));
     return *out ? wr_registered_version_load(*out, *n, a, t, err) : wr_err_nomem(err);
 }

@@ -78,16 +78,10 @@ int wr_registered_version_inputs(wr_registered_input **out, size_t *n, wr_arena 
                                   .source_type = wr_arena_str(a, wr_stmt_str(s, 2)),
                                   .source = wr_arena_str(a, wr_stmt_str(s, 3))};
         if (!wr_stmt_null(s, 4)) in.context = wr_arena_str(a, wr_stmt_str(s, 4));
-        if (wr_vec_push(&rows, in) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, in, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 /* ---- stages ---- */

@@ -104,14 +104,11 @@ static int load_datasets(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err)
                               .schema = text_or_null(a, s, 4),
                               .profile = text_or_null(a, s, 5)};
         rc = read_tags(&d, a, wr_stmt_str(s, 6), err);
-        if (rc == 0 && wr_vec_push(&rows, d) < 0) rc = wr_err_nomem(err);
+        if (rc == 0) rc = wr_vec_add(&rows, d, err);
         if (rc < 0) break;
     }
     wr_stmt_done(s);
-    r->ninputs = rows.n;
-    r->inputs = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc < 0 ? rc : 0;
+    return wr_vec_keep(&r->inputs, &r->ninputs, a, &rows, rc, err);
 }
 
 /* ---- logged models ---- */
@@ -136,16 +133,10 @@ static int load_models(wr_track_model_ref **out, size_t *n, wr_arena *a, wr_trac
                           "ii", run, (int64_t)output));
     while ((rc = wr_step(s, err)) > 0) {
         wr_track_model_ref m = {wr_arena_str(a, wr_stmt_str(s, 0)), wr_stmt_i64(s, 1)};
-        if (wr_vec_push(&rows, m) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, m, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_track_run_load_inputs(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err)

@@ -100,15 +100,11 @@ static int read_rows(wr_scorer **out, size_t *n, wr_arena *a, wr_stmt *s, wr_err
         bytes += x.serialized.n;
         rc = bytes > WR_SCORER_LIST_BYTES
                  ? wr_err_set(err, WEIR_ELIMIT, "the scorers are larger than %d MiB", WR_SCORER_LIST_BYTES >> 20)
-             : wr_vec_push(&rows, x) < 0 ? wr_err_nomem(err)
-                                         : 0;
+                 : wr_vec_add(&rows, x, err);
         if (rc < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc < 0 ? rc : wr_arena_failed(a) ? wr_err_nomem(err) : 0;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_scorer_get(wr_scorer *out, wr_arena *a, wr_track *t, int64_t experiment, wr_str name, int64_t version,

@@ -52,15 +52,9 @@ static int read_rows(wr_experiment **out, size_t *n, wr_search *s, wr_arena *a, 
                            .deleted = wr_stmt_i64(s->row, 3) != 0,
                            .created_ms = wr_stmt_i64(s->row, 4),
                            .updated_ms = wr_stmt_i64(s->row, 5)};
-        if (wr_vec_push(&rows, e) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, e, err)) < 0) break;
     }
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_experiment_search(wr_experiment **out, size_t *n, wr_str *next, wr_arena *a, wr_track *t,
@@ -97,16 +91,10 @@ static int read_summaries(wr_track_dataset_summary **out, size_t *n, wr_arena *a
                                       .name = wr_arena_str(a, wr_stmt_str(s, 1)),
                                       .digest = wr_arena_str(a, wr_stmt_str(s, 2))};
         if (!wr_stmt_null(s, 3)) d.context = wr_arena_str(a, wr_stmt_str(s, 3));
-        if (wr_vec_push(&rows, d) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, d, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_track_dataset_search(wr_track_dataset_summary **out, size_t *n, wr_arena *a, wr_track *t,

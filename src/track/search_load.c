@@ -94,10 +94,7 @@ static int load_items(batch *b, bool params, wr_err *err)
         if (rc < 0) break;
         if (!wanted(keys, nkeys, i.key)) continue;
         i.value = wr_arena_str(b->a, wr_stmt_str(s, 2));
-        if (wr_vec_push(&v, i) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&v, i, err)) < 0) break;
     }
     if (rc == 0) rc = put_items(b, current, params, &v, err);
     wr_stmt_done(s);
@@ -113,10 +110,7 @@ static int load_inputs(batch *b, const char *which, wr_err *err)
     int rc;
     WR_TRY(ask(&s, b, which, "ORDER BY run", err));
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&ids, wr_stmt_i64(s, 0)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&ids, wr_stmt_i64(s, 0), err)) < 0) break;
     wr_stmt_done(s);
     for (size_t i = 0; rc == 0 && i < ids.n; i++) {
         wr_track_run *r = run_of(b, ids.at[i]);

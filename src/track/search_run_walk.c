@@ -96,10 +96,7 @@ int wr_run_read_rows(wr_run_rows *out, wr_run_finder *s, wr_stmt *st, const wr_r
         rc = read_row(&r, s, st, err);
         if (rc < 0) break;
         stop = full && compare_rows(s, &r, full) >= 0;
-        if (!stop && wr_vec_push(out, r) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if (!stop && (rc = wr_vec_add(out, r, err)) < 0) break;
     }
     wr_stmt_done(st);
     return rc < 0 ? rc : stop;

@@ -67,16 +67,12 @@ int wr_study_all(wr_study **out, size_t *n, wr_arena *a, wr_track *t, wr_err *er
     while ((rc = wr_step(s, err)) > 0) {
         wr_study one;
         rc = study_row(&one, a, s, err);
-        if (rc == 0 && wr_vec_push(&all, one) < 0) rc = wr_err_nomem(err);
+        if (rc == 0) rc = wr_vec_add(&all, one, err);
         if (rc < 0) break;
     }
     wr_stmt_done(s);
     for (size_t i = 0; rc >= 0 && i < all.n; i++) rc = study_attrs(&all.at[i], a, t, err);
-    *out = wr_arena_dup(a, all.at, all.n * sizeof *all.at);
-    *n = all.n;
-    wr_vec_fini(&all);
-    if (rc >= 0 && !*out) rc = wr_err_nomem(err);
-    return rc < 0 ? rc : 0;
+    return wr_vec_keep(out, n, a, &all, rc, err);
 }
 
 /* ---- trials ---- */
@@ -130,7 +126,7 @@ static int read_rows(loader *l, wr_err *err)
         one.start_us = time_of(s, 3);
         one.end_us = time_of(s, 4);
         rc = values_of(&one, l->arena, wr_stmt_str(s, 5), err);
-        if (rc == 0 && wr_vec_push(&l->trials, one) < 0) rc = wr_err_nomem(err);
+        if (rc == 0) rc = wr_vec_add(&l->trials, one, err);
         if (rc < 0) break;
     }
     wr_stmt_done(s);
@@ -240,7 +236,7 @@ static int append(trials *all, wr_arena *a, wr_track *t, int64_t study, int64_t 
     int rc = read_all(&l, err);
     for (size_t i = 0; rc == 0 && i < l.trials.n; i++) {
         if (only && !bsearch(&l.trials.at[i].id, only, nonly, sizeof *only, by_id)) continue;
-        if (wr_vec_push(all, l.trials.at[i]) < 0) rc = wr_err_nomem(err);
+        rc = wr_vec_add(all, l.trials.at[i], err);
     }
     loader_fini(&l);
     return rc;
@@ -270,10 +266,7 @@ int wr_study_trials(wr_trial **out, size_t *n, wr_arena *a, wr_track *t, int64_t
     if (!id) return wr_err_set(err, WEIR_ENOTFOUND, "there is no study with id '%lld'", (long long)study);
     int rc = nalso ? append_also(&all, a, t, study, after, also, nalso, err) : 0;
     if (rc == 0 && after < INT64_MAX) rc = append(&all, a, t, study, after + 1, INT64_MAX, NULL, 0, err);
-    *out = wr_arena_dup(a, all.at, all.n * sizeof *all.at);
-    *n = all.n;
-    wr_vec_fini(&all);
-    return rc == 0 && !*out ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &all, rc, err);
 }
 
 int wr_trial_find(int64_t *out, wr_track *t, int64_t study, int64_t number, wr_err *err)

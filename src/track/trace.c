@@ -273,15 +273,9 @@ int wr_trace_spans(wr_str **out, size_t *n, wr_arena *a, wr_track *t, const wr_t
                           "ELSE 1 END, start_ns, id",
                           "i", trace->id));
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&rows, wr_arena_str(a, wr_stmt_str(s, 0))) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, wr_arena_str(a, wr_stmt_str(s, 0)), err)) < 0) break;
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 /* ---- start and end ---- */
@@ -543,10 +537,8 @@ static int delete_rows(int64_t *deleted, wr_track *t, wr_arena *a, wr_stmt *s, w
     int rc;
     while ((rc = wr_step(s, err)) > 0) {
         doomed d = {wr_stmt_i64(s, 0), wr_arena_str(a, wr_stmt_str(s, 1))};
-        if (!d.uuid.p || wr_vec_push(&rows, d) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        rc = d.uuid.p ? wr_vec_add(&rows, d, err) : wr_err_nomem(err);
+        if (rc < 0) break;
     }
     wr_stmt_done(s);
     for (size_t i = 0; rc == 0 && i < rows.n; i++) {

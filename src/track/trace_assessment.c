@@ -49,15 +49,9 @@ int wr_assessments_of(wr_assessment **out, size_t *n, wr_arena *a, wr_track *t, 
                           "SELECT " COLUMNS " FROM track_assessments x WHERE x.trace = ? ORDER BY x.created_ms, x.id",
                           "i", trace));
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&rows, row_of(a, s, uuid)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, row_of(a, s, uuid), err)) < 0) break;
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 static int not_found(wr_err *err, wr_str id, wr_str trace)

@@ -245,16 +245,10 @@ static int nodes_of(wr_span_node **out, size_t *n, wr_arena *a, wr_track *t, int
         wr_span_node x = {.id = (uint64_t)wr_stmt_i64(s, 0), .root = wr_stmt_null(s, 1)};
         if (!x.root) x.parent = (uint64_t)wr_stmt_i64(s, 1);
         if (!wr_stmt_null(s, 2)) x.data = wr_arena_str(a, wr_stmt_str(s, 2));
-        if (wr_vec_push(&rows, x) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, x, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 /* Sums over all spans there are by now: batches of one trace come in any order, and a span above includes those below.

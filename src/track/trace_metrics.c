@@ -374,16 +374,10 @@ static int read_points(wr_trace_point **out, size_t *n, wr_arena *a, wr_stmt *s,
         if (opt->interval_s) p.bucket_ms = wr_stmt_i64(s, at++);
         for (size_t i = 0; i < opt->ndimensions; i++) p.dimensions[i] = wr_arena_str(a, wr_stmt_str(s, at++));
         for (size_t i = 0; i < opt->naggs; i++) any |= !isnan(p.values[i] = wr_stmt_f64(s, at++));
-        if (any && wr_vec_push(&points, p) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if (any && (rc = wr_vec_add(&points, p, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = points.n;
-    *out = wr_arena_dup(a, points.at, points.n * sizeof *points.at);
-    wr_vec_fini(&points);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &points, rc, err);
 }
 
 int wr_trace_metrics(wr_trace_point **out, size_t *n, wr_arena *a, wr_track *t, const wr_trace_metric_opt *opt,

@@ -551,15 +551,9 @@ static int read_rows(wr_trace **out, size_t *n, wr_search *s, wr_arena *a, wr_er
     while ((rc = wr_search_next(s, err)) > 0) {
         wr_trace tr;
         wr_trace_row(&tr, a, s->row);
-        if (wr_vec_push(&rows, tr) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, tr, err)) < 0) break;
     }
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 int wr_trace_search(wr_trace **out, size_t *n, wr_str *next, wr_arena *a, wr_track *t, const wr_trace_search_opt *opt,

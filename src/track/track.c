@@ -180,16 +180,10 @@ int wr_track_items(wr_track_item **out, size_t *n, wr_arena *a, wr_stmt *s, wr_e
     int rc;
     while ((rc = wr_step(s, err)) > 0) {
         wr_track_item i = {wr_arena_str(a, wr_stmt_str(s, 0)), wr_arena_str(a, wr_stmt_str(s, 1))};
-        if (wr_vec_push(&rows, i) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, i, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 /* ---- ids, times, keys ---- */

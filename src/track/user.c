@@ -450,14 +450,8 @@ int wr_audit_list(wr_audit_row **out, size_t *n, wr_arena *a, wr_track *t, int64
                           wr_arena_str(a, wr_stmt_str(s, 4)),
                           wr_arena_str(a, wr_stmt_str(s, 5)),
                           (int)wr_stmt_i64(s, 6)};
-        if (wr_vec_push(&rows, r) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, r, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }

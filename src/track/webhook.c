@@ -196,17 +196,10 @@ static int read_rows(wr_webhook **out, size_t *n, wr_arena *a, wr_track *t, wr_s
                         .created_ms = wr_stmt_i64(s, 6),
                         .updated_ms = wr_stmt_i64(s, 7)};
         if (!wr_stmt_null(s, 4)) w.description = wr_arena_str(a, wr_stmt_str(s, 4));
-        if (wr_vec_push(&rows, w) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&rows, w, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    if (rc < 0) return rc;
-    if (!*out) return wr_err_nomem(err);
+    WR_TRY(wr_vec_keep(out, n, a, &rows, rc, err));
     for (size_t i = 0; i < *n; i++) WR_TRY(load_events(&(*out)[i], a, t, err));
     return wr_arena_failed(a) ? wr_err_nomem(err) : 0;
 }
@@ -419,10 +412,7 @@ int wr_webhook_emit(wr_track *t, wr_str entity, wr_str action, const wr_webhook_
                           "w.status = 1 ORDER BY w.id",
                           "s", wr_str_of(text)));
     while ((rc = wr_step(s, err)) > 0)
-        if (wr_vec_push(&ids, wr_stmt_i64(s, 0)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        if ((rc = wr_vec_add(&ids, wr_stmt_i64(s, 0), err)) < 0) break;
     wr_stmt_done(s);
     if (rc == 0 && ids.n) wr_webhook_message(&body, event, data, wr_clock_wall_us());
     if (body.failed) rc = wr_err_nomem(err);

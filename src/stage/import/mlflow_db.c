@@ -74,14 +74,10 @@ int wr_mlflowdb_items(wr_track_item **out, size_t *n, wr_arena *a, wr_db *db, co
     WR_TRY(wr_mlflowdb_query(&s, db, err, sql, "s", owner));
     while ((rc = wr_step(s, err)) > 0) {
         wr_track_item item = {wr_mlflowdb_word(a, s, 0), wr_mlflowdb_word(a, s, 1)};
-        if (wr_vec_push(&rows, item) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&rows, item, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc == 0 && wr_arena_failed(a) ? wr_err_nomem(err) : rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 /* ---- experiments and runs ---- */
@@ -133,18 +129,14 @@ static int load_datasets(wr_mlflowdb *m, wr_arena *a, wr_track_run *r, wr_err *e
                               .source = wr_mlflowdb_word(a, s, 3),
                               .schema = wr_mlflowdb_text(a, s, 4),
                               .profile = wr_mlflowdb_text(a, s, 5)};
-        if (wr_vec_push(&rows, d) < 0 || wr_vec_push(&inputs, wr_mlflowdb_word(a, s, 6)) < 0) {
-            rc = wr_err_nomem(err);
-            break;
-        }
+        rc = wr_vec_add(&rows, d, err);
+        if (rc == 0) rc = wr_vec_add(&inputs, wr_mlflowdb_word(a, s, 6), err);
+        if (rc < 0) break;
     }
     wr_stmt_done(s);
     for (size_t i = 0; rc == 0 && i < rows.n; i++) rc = add_dataset(m, a, &rows.at[i], inputs.at[i], err);
-    r->ninputs = rows.n;
-    r->inputs = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
     wr_vec_fini(&inputs);
-    return rc;
+    return wr_vec_keep(&r->inputs, &r->ninputs, a, &rows, rc, err);
 }
 
 static int load_models(wr_mlflowdb *m, wr_arena *a, wr_track_model_ref **out, size_t *n, const char *sql, wr_str run,
@@ -156,14 +148,10 @@ static int load_models(wr_mlflowdb *m, wr_arena *a, wr_track_model_ref **out, si
     WR_TRY(wr_mlflowdb_query(&s, m->db, err, sql, "s", run));
     while ((rc = wr_step(s, err)) > 0) {
         wr_track_model_ref ref = {wr_mlflowdb_word(a, s, 0), wr_mlflowdb_number(s, 1, 0)};
-        if (wr_vec_push(&rows, ref) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&rows, ref, err)) < 0) break;
     }
     wr_stmt_done(s);
-    *n = rows.n;
-    *out = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc;
+    return wr_vec_keep(out, n, a, &rows, rc, err);
 }
 
 static int load_run(wr_mlflowdb *m, wr_arena *a, wr_track_run *r, wr_err *err)

@@ -14,14 +14,10 @@ static int load_aliases(wr_mlflowdb *m, wr_arena *a, wr_registered_model *out, w
                              out->name));
     while ((rc = wr_step(s, err)) > 0) {
         wr_registered_alias alias = {wr_mlflowdb_word(a, s, 0), wr_stmt_i64(s, 1)};
-        if (wr_vec_push(&rows, alias) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&rows, alias, err)) < 0) break;
     }
     wr_stmt_done(s);
-    out->naliases = rows.n;
-    out->aliases = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc;
+    return wr_vec_keep(&out->aliases, &out->naliases, a, &rows, rc, err);
 }
 
 int wr_mlflowdb_next_model(wr_mlflowdb *m, wr_arena *a, wr_registered_model *out, wr_err *err)
@@ -55,14 +51,10 @@ static int load_version_tags(wr_mlflowdb *m, wr_arena *a, wr_registered_version 
     while ((rc = wr_step(s, err)) > 0) {
         wr_track_item item = {wr_mlflowdb_word(a, s, 0), wr_mlflowdb_word(a, s, 1)};
         if (wr_str_is(item.key, "mlflow.model_id")) out->model_id = item.value;
-        if (wr_vec_push(&rows, item) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&rows, item, err)) < 0) break;
     }
     wr_stmt_done(s);
-    out->ntags = rows.n;
-    out->tags = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc;
+    return wr_vec_keep(&out->tags, &out->ntags, a, &rows, rc, err);
 }
 
 int wr_mlflowdb_next_version(wr_mlflowdb *m, wr_arena *a, wr_registered_version *out, wr_err *err)
@@ -114,14 +106,10 @@ static int load_logged_metrics(wr_mlflowdb *m, wr_arena *a, wr_logged_model *out
                              .run_id = wr_mlflowdb_text(a, s, 4),
                              .dataset_name = wr_mlflowdb_text(a, s, 5),
                              .dataset_digest = wr_mlflowdb_text(a, s, 6)};
-        if (wr_vec_push(&rows, p) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&rows, p, err)) < 0) break;
     }
     wr_stmt_done(s);
-    out->nmetrics = rows.n;
-    out->metrics = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc;
+    return wr_vec_keep(&out->metrics, &out->nmetrics, a, &rows, rc, err);
 }
 
 int wr_mlflowdb_next_logged(wr_mlflowdb *m, wr_arena *a, wr_logged_model *out, wr_err *err)

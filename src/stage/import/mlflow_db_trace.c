@@ -9,32 +9,23 @@ static int load_spans(wr_mlflowdb *m, wr_arena *a, wr_import_trace_row *out, wr_
     WR_VEC(wr_span) rows = {0};
     wr_stmt *s;
     int rc;
-    WR_TRY(wr_mlflowdb_query(&s, m->db, err, sql, "s", out->trace.uuid));
     wr_span_trace *t = wr_arena_calloc(a, 1, sizeof *t);
-    if (!t) rc = wr_err_nomem(err);
-    while (t && (rc = wr_step(s, err)) > 0) {
+    if (!t) return wr_err_nomem(err);
+    *t = (wr_span_trace){.uuid = out->trace.uuid, .root = -1, .start_ms = out->trace.time_ms, .end_ms = WR_SPAN_NO_END};
+    WR_TRY(wr_mlflowdb_query(&s, m->db, err, sql, "s", out->trace.uuid));
+    while ((rc = wr_step(s, err)) > 0) {
         wr_span span;
         wr_str parent = wr_stmt_null(s, 1) ? (wr_str){NULL, 0} : wr_stmt_str(s, 1);
         rc = wr_import_span(&span, a, wr_stmt_str(s, 0), parent, wr_stmt_str(s, 2), err);
-        if (rc == 0 && wr_vec_push(&rows, span) < 0) rc = wr_err_nomem(err);
+        if (rc == 0) rc = wr_vec_add(&rows, span, err);
         if (rc < 0) break;
         t->usage |= span.usage.p != NULL;
         t->cost |= span.cost.p != NULL;
     }
     wr_stmt_done(s);
-    if (rc == 0) {
-        *t = (wr_span_trace){.uuid = out->trace.uuid,
-                             .spans = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at),
-                             .n = rows.n,
-                             .usage = t->usage,
-                             .cost = t->cost,
-                             .root = -1,
-                             .start_ms = out->trace.time_ms,
-                             .end_ms = WR_SPAN_NO_END};
-        out->spans = (wr_span_batch){.traces = t, .n = rows.n ? 1 : 0, .nspans = rows.n};
-    }
-    wr_vec_fini(&rows);
-    return rc;
+    WR_TRY(wr_vec_keep(&t->spans, &t->n, a, &rows, rc, err));
+    out->spans = (wr_span_batch){.traces = t, .n = t->n ? 1 : 0, .nspans = t->n};
+    return 0;
 }
 
 static wr_assessment assessment_row(wr_arena *a, wr_stmt *s)
@@ -72,14 +63,10 @@ static int load_assessments(wr_mlflowdb *m, wr_arena *a, wr_trace *t, wr_err *er
     while ((rc = wr_step(s, err)) > 0) {
         wr_assessment x = assessment_row(a, s);
         x.trace = t->uuid;
-        if (wr_vec_push(&rows, x) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&rows, x, err)) < 0) break;
     }
     wr_stmt_done(s);
-    t->nassessments = rows.n;
-    t->assessments = wr_arena_dup(a, rows.at, rows.n * sizeof *rows.at);
-    wr_vec_fini(&rows);
-    return rc;
+    return wr_vec_keep(&t->assessments, &t->nassessments, a, &rows, rc, err);
 }
 
 static int load_runs(wr_mlflowdb *m, wr_arena *a, wr_import_trace_row *out, wr_err *err)

@@ -337,8 +337,7 @@ static int history_page(wr_buf *token, wr_mlflowhttp *m, wr_str run, wr_str key,
         double value = wr_mlflowhttp_number(yyjson_obj_get(v, "value"));
         wr_track_point p = {key, wr_import_value(value, isnan(value)), wr_mlflowhttp_int(v, "step", 0),
                             wr_mlflowhttp_int(v, "timestamp", 0)};
-        if (wr_vec_push(&points, p) < 0) rc = wr_err_nomem(err);
-        if (rc < 0) break;
+        if ((rc = wr_vec_add(&points, p, err)) < 0) break;
     }
     if (rc == 0 && points.n) rc = fn(arg, points.at, points.n, err);
     wr_str next_token = wr_mlflowhttp_text(NULL, j.root, "next_page_token");

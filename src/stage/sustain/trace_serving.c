@@ -117,11 +117,7 @@ int wr_trace_servings(wr_trace_serving **out, size_t *n, wr_arena *a, wr_project
     if (rc == 0) rc = told(&s, a, p, model, version, err);
     if (rc == 0) rc = counted(&s, a, p, model, version, err);
     if (s.n) qsort(s.at, s.n, sizeof *s.at, by_name);
-    *n = s.n;
-    *out = wr_arena_dup(a, s.at, s.n * sizeof *s.at);
-    wr_vec_fini(&s);
-    if (rc < 0) return rc;
-    return *out ? 0 : wr_err_nomem(err);
+    return wr_vec_keep(out, n, a, &s, rc, err);
 }
 
 static void ktime(wr_jsonw *w, const char *key, int64_t us)
