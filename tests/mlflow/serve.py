@@ -71,7 +71,7 @@ def weir(program, port=0, artifacts=None, args=(), env=None, folder=None, config
                            capture_output=True, check=True)
         command = [program, "up", "--port", str(port), *(["--artifacts", artifacts] if artifacts and knows(program, "--artifacts") else []),
                    *args]
-        with started(command, made, url, 10, everything) as process:
+        with started(command, made, url, 29, everything) as process:
             yield url, process
     finally:
         if not folder:
