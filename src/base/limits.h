@@ -9,6 +9,10 @@ enum {
     WR_LIMIT_TENSOR_ELEMENTS = 1 << 30, /* of one tensor, count */
     WR_LIMIT_YAML_DEPTH = 32,
     WR_LIMIT_YAML_NODES = 200000,      /* nodes after alias expansion */
+    WR_LIMIT_PBTXT = 1 << 20,          /* a model's configuration */
+    WR_LIMIT_PBTXT_DEPTH = 24,
+    WR_LIMIT_PBTXT_FIELDS = 50000,     /* count, nested ones included */
+    WR_LIMIT_PBTXT_NAMES = 64,         /* different fields of one message, count */
     WR_LIMIT_DELTA_LINE = 16 << 20,    /* one action of a Delta log */
     WR_LIMIT_DELTA_COLUMNS = 10000,
     WR_LIMIT_PROTOBUF_DEPTH = 100,     /* messages in messages, as Google's own libraries */

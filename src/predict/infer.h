@@ -7,7 +7,7 @@
 #pragma once
 #include "predict/repository.h"
 
-typedef struct {
+typedef struct wr_infer_request {
     const wr_tensor *in;
     size_t nin;
     const wr_str *outputs;         /* names; noutputs 0 = all */
@@ -16,7 +16,7 @@ typedef struct {
     bool explain;                  /* one output more, "contributions" */
 } wr_infer_request;
 
-typedef struct {
+typedef struct wr_infer_answer {
     wr_tensor *out;                /* in the order asked for; in the arena */
     size_t nout;
     size_t rows;                   /* 1 when the model has no batch dimension */

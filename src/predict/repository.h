@@ -6,13 +6,16 @@
  * A version in service is a wr_instance: immutable and counted. A request takes it, answers with it, gives it back; so a load never waits
  * for requests, no request waits for a load, and the last one out frees the old. Loading: open, check against config, warm up (the config's
  * golden rows where there are any), then swap; a failing step leaves what served before and keeps the reason.
- * Versions: names of numbers, the greatest number is the default; other names are taken too, after all numbers by byte order.
+ * Versions: names of numbers, the greatest number in service is the default; other names are taken too (default only where there is no
+ * number: the last by byte order), but such a folder without a model file is none.
+ * A load takes what is good: a version that fails leaves the others, and while one fails none goes.
  *
  * States (the index shows them): UNAVAILABLE, LOADING, READY, UNLOADING.
  * Threads: all functions from any thread; take and give cost one uncontended lock and one atomic. Loads of one name follow each other.
  */
 #pragma once
 #include <stdatomic.h>
+#include "base/pool.h"
 #include "codec/json.h"
 #include "predict/predictor.h"
 
@@ -29,16 +32,27 @@ typedef struct {
 
 /* Nanoseconds and counts since the model was first loaded; written by many. */
 typedef struct { atomic_uint_fast64_t n, ns; } wr_duration;
+typedef enum {
+    WR_FAIL_REJECTED,              /* the queue is full */
+    WR_FAIL_CANCELED,
+    WR_FAIL_BACKEND,               /* the model could not */
+    WR_FAIL_OTHER,                 /* the request does not fit */
+    WR_FAIL_REASONS
+} wr_fail_reason;
 typedef struct {
     wr_duration success, fail, queue, input, infer, output, cache_hit, cache_miss;
     atomic_uint_fast64_t inferences, executions; /* rows; runs of the predictor */
+    atomic_uint_fast64_t failures[WR_FAIL_REASONS];
     atomic_int_fast64_t last_ms, pending;
 } wr_model_stats;
 
 typedef struct wr_instance {
-    const char *name, *version;
+    const char *name, *version, *platform;
     const wr_predictor *predictor;
     wr_model_config config;
+    const wr_tensor_spec *in, *out; /* what clients see: as the configuration has it, whole shapes (-1 first: rows) */
+    size_t nin, nout;
+    bool rows;                     /* the first dimension counts rows: max_batch > 0 */
     wr_model_stats *stats;         /* of name and version; outlives the instance */
     wr_str config_json;            /* Triton's ModelConfig as JSON, for /config */
     atomic_int refs;               /* private, as all below */
@@ -46,9 +60,19 @@ typedef struct wr_instance {
     void *mem;
 } wr_instance;
 
+struct wr_infer_request;
+struct wr_infer_answer;
+
 typedef struct {
     const char *dir;               /* NULL = none: only what is put */
     bool load_all;                 /* at the start, and new folders when polled */
+    size_t cache_bytes;            /* of all answers that models with a response cache keep; 0 = 64 MiB */
+    wr_pool *pool;                 /* large batches of row-wise models go over it; NULL = not. Nobody who answers may run in it */
+    /* Opens a version; NULL = wr_predictor_open. `path` is a file or a folder. */
+    int (*open)(wr_predictor **out, const char *path, wr_err *err);
+    /* Told of each answer with its tensors, before it goes out; by the thread that made it. NULL = nobody is. */
+    void (*answered)(void *ctx, const wr_instance *m, const struct wr_infer_request *q, const struct wr_infer_answer *a);
+    void *ctx;
 } wr_repository_opt;
 
 int wr_repository_open(wr_repository **out, const wr_repository_opt *opt, wr_err *err);
@@ -58,17 +82,23 @@ void wr_repository_close(wr_repository *r); /* nothing may be in flight */
 int wr_repository_take(wr_instance **out, wr_repository *r, wr_str name, wr_str version, wr_err *err);
 void wr_instance_give(wr_instance *m);
 
-/* From DIR. config: JSON of a ModelConfig that overrides the file's, or {NULL, 0}. WEIR_ENOTFOUND; any error of opening. */
+/* From DIR. config: JSON of a ModelConfig in place of the file's, or {NULL, 0}. WEIR_ENOTFOUND; any error of opening. */
 int wr_repository_load(wr_repository *r, wr_str name, wr_str config, wr_err *err);
 int wr_repository_unload(wr_repository *r, wr_str name, wr_err *err); /* WEIR_ENOTFOUND */
-/* Takes over `p`, also on failure. Replaces that version. */
-int wr_repository_put(wr_repository *r, const char *name, const char *version, wr_predictor *p, const wr_model_config *c, wr_err *err);
-int wr_repository_poll(wr_repository *r, wr_err *err); /* looks at DIR; new and changed versions come, gone ones go */
+/* Takes over `p`, also on failure. Checks and warms up; then it is the one version of that name, and the one before drains. A name that is
+ * put is no longer looked for in DIR. `config`: JSON of a ModelConfig, {NULL, 0} = what the model says. */
+int wr_repository_put(wr_repository *r, const char *name, const char *version, wr_predictor *p, wr_str config, wr_err *err);
+/* What was put goes. WEIR_ENOTFOUND. */
+int wr_repository_remove(wr_repository *r, const char *name, wr_err *err);
+/* Looks at DIR: new and changed versions come, gone ones go, once two looks saw the same; so nobody sees half a version. */
+int wr_repository_poll(wr_repository *r, wr_err *err);
 
 typedef struct { wr_str name, version, state, reason; } wr_index_entry;
 /* By name and version; known ones that are not loaded too. */
 int wr_repository_index(wr_index_entry **out, size_t *n, wr_repository *r, wr_arena *a, wr_err *err);
 /* Stats of name and version ({NULL, 0}: all versions, all names), of models in service. */
+/* Versions of a name that are in service, in the order of versions; WEIR_ENOTFOUND as take. */
+int wr_repository_versions(wr_str **out, size_t *n, wr_repository *r, wr_str name, wr_arena *a, wr_err *err);
 typedef struct { wr_str name, version; const wr_model_stats *stats; } wr_stats_entry;
 int wr_repository_stats(wr_stats_entry **out, size_t *n, wr_repository *r, wr_str name, wr_str version, wr_arena *a, wr_err *err);
 bool wr_repository_ready(wr_repository *r); /* nothing that should be there is missing */
