@@ -5,11 +5,14 @@
 #include <sys/stat.h>
 
 #include "base/hash.h"
+#include "base/num.h"
 #include "core/backup.h"
 #include "core/schema.h"
 #include "io/file.h"
 #include "store/applog.h"
 #include "store/delta.h"
+
+enum { TREE_MAX = 256 << 20 /* bytes, as store/objects has it */ };
 
 typedef struct {
     wr_backup_check *out;
@@ -70,6 +73,12 @@ static int check_objects(check *c, const char *name, wr_err *err)
 
 /* ---- records ---- */
 
+static const char *object_path(const check *c, wr_arena *a, const char *folder, wr_str id)
+{
+    return wr_arena_printf(a, "%s/%s/%.2s/%.*s", c->dir, folder, id.n ? id.p : "", (int)(id.n > 2 ? id.n - 2 : 0),
+                           id.n > 2 ? id.p + 2 : "");
+}
+
 static int check_artifacts(check *c, wr_db *db, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
@@ -80,13 +89,50 @@ static int check_artifacts(check *c, wr_db *db, wr_err *err)
     while ((rc = wr_step(s, err)) > 0) {
         wr_str object = wr_stmt_str(s, 1);
         wr_arena_clear(a);
-        const char *path = wr_arena_printf(a, "%s/artifacts/%.2s/%.*s", c->dir, object.p,
-                                           (int)(object.n > 2 ? object.n - 2 : 0), object.p + 2);
+        const char *path = object_path(c, a, "artifacts", object);
         int64_t size = path ? wr_file_size(path) : -1;
         c->out->artifacts++;
         if (size != wr_stmt_i64(s, 2))
             wrong(c, "the content of artifact %.*s is %s", WR_STR_FMT(wr_str_fit(wr_stmt_str(s, 0), 300)),
                   size < 0 ? "missing" : "of another size");
+    }
+    wr_stmt_done(s);
+    return rc;
+}
+
+/* One of a package's files: "sha256 size path". */
+static void check_package_file(check *c, wr_arena *a, wr_str line, const char *version)
+{
+    int64_t size = -1;
+    wr_str hash = wr_str_cut(&line, ' '), number = wr_str_cut(&line, ' ');
+    const char *path = object_path(c, a, "objects", hash);
+    if (!path || wr_num_i64(&size, number, NULL) < 0 || wr_file_size(path) != size)
+        wrong(c, "the file %.*s of %s is %s", WR_STR_FMT(wr_str_fit(line, 200)), version,
+              path && wr_file_exists(path) ? "of another size" : "missing");
+}
+
+/* What registered versions are made of: trees of objects. */
+static int check_packages(check *c, wr_db *db, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_stmt *s;
+    int rc;
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_db_prepare(db, &s,
+                         "SELECT m.name, v.version, v.package FROM registered_versions v JOIN registered_models m ON "
+                         "m.id = v.model WHERE length(v.package) > 2",
+                         err));
+    while ((rc = wr_step(s, err)) > 0) {
+        WR_AUTOBUF wr_buf tree = {0};
+        wr_str rest;
+        wr_arena_clear(a);
+        const char *path = object_path(c, a, "objects", wr_stmt_str(s, 2));
+        const char *version = wr_arena_printf(a, "%.*s@%lld", WR_STR_FMT(wr_str_fit(wr_stmt_str(s, 0), 200)),
+                                              (long long)wr_stmt_i64(s, 1));
+        if (!path || !version) rc = wr_err_nomem(err);
+        else if (wr_file_read(&tree, path, TREE_MAX, NULL) < 0) wrong(c, "the package of %s is missing", version);
+        for (rest = wr_buf_view(&tree); rest.n && version;) check_package_file(c, a, wr_str_cut(&rest, '\n'), version);
+        if (rc < 0) break;
     }
     wr_stmt_done(s);
     return rc;
@@ -133,6 +179,7 @@ static int check_records(check *c, wr_err *err)
     int rc = wr_db_open(&db, path, &opt, &why);
     if (rc == 0) rc = check_integrity(c, db, &why);
     if (rc == 0) rc = check_artifacts(c, db, &why);
+    if (rc == 0) rc = check_packages(c, db, &why);
     if (db) wr_db_close(db);
     if (rc < 0) wrong(c, "records: %s %s", why.msg, why.detail);
     return 0;

@@ -157,3 +157,15 @@ weir model alias --help | head -3
 kill -TERM "$server"
 wait "$server"
 server=
+# a backup without what a version is made of is not whole
+weir backup whole >/dev/null
+weir backup --verify whole >/dev/null && echo "with all packages"
+package=$(weir model show delay --json | json versions 0 package | tr -d '"')
+rest=${package#??}
+tree=whole/objects/${package%"$rest"}/$rest
+trees=$(sed -n 's/ .* model\.trees$//p' "$tree")
+rest=${trees#??}
+rm -f "whole/objects/${trees%"$rest"}/$rest"
+weir backup --verify whole 2>/dev/null | grep -v '^records' || true
+rm -f "$tree"
+weir backup --verify whole 2>/dev/null | grep -v '^records' || true
