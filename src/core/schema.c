@@ -98,5 +98,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_evaluation,
     wr_track_schema_issues,
     wr_track_schema_workspaces,
+    wr_track_schema_extremes,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

@@ -291,11 +291,12 @@ static int resolve(wr_filter_clause *out, unsigned *extensions, const wr_filter_
     return 0;
 }
 
-int wr_filter_ident(wr_filter_clause *out, wr_arena *a, const wr_filter_noun *noun, wr_str text, wr_err *err)
+int wr_filter_ident(wr_filter_clause *out, wr_arena *a, const wr_filter_noun *noun, wr_str function, wr_str text,
+                    wr_err *err)
 {
     unsigned extensions = 0;
     *out = (wr_filter_clause){0};
-    WR_TRY(resolve(out, &extensions, noun, (wr_str){0}, text, err));
+    WR_TRY(resolve(out, &extensions, noun, function, text, err));
     out->key = wr_arena_str(a, out->key);
     return out->key.p ? 0 : wr_err_nomem(err);
 }

@@ -95,6 +95,7 @@ typedef struct {
     bool order;                 /* may stand in order_by */
     bool always;                /* the column is never NULL */
     bool nan;                   /* NULL in a row of `table` is NaN, not missing */
+    bool real;                  /* numbers with a fraction; `nan` says so too */
     wr_filter_key key;
     const char *table, *link, *column;
     const char *sort;   /* a number that order_by takes instead of the column; NULL = column */
@@ -167,8 +168,9 @@ int wr_filter_parse(wr_filter *out, wr_arena *a, const wr_filter_noun *noun, wr_
 bool wr_filter_names(const wr_filter *f, const wr_filter_field *field);
 /* Bytes of the identifier that `s` starts with; 0 = none. */
 size_t wr_filter_word(wr_str s);
-/* Looks up "entity.key" as order_by writes it. */
-int wr_filter_ident(wr_filter_clause *out, wr_arena *a, const wr_filter_noun *noun, wr_str text, wr_err *err);
+/* Looks up "entity.key" as order_by writes it, of a function if there is one. */
+int wr_filter_ident(wr_filter_clause *out, wr_arena *a, const wr_filter_noun *noun, wr_str function, wr_str text,
+                    wr_err *err);
 
 /* ---- SQL ---- */
 

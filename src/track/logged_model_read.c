@@ -264,7 +264,7 @@ static int order_of(wr_order_item *out, const logged_noun *noun, wr_arena *a, wr
     wr_str rest = wr_str_trim(o->field), entity = wr_str_cut(&rest, '.');
     if (!rest.p) {
         *out = (wr_order_item){.desc = o->desc};
-        if (wr_filter_word(entity) != entity.n || wr_filter_ident(&out->at, a, &noun->noun, entity, NULL) < 0)
+        if (wr_filter_word(entity) != entity.n || wr_filter_ident(&out->at, a, &noun->noun, (wr_str){0}, entity, NULL) < 0)
             return bad_field(o->field, "", err);
         return out->at.field->order ? 0 : bad_field(o->field, "", err);
     }

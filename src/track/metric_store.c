@@ -7,6 +7,7 @@
  *   3. chunks, then series rows, in statements of several rows each
  *
  * A point never moves to another chunk, so a reader may look at the heads of chunks first and at their data later. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,7 @@ typedef struct {
 typedef struct {
     bool known;             /* has a row */
     wr_series_point latest; /* of that row, then the new one */
+    double min, max;        /* the same, of its numbers; NaN = it has none */
     int64_t tail;           /* seq of the last chunk, -1 = none */
     size_t tail_n;
     wr_str tail_data;
@@ -184,9 +186,11 @@ static int load_rows(work *w, wr_stmt *s, size_t from, size_t to, bool chunks, w
         x->known = true;
         x->latest = (wr_series_point){wr_stmt_i64(s, 1), wr_stmt_i64(s, 2), wr_stmt_f64(s, 3)};
         x->tail = wr_stmt_i64(s, 4);
-        if (!chunks || wr_stmt_null(s, 5)) continue;
-        x->tail_n = (size_t)wr_stmt_i64(s, 5);
-        if (x->tail_n < FULL) x->tail_data = wr_arena_str(w->a, wr_stmt_str(s, 6));
+        x->min = wr_stmt_f64(s, 5);
+        x->max = wr_stmt_f64(s, 6);
+        if (!chunks || wr_stmt_null(s, 7)) continue;
+        x->tail_n = (size_t)wr_stmt_i64(s, 7);
+        if (x->tail_n < FULL) x->tail_data = wr_arena_str(w->a, wr_stmt_str(s, 8));
     }
     if (rc == 0 && wr_arena_failed(w->a)) rc = wr_err_nomem(err);
     return rc;
@@ -197,9 +201,9 @@ static int load_some(work *w, size_t from, size_t to, bool chunks, wr_err *err)
 {
     WR_AUTOBUF wr_buf sql = {0};
     wr_stmt *s;
-    wr_buf_str(&sql, chunks ? "SELECT m.key, m.step, m.time_ms, m.value, m.tail, c.n, c.data FROM track_metrics m"
-                              " LEFT JOIN track_chunks c ON c.run = m.run AND c.key = m.key AND c.seq = m.tail"
-                            : "SELECT m.key, m.step, m.time_ms, m.value, m.tail FROM track_metrics m");
+    wr_buf_str(&sql, chunks ? "SELECT m.key, m.step, m.time_ms, m.value, m.tail, m.min_value, m.max_value, c.n, c.data"
+                              " FROM track_metrics m LEFT JOIN track_chunks c ON c.run = m.run AND c.key = m.key AND c.seq = m.tail"
+                            : "SELECT m.key, m.step, m.time_ms, m.value, m.tail, m.min_value, m.max_value FROM track_metrics m");
     wr_buf_str(&sql, " WHERE m.run = ? AND m.key IN (");
     size_t marks = wr_metric_marks(&sql, to - from);
     wr_buf_char(&sql, ')');
@@ -281,11 +285,12 @@ static const char chunk_tail[] =
     "excluded.max_step, "
     "stride = excluded.stride, min_ms = excluded.min_ms, max_ms = excluded.max_ms, min_value = excluded.min_value, "
     "max_value = excluded.max_value, data = excluded.data";
+enum { SERIES_COLUMNS = 10 };
 static const char series_head[] =
-    "INSERT INTO track_metrics (run, key, value, step, time_ms, experiment, start_ms, tail) VALUES ";
+    "INSERT INTO track_metrics (run, key, value, step, time_ms, experiment, start_ms, tail, min_value, max_value) VALUES ";
 static const char series_tail[] =
     " ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, step = excluded.step, time_ms = excluded.time_ms, "
-    "experiment = excluded.experiment, start_ms = excluded.start_ms, tail = excluded.tail";
+    "experiment = excluded.experiment, start_ms = excluded.start_ms, tail = excluded.tail, min_value = excluded.min_value, max_value = excluded.max_value";
 
 static void bind_chunk(wr_stmt *s, int at, int64_t run, const chunk_row *c)
 {
@@ -319,7 +324,9 @@ static void bind_series(const work *w, wr_stmt *s, int at, size_t i)
     wr_bind_i64(s, at++, x->latest.time_ms);
     wr_bind_i64(s, at++, w->run->experiment);
     wr_bind_i64(s, at++, w->run->start_ms);
-    wr_bind_i64(s, at, x->tail);
+    wr_bind_i64(s, at++, x->tail);
+    wr_bind_f64(s, at++, x->min);
+    wr_bind_f64(s, at, x->max);
 }
 
 static int write_series(work *w, wr_err *err)
@@ -332,16 +339,29 @@ static int write_series(work *w, wr_err *err)
     }
     for (size_t i = 0, rows; i < n; i += rows) {
         rows = rows_of(n - i);
-        WR_TRY(prepare_rows(&s, w->t, series_head, 8, rows, series_tail, err));
-        for (size_t r = 0; r < rows; r++) bind_series(w, s, (int)r * 8 + 1, which[i + r]);
+        WR_TRY(prepare_rows(&s, w->t, series_head, SERIES_COLUMNS, rows, series_tail, err));
+        for (size_t r = 0; r < rows; r++) bind_series(w, s, (int)r * SERIES_COLUMNS + 1, which[i + r]);
         WR_TRY(run_rows(s, err));
     }
     return 0;
 }
 
+static void stretch(series *x, const wr_metric_part *part)
+{
+    double min = x->min, max = x->max;
+    for (size_t i = 0; i < part->n; i++) { /* NaN gives way to a number */
+        min = fmin(min, part->points[i].value);
+        max = fmax(max, part->points[i].value);
+    }
+    if (isnan(min)) return;
+    if (!(x->min <= min && x->max >= max)) x->changed = true;
+    x->min = min;
+    x->max = max;
+}
+
 static int store_all(work *w, bool chunks, wr_err *err)
 {
-    for (size_t i = 0; i < w->n; i++) w->series[i].tail = -1;
+    for (size_t i = 0; i < w->n; i++) w->series[i] = (series){.tail = -1, .min = NAN, .max = NAN};
     for (size_t i = 0; i < w->n; i += MARKS) WR_TRY(load_some(w, i, i + MARKS < w->n ? i + MARKS : w->n, chunks, err));
     for (size_t i = 0; i < w->n; i++) {
         series *x = &w->series[i];
@@ -351,6 +371,7 @@ static int store_all(work *w, bool chunks, wr_err *err)
             x->latest = *last;
             x->changed = true;
         }
+        stretch(x, part);
         if (chunks) WR_TRY(store_points(w, part, x, err));
     }
     WR_TRY(write_chunks(w, err));

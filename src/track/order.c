@@ -24,14 +24,21 @@ int wr_order_item_parse(wr_order_item *out, wr_arena *a, const wr_filter_noun *n
     *out = (wr_order_item){0};
     if (text.n > WR_FILTER_LENGTH || !wr_str_utf8(text) || memchr(text.p ? text.p : "", 0, text.n))
         return wr_err_set(err, WEIR_EINVAL, "Invalid order_by clause. Could not be parsed.");
-    wr_str ident = word(&rest);
+    wr_str ident = word(&rest), function = {0};
+    if (ident.n && rest.n && rest.p[0] == '(') { /* FUNCTION(IDENT) */
+        function = ident;
+        rest = wr_str_trim(wr_str_sub(rest, 1, rest.n));
+        ident = word(&rest);
+        if (rest.n == 0 || rest.p[0] != ')') return unparsable(text, err);
+        rest = wr_str_trim(wr_str_sub(rest, 1, rest.n));
+    }
     if (ident.n == 0) return unparsable(text, err);
     wr_str way = word(&rest);
     if (rest.n) return unparsable(text, err);
     out->desc = wr_str_ieq(way, "desc");
     if (way.n && !out->desc && !wr_str_ieq(way, "asc"))
         return wr_err_set(err, WEIR_EINVAL, "Invalid ordering key in order_by clause '%.*s'.", SHOWN(text));
-    return wr_filter_ident(&out->at, a, noun, ident, err);
+    return wr_filter_ident(&out->at, a, noun, function, ident, err);
 }
 
 bool wr_order_same(const wr_order_item *x, const wr_order_item *y)

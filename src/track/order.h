@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* order.h - order_by of a search: one column an item, IDENT [ASC|DESC].
+/* order.h - order_by of a search: one column an item, IDENT [ASC|DESC]; IDENT as in a filter, with its functions.
  *
  * Missing values come last in both directions, NaN behind the numbers and before the missing. Params and tags sort as
  * text, by bytes. Errors: WEIR_EINVAL with MLflow's texts.

@@ -199,6 +199,15 @@ const char wr_track_schema_issues[] =
     "  run_id TEXT, created_by TEXT, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);"
     "CREATE INDEX track_issues_of ON track_issues (experiment, severity DESC, created_ms DESC);";
 
+/* The least and the greatest number of a series, NULL = it has none. Rows without chunks (tail -1) are their whole series, or the newest of
+ * what a log still holds. */
+const char wr_track_schema_extremes[] =
+    "ALTER TABLE track_metrics ADD COLUMN min_value REAL;"
+    "ALTER TABLE track_metrics ADD COLUMN max_value REAL;"
+    "UPDATE track_metrics SET"
+    "  min_value = coalesce((SELECT min(c.min_value) FROM track_chunks c WHERE c.run = track_metrics.run AND c.key = track_metrics.key), value),"
+    "  max_value = coalesce((SELECT max(c.max_value) FROM track_chunks c WHERE c.run = track_metrics.run AND c.key = track_metrics.key), value);";
+
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
     wr_track_schema_registry,
@@ -211,5 +220,6 @@ const char *const wr_track_migrations[] = {
     wr_track_schema_evaluation,
     wr_track_schema_issues,
     wr_track_schema_workspaces,
+    wr_track_schema_extremes,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

@@ -181,7 +181,7 @@ void wr_search_keys(wr_page_key *out, wr_arena *a, wr_stmt *row, int at, const w
         if (k->phase) continue;
         if (textual(f)) {
             k->value = (wr_sql_value){.kind = 's', .s = wr_arena_str(a, wr_stmt_str(row, at + 1))};
-        } else if (f->nan) {
+        } else if (f->nan || f->real) {
             k->value = (wr_sql_value){.kind = 'f', .f = wr_stmt_f64(row, at + 1)};
         } else {
             k->value = (wr_sql_value){.kind = 'i', .i = wr_stmt_i64(row, at + 1)};
@@ -196,7 +196,7 @@ int wr_search_page(wr_page *out, wr_arena *a, wr_str token, uint64_t query, cons
     for (size_t i = 0; i < out->nkeys; i++) {
         const wr_filter_field *f = sort[i].at.field;
         const wr_page_key *k = &out->keys[i];
-        char kind = textual(f) ? 's' : f->nan ? 'f' : 'i';
+        char kind = textual(f) ? 's' : f->nan || f->real ? 'f' : 'i';
         bool wrong = k->phase == 0 ? k->value.kind != kind : f->always || (k->phase == 1 && !f->nan);
         if (wrong) return wr_err_set(err, WEIR_EINVAL, "Invalid page token, it is damaged");
     }
@@ -211,6 +211,7 @@ uint64_t wr_search_hash(const wr_filter_noun *noun, wr_str filter, const wr_orde
     uint64_t h = mix(mix(1, wr_str_of(noun->name)), wr_str_trim(filter));
     for (size_t i = 0; i < n; i++) {
         h = mix(mix(h, wr_str_of(sort[i].at.entity->names)), sort[i].at.key);
+        if (sort[i].at.entity->function) h = mix(h, wr_str_of(sort[i].at.entity->function));
         h = wr_hash64(&sort[i].desc, 1, h);
     }
     h = mix(h, wr_buf_view(&scope->text));

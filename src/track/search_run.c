@@ -59,19 +59,19 @@ int wr_run_sort(wr_run_finder *s, const wr_filter_clause *driver, wr_err *err)
     return wr_run_read_rows(&s->found, s, st, NULL, err);
 }
 
-static bool uses_metrics(const wr_run_finder *s)
+static bool names(const wr_run_finder *s, const wr_filter_field *field)
 {
     for (size_t i = 0; i < s->nsort; i++)
-        if (wr_run_by_metric(&s->sort[i])) return true;
-    return wr_filter_names(&s->filter, wr_run_search_metrics);
+        if (s->sort[i].at.field == field) return true;
+    return wr_filter_names(&s->filter, field);
 }
 
 static int find(wr_run_finder *s, wr_err *err)
 {
+    bool extremes = names(s, wr_run_search_least) || names(s, wr_run_search_greatest);
     if (s->nexperiments == 0 || s->opt->max == 0) return 0;
-    if (wr_filter_names(&s->filter, wr_run_search_least) || wr_filter_names(&s->filter, wr_run_search_greatest))
-        WR_TRY(wr_metric_drain(s->t, true, err)); /* chunks count, not only latest values */
-    if (uses_metrics(s)) WR_TRY(wr_metric_settle(s->t, err));
+    if (extremes) WR_TRY(wr_metric_drain(s->t, true, err)); /* all points count, not only the latest */
+    if (extremes || names(s, wr_run_search_metrics)) WR_TRY(wr_metric_settle(s->t, err));
     return wr_run_choose(s, err);
 }
 

@@ -58,14 +58,15 @@ const wr_filter_field wr_run_search_metrics[] = {{.names = "*",
                                                   .link = "$.run = r.id AND $.key = ?",
                                                   .column = "$.value"},
                                                  {0}};
-/* The least and the greatest of a series, from what its chunks say of themselves. */
+/* The least and the greatest of a series. A series of NaN alone has none: its row is there, but they are missing. */
 static int write_extreme(wr_sql *q, wr_track *t, const wr_filter_clause *c, int alias, wr_err *err)
 {
     char expression[160];
     int64_t key;
     WR_TRY(wr_track_key_find(&key, t, c->key, err));
-    snprintf(expression, sizeof expression, "(SELECT %s FROM track_chunks f%d WHERE f%d.run = r.id AND f%d.key = %lld)",
-             c->field->column, alias, alias, alias, (long long)key);
+    snprintf(expression, sizeof expression,
+             "(SELECT f%d.%s FROM track_metrics f%d WHERE f%d.run = r.id AND f%d.key = %lld)", alias,
+             c->field->column + 2, alias, alias, alias, (long long)key);
     wr_sql_add(q, "(CASE WHEN ");
     wr_filter_compare(q, expression, alias, c);
     wr_sql_add(q, " THEN 1 ELSE 0 END = 1)");
@@ -77,14 +78,18 @@ static int write_extreme(wr_sql *q, wr_track *t, const wr_filter_clause *c, int 
         {.names = "*",                                                                                                 \
          .number_ops = WR_OPS_NUMBER,                                                                                  \
          .number_more = WR_OPS_NUMBER_MORE,                                                                            \
+         .order = true,                                                                                                \
+         .real = true,                                                                                                 \
+         .key = WR_KEY_INTERNED,                                                                                       \
+         .table = "track_metrics $",                                                                                   \
+         .link = "$.run = r.id AND $.key = ?",                                                                         \
          .column = expression,                                                                                         \
          .write = write_extreme},                                                                                      \
         {                                                                                                              \
             0                                                                                                          \
         }                                                                                                              \
     }
-const wr_filter_field wr_run_search_least[] = EXTREME("min(min_value)"),
-                      wr_run_search_greatest[] = EXTREME("max(max_value)");
+const wr_filter_field wr_run_search_least[] = EXTREME("$.min_value"), wr_run_search_greatest[] = EXTREME("$.max_value");
 const wr_filter_field wr_run_search_params[] = {{.names = "*",
                                                  .ops = WR_OPS_TEXT | WR_OPS_NULL,
                                                  .more = WR_OPS_MORE,

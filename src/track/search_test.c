@@ -504,7 +504,13 @@ static void random_order(wr_arena *a, query *q)
     for (size_t i = 0; i < q->norder; i++) {
         const char *way = chance(50) ? " DESC" : chance(50) ? " ASC" : "";
         size_t what = below(10);
+        static const char *const functions[] = {"min", "MAX ", "last"};
         if (i && what < 8) what = 8 - i; /* fields named twice are refused */
+        if (what < 4 && chance(30)) {
+            q->order[i] = wr_str_of(
+                wr_arena_printf(a, "%s(metrics.`%s` )%s", functions[below(3)], metric_keys[below(METRICS)], way));
+            continue;
+        }
         q->order[i] = wr_str_of(what < 4   ? wr_arena_printf(a, "metrics.`%s`%s", metric_keys[below(METRICS)], way)
                                 : what < 5 ? wr_arena_printf(a, "params.`%s`%s", param_keys[below(PARAMS)], way)
                                 : what < 6 ? wr_arena_printf(a, "tags.`%s`%s", tag_keys[below(TAGS)], way)
@@ -870,6 +876,10 @@ static void points_in_the_log_are_found(void **state)
         must(wr_track_run_search(&got, &n, &next, a, t, &opt, &err), &err);
         assert_int_equal(n, cases[i].n);
     }
+    const wr_str least[] = {WR_STR("min(metrics.fresh) DESC")};
+    wr_run_search_opt by_least = {.experiments = all, .nexperiments = 4, .max = 3, .order = least, .norder = 1};
+    must(wr_track_run_search(&got, &n, &next, a, t, &by_least, &err), &err);
+    for (int i = 0; i < 3; i++) assert_true(got[i].id == active[2 - i]->id);
     wr_track_point later = {.key = WR_STR("fresh"), .value = 7, .step = 3, .time_ms = 3};
     must(wr_metric_append(t, wr_str_of(active[0]->uuid), &later, 1, &err), &err);
     must(wr_metric_commit(t, &err), &err);
@@ -885,6 +895,76 @@ static void points_in_the_log_are_found(void **state)
     assert_true(got[0].id == active[0]->id && got[1].id == active[2]->id && got[2].id == active[1]->id);
     for (size_t i = 0; i < got[0].nmetrics; i++)
         if (wr_str_is(got[0].metrics[i].key, "fresh")) assert_true(got[0].metrics[i].value == 7);
+}
+
+static int put_old_series(wr_track *track, void *arg, wr_err *err)
+{
+    int64_t key, run;
+    (void)arg;
+    WR_TRY(wr_track_key_make(&key, track, WR_STR("old"), err));
+    for (int i = 0; i < 3; i++) { /* 0: chunks; 1: the latest value alone; 2: NaN alone */
+        char uuid[33];
+        snprintf(uuid, sizeof uuid, "%032d", i);
+        WR_TRY(
+            wr_track_number(&run, 0, track, err,
+                            "INSERT INTO track_runs (uuid, experiment, name, user_id, status, start_ms, artifact_uri)"
+                            " VALUES (?, 0, 'x', 'x', 1, ?, 'x') RETURNING id",
+                            "si", wr_str_of(uuid), (int64_t)i));
+        WR_TRY(wr_track_exec(track, err,
+                             "INSERT INTO track_metrics (run, key, value, step, time_ms, experiment, start_ms, tail)"
+                             " VALUES (?, ?, ?, 0, 0, 0, ?, ?)",
+                             "iifii", run, key, i == 2 ? NAN : 5.0, (int64_t)i, i ? (int64_t)-1 : (int64_t)1));
+        for (int64_t seq = 0; seq < 2 && i == 0; seq++)
+            WR_TRY(wr_track_exec(
+                track, err,
+                "INSERT INTO track_chunks (run, key, seq, n, min_step, max_step, stride, min_ms, max_ms, min_value,"
+                " max_value, data) VALUES (?, ?, ?, 2, 0, 1, 1, 0, 0, ?, ?, '')",
+                "iiiff", run, key, seq, seq ? 2.0 : 3.0, seq ? 6.0 : 9.0));
+    }
+    return 0;
+}
+
+/* Records from before the extremes of a series had columns of their own. */
+static void extremes_of_older_records_are_found(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    int before = 0;
+    while (wr_track_migrations[before] != wr_track_schema_extremes) before++;
+    const wr_db_opt old = {.migrations = wr_track_migrations, .n = before};
+    static const struct {
+        const char *filter, *order, *runs; /* by their start */
+    } cases[] = {
+        {"", "max(metrics.old) DESC", "012"},         {"", "min(metrics.old) DESC", "102"},
+        {"max(metrics.old) > 5", "start_time", "0"},  {"min(metrics.old) = 5", "start_time", "1"},
+        {"max(metrics.old) IS NULL", "user_id", "2"}, {"min(metrics.old) BETWEEN 2 AND 5", "start_time", "01"}};
+    static const int64_t zero = 0;
+    char path[WR_PG_TESTING_URL + 300];
+    wr_err err = {0};
+    wr_track_close(t);
+    wr_db_close(db);
+    snprintf(path, sizeof path, "%s/old.sqlite", top);
+    assert_int_equal(wr_pg_testing_wanted(path, sizeof path), 0);
+    must(wr_db_open(&db, path, &old, &err), &err);
+    must(wr_track_open(&t, db, &(wr_track_opt){0}, &err), &err);
+    must(wr_track_write(t, put_old_series, NULL, &err), &err);
+    wr_track_close(t);
+    wr_db_close(db);
+    assert_int_equal(open_store(path), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wr_str order = wr_str_of(cases[i].order), next;
+        wr_run_search_opt opt = {.experiments = &zero,
+                                 .nexperiments = 1,
+                                 .max = 9,
+                                 .filter = wr_str_of(cases[i].filter),
+                                 .order = &order,
+                                 .norder = 1};
+        wr_track_run *got;
+        size_t n;
+        must(wr_track_run_search(&got, &n, &next, a, t, &opt, &err), &err);
+        assert_int_equal(n, strlen(cases[i].runs));
+        for (size_t k = 0; k < n; k++) assert_int_equal(got[k].start_ms, cases[i].runs[k] - '0');
+    }
 }
 
 /* ---- tokens and errors ---- */
@@ -917,6 +997,14 @@ static void tokens_belong_to_their_search(void **state)
     assert_true(n == 10 && token.p);
     assert_int_equal(search_code(a, "", NULL, token, &n, &next), 0);
     assert_int_equal(search_code(a, "metrics.loss > 0", NULL, token, &n, &next), WEIR_EINVAL);
+    assert_int_equal(search_code(a, "", "max(metrics.loss)", (wr_str){0}, &n, &next), 0);
+    assert_int_equal(search_code(a, "", "max(metrics.loss)", next, &n, &next), 0);
+    assert_int_equal(search_code(a, "", "metrics.loss", next, &n, &next), WEIR_EINVAL);
+    static const char *const unknown[] = {
+        "max(params.lr)",     "count(metrics.loss)",    "max(metrics.loss",       "max()",
+        "max(metrics.loss))", "max(metrics.loss) down", "max(last(metrics.loss))"};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        assert_int_equal(search_code(a, "", unknown[i], (wr_str){0}, &n, &next), WEIR_EINVAL);
     assert_int_equal(search_code(a, "", "start_time ASC", token, &n, &next), WEIR_EINVAL);
     assert_int_equal(search_code(a, "", NULL, WR_STR("eyJvZmZzZXQiOiA0NX0="), &n, &next), 0); /* {"offset": 45} */
     assert_true(n == 5 && !next.p);
@@ -1081,12 +1169,19 @@ static void datasets_are_summed_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(searches_as_the_twin),        STORE_TEST(pages_stay_while_runs_come_in),
-        STORE_TEST(plans_are_chosen_well),       STORE_TEST(two_filters_cost_little_whatever_was_written),
-        STORE_TEST(loads_what_runs_have),        STORE_TEST(loads_only_the_keys_that_are_named),
-        STORE_TEST(points_in_the_log_are_found), STORE_TEST(tokens_belong_to_their_search),
-        STORE_TEST(forged_tokens_are_refused),   STORE_TEST(a_thousand_clauses_are_searched),
-        STORE_TEST(experiments_are_found),       STORE_TEST(datasets_are_summed_up),
+        STORE_TEST(searches_as_the_twin),
+        STORE_TEST(pages_stay_while_runs_come_in),
+        STORE_TEST(plans_are_chosen_well),
+        STORE_TEST(two_filters_cost_little_whatever_was_written),
+        STORE_TEST(loads_what_runs_have),
+        STORE_TEST(loads_only_the_keys_that_are_named),
+        STORE_TEST(points_in_the_log_are_found),
+        STORE_TEST(extremes_of_older_records_are_found),
+        STORE_TEST(tokens_belong_to_their_search),
+        STORE_TEST(forged_tokens_are_refused),
+        STORE_TEST(a_thousand_clauses_are_searched),
+        STORE_TEST(experiments_are_found),
+        STORE_TEST(datasets_are_summed_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
