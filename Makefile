@@ -51,6 +51,7 @@ fmt: ## format the sources
 install: build ## to DESTDIR/PREFIX (default /usr/local): bin/weir, lib/weir/
 	@install -D -s build/release/weir "$(DESTDIR)$(or $(PREFIX),/usr/local)/bin/weir"
 	@install -D -t "$(DESTDIR)$(or $(PREFIX),/usr/local)/lib/weir" build/third_party/duckdb/libduckdb.so build/third_party/yyjson/lib/libyyjson.so.0
+	@! test -e build/third_party/onnxruntime/libonnxruntime.so.1 || install -t "$(DESTDIR)$(or $(PREFIX),/usr/local)/lib/weir" build/third_party/onnxruntime/libonnxruntime.so.1
 	@install -D -s build/release/libweir.so.0 "$(DESTDIR)$(or $(PREFIX),/usr/local)/lib/libweir.so.0"
 	@ln -sf libweir.so.0 "$(DESTDIR)$(or $(PREFIX),/usr/local)/lib/libweir.so"
 	@install -D -m 644 include/weir/weir.h "$(DESTDIR)$(or $(PREFIX),/usr/local)/include/weir/weir.h"

@@ -38,3 +38,14 @@ target_include_directories(weir_deps SYSTEM INTERFACE "${WEIR_THIRD_PARTY}/duckd
 target_compile_definitions(weir_deps INTERFACE WEIR_DUCKDB_PATH="${WEIR_DUCKDB_LIBRARY}")
 target_link_libraries(weir_deps INTERFACE
   ${WEIR_SQLITE} ${WEIR_YAML} ${WEIR_YYJSON} ${WEIR_XXHASH} ${WEIR_ZSTD} ${WEIR_ZLIB} ${WEIR_NGHTTP2} ${WEIR_SSL} ${WEIR_CRYPTO} Threads::Threads ${CMAKE_DL_LIBS} m)
+
+# ONNX Runtime is opened with dlopen when a model needs it. Wanted, not needed: without its C header (tools/setup says why) it is off.
+set(WEIR_ONNXRUNTIME_LIBRARY "${WEIR_THIRD_PARTY}/onnxruntime/libonnxruntime.so.1")
+function(weir_onnxruntime target)
+  if(EXISTS "${WEIR_THIRD_PARTY}/onnxruntime/onnxruntime_c_api.h")
+    target_include_directories(${target} SYSTEM PRIVATE "${WEIR_THIRD_PARTY}/onnxruntime")
+    target_compile_definitions(${target} PRIVATE WEIR_ONNXRUNTIME_PATH="${WEIR_ONNXRUNTIME_LIBRARY}")
+  else()
+    message(STATUS "ONNX Runtime is off: no C header in ${WEIR_THIRD_PARTY}/onnxruntime")
+  endif()
+endfunction()

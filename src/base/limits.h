@@ -23,6 +23,10 @@ enum {
     WR_LIMIT_OTLP_EVENTS = 10000,      /* events of a span, links of a span, count */
     WR_LIMIT_OTLP_DEPTH = 32,          /* lists and maps in lists and maps */
     WR_LIMIT_SPAN = 16 << 20,          /* one span as it is kept */
+    WR_LIMIT_ONNX_FILE = 1 << 30,      /* a model file; also all external data of a model */
+    WR_LIMIT_ONNX_NODES = 100000,      /* nodes of a graph, count; also its initializers and values */
+    WR_LIMIT_ONNX_ELEMENTS = 1 << 28,  /* elements of one tensor in a graph, count */
+    WR_LIMIT_ONNX_OPERANDS = 4096,     /* inputs and outputs of a node, attributes of a node, count */
     /* HTTP */
     WR_LIMIT_HTTP_HEAD = 56 << 10,     /* request line and headers together; below one read (64 KiB) */
     WR_LIMIT_HTTP_HEADERS = 100,       /* count */
