@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include "io/file.h"
+#include "predict/format_onnx.h"
 #include "predict/mlflow_folder.h"
 #include "predict/refuse.h"
 
 /* One line adds a format. The first that knows a file opens it. */
 const wr_format *const wr_formats[] = {
+    &wr_format_onnx,
     NULL,
 };
 

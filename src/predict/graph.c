@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graph.c - from a model's nodes to a list that runs: names become slots, constant nodes are computed, dead values are noted. */
+/* graph.c - from a model's nodes to a list that runs: names become slots, constant nodes are computed, dead values are
+ * noted. */
 #include "predict/graph_inside.h"
 
 #include "base/map.h"
@@ -9,21 +10,23 @@
 
 typedef struct {
     wr_graph *g;
-    wr_map slots;         /* name -> 1 + slot */
-    size_t room;          /* of g->konst */
+    wr_map slots; /* name -> 1 + slot */
+    size_t room;  /* of g->konst */
     wr_err *err;
 } builder;
 
 static int unknown_value(wr_err *err, wr_str name)
 {
-    return wr_err_set(err, WEIR_ECORRUPT, "value \"%.*s\" of an ONNX graph is used before it is made", WR_STR_FMT(wr_str_fit(name, 100)));
+    return wr_err_set(err, WEIR_ECORRUPT, "value \"%.*s\" of an ONNX graph is used before it is made",
+                      WR_STR_FMT(wr_str_fit(name, 100)));
 }
 
 static int add_slot(int32_t *out, builder *b, wr_str name, const wr_tensor *konst)
 {
     wr_graph *g = b->g;
     if (wr_map_find(&b->slots, name) >= 0)
-        return wr_err_set(b->err, WEIR_ECORRUPT, "value \"%.*s\" of an ONNX graph is made twice", WR_STR_FMT(wr_str_fit(name, 100)));
+        return wr_err_set(b->err, WEIR_ECORRUPT, "value \"%.*s\" of an ONNX graph is made twice",
+                          WR_STR_FMT(wr_str_fit(name, 100)));
     if (wr_map_put(&b->slots, name, (void *)(uintptr_t)(g->nslots + 1)) < 0) return wr_err_nomem(b->err);
     WR_BUG_IF(g->nslots >= b->room);
     g->konst[g->nslots] = konst;
@@ -65,10 +68,13 @@ static int node_find_op(wr_graph_node *n, wr_err *err)
     const wr_onnx_node *of = n->of;
     n->op = wr_graph_op_find(of->domain, of->op);
     if (!n->op)
-        return wr_err_set(err, WEIR_EUNSUPPORTED, "op \"%s%s%.*s\" is not one of Weir's own executor", of->domain.n ? "ai.onnx.ml" : "",
-                          of->domain.n ? "." : "", WR_STR_FMT(wr_str_fit(of->op, 60)));
-    if (of->nin > n->op->max_in && n->op->max_in != WR_GRAPH_ANY) return wr_graph_corrupt(n, err, "it has too many inputs");
-    if ((of->nout > n->op->max_out && n->op->max_out != WR_GRAPH_ANY) || of->nout == 0) return wr_graph_corrupt(n, err, "it has too many outputs or none");
+        return wr_err_set(err, WEIR_EUNSUPPORTED, "op \"%s%s%.*s\" is not one of Weir's own executor",
+                          of->domain.n ? "ai.onnx.ml" : "", of->domain.n ? "." : "",
+                          WR_STR_FMT(wr_str_fit(of->op, 60)));
+    if (of->nin > n->op->max_in && n->op->max_in != WR_GRAPH_ANY)
+        return wr_graph_corrupt(n, err, "it has too many inputs");
+    if ((of->nout > n->op->max_out && n->op->max_out != WR_GRAPH_ANY) || of->nout == 0)
+        return wr_graph_corrupt(n, err, "it has too many outputs or none");
     return 0;
 }
 
@@ -82,7 +88,9 @@ static bool all_constant(const wr_graph *g, const wr_graph_node *n)
 static int run_node(wr_graph_ctx *r, const wr_graph_node *n)
 {
     int rc = n->op->run(r, n);
-    return rc < 0 ? wr_err_wrap(r->err, rc, "node \"%.*s\" (%.*s)", WR_STR_FMT(wr_str_fit(n->of->name, 60)), WR_STR_FMT(wr_str_fit(n->of->op, 60))) : rc;
+    return rc < 0 ? wr_err_wrap(r->err, rc, "node \"%.*s\" (%.*s)", WR_STR_FMT(wr_str_fit(n->of->name, 60)),
+                                WR_STR_FMT(wr_str_fit(n->of->op, 60)))
+                  : rc;
 }
 
 /* Runs a constant node into the graph's own memory, once and for all. `work` of one run bounds all of them together. */
@@ -123,7 +131,11 @@ static int add_node(builder *b, const wr_onnx_node *of, uint64_t *left)
 
 /* ---- who is dead after which node ---- */
 
-typedef struct { int32_t root; uint32_t last; bool made, kept; } life;
+typedef struct {
+    int32_t root;
+    uint32_t last;
+    bool made, kept;
+} life;
 
 static void note_use(life *l, int32_t slot, uint32_t at)
 {
@@ -163,10 +175,16 @@ static int plan_deaths(wr_graph *g, wr_err *err)
 static int check_sets(const wr_onnx_model *m, wr_err *err)
 {
     if (m->opset && (m->opset < 7 || m->opset > WR_GRAPH_OPSET))
-        return wr_err_set(err, WEIR_EUNSUPPORTED, "operator set %lld of ai.onnx is not one of Weir's own executor (7 to %d)", (long long)m->opset, WR_GRAPH_OPSET);
+        return wr_err_set(err, WEIR_EUNSUPPORTED,
+                          "operator set %lld of ai.onnx is not one of Weir's own executor (7 to %d)",
+                          (long long)m->opset, WR_GRAPH_OPSET);
     if (m->opset_ml > WR_GRAPH_OPSET_ML)
-        return wr_err_set(err, WEIR_EUNSUPPORTED, "operator set %lld of ai.onnx.ml is not one of Weir's own executor (1 to %d)", (long long)m->opset_ml, WR_GRAPH_OPSET_ML);
-    if (m->nfunctions) return wr_err_set(err, WEIR_EUNSUPPORTED, "an ONNX model with functions of its own is nothing for Weir's own executor");
+        return wr_err_set(err, WEIR_EUNSUPPORTED,
+                          "operator set %lld of ai.onnx.ml is not one of Weir's own executor (1 to %d)",
+                          (long long)m->opset_ml, WR_GRAPH_OPSET_ML);
+    if (m->nfunctions)
+        return wr_err_set(err, WEIR_EUNSUPPORTED,
+                          "an ONNX model with functions of its own is nothing for Weir's own executor");
     return 0;
 }
 
@@ -209,7 +227,8 @@ int wr_graph_new(wr_graph **out, const wr_onnx_model *m, uint64_t work, wr_err *
     if (!err) err = &mine;
     wr_graph *g = wr_calloc(1, sizeof *g);
     if (!g) return wr_err_nomem(err);
-    *g = (wr_graph){.model = m, .opset = m->opset ? m->opset : 1, .opset_ml = m->opset_ml, .work = work ? work : WR_GRAPH_WORK};
+    *g = (wr_graph){
+        .model = m, .opset = m->opset ? m->opset : 1, .opset_ml = m->opset_ml, .work = work ? work : WR_GRAPH_WORK};
     g->mem = wr_arena_new(0);
     builder b = {.g = g, .err = err};
     wr_map_init(&b.slots);
@@ -262,7 +281,9 @@ static int hand_out(const wr_graph *g, const wr_graph_ctx *r, wr_tensor *out, co
     for (size_t i = 0; i < g->model->nout; i++) {
         if (want && !want[i]) continue;
         const wr_tensor *t = r->v[g->out[i]];
-        if (!t || t->type == WR_TENSOR_NONE) return wr_err_set(err, WEIR_EINVAL, "output \"%.*s\" depends on an input that was left out", WR_STR_FMT(g->model->out[i].name));
+        if (!t || t->type == WR_TENSOR_NONE)
+            return wr_err_set(err, WEIR_EINVAL, "output \"%.*s\" depends on an input that was left out",
+                              WR_STR_FMT(g->model->out[i].name));
         out[i] = *t;
         out[i].name = g->model->out[i].name;
     }
@@ -286,7 +307,9 @@ int wr_graph_run(const wr_graph *g, wr_tensor *out, const bool *want, const wr_t
     for (size_t k = 0; k < g->nnodes; k++) {
         const wr_graph_node *n = &g->nodes[k];
         for (uint32_t i = 0; i < n->op->min_in; i++)
-            if (!r.v[n->in[i]]) return wr_err_set(err, WEIR_EINVAL, "op \"%.*s\" needs an input that was left out", WR_STR_FMT(n->of->op));
+            if (!r.v[n->in[i]])
+                return wr_err_set(err, WEIR_EINVAL, "op \"%.*s\" needs an input that was left out",
+                                  WR_STR_FMT(n->of->op));
         WR_TRY(run_node(&r, n));
         bury(&r, n);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graph_cast.c - Cast between all types, strings included. Floats to whole numbers are cut; what does not fit becomes what x86 makes of it. */
+/* graph_cast.c - Cast between all types, strings included. Floats to whole numbers are cut; what does not fit becomes
+ * what x86 makes of it. */
 #include "predict/graph_inside.h"
 
 #include <math.h>
@@ -7,15 +8,22 @@
 
 #include "base/num.h"
 
-static bool is_float(wr_tensor_type t) { return t == WR_TENSOR_FP32 || t == WR_TENSOR_FP64 || t == WR_TENSOR_FP16 || t == WR_TENSOR_BF16; }
+static bool is_float(wr_tensor_type t)
+{
+    return t == WR_TENSOR_FP32 || t == WR_TENSOR_FP64 || t == WR_TENSOR_FP16 || t == WR_TENSOR_BF16;
+}
 
 static double load_float(const wr_tensor *t, size_t i)
 {
     switch (t->type) {
-    case WR_TENSOR_FP32: return (double)((const float *)t->data)[i];
-    case WR_TENSOR_FP64: return ((const double *)t->data)[i];
-    case WR_TENSOR_FP16: return (double)wr_half_to_float(((const uint16_t *)t->data)[i]);
-    default: return (double)wr_bf16_to_float(((const uint16_t *)t->data)[i]);
+    case WR_TENSOR_FP32:
+        return (double)((const float *)t->data)[i];
+    case WR_TENSOR_FP64:
+        return ((const double *)t->data)[i];
+    case WR_TENSOR_FP16:
+        return (double)wr_half_to_float(((const uint16_t *)t->data)[i]);
+    default:
+        return (double)wr_bf16_to_float(((const uint16_t *)t->data)[i]);
     }
 }
 
@@ -24,37 +32,62 @@ static int64_t load_whole(const wr_tensor *t, size_t i)
 {
     switch (t->type) {
     case WR_TENSOR_BOOL:
-    case WR_TENSOR_UINT8: return ((const uint8_t *)t->data)[i];
-    case WR_TENSOR_UINT16: return ((const uint16_t *)t->data)[i];
-    case WR_TENSOR_UINT32: return ((const uint32_t *)t->data)[i];
-    case WR_TENSOR_INT8: return ((const int8_t *)t->data)[i];
-    case WR_TENSOR_INT16: return ((const int16_t *)t->data)[i];
-    case WR_TENSOR_INT32: return ((const int32_t *)t->data)[i];
-    default: return ((const int64_t *)t->data)[i];
+    case WR_TENSOR_UINT8:
+        return ((const uint8_t *)t->data)[i];
+    case WR_TENSOR_UINT16:
+        return ((const uint16_t *)t->data)[i];
+    case WR_TENSOR_UINT32:
+        return ((const uint32_t *)t->data)[i];
+    case WR_TENSOR_INT8:
+        return ((const int8_t *)t->data)[i];
+    case WR_TENSOR_INT16:
+        return ((const int16_t *)t->data)[i];
+    case WR_TENSOR_INT32:
+        return ((const int32_t *)t->data)[i];
+    default:
+        return ((const int64_t *)t->data)[i];
     }
 }
 
 static void store_float(wr_tensor *t, size_t i, double x)
 {
     switch (t->type) {
-    case WR_TENSOR_FP32: ((float *)t->data)[i] = (float)x; break;
-    case WR_TENSOR_FP64: ((double *)t->data)[i] = x; break;
-    case WR_TENSOR_FP16: ((uint16_t *)t->data)[i] = wr_float_to_half((float)x); break;
-    default: ((uint16_t *)t->data)[i] = wr_float_to_bf16((float)x); break;
+    case WR_TENSOR_FP32:
+        ((float *)t->data)[i] = (float)x;
+        break;
+    case WR_TENSOR_FP64:
+        ((double *)t->data)[i] = x;
+        break;
+    case WR_TENSOR_FP16:
+        ((uint16_t *)t->data)[i] = wr_float_to_half((float)x);
+        break;
+    default:
+        ((uint16_t *)t->data)[i] = wr_float_to_bf16((float)x);
+        break;
     }
 }
 
 static void store_whole(wr_tensor *t, size_t i, int64_t x)
 {
     switch (t->type) {
-    case WR_TENSOR_BOOL: ((uint8_t *)t->data)[i] = x != 0; break;
+    case WR_TENSOR_BOOL:
+        ((uint8_t *)t->data)[i] = x != 0;
+        break;
     case WR_TENSOR_UINT8:
-    case WR_TENSOR_INT8: ((uint8_t *)t->data)[i] = (uint8_t)x; break;
+    case WR_TENSOR_INT8:
+        ((uint8_t *)t->data)[i] = (uint8_t)x;
+        break;
     case WR_TENSOR_UINT16:
-    case WR_TENSOR_INT16: ((uint16_t *)t->data)[i] = (uint16_t)x; break;
+    case WR_TENSOR_INT16:
+        ((uint16_t *)t->data)[i] = (uint16_t)x;
+        break;
     case WR_TENSOR_UINT32:
-    case WR_TENSOR_INT32: ((uint32_t *)t->data)[i] = (uint32_t)x; break;
-    default: ((int64_t *)t->data)[i] = x; break;
+    case WR_TENSOR_INT32:
+        ((uint32_t *)t->data)[i] = (uint32_t)x;
+        break;
+    default:
+        ((int64_t *)t->data)[i] = x;
+        break;
     }
 }
 
@@ -93,7 +126,7 @@ static int number_text(char *buf, size_t size, const wr_tensor *a, size_t i)
     double x = load_float(a, i);
     if (isnan(x)) return snprintf(buf, size, "NaN");
     if (isinf(x)) return snprintf(buf, size, x < 0 ? "-INF" : "INF");
-    return snprintf(buf, size, a->type == WR_TENSOR_FP64 ? "%.17g" : "%.8g", x);
+    return snprintf(buf, size, "%.8g", x);
 }
 
 static int to_text(wr_graph_ctx *r, wr_tensor *o, const wr_tensor *a)

@@ -33,7 +33,8 @@ static void finish(float *out, const float *acc, size_t n, wr_gemm_after after)
     else memcpy(out, acc, c * sizeof *out);
 }
 
-void wr_gemm_scalar(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n, wr_gemm_after after)
+void wr_gemm_scalar(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n,
+                    wr_gemm_after after)
 {
     if (m == 0) return;
     for (size_t j = 0; j < n; j += P, packed += P * k) {
@@ -49,7 +50,7 @@ void wr_gemm_scalar(float *out, const float *a, const float *packed, const float
 
 #if defined(__x86_64__)
 
-AVX2 static void put_line(float *out, __m256 x, __m256 y, size_t n, wr_gemm_after after)
+static AVX2 void put_line(float *out, __m256 x, __m256 y, size_t n, wr_gemm_after after)
 {
     if (after == WR_GEMM_RELU) { /* second operand second: NaN stays */
         x = _mm256_max_ps(_mm256_setzero_ps(), x);
@@ -66,7 +67,7 @@ AVX2 static void put_line(float *out, __m256 x, __m256 y, size_t n, wr_gemm_afte
     memcpy(out, line, n * sizeof *out);
 }
 
-AVX2 static void bias_of(__m256 *x, __m256 *y, const float *bias, size_t n)
+static AVX2 void bias_of(__m256 *x, __m256 *y, const float *bias, size_t n)
 {
     float line[P];
     if (!bias) {
@@ -82,7 +83,8 @@ AVX2 static void bias_of(__m256 *x, __m256 *y, const float *bias, size_t n)
 }
 
 /* Four panels of one row at once: eight sums hide the latency of the fused step. */
-AVX2 static void row_by_four(float *out, const float *a, const float *b, const float *bias, size_t k, size_t left, wr_gemm_after after)
+static AVX2 void row_by_four(float *out, const float *a, const float *b, const float *bias, size_t k, size_t left,
+                             wr_gemm_after after)
 {
     __m256 s[8];
     size_t panel = P * k;
@@ -98,8 +100,9 @@ AVX2 static void row_by_four(float *out, const float *a, const float *b, const f
 }
 
 /* `rows` (1 to 6) rows of one panel. A constant number of rows at each call makes the loops straight lines. */
-AVX2 static inline __attribute__((always_inline)) void rows_by_one(
-    float *out, const float *a, const float *b, const float *bias, size_t rows, size_t k, size_t n, size_t left, wr_gemm_after after)
+static inline __attribute__((always_inline)) AVX2 void rows_by_one(float *out, const float *a, const float *b,
+                                                                   const float *bias, size_t rows, size_t k, size_t n,
+                                                                   size_t left, wr_gemm_after after)
 {
     __m256 s[12], x, y;
     bias_of(&x, &y, bias, left);
@@ -119,21 +122,26 @@ AVX2 static inline __attribute__((always_inline)) void rows_by_one(
     for (size_t i = 0; i < rows; i++) put_line(out + i * n, s[2 * i], s[2 * i + 1], left, after);
 }
 
-AVX2 static void gemm_avx2(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n, wr_gemm_after after)
+static AVX2 void gemm_avx2(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k,
+                           size_t n, wr_gemm_after after)
 {
     size_t i = 0;
     for (; i + 6 <= m; i += 6)
-        for (size_t j = 0; j < n; j += P) rows_by_one(out + i * n + j, a + i * k, packed + j * k, bias ? bias + j : NULL, 6, k, n, n - j, after);
+        for (size_t j = 0; j < n; j += P)
+            rows_by_one(out + i * n + j, a + i * k, packed + j * k, bias ? bias + j : NULL, 6, k, n, n - j, after);
     for (; i < m; i++) {
         size_t j = 0;
-        for (; j + 3 * P < n; j += 4 * P) row_by_four(out + i * n + j, a + i * k, packed + j * k, bias ? bias + j : NULL, k, n - j, after);
-        for (; j < n; j += P) rows_by_one(out + i * n + j, a + i * k, packed + j * k, bias ? bias + j : NULL, 1, k, n, n - j, after);
+        for (; j + 3 * P < n; j += 4 * P)
+            row_by_four(out + i * n + j, a + i * k, packed + j * k, bias ? bias + j : NULL, k, n - j, after);
+        for (; j < n; j += P)
+            rows_by_one(out + i * n + j, a + i * k, packed + j * k, bias ? bias + j : NULL, 1, k, n, n - j, after);
     }
 }
 
 bool wr_gemm_fast(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
-void wr_gemm(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n, wr_gemm_after after)
+void wr_gemm(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n,
+             wr_gemm_after after)
 {
     if (wr_gemm_fast()) gemm_avx2(out, a, packed, bias, m, k, n, after);
     else wr_gemm_scalar(out, a, packed, bias, m, k, n, after);
@@ -143,7 +151,8 @@ void wr_gemm(float *out, const float *a, const float *packed, const float *bias,
 
 bool wr_gemm_fast(void) { return false; }
 
-void wr_gemm(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n, wr_gemm_after after)
+void wr_gemm(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n,
+             wr_gemm_after after)
 {
     wr_gemm_scalar(out, a, packed, bias, m, k, n, after);
 }

@@ -13,36 +13,39 @@ typedef struct {
     int (*prepare)(wr_graph_node *n, wr_graph *g, wr_err *err);
     int (*run)(wr_graph_ctx *r, const wr_graph_node *n);
     void (*fini)(void *state);
-    const void *arg;               /* what tells this entry from others with the same functions */
+    const void *arg; /* what tells this entry from others with the same functions */
     uint8_t min_in, max_in, max_out;
-    bool alias;                    /* output 0 may be the memory of input 0 */
-    bool ml;                       /* domain ai.onnx.ml */
+    bool alias; /* output 0 may be the memory of input 0 */
+    bool ml;    /* domain ai.onnx.ml */
 } wr_graph_op;
 
-enum { WR_GRAPH_ANY = 255 };       /* max_in, max_out */
+enum { WR_GRAPH_ANY = 255 }; /* max_in, max_out */
 
 struct wr_graph_node {
     const wr_graph_op *op;
     const wr_onnx_node *of;
     uint32_t nin, nout;
-    int32_t *in, *out;             /* slots, -1 = left out */
-    uint32_t first_own;            /* of r->own, nout of them */
+    int32_t *in, *out;  /* slots, -1 = left out */
+    uint32_t first_own; /* of r->own, nout of them */
     void *state;
-    uint32_t *dead;                /* slots whose memory is free after it */
+    uint32_t *dead; /* slots whose memory is free after it */
     uint32_t ndead;
 };
 
-typedef struct { void *p; size_t n; } wr_graph_block;
-enum { WR_GRAPH_BLOCKS = 8 };      /* free memory that is remembered */
+typedef struct {
+    void *p;
+    size_t n;
+} wr_graph_block;
+enum { WR_GRAPH_BLOCKS = 8 }; /* free memory that is remembered */
 
 struct wr_graph_ctx {
     const wr_graph *g;
     wr_arena *a;
-    const wr_tensor **v;           /* by slot, NULL = not yet */
+    const wr_tensor **v; /* by slot, NULL = not yet */
     wr_tensor *own;
-    size_t *room;                  /* bytes behind own[i].data that are the run's own, 0 = none */
+    size_t *room; /* bytes behind own[i].data that are the run's own, 0 = none */
     wr_graph_block free[WR_GRAPH_BLOCKS];
-    uint64_t left;                 /* of the work allowed */
+    uint64_t left; /* of the work allowed */
     wr_err *err;
 };
 
@@ -52,14 +55,15 @@ struct wr_graph {
     wr_arena *mem;
     wr_graph_node *nodes, *folded; /* folded: kept for their states */
     size_t nnodes, nfolded;
-    const wr_tensor **konst;       /* by slot, NULL = not constant */
+    const wr_tensor **konst; /* by slot, NULL = not constant */
     size_t nslots, nown;
-    int32_t *in, *out;             /* slots of the graph's inputs and outputs */
+    int32_t *in, *out; /* slots of the graph's inputs and outputs */
     uint64_t work;
 };
 
 /* The tables. */
-extern const wr_graph_op wr_graph_math_ops[], wr_graph_shape_ops[], wr_graph_reduce_ops[], wr_graph_matmul_ops[], wr_graph_cast_ops[];
+extern const wr_graph_op wr_graph_math_ops[], wr_graph_shape_ops[], wr_graph_reduce_ops[], wr_graph_matmul_ops[],
+    wr_graph_cast_ops[];
 extern const wr_graph_op wr_graph_learn_ops[], wr_graph_encode_ops[], wr_graph_trees_ops[];
 const wr_graph_op *wr_graph_op_find(wr_str domain, wr_str name);
 
@@ -69,10 +73,13 @@ static inline const wr_tensor *wr_graph_in(const wr_graph_ctx *r, const wr_graph
 {
     return i < n->nin && n->in[i] >= 0 ? r->v[n->in[i]] : NULL;
 }
-/* Output i with room for its elements (BYTES: zeroed), or NULL with the error set. An output that nobody uses has room all the same. */
-wr_tensor *wr_graph_make(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, wr_tensor_type type, int ndims, const int64_t *shape);
+/* Output i with room for its elements (BYTES: zeroed), or NULL with the error set. An output that nobody uses has room
+ * all the same. */
+wr_tensor *wr_graph_make(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, wr_tensor_type type, int ndims,
+                         const int64_t *shape);
 /* Output i with the memory of `of`, which has as many elements. */
-int wr_graph_share(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, const wr_tensor *of, int ndims, const int64_t *shape);
+int wr_graph_share(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, const wr_tensor *of, int ndims,
+                   const int64_t *shape);
 /* The same caps for what comes from outside. */
 int wr_graph_check_input(wr_graph_ctx *r, const wr_tensor *t);
 /* Room beside the outputs, dead with the run. */

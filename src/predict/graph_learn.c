@@ -80,7 +80,8 @@ void wr_post_pair(float *out, float s, wr_post post, bool mixed)
 
 int wr_labels_of(wr_labels *out, const wr_graph_node *n, const char *ints, const char *strings, wr_err *err)
 {
-    const wr_onnx_attr *s = wr_graph_attr_list(n, strings, WR_ONNX_ATTR_STRINGS), *i = wr_graph_attr_list(n, ints, WR_ONNX_ATTR_INTS);
+    const wr_onnx_attr *s = wr_graph_attr_list(n, strings, WR_ONNX_ATTR_STRINGS),
+                       *i = wr_graph_attr_list(n, ints, WR_ONNX_ATTR_INTS);
     if (!s && !i) return wr_graph_corrupt(n, err, "it has no labels");
     *out = (wr_labels){s ? s : i, s ? s->n : i->n, s ? WR_TENSOR_BYTES : WR_TENSOR_INT64};
     return 0;
@@ -101,7 +102,9 @@ const float *wr_graph_floats(wr_graph_ctx *r, const wr_tensor *t)
     }
     float *to = wr_graph_scratch(r, t->count * sizeof *to);
     for (size_t i = 0; to && i < t->count; i++)
-        to[i] = t->type == WR_TENSOR_FP64 ? (float)((const double *)t->data)[i] : t->type == WR_TENSOR_INT32 ? (float)((const int32_t *)t->data)[i] : (float)((const int64_t *)t->data)[i];
+        to[i] = t->type == WR_TENSOR_FP64    ? (float)((const double *)t->data)[i]
+                : t->type == WR_TENSOR_INT32 ? (float)((const int32_t *)t->data)[i]
+                                             : (float)((const int64_t *)t->data)[i];
     return to;
 }
 
@@ -115,18 +118,26 @@ int wr_graph_matrix(wr_graph_ctx *r, const wr_tensor *t, size_t *rows, size_t *c
 
 /* ---- linear models ---- */
 
-typedef struct { size_t targets, features; float *packed, *bias; wr_post post; wr_labels labels; } linear;
+typedef struct {
+    size_t targets, features;
+    float *packed, *bias;
+    wr_post post;
+    wr_labels labels;
+} linear;
 
 static int prepare_linear(linear **out, wr_graph_node *n, wr_graph *g, size_t targets, wr_err *err)
 {
-    const wr_onnx_attr *coef = wr_graph_attr_list(n, "coefficients", WR_ONNX_ATTR_FLOATS), *bias = wr_graph_attr_list(n, "intercepts", WR_ONNX_ATTR_FLOATS);
+    const wr_onnx_attr *coef = wr_graph_attr_list(n, "coefficients", WR_ONNX_ATTR_FLOATS),
+                       *bias = wr_graph_attr_list(n, "intercepts", WR_ONNX_ATTR_FLOATS);
     linear *l = wr_arena_calloc(g->mem, 1, sizeof *l);
     if (!l) return wr_err_nomem(err);
     if (bias) targets = bias->n;
-    if (!coef || targets == 0 || coef->n % targets != 0) return wr_graph_corrupt(n, err, "coefficients and intercepts do not fit together");
+    if (!coef || targets == 0 || coef->n % targets != 0)
+        return wr_graph_corrupt(n, err, "coefficients and intercepts do not fit together");
     l->targets = targets;
     l->features = coef->n / targets;
-    if (wr_gemm_packed(l->features, targets) > WR_LIMIT_ONNX_ELEMENTS) return wr_graph_refuse(n, err, "that many coefficients");
+    if (wr_gemm_packed(l->features, targets) > WR_LIMIT_ONNX_ELEMENTS)
+        return wr_graph_refuse(n, err, "that many coefficients");
     l->packed = wr_arena_alloc(g->mem, wr_gemm_packed(l->features, targets) * sizeof *l->packed);
     l->bias = wr_arena_calloc(g->mem, targets, sizeof *l->bias);
     if (!l->packed || !l->bias) return wr_err_nomem(err);
@@ -168,8 +179,10 @@ static int prepare_classifier(wr_graph_node *n, wr_graph *g, wr_err *err)
     WR_TRY(wr_labels_of(&labels, n, "classlabels_ints", "classlabels_strings", err));
     WR_TRY(prepare_linear(&l, n, g, labels.n, err));
     l->labels = labels;
-    if (l->targets != labels.n && !(l->targets == 1 && labels.n == 2)) return wr_graph_corrupt(n, err, "labels and intercepts are not as many");
-    if (l->targets == 1 && (labels.n != 2 || l->post == WR_POST_PROBIT)) return wr_graph_refuse(n, err, "one class, or the probit of two");
+    if (l->targets != labels.n && !(l->targets == 1 && labels.n == 2))
+        return wr_graph_corrupt(n, err, "labels and intercepts are not as many");
+    if (l->targets == 1 && (labels.n != 2 || l->post == WR_POST_PROBIT))
+        return wr_graph_refuse(n, err, "one class, or the probit of two");
     return 0;
 }
 
@@ -190,7 +203,9 @@ static int run_classifier(wr_graph_ctx *r, const wr_graph_node *n)
     if (cols != l->features) return wr_graph_bad(r, "the model has another number of features");
     const float *x = wr_graph_floats(r, a);
     wr_tensor *y = wr_graph_make(r, n, 0, l->labels.type, 1, (const int64_t[]){(int64_t)rows});
-    wr_tensor scores_only, *z = n->nout > 1 ? wr_graph_make(r, n, 1, WR_TENSOR_FP32, 2, (const int64_t[]){(int64_t)rows, (int64_t)classes}) : &scores_only;
+    wr_tensor scores_only,
+        *z = n->nout > 1 ? wr_graph_make(r, n, 1, WR_TENSOR_FP32, 2, (const int64_t[]){(int64_t)rows, (int64_t)classes})
+                         : &scores_only;
     float *s = x && y && z ? wr_graph_scratch(r, rows * l->targets * sizeof *s) : NULL;
     if (!s) return r->err->code;
     WR_TRY(wr_graph_work(r, a->count * l->targets));
@@ -210,7 +225,19 @@ static int run_classifier(wr_graph_ctx *r, const wr_graph_node *n)
 }
 
 const wr_graph_op wr_graph_learn_ops[] = {
-    {.name = "LinearRegressor", .prepare = prepare_regressor, .run = run_regressor, .min_in = 1, .max_in = 1, .max_out = 1, .ml = true},
-    {.name = "LinearClassifier", .prepare = prepare_classifier, .run = run_classifier, .min_in = 1, .max_in = 1, .max_out = 2, .ml = true},
+    {.name = "LinearRegressor",
+     .prepare = prepare_regressor,
+     .run = run_regressor,
+     .min_in = 1,
+     .max_in = 1,
+     .max_out = 1,
+     .ml = true},
+    {.name = "LinearClassifier",
+     .prepare = prepare_classifier,
+     .run = run_classifier,
+     .min_in = 1,
+     .max_in = 1,
+     .max_out = 2,
+     .ml = true},
     {0},
 };

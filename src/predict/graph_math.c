@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graph_math.c - ops on elements: one operand, two with broadcasting, comparisons, Where.
  *
- * A kernel works on one line of n elements with a stride (0 or 1, seldom more) for each operand; the walk over all lines is the same for
- * every op. Whole numbers wrap; division by zero is an error. */
+ * A kernel works on one line of n elements with a stride (0 or 1, seldom more) for each operand; the walk over all
+ * lines is the same for every op. Whole numbers wrap; division by zero is an error. */
 #include "predict/graph_inside.h"
 
 #include <math.h>
@@ -10,31 +10,34 @@
 typedef void (*line2)(void *o, const void *a, const void *b, ptrdiff_t sa, ptrdiff_t sb, size_t n);
 
 /* One macro makes a kernel: the common strides as loops that the compiler can turn into vectors. */
-#define LINE2(name, T, O, expr)                                                                                                            \
-    static void name(void *ov, const void *av, const void *bv, ptrdiff_t sa, ptrdiff_t sb, size_t n)                                       \
-    {                                                                                                                                      \
-        O *restrict o = ov;                                                                                                                \
-        const T *a = av, *b = bv;                                                                                                          \
-        if (sa == 1 && sb == 1) {                                                                                                          \
-            for (size_t i = 0; i < n; i++) {                                                                                               \
-                T x = a[i], y = b[i];                                                                                                      \
-                o[i] = (O)(expr);                                                                                                          \
-            }                                                                                                                              \
-        } else if (sa == 1 && sb == 0) {                                                                                                   \
-            T y = b[0];                                                                                                                    \
-            for (size_t i = 0; i < n; i++) {                                                                                               \
-                T x = a[i];                                                                                                                \
-                o[i] = (O)(expr);                                                                                                          \
-            }                                                                                                                              \
-        } else {                                                                                                                           \
-            for (size_t i = 0; i < n; i++) {                                                                                               \
-                T x = a[(ptrdiff_t)i * sa], y = b[(ptrdiff_t)i * sb];                                                                      \
-                o[i] = (O)(expr);                                                                                                          \
-            }                                                                                                                              \
-        }                                                                                                                                  \
+#define LINE2(name, T, O, expr)                                                                                        \
+    static void name(void *ov, const void *av, const void *bv, ptrdiff_t sa, ptrdiff_t sb, size_t n)                   \
+    {                                                                                                                  \
+        O *restrict o = ov;                                                                                            \
+        const T *a = av, *b = bv;                                                                                      \
+        if (sa == 1 && sb == 1) {                                                                                      \
+            for (size_t i = 0; i < n; i++) {                                                                           \
+                T x = a[i], y = b[i];                                                                                  \
+                o[i] = (O)(expr);                                                                                      \
+            }                                                                                                          \
+        } else if (sa == 1 && sb == 0) {                                                                               \
+            T y = b[0];                                                                                                \
+            for (size_t i = 0; i < n; i++) {                                                                           \
+                T x = a[i];                                                                                            \
+                o[i] = (O)(expr);                                                                                      \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            for (size_t i = 0; i < n; i++) {                                                                           \
+                T x = a[(ptrdiff_t)i * sa], y = b[(ptrdiff_t)i * sb];                                                  \
+                o[i] = (O)(expr);                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
     }
 
-static inline int64_t divide(int64_t x, int64_t y) { return y == -1 ? (int64_t)(0u - (uint64_t)x) : y == 0 ? 0 : x / y; }
+static inline int64_t divide(int64_t x, int64_t y)
+{
+    return y == -1 ? (int64_t)(0u - (uint64_t)x) : y == 0 ? 0 : x / y;
+}
 static inline float least(float x, float y) { return isnan(x) || isnan(y) ? NAN : x < y ? x : y; }
 static inline float most(float x, float y) { return isnan(x) || isnan(y) ? NAN : x > y ? x : y; }
 static inline double least_d(double x, double y) { return isnan(x) || isnan(y) ? (double)NAN : x < y ? x : y; }
@@ -44,24 +47,24 @@ static inline double power_d(double x, double y) { return y == 2 ? x * x : pow(x
 /* Strings stand as wr_str: compared by bytes. */
 #define SAME(x, y) wr_str_eq(x, y)
 
-#define NUMBERS(op, fexpr, dexpr, iexpr)                                                                                                   \
-    LINE2(op##_f32, float, float, fexpr)                                                                                                   \
-    LINE2(op##_f64, double, double, dexpr)                                                                                                 \
-    LINE2(op##_i32, int32_t, int32_t, iexpr)                                                                                               \
+#define NUMBERS(op, fexpr, dexpr, iexpr)                                                                               \
+    LINE2(op##_f32, float, float, fexpr)                                                                               \
+    LINE2(op##_f64, double, double, dexpr)                                                                             \
+    LINE2(op##_i32, int32_t, int32_t, iexpr)                                                                           \
     LINE2(op##_i64, int64_t, int64_t, iexpr)
 NUMBERS(add, x + y, x + y, (uint64_t)x + (uint64_t)y)
 NUMBERS(sub, x - y, x - y, (uint64_t)x - (uint64_t)y)
-NUMBERS(mul, x *y, x *y, (uint64_t)x * (uint64_t)y)
+NUMBERS(mul, x *y, x *y, (uint64_t)x *(uint64_t)y)
 NUMBERS(quotient, x / y, x / y, divide(x, y))
 NUMBERS(min, least(x, y), least_d(x, y), x < y ? x : y)
 NUMBERS(max, most(x, y), most_d(x, y), x > y ? x : y)
 LINE2(pow_f32, float, float, power(x, y))
 LINE2(pow_f64, double, double, power_d(x, y))
 
-#define COMPARISON(op, expr)                                                                                                               \
-    LINE2(op##_f32, float, uint8_t, expr)                                                                                                  \
-    LINE2(op##_f64, double, uint8_t, expr)                                                                                                 \
-    LINE2(op##_i32, int32_t, uint8_t, expr)                                                                                                \
+#define COMPARISON(op, expr)                                                                                           \
+    LINE2(op##_f32, float, uint8_t, expr)                                                                              \
+    LINE2(op##_f64, double, uint8_t, expr)                                                                             \
+    LINE2(op##_i32, int32_t, uint8_t, expr)                                                                            \
     LINE2(op##_i64, int64_t, uint8_t, expr)
 COMPARISON(equal, x == y)
 COMPARISON(less, x < y)
@@ -75,35 +78,59 @@ LINE2(or_bool, uint8_t, uint8_t, x | y)
 LINE2(xor_bool, uint8_t, uint8_t, x ^ y)
 
 /* Kernels by type; NULL = none. `to`: type of the result, NONE = the operands'. */
-typedef struct { line2 f32, f64, i32, i64, boolean, str; wr_tensor_type to; bool divides; } kernels2;
-#define OF(op) {op##_f32, op##_f64, op##_i32, op##_i64, NULL, NULL, WR_TENSOR_NONE, false}
-#define CMP(op) {op##_f32, op##_f64, op##_i32, op##_i64, NULL, NULL, WR_TENSOR_BOOL, false}
+typedef struct {
+    line2 f32, f64, i32, i64, boolean, str;
+    wr_tensor_type to;
+    bool divides;
+} kernels2;
+#define OF(op)                                                                                                         \
+    {                                                                                                                  \
+        op##_f32, op##_f64, op##_i32, op##_i64, NULL, NULL, WR_TENSOR_NONE, false                                      \
+    }
+#define CMP(op)                                                                                                        \
+    {                                                                                                                  \
+        op##_f32, op##_f64, op##_i32, op##_i64, NULL, NULL, WR_TENSOR_BOOL, false                                      \
+    }
 static const kernels2 add = OF(add), sub = OF(sub), mul = OF(mul), minimum = OF(min), maximum = OF(max);
-static const kernels2 quotient = {quotient_f32, quotient_f64, quotient_i32, quotient_i64, NULL, NULL, WR_TENSOR_NONE, true};
+static const kernels2 quotient = {quotient_f32, quotient_f64, quotient_i32,   quotient_i64,
+                                  NULL,         NULL,         WR_TENSOR_NONE, true};
 static const kernels2 power_of = {pow_f32, pow_f64, NULL, NULL, NULL, NULL, WR_TENSOR_NONE, false};
 static const kernels2 less = CMP(less), greater = CMP(greater), at_most = CMP(at_most), at_least = CMP(at_least);
-static const kernels2 equal = {equal_f32, equal_f64, equal_i32, equal_i64, equal_bool, equal_str, WR_TENSOR_BOOL, false};
-static const kernels2 both = {.boolean = and_bool, .to = WR_TENSOR_BOOL}, either = {.boolean = or_bool, .to = WR_TENSOR_BOOL};
+static const kernels2 equal = {equal_f32,  equal_f64, equal_i32,      equal_i64,
+                               equal_bool, equal_str, WR_TENSOR_BOOL, false};
+static const kernels2 both = {.boolean = and_bool, .to = WR_TENSOR_BOOL},
+                      either = {.boolean = or_bool, .to = WR_TENSOR_BOOL};
 static const kernels2 one_of = {.boolean = xor_bool, .to = WR_TENSOR_BOOL};
 
 static line2 kernel_for(const kernels2 *k, wr_tensor_type t)
 {
     switch (t) {
-    case WR_TENSOR_FP32: return k->f32;
-    case WR_TENSOR_FP64: return k->f64;
-    case WR_TENSOR_INT32: return k->i32;
-    case WR_TENSOR_INT64: return k->i64;
-    case WR_TENSOR_BOOL: return k->boolean;
-    case WR_TENSOR_BYTES: return k->str;
-    default: return NULL;
+    case WR_TENSOR_FP32:
+        return k->f32;
+    case WR_TENSOR_FP64:
+        return k->f64;
+    case WR_TENSOR_INT32:
+        return k->i32;
+    case WR_TENSOR_INT64:
+        return k->i64;
+    case WR_TENSOR_BOOL:
+        return k->boolean;
+    case WR_TENSOR_BYTES:
+        return k->str;
+    default:
+        return NULL;
     }
 }
 
 /* ---- broadcasting ---- */
 
-/* The common shape of up to three operands and each one's strides in elements (0 where it is repeated), neighbours merged where all allow. */
+/* The common shape of up to three operands and each one's strides in elements (0 where it is repeated), neighbours
+ * merged where all allow. */
 enum { OPERANDS = 3 };
-typedef struct { int ndims; int64_t shape[WR_TENSOR_DIMS], stride[OPERANDS][WR_TENSOR_DIMS]; } walk;
+typedef struct {
+    int ndims;
+    int64_t shape[WR_TENSOR_DIMS], stride[OPERANDS][WR_TENSOR_DIMS];
+} walk;
 
 static int common_shape(wr_graph_ctx *r, walk *w, const wr_tensor *const *t, int n)
 {
@@ -187,10 +214,12 @@ static void each_line2(const walk *w, line2 k, wr_tensor *o, const wr_tensor *a,
 {
     int64_t index[WR_TENSOR_DIMS] = {0};
     ptrdiff_t at[2] = {0};
-    size_t size = wr_tensor_type_size(a->type), osize = wr_tensor_type_size(o->type), n = (size_t)w->shape[w->ndims - 1];
+    size_t size = wr_tensor_type_size(a->type), osize = wr_tensor_type_size(o->type),
+           n = (size_t)w->shape[w->ndims - 1];
     char *to = o->data;
     do {
-        k(to, (const char *)a->data + at[0] * (ptrdiff_t)size, (const char *)b->data + at[1] * (ptrdiff_t)size, w->stride[0][w->ndims - 1], w->stride[1][w->ndims - 1], n);
+        k(to, (const char *)a->data + at[0] * (ptrdiff_t)size, (const char *)b->data + at[1] * (ptrdiff_t)size,
+          w->stride[0][w->ndims - 1], w->stride[1][w->ndims - 1], n);
         to += n * osize;
     } while (next_line(w, index, at, 2));
 }
@@ -223,7 +252,10 @@ static int binary(wr_graph_ctx *r, const wr_graph_node *n, const kernels2 *k, co
     return 0;
 }
 
-static int run_binary(wr_graph_ctx *r, const wr_graph_node *n) { return binary(r, n, n->op->arg, wr_graph_in(r, n, 0), wr_graph_in(r, n, 1)); }
+static int run_binary(wr_graph_ctx *r, const wr_graph_node *n)
+{
+    return binary(r, n, n->op->arg, wr_graph_in(r, n, 0), wr_graph_in(r, n, 1));
+}
 
 /* Min and Max take any number of operands: from left to right. */
 static int run_fold(wr_graph_ctx *r, const wr_graph_node *n)
@@ -246,7 +278,8 @@ static int run_pow(wr_graph_ctx *r, const wr_graph_node *n)
     const wr_tensor *a = wr_graph_in(r, n, 0), *b = wr_graph_in(r, n, 1);
     wr_tensor converted;
     if (b->type != a->type) {
-        if (b->type == WR_TENSOR_BYTES || (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64)) return wr_graph_unsupported(r, b);
+        if (b->type == WR_TENSOR_BYTES || (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64))
+            return wr_graph_unsupported(r, b);
         WR_TRY(wr_tensor_convert(&converted, b, a->type, r->a, r->err));
         b = &converted;
     }
@@ -256,16 +289,16 @@ static int run_pow(wr_graph_ctx *r, const wr_graph_node *n)
 /* ---- one operand ---- */
 
 typedef void (*line1)(void *o, const void *a, size_t n, float alpha);
-#define LINE1(name, T, O, expr)                                                                                                            \
-    static void name(void *ov, const void *av, size_t n, float alpha)                                                                      \
-    {                                                                                                                                      \
-        O *restrict o = ov;                                                                                                                \
-        const T *a = av;                                                                                                                   \
-        (void)alpha;                                                                                                                       \
-        for (size_t i = 0; i < n; i++) {                                                                                                   \
-            T x = a[i];                                                                                                                    \
-            o[i] = (O)(expr);                                                                                                              \
-        }                                                                                                                                  \
+#define LINE1(name, T, O, expr)                                                                                        \
+    static void name(void *ov, const void *av, size_t n, float alpha)                                                  \
+    {                                                                                                                  \
+        O *restrict o = ov;                                                                                            \
+        const T *a = av;                                                                                               \
+        (void)alpha;                                                                                                   \
+        for (size_t i = 0; i < n; i++) {                                                                               \
+            T x = a[i];                                                                                                \
+            o[i] = (O)(expr);                                                                                          \
+        }                                                                                                              \
     }
 #define FLOATS(op, fexpr, dexpr) LINE1(op##_f32, float, float, fexpr) LINE1(op##_f64, double, double, dexpr)
 
@@ -301,16 +334,30 @@ LINE1(not_bool, uint8_t, uint8_t, !x)
 LINE1(isnan_f32, float, uint8_t, isnan(x))
 LINE1(isnan_f64, double, uint8_t, isnan(x))
 
-typedef struct { line1 f32, f64, i32, i64, boolean; wr_tensor_type to; float alpha; } kernels1;
-#define FLOAT1(op) {op##_f32, op##_f64, NULL, NULL, NULL, WR_TENSOR_NONE, 0}
-#define NUMBER1(op) {op##_f32, op##_f64, op##_i32, op##_i64, NULL, WR_TENSOR_NONE, 0}
-static const kernels1 relu = NUMBER1(relu), sigmoid = FLOAT1(sigmoid), hyperbolic = FLOAT1(hyperbolic), exponential = FLOAT1(exponential);
-static const kernels1 logarithm = FLOAT1(logarithm), root = FLOAT1(root), magnitude = NUMBER1(magnitude), negative = NUMBER1(negative);
-static const kernels1 floor_of = FLOAT1(floor_of), ceil_of = FLOAT1(ceil_of), nearest_even = FLOAT1(nearest_even), reciprocal = FLOAT1(reciprocal);
+typedef struct {
+    line1 f32, f64, i32, i64, boolean;
+    wr_tensor_type to;
+    float alpha;
+} kernels1;
+#define FLOAT1(op)                                                                                                     \
+    {                                                                                                                  \
+        op##_f32, op##_f64, NULL, NULL, NULL, WR_TENSOR_NONE, 0                                                        \
+    }
+#define NUMBER1(op)                                                                                                    \
+    {                                                                                                                  \
+        op##_f32, op##_f64, op##_i32, op##_i64, NULL, WR_TENSOR_NONE, 0                                                \
+    }
+static const kernels1 relu = NUMBER1(relu), sigmoid = FLOAT1(sigmoid), hyperbolic = FLOAT1(hyperbolic),
+                      exponential = FLOAT1(exponential);
+static const kernels1 logarithm = FLOAT1(logarithm), root = FLOAT1(root), magnitude = NUMBER1(magnitude),
+                      negative = NUMBER1(negative);
+static const kernels1 floor_of = FLOAT1(floor_of), ceil_of = FLOAT1(ceil_of), nearest_even = FLOAT1(nearest_even),
+                      reciprocal = FLOAT1(reciprocal);
 static const kernels1 sign_of = NUMBER1(sign_of), error_function = FLOAT1(error_function), softplus = FLOAT1(softplus);
 static const kernels1 leaky = {leaky_f32, leaky_f64, NULL, NULL, NULL, WR_TENSOR_NONE, 0.01f};
 static const kernels1 elu = {elu_f32, elu_f64, NULL, NULL, NULL, WR_TENSOR_NONE, 1};
-static const kernels1 negation = {.boolean = not_bool}, is_nan = {.f32 = isnan_f32, .f64 = isnan_f64, .to = WR_TENSOR_BOOL};
+static const kernels1 negation = {.boolean = not_bool},
+                      is_nan = {.f32 = isnan_f32, .f64 = isnan_f64, .to = WR_TENSOR_BOOL};
 
 static int run_unary(wr_graph_ctx *r, const wr_graph_node *n)
 {
@@ -332,7 +379,8 @@ static int run_unary(wr_graph_ctx *r, const wr_graph_node *n)
 /* ---- Clip ---- */
 
 /* The bound: an attribute before operator set 11, a scalar input since. */
-static int bound(wr_graph_ctx *r, const wr_graph_node *n, double *out, uint32_t input, const char *attr, const wr_tensor *a)
+static int bound(wr_graph_ctx *r, const wr_graph_node *n, double *out, uint32_t input, const char *attr,
+                 const wr_tensor *a)
 {
     const wr_tensor *b = wr_graph_in(r, n, input);
     if (!b) {
@@ -342,10 +390,17 @@ static int bound(wr_graph_ctx *r, const wr_graph_node *n, double *out, uint32_t 
     }
     if (b->type != a->type || b->count != 1) return wr_graph_bad(r, "a bound is not one number of the operand's type");
     switch (b->type) {
-    case WR_TENSOR_FP32: *out = (double)*(const float *)b->data; return 0;
-    case WR_TENSOR_FP64: *out = *(const double *)b->data; return 0;
-    case WR_TENSOR_INT32: *out = *(const int32_t *)b->data; return 0;
-    default: return wr_graph_unsupported(r, b);
+    case WR_TENSOR_FP32:
+        *out = (double)*(const float *)b->data;
+        return 0;
+    case WR_TENSOR_FP64:
+        *out = *(const double *)b->data;
+        return 0;
+    case WR_TENSOR_INT32:
+        *out = *(const int32_t *)b->data;
+        return 0;
+    default:
+        return wr_graph_unsupported(r, b);
     }
 }
 
@@ -357,10 +412,10 @@ static int run_clip(wr_graph_ctx *r, const wr_graph_node *n)
     WR_TRY(bound(r, n, &hi, 2, "max", a));
     wr_tensor *o = wr_graph_make(r, n, 0, a->type, a->ndims, a->shape);
     if (!o) return r->err->code;
-#define CLIP(T)                                                                                                                            \
-    for (size_t i = 0; i < a->count; i++) {                                                                                                \
-        T x = ((const T *)a->data)[i];                                                                                                     \
-        ((T *)o->data)[i] = (double)x > hi ? (T)hi : (double)x < lo ? (T)lo : x;                                                           \
+#define CLIP(T)                                                                                                        \
+    for (size_t i = 0; i < a->count; i++) {                                                                            \
+        T x = ((const T *)a->data)[i];                                                                                 \
+        ((T *)o->data)[i] = (double)x > hi ? (T)hi : (double)x < lo ? (T)lo : x;                                       \
     }
     if (a->type == WR_TENSOR_FP32) {
         CLIP(float)
@@ -380,7 +435,8 @@ static int run_clip(wr_graph_ctx *r, const wr_graph_node *n)
 static int run_where(wr_graph_ctx *r, const wr_graph_node *n)
 {
     const wr_tensor *t[3] = {wr_graph_in(r, n, 0), wr_graph_in(r, n, 1), wr_graph_in(r, n, 2)};
-    if (t[0]->type != WR_TENSOR_BOOL || t[1]->type != t[2]->type) return wr_graph_bad(r, "the condition is not BOOL, or the two sides have two types");
+    if (t[0]->type != WR_TENSOR_BOOL || t[1]->type != t[2]->type)
+        return wr_graph_bad(r, "the condition is not BOOL, or the two sides have two types");
     walk w;
     WR_TRY(common_shape(r, &w, t, 3));
     wr_tensor *o = wr_graph_make(r, n, 0, t[1]->type, w.ndims, w.shape);
@@ -402,8 +458,14 @@ static int run_where(wr_graph_ctx *r, const wr_graph_node *n)
     return 0;
 }
 
-#define TWO(op, table) {.name = op, .run = run_binary, .arg = &(table), .min_in = 2, .max_in = 2, .max_out = 1}
-#define ONE(op, table) {.name = op, .run = run_unary, .arg = &(table), .min_in = 1, .max_in = 1, .max_out = 1}
+#define TWO(op, table)                                                                                                 \
+    {                                                                                                                  \
+        .name = op, .run = run_binary, .arg = &(table), .min_in = 2, .max_in = 2, .max_out = 1                         \
+    }
+#define ONE(op, table)                                                                                                 \
+    {                                                                                                                  \
+        .name = op, .run = run_unary, .arg = &(table), .min_in = 1, .max_in = 1, .max_out = 1                          \
+    }
 const wr_graph_op wr_graph_math_ops[] = {
     TWO("Add", add),
     TWO("Sub", sub),

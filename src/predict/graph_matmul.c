@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graph_matmul.c - MatMul, Gemm, BatchNormalization. Floats go through graph_gemm.h, with constant right sides packed at open; doubles through a
- * plain loop. */
+/* graph_matmul.c - MatMul, Gemm, BatchNormalization. Floats go through graph_gemm.h, with constant right sides packed
+ * at open; doubles through a plain loop. */
 #include "predict/graph_inside.h"
 
 #include <math.h>
@@ -8,9 +8,13 @@
 #include "base/limits.h"
 #include "predict/graph_gemm.h"
 
-typedef struct { size_t k, n; float *b, *bias; } packed; /* bias NULL: none, or not constant */
+typedef struct {
+    size_t k, n;
+    float *b, *bias;
+} packed; /* bias NULL: none, or not constant */
 
-static int pack_constant(wr_graph_node *n, wr_graph *g, const float *b, size_t k, size_t cols, size_t row, size_t column, float alpha, wr_err *err)
+static int pack_constant(wr_graph_node *n, wr_graph *g, const float *b, size_t k, size_t cols, size_t row,
+                         size_t column, float alpha, wr_err *err)
 {
     if (k && wr_gemm_packed(k, cols) > WR_LIMIT_ONNX_ELEMENTS) return wr_graph_refuse(n, err, "a matrix of that size");
     packed *p = wr_arena_calloc(g->mem, 1, sizeof *p);
@@ -23,7 +27,8 @@ static int pack_constant(wr_graph_node *n, wr_graph *g, const float *b, size_t k
 }
 
 /* The right side packed: at open, or into scratch. */
-static const float *packed_right(wr_graph_ctx *r, const packed *p, const float *b, size_t k, size_t n, size_t row, size_t column, float alpha)
+static const float *packed_right(wr_graph_ctx *r, const packed *p, const float *b, size_t k, size_t n, size_t row,
+                                 size_t column, float alpha)
 {
     if (p) return p->b;
     float *to = wr_graph_scratch(r, (wr_gemm_packed(k, n) + 1) * sizeof *to);
@@ -55,7 +60,8 @@ static void product_i64(int64_t *o, const int64_t *a, const int64_t *b, size_t m
 static int count_product(wr_graph_ctx *r, size_t m, size_t k, size_t n)
 {
     uint64_t w;
-    if (__builtin_mul_overflow((uint64_t)m, (uint64_t)k, &w) || __builtin_mul_overflow(w, (uint64_t)n, &w)) w = UINT64_MAX;
+    if (__builtin_mul_overflow((uint64_t)m, (uint64_t)k, &w) || __builtin_mul_overflow(w, (uint64_t)n, &w))
+        w = UINT64_MAX;
     return wr_graph_work(r, w);
 }
 
@@ -70,7 +76,13 @@ static int prepare_matmul(wr_graph_node *n, wr_graph *g, wr_err *err)
 }
 
 /* numpy's matmul: vectors get a dimension that goes away again, leading dimensions are repeated. */
-typedef struct { size_t m, k, n; int batch; int64_t shape[WR_TENSOR_DIMS + 2]; int ndims; size_t repeat_a[WR_TENSOR_DIMS], repeat_b[WR_TENSOR_DIMS]; } product;
+typedef struct {
+    size_t m, k, n;
+    int batch;
+    int64_t shape[WR_TENSOR_DIMS + 2];
+    int ndims;
+    size_t repeat_a[WR_TENSOR_DIMS], repeat_b[WR_TENSOR_DIMS];
+} product;
 
 static int product_shape(wr_graph_ctx *r, product *p, const wr_tensor *a, const wr_tensor *b)
 {
@@ -84,7 +96,8 @@ static int product_shape(wr_graph_ctx *r, product *p, const wr_tensor *a, const 
     p->batch = na > nb ? na : nb;
     size_t step_a = p->m * p->k, step_b = p->k * p->n;
     for (int d = p->batch - 1; d >= 0; d--) {
-        int64_t sa = d - (p->batch - na) < 0 ? 1 : a->shape[d - (p->batch - na)], sb = d - (p->batch - nb) < 0 ? 1 : b->shape[d - (p->batch - nb)];
+        int64_t sa = d - (p->batch - na) < 0 ? 1 : a->shape[d - (p->batch - na)],
+                sb = d - (p->batch - nb) < 0 ? 1 : b->shape[d - (p->batch - nb)];
         if (sa != sb && sa != 1 && sb != 1) return wr_graph_bad(r, "the matrices do not fit together");
         p->shape[d] = sa == 1 ? sb : sa;
         p->repeat_a[d] = sa == 1 ? 0 : step_a;
@@ -98,12 +111,15 @@ static int product_shape(wr_graph_ctx *r, product *p, const wr_tensor *a, const 
     return 0;
 }
 
-static int multiply(wr_graph_ctx *r, const packed *ready, const product *p, wr_tensor *o, size_t to, const wr_tensor *a, size_t at_a, const wr_tensor *b, size_t at_b)
+static int multiply(wr_graph_ctx *r, const packed *ready, const product *p, wr_tensor *o, size_t to, const wr_tensor *a,
+                    size_t at_a, const wr_tensor *b, size_t at_b)
 {
     if (a->type == WR_TENSOR_FP64) {
-        product_f64((double *)o->data + to, (const double *)a->data + at_a, (const double *)b->data + at_b, p->m, p->k, p->n);
+        product_f64((double *)o->data + to, (const double *)a->data + at_a, (const double *)b->data + at_b, p->m, p->k,
+                    p->n);
     } else if (a->type == WR_TENSOR_INT64) {
-        product_i64((int64_t *)o->data + to, (const int64_t *)a->data + at_a, (const int64_t *)b->data + at_b, p->m, p->k, p->n);
+        product_i64((int64_t *)o->data + to, (const int64_t *)a->data + at_a, (const int64_t *)b->data + at_b, p->m,
+                    p->k, p->n);
     } else {
         const float *right = packed_right(r, ready, (const float *)b->data + at_b, p->k, p->n, p->n, 1, 1);
         if (!right) return r->err->code;
@@ -116,7 +132,8 @@ static int run_matmul(wr_graph_ctx *r, const wr_graph_node *n)
 {
     const wr_tensor *a = wr_graph_in(r, n, 0), *b = wr_graph_in(r, n, 1);
     product p;
-    if (a->type != b->type || (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64 && a->type != WR_TENSOR_INT64)) return wr_graph_unsupported(r, b);
+    if (a->type != b->type || (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64 && a->type != WR_TENSOR_INT64))
+        return wr_graph_unsupported(r, b);
     WR_TRY(product_shape(r, &p, a, b));
     if (p.ndims > WR_TENSOR_DIMS) return wr_graph_bad(r, "too many dimensions");
     wr_tensor *o = wr_graph_make(r, n, 0, a->type, p.ndims, p.shape);
@@ -152,8 +169,10 @@ static int prepare_gemm(wr_graph_node *n, wr_graph *g, wr_err *err)
     if (!b || b->type != WR_TENSOR_FP32 || b->ndims != 2) return 0;
     bool trans = wr_graph_attr_i(n, "transB", 0) != 0;
     size_t rows = (size_t)b->shape[0], cols = (size_t)b->shape[1], k = trans ? cols : rows, to = trans ? rows : cols;
-    WR_TRY(pack_constant(n, g, b->data, k, to, trans ? 1 : cols, trans ? cols : 1, wr_graph_attr_f(n, "alpha", 1), err));
-    bool row = c && c->type == WR_TENSOR_FP32 && c->count == to && c->ndims >= 1 && c->ndims <= 2 && (size_t)c->shape[c->ndims - 1] == to;
+    WR_TRY(
+        pack_constant(n, g, b->data, k, to, trans ? 1 : cols, trans ? cols : 1, wr_graph_attr_f(n, "alpha", 1), err));
+    bool row = c && c->type == WR_TENSOR_FP32 && c->count == to && c->ndims >= 1 && c->ndims <= 2 &&
+               (size_t)c->shape[c->ndims - 1] == to;
     if (!row) return 0;
     packed *p = n->state;
     float beta = wr_graph_attr_f(n, "beta", 1);
@@ -164,17 +183,19 @@ static int prepare_gemm(wr_graph_node *n, wr_graph *g, wr_err *err)
 }
 
 /* C repeated to m x n and multiplied, added to the product. */
-#define ADD_C(T)                                                                                                                           \
-    for (size_t i = 0; i < m; i++)                                                                                                         \
-        for (size_t j = 0; j < cols; j++)                                                                                                  \
-            ((T *)o->data)[i * cols + j] = (T)((T *)o->data)[i * cols + j] + (T)beta * ((const T *)c->data)[i * sr + j * sc];
+#define ADD_C(T)                                                                                                       \
+    for (size_t i = 0; i < m; i++)                                                                                     \
+        for (size_t j = 0; j < cols; j++)                                                                              \
+            ((T *)o->data)[i * cols + j] =                                                                             \
+                (T)((T *)o->data)[i * cols + j] + (T)beta * ((const T *)c->data)[i * sr + j * sc];
 
 static int add_c(wr_graph_ctx *r, const wr_graph_node *n, wr_tensor *o, const wr_tensor *c)
 {
     size_t m = (size_t)o->shape[0], cols = (size_t)o->shape[1];
     int64_t rows = c->ndims == 2 ? c->shape[0] : 1, width = c->ndims >= 1 ? c->shape[c->ndims - 1] : 1;
     if (c->type != o->type) return wr_graph_bad(r, "operands of two types");
-    if (c->ndims > 2 || (rows != 1 && rows != (int64_t)m) || (width != 1 && width != (int64_t)cols)) return wr_graph_bad(r, "what is added does not fit");
+    if (c->ndims > 2 || (rows != 1 && rows != (int64_t)m) || (width != 1 && width != (int64_t)cols))
+        return wr_graph_bad(r, "what is added does not fit");
     size_t sr = rows == 1 ? 0 : (size_t)width, sc = width == 1 ? 0 : 1;
     float beta = wr_graph_attr_f(n, "beta", 1);
     if (o->type == WR_TENSOR_FP32) {
@@ -185,8 +206,8 @@ static int add_c(wr_graph_ctx *r, const wr_graph_node *n, wr_tensor *o, const wr
     return 0;
 }
 
-#define TRANSPOSED(T)                                                                                                                      \
-    for (size_t i = 0; i < rows; i++)                                                                                                      \
+#define TRANSPOSED(T)                                                                                                  \
+    for (size_t i = 0; i < rows; i++)                                                                                  \
         for (size_t j = 0; j < cols; j++) ((T *)to)[j * rows + i] = ((const T *)a->data)[i * cols + j];
 
 static const void *left_side(wr_graph_ctx *r, const wr_tensor *a, bool trans)
@@ -208,7 +229,8 @@ static int run_gemm(wr_graph_ctx *r, const wr_graph_node *n)
     const wr_tensor *a = wr_graph_in(r, n, 0), *b = wr_graph_in(r, n, 1), *c = wr_graph_in(r, n, 2);
     const packed *ready = n->state;
     bool ta = wr_graph_attr_i(n, "transA", 0) != 0, tb = wr_graph_attr_i(n, "transB", 0) != 0;
-    if (a->type != b->type || (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64)) return wr_graph_unsupported(r, a);
+    if (a->type != b->type || (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64))
+        return wr_graph_unsupported(r, a);
     if (a->ndims != 2 || b->ndims != 2) return wr_graph_bad(r, "an operand is not a matrix");
     size_t m = (size_t)a->shape[ta], k = (size_t)a->shape[!ta], cols = (size_t)b->shape[!tb];
     if ((size_t)b->shape[tb] != k) return wr_graph_bad(r, "the matrices do not fit together");
@@ -244,7 +266,8 @@ static int run_batch_norm(wr_graph_ctx *r, const wr_graph_node *n)
     size_t channels = a->ndims > 1 ? (size_t)a->shape[1] : 1;
     for (uint32_t i = 0; i < 4; i++) {
         p[i] = wr_graph_in(r, n, i + 1);
-        if (p[i]->type != WR_TENSOR_FP32 || p[i]->count != channels) return wr_graph_bad(r, "scale, bias, mean and variance are not as many as channels");
+        if (p[i]->type != WR_TENSOR_FP32 || p[i]->count != channels)
+            return wr_graph_bad(r, "scale, bias, mean and variance are not as many as channels");
     }
     wr_tensor *o = wr_graph_make(r, n, 0, a->type, a->ndims, a->shape);
     if (!o) return r->err->code;

@@ -5,8 +5,8 @@
 #include "base/limits.h"
 
 static const wr_graph_op *const families[] = {
-    wr_graph_math_ops,   wr_graph_shape_ops, wr_graph_reduce_ops, wr_graph_matmul_ops,
-    wr_graph_cast_ops,   wr_graph_learn_ops, wr_graph_encode_ops, wr_graph_trees_ops,
+    wr_graph_math_ops, wr_graph_shape_ops, wr_graph_reduce_ops, wr_graph_matmul_ops,
+    wr_graph_cast_ops, wr_graph_learn_ops, wr_graph_encode_ops, wr_graph_trees_ops,
 };
 
 const wr_graph_op *wr_graph_op_find(wr_str domain, wr_str name)
@@ -49,16 +49,20 @@ const wr_onnx_attr *wr_graph_attr_list(const wr_graph_node *n, const char *name,
 
 int wr_graph_axis(int *out, int64_t axis, int ndims, wr_err *err)
 {
-    if (axis < -ndims || axis >= ndims) return wr_err_set(err, WEIR_EINVAL, "axis %lld of a tensor with %d dimensions", (long long)axis, ndims);
+    if (axis < -ndims || axis >= ndims)
+        return wr_err_set(err, WEIR_EINVAL, "axis %lld of a tensor with %d dimensions", (long long)axis, ndims);
     *out = (int)(axis < 0 ? axis + ndims : axis);
     return 0;
 }
 
 int wr_graph_ints(int64_t *out, size_t *n, size_t max, const wr_tensor *t, wr_err *err)
 {
-    if (t->type != WR_TENSOR_INT64 && t->type != WR_TENSOR_INT32) return wr_err_set(err, WEIR_EINVAL, "a list of integers is %s", wr_tensor_type_name(t->type));
-    if (t->count > max) return wr_err_set(err, WEIR_EINVAL, "a list of %zu integers where at most %zu make sense", t->count, max);
-    for (size_t i = 0; i < t->count; i++) out[i] = t->type == WR_TENSOR_INT64 ? ((const int64_t *)t->data)[i] : ((const int32_t *)t->data)[i];
+    if (t->type != WR_TENSOR_INT64 && t->type != WR_TENSOR_INT32)
+        return wr_err_set(err, WEIR_EINVAL, "a list of integers is %s", wr_tensor_type_name(t->type));
+    if (t->count > max)
+        return wr_err_set(err, WEIR_EINVAL, "a list of %zu integers where at most %zu make sense", t->count, max);
+    for (size_t i = 0; i < t->count; i++)
+        out[i] = t->type == WR_TENSOR_INT64 ? ((const int64_t *)t->data)[i] : ((const int32_t *)t->data)[i];
     *n = t->count;
     return 0;
 }
@@ -84,7 +88,8 @@ int wr_graph_bad(wr_graph_ctx *r, const char *why) { return wr_err_set(r->err, W
 
 int wr_graph_unsupported(wr_graph_ctx *r, const wr_tensor *t)
 {
-    return wr_err_set(r->err, WEIR_EUNSUPPORTED, "not for elements of type \"%s\"", t ? wr_tensor_type_name(t->type) : "");
+    return wr_err_set(r->err, WEIR_EUNSUPPORTED, "not for elements of type \"%s\"",
+                      t ? wr_tensor_type_name(t->type) : "");
 }
 
 int wr_graph_work(wr_graph_ctx *r, uint64_t n)
@@ -125,7 +130,8 @@ static int take_shape(wr_graph_ctx *r, wr_tensor *t)
         if (t->shape[d] < 0 || t->shape[d] > WR_LIMIT_ONNX_ELEMENTS) n = UINT64_MAX >> 1;
         if (n <= WR_LIMIT_ONNX_ELEMENTS) n *= t->shape[d] ? (uint64_t)t->shape[d] : 1;
     }
-    if (n > WR_LIMIT_ONNX_ELEMENTS) return wr_err_set(r->err, WEIR_ELIMIT, "a tensor would have more than %d elements", WR_LIMIT_ONNX_ELEMENTS);
+    if (n > WR_LIMIT_ONNX_ELEMENTS)
+        return wr_err_set(r->err, WEIR_ELIMIT, "a tensor would have more than %d elements", WR_LIMIT_ONNX_ELEMENTS);
     WR_TRY(wr_tensor_count(t, r->err));
     return wr_graph_work(r, n + 16);
 }
@@ -136,7 +142,8 @@ int wr_graph_check_input(wr_graph_ctx *r, const wr_tensor *t)
     return take_shape(r, &copy);
 }
 
-wr_tensor *wr_graph_make(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, wr_tensor_type type, int ndims, const int64_t *shape)
+wr_tensor *wr_graph_make(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, wr_tensor_type type, int ndims,
+                         const int64_t *shape)
 {
     size_t at = n->first_own + i;
     wr_tensor *t = &r->own[at];
@@ -157,7 +164,8 @@ wr_tensor *wr_graph_make(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, wr
     return t;
 }
 
-int wr_graph_share(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, const wr_tensor *of, int ndims, const int64_t *shape)
+int wr_graph_share(wr_graph_ctx *r, const wr_graph_node *n, uint32_t i, const wr_tensor *of, int ndims,
+                   const int64_t *shape)
 {
     size_t at = n->first_own + i;
     wr_tensor *t = &r->own[at];

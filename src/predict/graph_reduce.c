@@ -41,37 +41,46 @@ static void advance(int64_t *index, ptrdiff_t *at, int n, const int64_t *shape, 
     }
 }
 
-static double first_of(how h) { return h == MAXIMUM ? (double)-INFINITY : h == MINIMUM ? (double)INFINITY : h == PRODUCT ? 1 : 0; }
+static double first_of(how h)
+{
+    return h == MAXIMUM ? (double)-INFINITY : h == MINIMUM ? (double)INFINITY : h == PRODUCT ? 1 : 0;
+}
 
 static double combine(how h, double s, double x)
 {
     switch (h) {
-    case MAXIMUM: return isnan(s) || x <= s ? s : x;
-    case MINIMUM: return isnan(s) || x >= s ? s : x;
-    case PRODUCT: return s * x;
+    case MAXIMUM:
+        return isnan(s) || x <= s ? s : x;
+    case MINIMUM:
+        return isnan(s) || x >= s ? s : x;
+    case PRODUCT:
+        return s * x;
     case SUM_SQUARE:
-    case L2: return s + x * x;
-    case L1: return s + fabs(x);
-    default: return s + x;
+    case L2:
+        return s + x * x;
+    case L1:
+        return s + fabs(x);
+    default:
+        return s + x;
     }
 }
 
-#define GROUP_OF(name, T)                                                                                                                  \
-    static double name(const groups *g, const void *data, ptrdiff_t base, how h)                                                           \
-    {                                                                                                                                      \
-        int64_t index[WR_TENSOR_DIMS] = {0};                                                                                               \
-        ptrdiff_t at = base;                                                                                                               \
-        double s = first_of(h), top = 0;                                                                                                   \
-        if (h == LOG_SUM_EXP) {                                                                                                            \
-            top = name(g, data, base, MAXIMUM);                                                                                            \
-            if (isinf(top)) top = 0;                                                                                                       \
-        }                                                                                                                                  \
-        for (size_t i = 0; i < g->size; i++) {                                                                                             \
-            double x = (double)((const T *)data)[at];                                                                                      \
-            s = combine(h, s, h == LOG_SUM_EXP ? exp(x - top) : x);                                                                        \
-            advance(index, &at, g->ngone, g->gone, g->gone_step);                                                                          \
-        }                                                                                                                                  \
-        return h == MEAN ? s / (double)g->size : h == L2 ? sqrt(s) : h == LOG_SUM_EXP ? log(s) + top : s;                                  \
+#define GROUP_OF(name, T)                                                                                              \
+    static double name(const groups *g, const void *data, ptrdiff_t base, how h)                                       \
+    {                                                                                                                  \
+        int64_t index[WR_TENSOR_DIMS] = {0};                                                                           \
+        ptrdiff_t at = base;                                                                                           \
+        double s = first_of(h), top = 0;                                                                               \
+        if (h == LOG_SUM_EXP) {                                                                                        \
+            top = name(g, data, base, MAXIMUM);                                                                        \
+            if (isinf(top)) top = 0;                                                                                   \
+        }                                                                                                              \
+        for (size_t i = 0; i < g->size; i++) {                                                                         \
+            double x = (double)((const T *)data)[at];                                                                  \
+            s = combine(h, s, h == LOG_SUM_EXP ? exp(x - top) : x);                                                    \
+            advance(index, &at, g->ngone, g->gone, g->gone_step);                                                      \
+        }                                                                                                              \
+        return h == MEAN ? s / (double)g->size : h == L2 ? sqrt(s) : h == LOG_SUM_EXP ? log(s) + top : s;              \
     }
 GROUP_OF(group_f32, float)
 GROUP_OF(group_f64, double)
@@ -86,12 +95,24 @@ static int64_t group_i64(const groups *g, const void *data, ptrdiff_t base, how 
     for (size_t i = 0; i < g->size; i++) {
         int64_t x = ((const int64_t *)data)[at];
         switch (h) {
-        case MAXIMUM: s = x > (int64_t)s ? (uint64_t)x : s; break;
-        case MINIMUM: s = x < (int64_t)s ? (uint64_t)x : s; break;
-        case PRODUCT: s *= (uint64_t)x; break;
-        case SUM_SQUARE: s += (uint64_t)x * (uint64_t)x; break;
-        case L1: s += x < 0 ? 0 - (uint64_t)x : (uint64_t)x; break;
-        default: s += (uint64_t)x; break;
+        case MAXIMUM:
+            s = x > (int64_t)s ? (uint64_t)x : s;
+            break;
+        case MINIMUM:
+            s = x < (int64_t)s ? (uint64_t)x : s;
+            break;
+        case PRODUCT:
+            s *= (uint64_t)x;
+            break;
+        case SUM_SQUARE:
+            s += (uint64_t)x * (uint64_t)x;
+            break;
+        case L1:
+            s += x < 0 ? 0 - (uint64_t)x : (uint64_t)x;
+            break;
+        default:
+            s += (uint64_t)x;
+            break;
         }
         advance(index, &at, g->ngone, g->gone, g->gone_step);
     }
@@ -120,7 +141,8 @@ static int axes_of(unsigned *out, bool *noop, wr_graph_ctx *r, const wr_graph_no
     return 0;
 }
 
-static wr_tensor *reduced(wr_graph_ctx *r, const wr_graph_node *n, const wr_tensor *a, unsigned axes, bool keep, wr_tensor_type type)
+static wr_tensor *reduced(wr_graph_ctx *r, const wr_graph_node *n, const wr_tensor *a, unsigned axes, bool keep,
+                          wr_tensor_type type)
 {
     int64_t shape[WR_TENSOR_DIMS];
     int nd = 0;
@@ -139,11 +161,15 @@ static int run_reduce(wr_graph_ctx *r, const wr_graph_node *n)
     bool noop = false;
     WR_TRY(axes_of(&axes, &noop, r, n, a));
     if (noop) return wr_graph_share(r, n, 0, a, a->ndims, a->shape);
-    if (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64 && a->type != WR_TENSOR_INT32 && a->type != WR_TENSOR_INT64) return wr_graph_unsupported(r, a);
-    if ((h == L2 || h == LOG_SUM_EXP) && a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64) return wr_graph_unsupported(r, a);
+    if (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64 && a->type != WR_TENSOR_INT32 &&
+        a->type != WR_TENSOR_INT64)
+        return wr_graph_unsupported(r, a);
+    if ((h == L2 || h == LOG_SUM_EXP) && a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64)
+        return wr_graph_unsupported(r, a);
     groups g;
     split_dimensions(&g, a, axes);
-    if (g.size == 0 && h != SUM && h != SUM_SQUARE && h != L1 && h != L2 && h != PRODUCT) return wr_graph_bad(r, "nothing of no elements");
+    if (g.size == 0 && h != SUM && h != SUM_SQUARE && h != L1 && h != L2 && h != PRODUCT)
+        return wr_graph_bad(r, "nothing of no elements");
     wr_tensor *o = reduced(r, n, a, axes, wr_graph_attr_i(n, "keepdims", 1) != 0, a->type);
     if (!o) return r->err->code;
     WR_TRY(wr_graph_work(r, a->count));
@@ -164,9 +190,12 @@ static int run_reduce(wr_graph_ctx *r, const wr_graph_node *n)
 static double element(const wr_tensor *a, ptrdiff_t at)
 {
     switch (a->type) {
-    case WR_TENSOR_FP32: return (double)((const float *)a->data)[at];
-    case WR_TENSOR_FP64: return ((const double *)a->data)[at];
-    default: return ((const int32_t *)a->data)[at];
+    case WR_TENSOR_FP32:
+        return (double)((const float *)a->data)[at];
+    case WR_TENSOR_FP64:
+        return ((const double *)a->data)[at];
+    default:
+        return ((const int32_t *)a->data)[at];
     }
 }
 
@@ -196,7 +225,9 @@ static int run_place(wr_graph_ctx *r, const wr_graph_node *n)
     const wr_tensor *a = wr_graph_in(r, n, 0);
     bool least = *(const how *)n->op->arg == MINIMUM, last = wr_graph_attr_i(n, "select_last_index", 0) != 0;
     int axis;
-    if (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64 && a->type != WR_TENSOR_INT32 && a->type != WR_TENSOR_INT64) return wr_graph_unsupported(r, a);
+    if (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64 && a->type != WR_TENSOR_INT32 &&
+        a->type != WR_TENSOR_INT64)
+        return wr_graph_unsupported(r, a);
     WR_TRY(wr_graph_axis(&axis, wr_graph_attr_i(n, "axis", 0), a->ndims, r->err));
     if (a->shape[axis] == 0) return wr_graph_bad(r, "nothing is the greatest of no elements");
     groups g;
@@ -215,19 +246,19 @@ static int run_place(wr_graph_ctx *r, const wr_graph_node *n)
 
 /* ---- Softmax ---- */
 
-#define SOFTMAX(name, T, EXP, LOG)                                                                                                         \
-    static void name(T *o, const T *x, size_t n, size_t step, bool logarithm)                                                              \
-    {                                                                                                                                      \
-        T top = x[0], sum = 0;                                                                                                             \
-        for (size_t i = 1; i < n; i++)                                                                                                     \
-            if (x[i * step] > top) top = x[i * step];                                                                                      \
-        for (size_t i = 0; i < n; i++) {                                                                                                   \
-            T e = EXP(x[i * step] - top);                                                                                                  \
-            sum += e;                                                                                                                      \
-            o[i * step] = logarithm ? x[i * step] - top : e;                                                                               \
-        }                                                                                                                                  \
-        T norm = logarithm ? LOG(sum) : 1 / sum;                                                                                           \
-        for (size_t i = 0; i < n; i++) o[i * step] = logarithm ? o[i * step] - norm : o[i * step] * norm;                                  \
+#define SOFTMAX(name, T, EXP, LOG)                                                                                     \
+    static void name(T *o, const T *x, size_t n, size_t step, bool logarithm)                                          \
+    {                                                                                                                  \
+        T top = x[0], sum = 0;                                                                                         \
+        for (size_t i = 1; i < n; i++)                                                                                 \
+            if (x[i * step] > top) top = x[i * step];                                                                  \
+        for (size_t i = 0; i < n; i++) {                                                                               \
+            T e = EXP(x[i * step] - top);                                                                              \
+            sum += e;                                                                                                  \
+            o[i * step] = logarithm ? x[i * step] - top : e;                                                           \
+        }                                                                                                              \
+        T norm = logarithm ? LOG(sum) : 1 / sum;                                                                       \
+        for (size_t i = 0; i < n; i++) o[i * step] = logarithm ? o[i * step] - norm : o[i * step] * norm;              \
     }
 SOFTMAX(softmax_f32, float, expf, logf)
 SOFTMAX(softmax_f64, double, exp, log)
@@ -243,19 +274,25 @@ static int run_softmax(wr_graph_ctx *r, const wr_graph_node *n)
     wr_tensor *o = wr_graph_make(r, n, 0, a->type, a->ndims, a->shape);
     if (!o) return r->err->code;
     if (o->count == 0) return 0;
-    size_t outer = wr_graph_product(a, 0, axis), len = wr_graph_product(a, axis, old ? a->ndims : axis + 1), step = old ? 1 : wr_graph_product(a, axis + 1, a->ndims);
+    size_t outer = wr_graph_product(a, 0, axis), len = wr_graph_product(a, axis, old ? a->ndims : axis + 1),
+           step = old ? 1 : wr_graph_product(a, axis + 1, a->ndims);
     for (size_t k = 0; k < outer; k++) {
         for (size_t i = 0; i < step; i++) {
             size_t at = k * len * step + i;
-            if (a->type == WR_TENSOR_FP32) softmax_f32((float *)o->data + at, (const float *)a->data + at, len, step, logarithm);
+            if (a->type == WR_TENSOR_FP32)
+                softmax_f32((float *)o->data + at, (const float *)a->data + at, len, step, logarithm);
             else softmax_f64((double *)o->data + at, (const double *)a->data + at, len, step, logarithm);
         }
     }
     return 0;
 }
 
-static const how sum = SUM, mean = MEAN, maximum = MAXIMUM, minimum = MINIMUM, product = PRODUCT, sum_square = SUM_SQUARE, l1 = L1, l2 = L2, lse = LOG_SUM_EXP;
-#define REDUCE(op, h) {.name = op, .run = run_reduce, .arg = &(h), .min_in = 1, .max_in = 2, .max_out = 1, .alias = true}
+static const how sum = SUM, mean = MEAN, maximum = MAXIMUM, minimum = MINIMUM, product = PRODUCT,
+                 sum_square = SUM_SQUARE, l1 = L1, l2 = L2, lse = LOG_SUM_EXP;
+#define REDUCE(op, h)                                                                                                  \
+    {                                                                                                                  \
+        .name = op, .run = run_reduce, .arg = &(h), .min_in = 1, .max_in = 2, .max_out = 1, .alias = true              \
+    }
 const wr_graph_op wr_graph_reduce_ops[] = {
     REDUCE("ReduceSum", sum),
     REDUCE("ReduceMean", mean),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graph_scores.h - what the classifiers and regressors of ai.onnx.ml do with their scores at the end, and their labels.
  *
- * The standard leaves open what a classifier of two classes with one score answers; ONNX Runtime's answers are the rule here
- * (tests/reference/onnx_ops.py holds them).
+ * The standard leaves open what a classifier of two classes with one score answers; ONNX Runtime's answers are the rule
+ * here (tests/reference/onnx_ops.py holds them).
  */
 #pragma once
 #include "predict/graph_inside.h"
@@ -16,7 +16,11 @@ void wr_post_many(float *z, size_t n, wr_post post);
 void wr_post_pair(float *out, float s, wr_post post, bool mixed);
 
 /* Labels of classes: strings or whole numbers. */
-typedef struct { const wr_onnx_attr *list; size_t n; wr_tensor_type type; } wr_labels;
+typedef struct {
+    const wr_onnx_attr *list;
+    size_t n;
+    wr_tensor_type type;
+} wr_labels;
 int wr_labels_of(wr_labels *out, const wr_graph_node *n, const char *ints, const char *strings, wr_err *err);
 void wr_labels_put(wr_tensor *to, size_t row, const wr_labels *l, size_t which);
 

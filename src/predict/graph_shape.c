@@ -14,7 +14,8 @@ static int run_identity(wr_graph_ctx *r, const wr_graph_node *n)
 static int run_dropout(wr_graph_ctx *r, const wr_graph_node *n)
 {
     const wr_tensor *a = wr_graph_in(r, n, 0), *training = wr_graph_in(r, n, 2);
-    if (training && training->type == WR_TENSOR_BOOL && training->count == 1 && *(const uint8_t *)training->data) return wr_graph_bad(r, "training mode");
+    if (training && training->type == WR_TENSOR_BOOL && training->count == 1 && *(const uint8_t *)training->data)
+        return wr_graph_bad(r, "training mode");
     WR_TRY(run_identity(r, n));
     if (n->nout < 2) return 0;
     wr_tensor *mask = wr_graph_make(r, n, 1, WR_TENSOR_BOOL, a->ndims, a->shape);
@@ -38,7 +39,8 @@ static int run_reshape(wr_graph_ctx *r, const wr_graph_node *n)
         }
         if (shape[d] < -1 || (shape[d] == -1 && open >= 0)) return wr_graph_bad(r, "the new shape is not one");
         if (shape[d] == -1) open = (int)d;
-        else if (__builtin_mul_overflow(known, (size_t)shape[d], &known)) return wr_graph_bad(r, "the new shape is too large");
+        else if (__builtin_mul_overflow(known, (size_t)shape[d], &known))
+            return wr_graph_bad(r, "the new shape is too large");
     }
     if (open >= 0) {
         if (known == 0 || a->count % known != 0) return wr_graph_bad(r, "the new shape has another number of elements");
@@ -160,10 +162,18 @@ static int run_constant(wr_graph_ctx *r, const wr_graph_node *n)
 {
     const wr_onnx_attr *a = wr_onnx_attr_find(n->of, "value");
     if (a && a->tensor) return wr_graph_share(r, n, 0, a->tensor, a->tensor->ndims, a->tensor->shape);
-    static const struct { const char *name; wr_onnx_attr_type type; wr_tensor_type of; bool list; } forms[] = {
-        {"value_float", WR_ONNX_ATTR_FLOAT, WR_TENSOR_FP32, false},   {"value_floats", WR_ONNX_ATTR_FLOATS, WR_TENSOR_FP32, true},
-        {"value_int", WR_ONNX_ATTR_INT, WR_TENSOR_INT64, false},      {"value_ints", WR_ONNX_ATTR_INTS, WR_TENSOR_INT64, true},
-        {"value_string", WR_ONNX_ATTR_STRING, WR_TENSOR_BYTES, false}, {"value_strings", WR_ONNX_ATTR_STRINGS, WR_TENSOR_BYTES, true},
+    static const struct {
+        const char *name;
+        wr_onnx_attr_type type;
+        wr_tensor_type of;
+        bool list;
+    } forms[] = {
+        {"value_float", WR_ONNX_ATTR_FLOAT, WR_TENSOR_FP32, false},
+        {"value_floats", WR_ONNX_ATTR_FLOATS, WR_TENSOR_FP32, true},
+        {"value_int", WR_ONNX_ATTR_INT, WR_TENSOR_INT64, false},
+        {"value_ints", WR_ONNX_ATTR_INTS, WR_TENSOR_INT64, true},
+        {"value_string", WR_ONNX_ATTR_STRING, WR_TENSOR_BYTES, false},
+        {"value_strings", WR_ONNX_ATTR_STRINGS, WR_TENSOR_BYTES, true},
     };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         a = wr_onnx_attr_find(n->of, forms[i].name);
@@ -171,7 +181,7 @@ static int run_constant(wr_graph_ctx *r, const wr_graph_node *n)
         int64_t len = (int64_t)a->n;
         wr_tensor *o = wr_graph_make(r, n, 0, forms[i].of, forms[i].list ? 1 : 0, &len);
         if (!o) return r->err->code;
-        const void *from = forms[i].of == WR_TENSOR_FP32 ? (forms[i].list ? (const void *)a->floats : &a->f)
+        const void *from = forms[i].of == WR_TENSOR_FP32    ? (forms[i].list ? (const void *)a->floats : &a->f)
                            : forms[i].of == WR_TENSOR_INT64 ? (forms[i].list ? (const void *)a->ints : &a->i)
                                                             : (forms[i].list ? (const void *)a->strings : &a->s);
         memcpy(o->data, from, o->count * wr_tensor_type_size(o->type));
@@ -191,18 +201,21 @@ static int run_concat(wr_graph_ctx *r, const wr_graph_node *n)
     memcpy(shape, a->shape, sizeof shape);
     for (uint32_t i = 1; i < n->nin; i++) {
         const wr_tensor *b = wr_graph_in(r, n, i);
-        if (!b || b->type != a->type || b->ndims != a->ndims) return wr_graph_bad(r, "what is put together has two types or numbers of dimensions");
+        if (!b || b->type != a->type || b->ndims != a->ndims)
+            return wr_graph_bad(r, "what is put together has two types or numbers of dimensions");
         for (int d = 0; d < a->ndims; d++)
             if (d != axis && b->shape[d] != a->shape[d]) return wr_graph_bad(r, "what is put together has two shapes");
         shape[axis] += b->shape[axis];
     }
     wr_tensor *o = wr_graph_make(r, n, 0, a->type, a->ndims, shape);
     if (!o) return r->err->code;
-    size_t size = wr_tensor_type_size(a->type), outer = wr_graph_product(o, 0, axis), row = wr_graph_product(o, axis, o->ndims) * size, at = 0;
+    size_t size = wr_tensor_type_size(a->type), outer = wr_graph_product(o, 0, axis),
+           row = wr_graph_product(o, axis, o->ndims) * size, at = 0;
     for (uint32_t i = 0; i < n->nin; i++) {
         const wr_tensor *b = wr_graph_in(r, n, i);
         size_t part = wr_graph_product(b, axis, b->ndims) * size;
-        for (size_t k = 0; part && k < outer; k++) memcpy((char *)o->data + k * row + at, (const char *)b->data + k * part, part);
+        for (size_t k = 0; part && k < outer; k++)
+            memcpy((char *)o->data + k * row + at, (const char *)b->data + k * part, part);
         at += part;
     }
     return 0;
@@ -222,7 +235,8 @@ static int run_gather(wr_graph_ctx *r, const wr_graph_node *n)
     for (int d = axis + 1; d < a->ndims; d++) shape[nd++] = a->shape[d];
     wr_tensor *o = wr_graph_make(r, n, 0, a->type, nd, shape);
     if (!o) return r->err->code;
-    size_t size = wr_tensor_type_size(a->type), outer = wr_graph_product(a, 0, axis), part = wr_graph_product(a, axis + 1, a->ndims) * size;
+    size_t size = wr_tensor_type_size(a->type), outer = wr_graph_product(a, 0, axis),
+           part = wr_graph_product(a, axis + 1, a->ndims) * size;
     char *to = o->data;
     for (size_t k = 0; k < outer; k++) {
         for (size_t i = 0; i < b->count; i++, to += part) {
@@ -234,8 +248,8 @@ static int run_gather(wr_graph_ctx *r, const wr_graph_node *n)
     return 0;
 }
 
-/* Copies a box out of `a`: element (i0, i1, ...) of o is element base + i0 step0 + i1 step1 + ... of a. The last dimension as one piece
- * where it lies so. */
+/* Copies a box out of `a`: element (i0, i1, ...) of o is element base + i0 step0 + i1 step1 + ... of a. The last
+ * dimension as one piece where it lies so. */
 static void copy_strided(wr_tensor *o, const wr_tensor *a, ptrdiff_t base, const int64_t *step)
 {
     size_t size = wr_tensor_type_size(a->type);
@@ -297,7 +311,10 @@ static int run_transpose(wr_graph_ctx *r, const wr_graph_node *n)
     return 0;
 }
 
-typedef struct { int64_t start[WR_TENSOR_DIMS], end[WR_TENSOR_DIMS], axis[WR_TENSOR_DIMS], step[WR_TENSOR_DIMS]; size_t n; } slices;
+typedef struct {
+    int64_t start[WR_TENSOR_DIMS], end[WR_TENSOR_DIMS], axis[WR_TENSOR_DIMS], step[WR_TENSOR_DIMS];
+    size_t n;
+} slices;
 
 /* Attributes before operator set 10, inputs since. */
 static int slices_of(wr_graph_ctx *r, const wr_graph_node *n, slices *s)
@@ -307,10 +324,12 @@ static int slices_of(wr_graph_ctx *r, const wr_graph_node *n, slices *s)
         s->axis[i] = (int64_t)i;
         s->step[i] = 1;
     }
-    const wr_onnx_attr *start = wr_graph_attr_list(n, "starts", WR_ONNX_ATTR_INTS), *end = wr_graph_attr_list(n, "ends", WR_ONNX_ATTR_INTS);
+    const wr_onnx_attr *start = wr_graph_attr_list(n, "starts", WR_ONNX_ATTR_INTS),
+                       *end = wr_graph_attr_list(n, "ends", WR_ONNX_ATTR_INTS);
     const wr_onnx_attr *axes = wr_graph_attr_list(n, "axes", WR_ONNX_ATTR_INTS);
     if (start && end) {
-        if (start->n > WR_TENSOR_DIMS || start->n != end->n || (axes && axes->n != start->n)) return wr_graph_bad(r, "starts, ends and axes are not as many");
+        if (start->n > WR_TENSOR_DIMS || start->n != end->n || (axes && axes->n != start->n))
+            return wr_graph_bad(r, "starts, ends and axes are not as many");
         s->n = start->n;
         memcpy(s->start, start->ints, s->n * sizeof(int64_t));
         memcpy(s->end, end->ints, s->n * sizeof(int64_t));
@@ -374,10 +393,14 @@ static int run_split(wr_graph_ctx *r, const wr_graph_node *n)
     int axis;
     WR_TRY(wr_graph_axis(&axis, wr_graph_attr_i(n, "axis", 0), a->ndims, r->err));
     int64_t len = a->shape[axis], at = 0, each = (len + n->nout - 1) / (n->nout ? n->nout : 1);
-    if (given && (given->type != WR_TENSOR_INT64 || given->count != n->nout)) return wr_graph_bad(r, "the parts are not as many as the outputs");
+    if (given && (given->type != WR_TENSOR_INT64 || given->count != n->nout))
+        return wr_graph_bad(r, "the parts are not as many as the outputs");
     if (attr && attr->n != n->nout) return wr_graph_bad(r, "the parts are not as many as the outputs");
     for (uint32_t i = 0; i < n->nout; i++) {
-        int64_t part = given ? ((const int64_t *)given->data)[i] : attr ? attr->ints[i] : each < len - at ? each : len - at;
+        int64_t part = given             ? ((const int64_t *)given->data)[i]
+                       : attr            ? attr->ints[i]
+                       : each < len - at ? each
+                                         : len - at;
         if (part < 0 || part > len - at) return wr_graph_bad(r, "the parts are more than the whole");
         int64_t shape[WR_TENSOR_DIMS], step[WR_TENSOR_DIMS];
         memcpy(shape, a->shape, sizeof shape);
@@ -412,7 +435,10 @@ static int run_expand(wr_graph_ctx *r, const wr_graph_node *n)
     return 0;
 }
 
-#define SAME(op, f, inputs) {.name = op, .run = f, .min_in = inputs, .max_in = inputs, .max_out = 1, .alias = true}
+#define SAME(op, f, inputs)                                                                                            \
+    {                                                                                                                  \
+        .name = op, .run = f, .min_in = inputs, .max_in = inputs, .max_out = 1, .alias = true                          \
+    }
 const wr_graph_op wr_graph_shape_ops[] = {
     SAME("Identity", run_identity, 1),
     {.name = "Dropout", .run = run_dropout, .min_in = 1, .max_in = 3, .max_out = 2, .alias = true},

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graph_trees.c - ai.onnx.ml TreeEnsembleRegressor and TreeEnsembleClassifier, onto calc/forest.
  *
- * The file has parallel lists, one entry a node, in any order and mixed over the trees; the first node of a tree is its root. Modes are
- * brought to one comparison: x < t is x <= the float before t, and > and >= are the others with the children swapped. */
+ * The file has parallel lists, one entry a node, in any order and mixed over the trees; the first node of a tree is its
+ * root. Modes are brought to one comparison: x < t is x <= the float before t, and > and >= are the others with the
+ * children swapped. */
 #include "predict/graph_scores.h"
 
 #include <math.h>
@@ -15,15 +16,17 @@
 typedef struct {
     wr_forest *forest;
     size_t features, outputs, trees;
-    uint64_t steps;       /* comparisons of a row, at most */
+    uint64_t steps; /* comparisons of a row, at most */
     bool average, binary, positive;
-    bool *scored;         /* classes that any leaf names */
+    bool *scored; /* classes that any leaf names */
     const wr_onnx_attr *base;
     wr_post post;
-    wr_labels labels;     /* of a classifier */
+    wr_labels labels; /* of a classifier */
 } ensemble;
 
-typedef struct { int64_t tree, node; } id;
+typedef struct {
+    int64_t tree, node;
+} id;
 
 /* The lists of the file, checked to be equally long, and where their nodes go. */
 typedef struct {
@@ -32,12 +35,12 @@ typedef struct {
     const float *value, *cover;                                /* cover may be NULL */
     const wr_str *mode;
     size_t count, ntrees, max_feature;
-    wr_map index;         /* id -> 1 + position in the lists */
+    wr_map index;              /* id -> 1 + position in the lists */
     uint32_t *tree_of, *place; /* of each entry: its tree by order of appearance, its place in it */
-    size_t *first;        /* of each tree: its nodes before */
+    size_t *first;             /* of each tree: its nodes before */
     wr_forest_node *nodes;
-    uint32_t *order;      /* nodes by tree: entry */
-    bool less;            /* every comparison is < */
+    uint32_t *order; /* nodes by tree: entry */
+    bool less;       /* every comparison is < */
     wr_err *err;
 } lists;
 
@@ -51,10 +54,13 @@ static const int64_t *ints(lists *l, const char *name, size_t count, bool *ok)
 static int read_lists(lists *l)
 {
     const wr_graph_node *n = l->n;
-    const wr_onnx_attr *trees = wr_graph_attr_list(n, "nodes_treeids", WR_ONNX_ATTR_INTS), *value = wr_graph_attr_list(n, "nodes_values", WR_ONNX_ATTR_FLOATS);
-    const wr_onnx_attr *mode = wr_graph_attr_list(n, "nodes_modes", WR_ONNX_ATTR_STRINGS), *missing = wr_graph_attr_list(n, "nodes_missing_value_tracks_true", WR_ONNX_ATTR_INTS);
+    const wr_onnx_attr *trees = wr_graph_attr_list(n, "nodes_treeids", WR_ONNX_ATTR_INTS),
+                       *value = wr_graph_attr_list(n, "nodes_values", WR_ONNX_ATTR_FLOATS);
+    const wr_onnx_attr *mode = wr_graph_attr_list(n, "nodes_modes", WR_ONNX_ATTR_STRINGS),
+                       *missing = wr_graph_attr_list(n, "nodes_missing_value_tracks_true", WR_ONNX_ATTR_INTS);
     const wr_onnx_attr *cover = wr_graph_attr_list(n, "nodes_hitrates", WR_ONNX_ATTR_FLOATS);
-    if (wr_onnx_attr_find(n->of, "nodes_values_as_tensor")) return wr_graph_refuse(n, l->err, "thresholds of another type than float");
+    if (wr_onnx_attr_find(n->of, "nodes_values_as_tensor"))
+        return wr_graph_refuse(n, l->err, "thresholds of another type than float");
     if (!trees || !value || !mode) return wr_graph_corrupt(n, l->err, "a list of nodes is missing");
     bool ok = value->n == trees->n && mode->n == trees->n && (!missing || missing->n == trees->n);
     l->count = trees->n;
@@ -102,13 +108,18 @@ static int place_nodes(lists *l, wr_arena *a)
     return 0;
 }
 
-typedef struct { bool leaf, swap, less; } how;
+typedef struct {
+    bool leaf, swap, less;
+} how;
 
 static int mode_of(how *out, lists *l, size_t i)
 {
-    static const struct { const char *name; how h; } modes[] = {
-        {"LEAF", {true, false, false}},       {"BRANCH_LEQ", {false, false, false}}, {"BRANCH_LT", {false, false, true}},
-        {"BRANCH_GT", {false, true, false}},  {"BRANCH_GTE", {false, true, true}},
+    static const struct {
+        const char *name;
+        how h;
+    } modes[] = {
+        {"LEAF", {true, false, false}},      {"BRANCH_LEQ", {false, false, false}}, {"BRANCH_LT", {false, false, true}},
+        {"BRANCH_GT", {false, true, false}}, {"BRANCH_GTE", {false, true, true}},
     };
     for (size_t k = 0; k < sizeof modes / sizeof *modes; k++) {
         if (!wr_str_is(l->mode[i], modes[k].name)) continue;
@@ -138,13 +149,15 @@ static int make_node(lists *l, size_t i)
     if (h.leaf) return 0;
     WR_TRY(child(&yes, l, i, l->yes[i]));
     WR_TRY(child(&no, l, i, l->no[i]));
-    if (l->feature[i] < 0 || l->feature[i] > INT32_MAX) return wr_graph_corrupt(l->n, l->err, "a feature has a strange number");
+    if (l->feature[i] < 0 || l->feature[i] > INT32_MAX)
+        return wr_graph_corrupt(l->n, l->err, "a feature has a strange number");
     to->feature = (uint32_t)l->feature[i];
     if (to->feature >= l->max_feature) l->max_feature = (size_t)to->feature + 1;
     to->left = h.swap ? no : yes;
     to->right = h.swap ? yes : no;
     to->threshold = (double)(h.less && !l->less ? nextafterf(l->value[i], -INFINITY) : l->value[i]);
-    bool tracks = l->missing && l->missing[i] != 0; /* missing goes where true goes; else a comparison with NaN is false */
+    bool tracks =
+        l->missing && l->missing[i] != 0; /* missing goes where true goes; else a comparison with NaN is false */
     if (tracks != h.swap) to->bits |= WR_FOREST_MISSING_LEFT;
     return 0;
 }
@@ -165,7 +178,11 @@ static int make_nodes(lists *l, wr_arena *a)
 
 /* ---- leaves ---- */
 
-typedef struct { const int64_t *tree, *node, *out; const float *weight; size_t n; } weights;
+typedef struct {
+    const int64_t *tree, *node, *out;
+    const float *weight;
+    size_t n;
+} weights;
 
 static int read_weights(weights *w, lists *l, const char *prefix)
 {
@@ -183,21 +200,27 @@ static int read_weights(weights *w, lists *l, const char *prefix)
     return ok ? 0 : wr_graph_corrupt(l->n, l->err, "the lists of leaves are not equally long");
 }
 
-/* Outputs that a tree's leaves name: one -> only[tree]; more -> SIZE_MAX. */
+/* Outputs that a tree's leaves name: one -> only[tree]; more -> SIZE_MAX, then for all trees: a forest has one form of
+ * leaves. */
 static int which_outputs(size_t *only, lists *l, const weights *w, ensemble *e)
 {
     for (size_t t = 0; t < l->ntrees; t++) only[t] = SIZE_MAX - 1;
     for (size_t k = 0; k < w->n; k++) {
         id x = {w->tree[k], w->node[k]};
         void *p = wr_map_get(&l->index, key_of(&x));
-        if (!p || w->out[k] < 0 || (size_t)w->out[k] >= e->outputs) return wr_graph_corrupt(l->n, l->err, "a value belongs to no leaf or to no output");
+        if (!p || w->out[k] < 0 || (size_t)w->out[k] >= e->outputs)
+            return wr_graph_corrupt(l->n, l->err, "a value belongs to no leaf or to no output");
         size_t i = (size_t)(uintptr_t)p - 1, t = l->tree_of[i];
-        if (!(l->nodes[l->first[t] + l->place[i]].bits & WR_FOREST_LEAF)) return wr_graph_corrupt(l->n, l->err, "a value belongs to a node that is no leaf");
+        if (!(l->nodes[l->first[t] + l->place[i]].bits & WR_FOREST_LEAF))
+            return wr_graph_corrupt(l->n, l->err, "a value belongs to a node that is no leaf");
         if (only[t] == SIZE_MAX - 1) only[t] = (size_t)w->out[k];
         else if (only[t] != (size_t)w->out[k]) only[t] = SIZE_MAX;
         e->scored[w->out[k]] = true;
         if (w->weight[k] < 0) e->positive = false;
     }
+    bool several = false;
+    for (size_t t = 0; t < l->ntrees; t++) several = several || only[t] == SIZE_MAX;
+    for (size_t t = 0; several && t < l->ntrees; t++) only[t] = SIZE_MAX;
     return 0;
 }
 
@@ -223,21 +246,24 @@ static int depth_of(uint64_t *out, const wr_forest_node *nodes, size_t n, wr_err
     return 0;
 }
 
-/* Values of the leaves: into the nodes for trees of one output, into a matrix for the others (first[t] * outputs on). */
+/* Values of the leaves: into the nodes for trees of one output, into a matrix for the others (first[t] * outputs on).
+ */
 static int put_values(double **out, lists *l, const weights *w, const size_t *only, size_t outputs)
 {
     double *many = NULL;
     size_t cells;
     for (size_t t = 0; t < l->ntrees && !many; t++) {
         if (only[t] != SIZE_MAX) continue;
-        if (__builtin_mul_overflow(l->count, outputs, &cells) || cells > (size_t)1 << 28) return wr_graph_refuse(l->n, l->err, "that many values in leaves");
+        if (__builtin_mul_overflow(l->count, outputs, &cells) || cells > (size_t)1 << 28)
+            return wr_graph_refuse(l->n, l->err, "that many values in leaves");
         many = wr_calloc(cells, sizeof *many);
         if (!many) return wr_err_nomem(l->err);
     }
     *out = many;
     for (size_t k = 0; k < w->n; k++) {
         id x = {w->tree[k], w->node[k]};
-        size_t i = (size_t)(uintptr_t)wr_map_get(&l->index, key_of(&x)) - 1, t = l->tree_of[i], at = l->first[t] + l->place[i];
+        size_t i = (size_t)(uintptr_t)wr_map_get(&l->index, key_of(&x)) - 1, t = l->tree_of[i],
+               at = l->first[t] + l->place[i];
         if (only[t] == SIZE_MAX) many[at * outputs + (size_t)w->out[k]] += (double)w->weight[k];
         else l->nodes[at].value += (double)w->weight[k];
     }
@@ -246,7 +272,9 @@ static int put_values(double **out, lists *l, const weights *w, const size_t *on
 
 static int fill_forest(ensemble *e, lists *l, const size_t *only, const double *many)
 {
-    wr_forest_opt opt = {.nfeatures = (uint32_t)(l->max_feature ? l->max_feature : 1), .noutputs = (uint32_t)e->outputs, .sum = WR_FOREST_SUM_FLOAT,
+    wr_forest_opt opt = {.nfeatures = (uint32_t)(l->max_feature ? l->max_feature : 1),
+                         .noutputs = (uint32_t)e->outputs,
+                         .sum = WR_FOREST_SUM_FLOAT,
                          .op = l->less ? WR_FOREST_LESS : WR_FOREST_LESS_EQUAL};
     WR_TRY(wr_forest_new(&e->forest, &opt, l->err));
     e->features = opt.nfeatures;
@@ -256,7 +284,8 @@ static int fill_forest(ensemble *e, lists *l, const size_t *only, const double *
         uint64_t depth = 0;
         bool several = only[t] == SIZE_MAX;
         uint32_t output = several || only[t] >= e->outputs ? 0 : (uint32_t)only[t];
-        WR_TRY(wr_forest_add_tree(e->forest, l->nodes + from, n, output, several ? many + from * e->outputs : NULL, several ? e->outputs : 1, l->err));
+        WR_TRY(wr_forest_add_tree(e->forest, l->nodes + from, n, output, several ? many + from * e->outputs : NULL,
+                                  several ? e->outputs : 1, l->err));
         WR_TRY(depth_of(&depth, l->nodes + from, n, l->err));
         e->steps += depth * (several ? e->outputs : 1);
     }
@@ -287,7 +316,8 @@ static int prepare_ensemble(ensemble *e, wr_graph_node *n, wr_graph *g, const ch
     lists l = {.n = n, .err = err};
     n->state = e;
     e->base = wr_graph_attr_list(n, "base_values", WR_ONNX_ATTR_FLOATS);
-    if (wr_onnx_attr_find(n->of, "base_values_as_tensor")) return wr_graph_refuse(n, err, "values of another type than float");
+    if (wr_onnx_attr_find(n->of, "base_values_as_tensor"))
+        return wr_graph_refuse(n, err, "values of another type than float");
     WR_TRY(wr_post_of(&e->post, n, err));
     wr_map_init(&l.index);
     int rc = build(e, &l, g, prefix);
@@ -306,9 +336,12 @@ static int prepare_regressor(wr_graph_node *n, wr_graph *g, wr_err *err)
     if (targets < 1 || targets > 1 << 20) return wr_graph_corrupt(n, err, "a strange number of targets");
     e->outputs = (size_t)targets;
     e->average = wr_str_is(how_many, "AVERAGE");
-    if (!e->average && !wr_str_is(how_many, "SUM")) return wr_graph_refuse(n, err, "another aggregate than SUM and AVERAGE");
+    if (!e->average && !wr_str_is(how_many, "SUM"))
+        return wr_graph_refuse(n, err, "another aggregate than SUM and AVERAGE");
     WR_TRY(prepare_ensemble(e, n, g, "target", err));
-    return e->base && e->base->n != 1 && e->base->n != e->outputs ? wr_graph_corrupt(n, err, "base values and targets are not as many") : 0;
+    return e->base && e->base->n != 1 && e->base->n != e->outputs
+               ? wr_graph_corrupt(n, err, "base values and targets are not as many")
+               : 0;
 }
 
 static int prepare_classifier(wr_graph_node *n, wr_graph *g, wr_err *err)
@@ -321,8 +354,12 @@ static int prepare_classifier(wr_graph_node *n, wr_graph *g, wr_err *err)
     WR_TRY(prepare_ensemble(e, n, g, "class", err));
     if (e->base && e->base->n > e->outputs) return wr_graph_corrupt(n, err, "there are more base values than classes");
     e->binary = e->outputs == 2 && e->scored[0] != e->scored[1];
-    if (e->outputs == 2 && e->scored[0] && e->base && e->base->n == 1 && e->scored[1] && e->post == WR_POST_PROBIT) return 0;
-    if (e->binary && e->scored[0] && e->post == WR_POST_PROBIT) return wr_graph_refuse(n, err, "the probit of two classes");
+    if (e->binary && e->scored[0] && e->post == WR_POST_PROBIT)
+        return wr_graph_refuse(n, err, "the probit of two classes");
+    bool plain = e->labels.type == WR_TENSOR_BYTES || (e->labels.list->ints[0] == 0 && e->labels.list->ints[1] == 1);
+    if (e->outputs == 2 && !e->binary && !plain)
+        return wr_graph_refuse(n, err,
+                               "two scores and labels other than 0 and 1"); /* ONNX Runtime says 0 and 1 nevertheless */
     return 0;
 }
 
@@ -346,7 +383,8 @@ static double *margins(wr_graph_ctx *r, const ensemble *e, const wr_tensor *a, s
     if (!out || wr_graph_work(r, work) < 0) return NULL;
     if (cols > e->features) {
         float *narrow = wr_graph_scratch(r, rows * e->features * sizeof *narrow);
-        for (size_t i = 0; narrow && i < rows; i++) memcpy(narrow + i * e->features, x + i * cols, e->features * sizeof *narrow);
+        for (size_t i = 0; narrow && i < rows; i++)
+            memcpy(narrow + i * e->features, x + i * cols, e->features * sizeof *narrow);
         x = narrow;
     }
     return x && wr_forest_predict(e->forest, x, rows, true, out, NULL, r->err) == 0 ? out : NULL;
@@ -374,7 +412,8 @@ static int run_regressor(wr_graph_ctx *r, const wr_graph_node *n)
     return 0;
 }
 
-/* Two classes: what one score means depends on which classes the leaves name (see graph_scores.h). The label's number. */
+/* Two classes: what one score means depends on which classes the leaves name (see graph_scores.h). The label's number.
+ */
 static size_t answer_two(float *z, const ensemble *e, float s0, float s1)
 {
     const float *base = e->base ? e->base->floats : NULL;
@@ -421,7 +460,9 @@ static int run_classifier(wr_graph_ctx *r, const wr_graph_node *n)
     WR_TRY(wr_graph_matrix(r, a, &rows, &cols));
     wr_tensor *y = wr_graph_make(r, n, 0, e->labels.type, 1, (const int64_t[]){(int64_t)rows});
     float *room = y ? wr_graph_scratch(r, m * sizeof *room) : NULL; /* for a row, when nobody wants scores */
-    wr_tensor *z = room && n->nout > 1 ? wr_graph_make(r, n, 1, WR_TENSOR_FP32, 2, (const int64_t[]){(int64_t)rows, (int64_t)m}) : NULL;
+    wr_tensor *z = room && n->nout > 1
+                       ? wr_graph_make(r, n, 1, WR_TENSOR_FP32, 2, (const int64_t[]){(int64_t)rows, (int64_t)m})
+                       : NULL;
     const double *s = room && (z || n->nout < 2) ? margins(r, e, a, rows, cols) : NULL;
     if (!s) return r->err->code;
     for (size_t i = 0; i < rows; i++, s += m) {
@@ -432,7 +473,21 @@ static int run_classifier(wr_graph_ctx *r, const wr_graph_node *n)
 }
 
 const wr_graph_op wr_graph_trees_ops[] = {
-    {.name = "TreeEnsembleRegressor", .prepare = prepare_regressor, .run = run_regressor, .fini = fini_ensemble, .min_in = 1, .max_in = 1, .max_out = 1, .ml = true},
-    {.name = "TreeEnsembleClassifier", .prepare = prepare_classifier, .run = run_classifier, .fini = fini_ensemble, .min_in = 1, .max_in = 1, .max_out = 2, .ml = true},
+    {.name = "TreeEnsembleRegressor",
+     .prepare = prepare_regressor,
+     .run = run_regressor,
+     .fini = fini_ensemble,
+     .min_in = 1,
+     .max_in = 1,
+     .max_out = 1,
+     .ml = true},
+    {.name = "TreeEnsembleClassifier",
+     .prepare = prepare_classifier,
+     .run = run_classifier,
+     .fini = fini_ensemble,
+     .min_in = 1,
+     .max_in = 1,
+     .max_out = 2,
+     .ml = true},
     {0},
 };

@@ -4,9 +4,15 @@
 #include "codec/protobuf.h"
 #include "predict/onnx_model.h"
 
-/* TensorProto inside a message that is being read. WEIR_EUNSUPPORTED for kinds that wr_tensor cannot hold; broken bytes fail `r` and give 0.
- * dir NULL: external data are refused. *external (may be NULL) is set when there were some; *left: bytes of external files still allowed. */
-typedef struct { wr_arena *a; const char *dir; bool external; uint64_t left; } wr_onnx_source;
+/* TensorProto inside a message that is being read. WEIR_EUNSUPPORTED for kinds that wr_tensor cannot hold; broken bytes
+ * fail `r` and give 0. dir NULL: external data are refused. *external (may be NULL) is set when there were some; *left:
+ * bytes of external files still allowed. */
+typedef struct {
+    wr_arena *a;
+    const char *dir;
+    bool external;
+    uint64_t left;
+} wr_onnx_source;
 int wr_onnx_tensor_of(wr_tensor *out, wr_pb *r, wr_onnx_source *from, wr_err *err);
 
 /* How often field `number` is in the message; it is not consumed. */

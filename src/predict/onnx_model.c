@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* onnx_model.c - ModelProto, GraphProto, NodeProto, AttributeProto, ValueInfoProto. Fields by number: onnx.proto3 of IR version 10. */
+/* onnx_model.c - ModelProto, GraphProto, NodeProto, AttributeProto, ValueInfoProto. Fields by number: onnx.proto3 of IR
+ * version 10. */
 #include "predict/onnx_inside.h"
 
 #include "base/limits.h"
@@ -11,7 +12,7 @@ typedef struct {
     wr_onnx_model *m;
     wr_onnx_source from;
     wr_err *err;
-    int rc;               /* the first failure that is not one of the bytes */
+    int rc; /* the first failure that is not one of the bytes */
 } reader;
 
 size_t wr_onnx_count(const wr_pb *r, uint32_t number)
@@ -110,18 +111,32 @@ static void attribute(wr_onnx_attr *to, reader *x, wr_pb *r)
     wr_pb_field f;
     wr_pb again = *r;
     uint64_t type = 0;
-    static const uint8_t of_field[12] = {[2] = 1, [3] = 2, [4] = 3, [5] = 4, [6] = 5, [7] = 6, [8] = 7, [9] = 8, [11] = 5};
+    static const uint8_t of_field[12] = {
+        [2] = 1, [3] = 2, [4] = 3, [5] = 4, [6] = 5, [7] = 6, [8] = 7, [9] = 8, [11] = 5};
     uint8_t guess = 0;
     while (wr_pb_next(r, &f)) {
         if (f.number < 12 && of_field[f.number]) guess = of_field[f.number];
         switch (f.number) {
-        case 1: to->name = text(r, &f); break;
-        case 2: to->f = wr_pb_f32(r, &f); break;
-        case 3: to->i = wr_pb_i64(r, &f); break;
-        case 4: to->s = wr_pb_bytes(r, &f); break;
-        case 5: attr_tensor(to, x, r, &f); break;
-        case 20: type = wr_pb_u64(r, &f); break;
-        default: break;
+        case 1:
+            to->name = text(r, &f);
+            break;
+        case 2:
+            to->f = wr_pb_f32(r, &f);
+            break;
+        case 3:
+            to->i = wr_pb_i64(r, &f);
+            break;
+        case 4:
+            to->s = wr_pb_bytes(r, &f);
+            break;
+        case 5:
+            attr_tensor(to, x, r, &f);
+            break;
+        case 20:
+            type = wr_pb_u64(r, &f);
+            break;
+        default:
+            break;
         }
     }
     if (type == 0) type = guess;
@@ -139,16 +154,27 @@ static void node(wr_onnx_node *to, reader *x, wr_pb *r)
     wr_pb_field f;
     wr_pb sub;
     while (x->rc == 0 && wr_pb_next(r, &f)) switch (f.number) {
-        case 1: to->in[to->nin++] = text(r, &f); break;
-        case 2: to->out[to->nout++] = text(r, &f); break;
-        case 3: to->name = text(r, &f); break;
-        case 4: to->op = text(r, &f); break;
+        case 1:
+            to->in[to->nin++] = text(r, &f);
+            break;
+        case 2:
+            to->out[to->nout++] = text(r, &f);
+            break;
+        case 3:
+            to->name = text(r, &f);
+            break;
+        case 4:
+            to->op = text(r, &f);
+            break;
         case 5:
             wr_pb_enter(&sub, r, &f);
             attribute(&to->attrs[to->nattrs++], x, &sub);
             break;
-        case 7: to->domain = text(r, &f); break;
-        default: break;
+        case 7:
+            to->domain = text(r, &f);
+            break;
+        default:
+            break;
         }
     if (wr_str_is(to->domain, "ai.onnx")) to->domain = WR_STR("");
 }
@@ -183,7 +209,9 @@ static void shape(wr_onnx_value *to, reader *x, wr_pb *r)
         wr_pb_enter(&sub, r, &f);
         int64_t d = dimension(&sub);
         if (to->ndims == WR_TENSOR_DIMS) {
-            if (x->rc == 0) x->rc = wr_err_set(x->err, WEIR_EUNSUPPORTED, "\"%.*s\" of an ONNX model has more than %d dimensions", WR_STR_FMT(wr_str_fit(to->name, 100)), WR_TENSOR_DIMS);
+            if (x->rc == 0)
+                x->rc = wr_err_set(x->err, WEIR_EUNSUPPORTED, "\"%.*s\" of an ONNX model has more than %d dimensions",
+                                   WR_STR_FMT(wr_str_fit(to->name, 100)), WR_TENSOR_DIMS);
             return;
         }
         to->shape[to->ndims++] = d;
@@ -278,15 +306,26 @@ static void graph(reader *x, wr_pb *r)
     while (x->rc == 0 && wr_pb_next(r, &f)) {
         if (f.number == 1 || f.number == 11 || f.number == 12) wr_pb_enter(&sub, r, &f);
         switch (f.number) {
-        case 1: node(&m->nodes[m->nnodes++], x, &sub); break;
-        case 2: m->graph_name = text(r, &f); break;
-        case 5: initializer(x, r, &f); break;
-        case 11: value(&m->in[m->nin++], x, &sub); break;
-        case 12: value(&m->out[m->nout++], x, &sub); break;
+        case 1:
+            node(&m->nodes[m->nnodes++], x, &sub);
+            break;
+        case 2:
+            m->graph_name = text(r, &f);
+            break;
+        case 5:
+            initializer(x, r, &f);
+            break;
+        case 11:
+            value(&m->in[m->nin++], x, &sub);
+            break;
+        case 12:
+            value(&m->out[m->nout++], x, &sub);
+            break;
         case 15:
             x->rc = wr_err_set(x->err, WEIR_EUNSUPPORTED, "an ONNX model has sparse initializers");
             break;
-        default: break;
+        default:
+            break;
         }
     }
 }
@@ -311,8 +350,12 @@ static void model(reader *x, wr_pb *r)
     wr_pb_field f, key, val;
     wr_pb sub;
     while (x->rc == 0 && wr_pb_next(r, &f)) switch (f.number) {
-        case 1: m->ir_version = wr_pb_i64(r, &f); break;
-        case 2: m->producer = text(r, &f); break;
+        case 1:
+            m->ir_version = wr_pb_i64(r, &f);
+            break;
+        case 2:
+            m->producer = text(r, &f);
+            break;
         case 7:
             wr_pb_enter(&sub, r, &f);
             graph(x, &sub);
@@ -325,8 +368,11 @@ static void model(reader *x, wr_pb *r)
             wr_pb_entry(&key, &val, r, &f);
             m->meta[m->nmeta++] = (wr_onnx_pair){wr_pb_str(r, &key), wr_pb_str(r, &val)};
             break;
-        case 25: m->nfunctions++; break;
-        default: break;
+        case 25:
+            m->nfunctions++;
+            break;
+        default:
+            break;
         }
 }
 

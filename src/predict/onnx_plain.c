@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* onnx_plain.c - the model's bytes without ZipMap: its maps of classes and probabilities say nothing that the tensor before it does not.
+/* onnx_plain.c - the model's bytes without ZipMap: its maps of classes and probabilities say nothing that the tensor
+ * before it does not.
  *
  * The message is copied field by field as it stands; only nodes and outputs that change are written anew. */
 #include "predict/onnx_inside.h"
@@ -13,7 +14,8 @@ static bool is_output(const wr_onnx_model *m, wr_str name)
 
 static bool goes(const wr_onnx_model *m, const wr_onnx_node *n)
 {
-    return wr_str_is(n->op, "ZipMap") && wr_str_is(n->domain, "ai.onnx.ml") && n->nin == 1 && n->nout == 1 && is_output(m, n->out[0]);
+    return wr_str_is(n->op, "ZipMap") && wr_str_is(n->domain, "ai.onnx.ml") && n->nin == 1 && n->nout == 1 &&
+           is_output(m, n->out[0]);
 }
 
 static bool made_by_zipmap(const wr_onnx_model *m, const wr_onnx_value *v)

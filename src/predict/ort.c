@@ -60,7 +60,8 @@ static char version[32];
 
 static int code_of(OrtErrorCode c, const char *text, bool opening)
 {
-    if (opening && (strstr(text, "nsupported model IR version") || strstr(text, "pset") || c == ORT_NOT_IMPLEMENTED)) return WEIR_EUNSUPPORTED;
+    if (opening && (strstr(text, "nsupported model IR version") || strstr(text, "pset") || c == ORT_NOT_IMPLEMENTED))
+        return WEIR_EUNSUPPORTED;
     if (opening) return WEIR_ECORRUPT;
     return c == ORT_INVALID_ARGUMENT ? WEIR_EINVAL : c == ORT_NOT_IMPLEMENTED ? WEIR_EUNSUPPORTED : WEIR_EINTERNAL;
 }
@@ -85,7 +86,8 @@ static int unavailable(wr_err *err, const char *why)
 {
     wr_err_set(err, WEIR_EUNAVAILABLE, "ONNX Runtime is not available");
     wr_err_detail(err, WEIR_EUNAVAILABLE, "%s", why ? why : "libonnxruntime.so.1 was not found");
-    return wr_err_hint(err, WEIR_EUNAVAILABLE, "put libonnxruntime.so.1 beside the program or set WEIR_ONNXRUNTIME to its path");
+    return wr_err_hint(err, WEIR_EUNAVAILABLE,
+                       "put libonnxruntime.so.1 beside the program or set WEIR_ONNXRUNTIME to its path");
 }
 
 static const char *library_path(char *room, size_t size)
@@ -101,13 +103,15 @@ static const char *library_path(char *room, size_t size)
     return WEIR_ONNXRUNTIME_PATH;
 }
 
-static void ORT_API_CALL to_log(void *ctx, OrtLoggingLevel level, const char *category, const char *id, const char *where, const char *text)
+static void ORT_API_CALL to_log(void *ctx, OrtLoggingLevel level, const char *category, const char *id,
+                                const char *where, const char *text)
 {
     (void)ctx;
     (void)category;
     (void)id;
     (void)where;
-    wr_log(level >= ORT_LOGGING_LEVEL_WARNING ? WR_LOG_INFO : WR_LOG_DEBUG, "ONNX Runtime: %s", text); /* errors come back as status too */
+    wr_log(level >= ORT_LOGGING_LEVEL_WARNING ? WR_LOG_INFO : WR_LOG_DEBUG, "ONNX Runtime: %s",
+           text); /* errors come back as status too */
 }
 
 static int start_locked(wr_err *err)
@@ -159,7 +163,7 @@ const char *wr_ort_version(void)
 struct wr_ort {
     OrtSession *session;
     const wr_onnx_model *model;
-    char **in, **out;              /* names, terminated */
+    char **in, **out; /* names, terminated */
     wr_arena *mem;
 };
 
@@ -172,7 +176,8 @@ static OrtStatus *set_options(OrtSessionOptions *o, const wr_onnx_model *m)
     if (!s) s = api->SetSessionLogSeverityLevel(o, ORT_LOGGING_LEVEL_ERROR);
     if (!s) s = api->AddSessionConfigEntry(o, "session.intra_op.allow_spinning", "0");
     if (!s) s = api->AddSessionConfigEntry(o, "session.inter_op.allow_spinning", "0");
-    if (!s && m->has_external && m->dir) s = api->AddSessionConfigEntry(o, "session.model_external_initializers_file_folder_path", m->dir);
+    if (!s && m->has_external && m->dir)
+        s = api->AddSessionConfigEntry(o, "session.model_external_initializers_file_folder_path", m->dir);
     return s;
 }
 
@@ -201,7 +206,8 @@ static int open_session(wr_ort *s, wr_err *err)
     if (options) api->ReleaseSessionOptions(options);
     if (!status) return 0;
     char what[96];
-    (void)snprintf(what, sizeof what, "an ONNX model (IR %lld, operator set %lld) cannot be loaded", (long long)s->model->ir_version, (long long)s->model->opset);
+    (void)snprintf(what, sizeof what, "an ONNX model (IR %lld, operator set %lld) cannot be loaded",
+                   (long long)s->model->ir_version, (long long)s->model->opset);
     return failed(status, true, what, err);
 }
 
@@ -235,7 +241,8 @@ static OrtStatus *text_in(OrtValue **out, const wr_tensor *t)
 {
     OrtAllocator *alloc;
     OrtStatus *s = api->GetAllocatorWithDefaultOptions(&alloc);
-    if (!s) s = api->CreateTensorAsOrtValue(alloc, t->shape, (size_t)t->ndims, ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, out);
+    if (!s)
+        s = api->CreateTensorAsOrtValue(alloc, t->shape, (size_t)t->ndims, ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, out);
     for (size_t i = 0; !s && i < t->count; i++) {
         char *room;
         wr_str v = ((const wr_str *)t->data)[i];
@@ -250,7 +257,8 @@ static OrtStatus *tensor_in(OrtValue **out, const wr_tensor *t)
     static int64_t nothing;
     if (t->type == WR_TENSOR_BYTES) return text_in(out, t);
     void *data = t->data ? t->data : &nothing;
-    return api->CreateTensorWithDataAsOrtValue(cpu, data, t->count * wr_tensor_type_size(t->type), t->shape, (size_t)t->ndims,
+    return api->CreateTensorWithDataAsOrtValue(cpu, data, t->count * wr_tensor_type_size(t->type), t->shape,
+                                               (size_t)t->ndims,
                                                (ONNXTensorElementDataType)wr_onnx_type_number(t->type), out);
 }
 
@@ -281,7 +289,8 @@ static OrtStatus *shape_out(wr_tensor *t, const OrtValue *v, int *rc, wr_err *er
     if (info) api->ReleaseTensorTypeAndShapeInfo(info);
     t->ndims = (int)nd;
     t->type = wr_onnx_type((uint64_t)type);
-    if (!s && (nd > WR_TENSOR_DIMS || t->type == WR_TENSOR_NONE)) *rc = wr_err_set(err, WEIR_EUNSUPPORTED, "an output has too many dimensions or a type that is not supported");
+    if (!s && (nd > WR_TENSOR_DIMS || t->type == WR_TENSOR_NONE))
+        *rc = wr_err_set(err, WEIR_EUNSUPPORTED, "an output has too many dimensions or a type that is not supported");
     return s;
 }
 
@@ -303,11 +312,17 @@ static int tensor_out(wr_tensor *t, const OrtValue *v, wr_arena *a, wr_err *err)
     return s ? failed(s, false, "an output cannot be read", err) : rc;
 }
 
-typedef struct { OrtValue **in, **out; const char **in_names, **out_names; size_t *which; size_t nin, nout; } call;
+typedef struct {
+    OrtValue **in, **out;
+    const char **in_names, **out_names;
+    size_t *which;
+    size_t nin, nout;
+} call;
 
 static int run_call(const wr_ort *s, call *c, wr_tensor *out, wr_arena *a, wr_err *err)
 {
-    OrtStatus *status = api->Run(s->session, NULL, c->in_names, (const OrtValue *const *)c->in, c->nin, c->out_names, c->nout, c->out);
+    OrtStatus *status =
+        api->Run(s->session, NULL, c->in_names, (const OrtValue *const *)c->in, c->nin, c->out_names, c->nout, c->out);
     if (status) return failed(status, false, "the model could not be run", err);
     for (size_t i = 0; i < c->nout; i++) {
         wr_tensor *t = &out[c->which[i]];
@@ -321,7 +336,9 @@ int wr_ort_run(const wr_ort *s, wr_tensor *out, const bool *want, const wr_tenso
 {
     const wr_onnx_model *m = s->model;
     size_t n = m->nin + m->nout;
-    call c = {.in = wr_arena_calloc(a, n + 1, sizeof(OrtValue *)), .in_names = wr_arena_calloc(a, n + 1, sizeof(char *)), .which = wr_arena_calloc(a, m->nout + 1, sizeof(size_t))};
+    call c = {.in = wr_arena_calloc(a, n + 1, sizeof(OrtValue *)),
+              .in_names = wr_arena_calloc(a, n + 1, sizeof(char *)),
+              .which = wr_arena_calloc(a, m->nout + 1, sizeof(size_t))};
     if (!c.in || !c.in_names || !c.which) return wr_err_nomem(err);
     c.out = c.in + m->nin;
     c.out_names = c.in_names + m->nin;

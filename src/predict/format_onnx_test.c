@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* format_onnx_test.c - ONNX files as predictors: which executor, what it says of itself, and that both answer the same.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/file.h"
+#include "predict/format_onnx.h"
+#include "predict/onnx_golden.h"
+#include "predict/onnx_testing.h"
+#include "predict/ort.h"
+
+#define TRITON WEIR_SOURCE_DIR "/tests/triton/models/"
+
+static wr_predictor *open_as(const char *path, wr_onnx_executor e)
+{
+    wr_predictor *p = NULL;
+    wr_err err = {0};
+    int rc = wr_onnx_open(&p, path, e, &err);
+    if (rc < 0) fail_msg("%s: %s: %s", path, err.msg, err.detail);
+    return p;
+}
+
+static bool have_ort(void) { return wr_ort_load(NULL) == 0; }
+
+static wr_tensor tensor(wr_tensor_type t, int64_t rows, int64_t cols, void *data)
+{
+    return (wr_tensor){.type = t, .ndims = 2, .shape = {rows, cols}, .count = (size_t)(rows * cols), .data = data};
+}
+
+/* ---- the models of Triton's examples ---- */
+
+static void check_simple(const char *name, wr_onnx_executor e)
+{
+    wr_predictor *p = open_as(name, e);
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    int32_t x[32], y[32];
+    for (int i = 0; i < 32; i++) {
+        x[i] = i;
+        y[i] = 100 - 3 * i;
+    }
+    wr_tensor in[2] = {tensor(WR_TENSOR_INT32, 2, 16, x), tensor(WR_TENSOR_INT32, 2, 16, y)}, out[2] = {0};
+    assert_true(p->nin == 2 && p->nout == 2 && p->rows);
+    assert_string_equal(p->in[1].name, "INPUT1");
+    assert_true(p->in[0].ndims == 2 && p->in[0].shape[0] == -1 && p->in[0].shape[1] == 16 && p->out[1].shape[1] == 16);
+    assert_int_equal(p->ops->run(p, out, NULL, in, a, NULL), 0);
+    for (int i = 0; i < 32; i++) {
+        assert_int_equal(((int32_t *)out[0].data)[i], x[i] + y[i]);
+        assert_int_equal(((int32_t *)out[1].data)[i], x[i] - y[i]);
+    }
+    assert_true(wr_str_is(out[1].name, "OUTPUT1") && out[0].shape[0] == 2);
+    wr_predictor_free(p);
+}
+
+static void check_string(const char *path, wr_onnx_executor e)
+{
+    wr_predictor *p = open_as(path, e);
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_str x[16], y[16];
+    wr_err err = {0};
+    for (int i = 0; i < 16; i++) {
+        x[i] = wr_str_of(wr_arena_printf(a, "%d", i));
+        y[i] = WR_STR("1");
+    }
+    wr_tensor in[2] = {tensor(WR_TENSOR_BYTES, 1, 16, x), tensor(WR_TENSOR_BYTES, 1, 16, y)}, out[2] = {0};
+    assert_int_equal(p->ops->run(p, out, NULL, in, a, NULL), 0);
+    assert_true(wr_str_is(((wr_str *)out[0].data)[9], "10") && wr_str_is(((wr_str *)out[1].data)[0], "-1"));
+    y[3] = WR_STR("one");
+    assert_true(p->ops->run(p, out, NULL, in, a, &err) < 0);
+    assert_true(err.msg[0] != 0);
+    wr_predictor_free(p);
+}
+
+static void test_triton_models(void **state)
+{
+    (void)state;
+    for (wr_onnx_executor e = WR_ONNX_AUTO; e <= WR_ONNX_ORT; e++) {
+        if (e == WR_ONNX_ORT && !have_ort()) continue;
+        check_simple(TRITON "simple/1/model.onnx", e);
+        check_string(TRITON "simple_string/1/model.onnx", e);
+    }
+}
+
+static void test_strings_pass_whole(void **state)
+{
+    (void)state;
+    for (wr_onnx_executor e = WR_ONNX_WEIR; e <= WR_ONNX_ORT; e++) {
+        if (e == WR_ONNX_ORT && !have_ort()) continue;
+        wr_predictor *p = open_as(TRITON "simple_identity/1/model.onnx", e);
+        WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+        wr_str x[3] = {WR_STR("a\0b"), WR_STR(""), WR_STR("\xff\xfe")};
+        wr_tensor in = tensor(WR_TENSOR_BYTES, 1, 3, x), out = {0};
+        assert_int_equal(p->ops->run(p, &out, NULL, &in, a, NULL), 0);
+        assert_true(wr_tensor_agree(&in, &out, 0));
+        in = tensor(WR_TENSOR_BYTES, 0, 3, x);
+        assert_int_equal(p->ops->run(p, &out, NULL, &in, a, NULL), 0);
+        assert_int_equal(out.count, 0);
+        wr_predictor_free(p);
+    }
+}
+
+/* ---- the choice ---- */
+
+static void test_choice(void **state)
+{
+    (void)state;
+    wr_predictor *p = open_as(TRITON "simple/1/model.onnx", WR_ONNX_AUTO);
+    assert_string_equal(p->platform, "weir_onnx");
+    wr_predictor_free(p);
+    assert_int_equal(setenv("WEIR_ONNX_EXECUTOR", "onnxruntime", 1), 0);
+    wr_err err = {0};
+    int rc = wr_onnx_open(&p, TRITON "simple/1/model.onnx", WR_ONNX_AUTO, &err);
+    if (have_ort()) {
+        assert_int_equal(rc, 0);
+        assert_string_equal(p->platform, "onnxruntime_onnx");
+        wr_predictor_free(p);
+    } else {
+        assert_int_equal(rc, WEIR_EUNAVAILABLE);
+        assert_true(err.hint[0] != 0);
+    }
+    assert_int_equal(setenv("WEIR_ONNX_EXECUTOR", "tensorflow", 1), 0);
+    assert_int_equal(wr_onnx_open(&p, TRITON "simple/1/model.onnx", WR_ONNX_AUTO, &err), WEIR_EINVAL);
+    assert_int_equal(unsetenv("WEIR_ONNX_EXECUTOR"), 0);
+}
+
+/* ---- ONNX Runtime itself, and the recorded answers ---- */
+
+static void test_onnx_runtime_answers_as_recorded(void **state)
+{
+    (void)state;
+    if (!have_ort()) skip();
+    WR_AUTOBUF wr_buf file;
+    wr_buf_init(&file, 0);
+    assert_int_equal(wr_file_read(&file, WEIR_SOURCE_DIR "/tests/reference/onnx/ops.bin", 1 << 24, NULL), 0);
+    wr_pb r, sub;
+    wr_pb_field f;
+    size_t wrong = 0;
+    wr_pb_init(&r, wr_buf_view(&file));
+    for (size_t k = 0; wr_pb_next(&r, &f); k++) {
+        WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+        wr_onnx_case c;
+        wr_onnx_model *m = NULL;
+        wr_ort *s = NULL;
+        wr_err err = {0};
+        wr_tensor out[WR_CASE_OPERANDS] = {0};
+        if (k % 9) continue; /* sessions take their time */
+        wr_pb_enter(&sub, &r, &f);
+        assert_true(wr_onnx_case_read(&c, &sub, a));
+        assert_int_equal(wr_onnx_model_read(&m, c.model, NULL, &err), 0);
+        int rc = wr_ort_open(&s, m, &err);
+        if (rc == 0) rc = wr_ort_run(s, out, NULL, c.in, a, &err);
+        bool ok = (rc == 0) == (c.nout > 0);
+        for (size_t i = 0; ok && i < c.nout; i++) ok = wr_tensor_agree(&out[i], &c.out[i], 1e-5);
+        if (!ok) print_message("%.*s: %s %s\n", WR_STR_FMT(c.name), err.msg, err.detail);
+        wrong += !ok;
+        wr_ort_free(s);
+        wr_onnx_model_free(m);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_triton_models),
+        cmocka_unit_test(test_strings_pass_whole),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_onnx_runtime_answers_as_recorded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
