@@ -17,7 +17,7 @@ static int offline(wr_cli *c, wr_drained *d, wr_err *err)
     wr_project *p;
     wr_serve *s;
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(wr_serve_open(&s, p, err));
+    WR_TRY(wr_serve_open(&s, p, NULL, err));
     int rc = wr_serve_drain(d, s, err);
     wr_serve_close(s);
     return rc;

@@ -1,20 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* endpoint.c - the `endpoints:` section of weir.yaml. */
+/* endpoint.c - the `endpoints:` and `serving:` sections of weir.yaml. */
 #include "core/endpoint.h"
 
-static const char *const keys[] = {"model", "threshold", NULL};
+#include "base/num.h"
+#include "io/file.h"
 
-static int read_endpoint(wr_endpoint *out, const wr_yaml *name, const wr_yaml *e, wr_err *err)
+/* Of the project's folder, unless it is absolute. */
+static int path_of(const char **out, wr_arena *a, wr_project *p, const wr_yaml *map, const char *key, wr_err *err)
 {
+    wr_str s;
+    *out = NULL;
+    WR_TRY(wr_yaml_get_str(&s, map, key, NULL, err));
+    if (!s.p || !s.n) return 0;
+    *out = wr_path_join(a, wr_project_root(p), s.p);
+    return *out ? 0 : wr_err_nomem(err);
+}
+
+/* ---- endpoints ---- */
+
+static int read_log(double *out, const wr_yaml *e, wr_err *err)
+{
+    const wr_yaml *v = wr_yaml_get(e, "log");
+    *out = 0;
+    if (wr_yaml_null(v)) return 0;
+    if (v->kind == WR_YAML_SCALAR && wr_str_is(v->text, "none")) return 0;
+    if (v->kind == WR_YAML_SCALAR && wr_str_is(v->text, "all")) *out = 1;
+    else if (v->kind != WR_YAML_SCALAR || wr_num_f64(out, v->text, NULL) < 0 || !(*out >= 0 && *out <= 1))
+        return wr_yaml_error(v, WEIR_EINVAL, err, "log is all, none, or a share of the requests, 0 to 1");
+    return 0;
+}
+
+static int read_config(wr_str *out, wr_arena *a, const wr_yaml *e, wr_err *err)
+{
+    WR_AUTOBUF wr_buf json = {0};
+    const wr_yaml *v = wr_yaml_get(e, "config");
+    *out = (wr_str){NULL, 0};
+    if (wr_yaml_null(v)) return 0;
+    if (v->kind != WR_YAML_MAP)
+        return wr_yaml_error(v, WEIR_ETYPE, err, "config is a map: the fields of Triton's ModelConfig");
+    wr_yaml_to_json(&json, v);
+    *out = wr_arena_str(a, wr_buf_view(&json));
+    return json.failed || !out->p ? wr_err_nomem(err) : 0;
+}
+
+static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_yaml *name, const wr_yaml *e,
+                         wr_err *err)
+{
+    static const char *const keys[] = {"model", "path", "threshold", "log", "config", NULL};
     wr_str model;
     if (!wr_name_ok(name->text))
         return wr_yaml_error(name, WEIR_EINVAL, err, "\"%s\" is not an endpoint name", name->text.p);
     WR_TRY(wr_yaml_known(e, "endpoint", keys, err));
     WR_TRY(wr_yaml_get_str(&model, e, "model", "", err));
+    WR_TRY(path_of(&out->path, a, p, e, "path", err));
     WR_TRY(wr_yaml_get_f64(&out->threshold, e, "threshold", 0.5, err));
+    WR_TRY(read_log(&out->log, e, err));
+    WR_TRY(read_config(&out->config, a, e, err));
     if (!(out->threshold >= 0 && out->threshold <= 1))
         return wr_yaml_error(wr_yaml_get(e, "threshold"), WEIR_EINVAL, err, "threshold is a probability, 0 to 1");
-    if (!model.n) return wr_yaml_error(e, WEIR_EINVAL, err, "endpoint \"%s\" names no model", name->text.p);
+    if (!model.n && !out->path)
+        return wr_yaml_error(e, WEIR_EINVAL, err, "endpoint \"%s\" names no model", name->text.p);
+    if (model.n && out->path)
+        return wr_yaml_error(e, WEIR_EINVAL, err, "endpoint \"%s\" names a model and a path", name->text.p);
     out->name = name->text.p;
     out->model = model.p;
     out->at = e;
@@ -31,7 +78,7 @@ int wr_endpoint_list(wr_endpoint **out, size_t *n, wr_arena *a, wr_project *p, w
     if (!*out) return wr_err_nomem(err);
     if (wr_yaml_null(all)) return 0;
     if (all->kind != WR_YAML_MAP) return wr_yaml_error(all, WEIR_ETYPE, err, "endpoints is a map of names");
-    for (; *n < all->n; ++*n) WR_TRY(read_endpoint(&(*out)[*n], all->keys[*n], all->items[*n], err));
+    for (; *n < all->n; ++*n) WR_TRY(read_endpoint(&(*out)[*n], a, p, all->keys[*n], all->items[*n], err));
     return 0;
 }
 
@@ -52,4 +99,30 @@ int wr_endpoint_find(wr_endpoint *out, wr_arena *a, wr_project *p, const char *n
     wr_err_set(err, WEIR_ENOTFOUND, "no endpoint \"%s\" in weir.yaml", name);
     return near >= 0 ? wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near])
                      : wr_err_hint(err, WEIR_ENOTFOUND, "declare it: endpoints: {%s: {model: NAME@champion}}", name);
+}
+
+/* ---- serving ---- */
+
+int wr_serving_read(wr_serving *out, wr_arena *a, wr_project *p, wr_err *err)
+{
+    static const char *const keys[] = {"repository", "load", "poll", "name", "cache", "shared_memory", NULL};
+    const wr_yaml *config;
+    wr_str load, name, cache;
+    *out = (wr_serving){.load_all = true, .poll_us = 1000000};
+    WR_TRY(wr_project_config(&config, p, err));
+    const wr_yaml *s = wr_yaml_get(config, "serving");
+    if (wr_yaml_null(s)) return 0;
+    WR_TRY(wr_yaml_known(s, "serving", keys, err));
+    WR_TRY(path_of(&out->repository, a, p, s, "repository", err));
+    WR_TRY(wr_yaml_get_str(&load, s, "load", "all", err));
+    if (!wr_str_is(load, "all") && !wr_str_is(load, "none"))
+        return wr_yaml_error(wr_yaml_get(s, "load"), WEIR_EINVAL, err, "load is all or none");
+    out->load_all = wr_str_is(load, "all");
+    WR_TRY(wr_yaml_get_duration_us(&out->poll_us, s, "poll", out->poll_us, err));
+    WR_TRY(wr_yaml_get_str(&name, s, "name", NULL, err));
+    WR_TRY(wr_yaml_get_str(&cache, s, "cache", NULL, err));
+    if (cache.p && wr_num_size(&out->cache_bytes, cache, err) < 0)
+        return wr_yaml_error(wr_yaml_get(s, "cache"), WEIR_EINVAL, err, "cache is a size, such as 64MiB");
+    out->name = name.p;
+    return wr_yaml_get_bool(&out->shared_memory, s, "shared_memory", true, err);
 }

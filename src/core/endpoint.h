@@ -1,14 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* endpoint.h - endpoints as weir.yaml declares them.
+/* endpoint.h - endpoints as weir.yaml declares them, and what its `serving` section says.
  *
  *   endpoints:
- *     delay: {model: delay@champion, threshold: 0.5}
+ *     delay: {model: delay@champion, threshold: 0.5}     a registered version: a package of ours, or a model that a client registered
+ *     fraud: {path: exports/fraud.onnx}                  a model file, or a folder with one
+ *     churn: {model: churn@champion, log: 0.1, config: {max_batch_size: 64, response_cache: {enable: true}}}
+ *   serving:
+ *     repository: models           a folder NAME/VERSION/model file, as Triton's
+ *     load: all                    at the start and when it changes; none = on demand
+ *     poll: 1s                     how often it is looked at; 0 = never
+ *     name: triton                 what the server calls itself; programs written for Triton may ask for that name
+ *     cache: 64MiB                 for the answers of models whose configuration has a response cache
+ *     shared_memory: true          clients of this machine may name regions under /dev/shm
  *
- * The feature view comes with the model. Predictions of NAME go to dataset "predictions.NAME", labels to "labels.NAME".
+ * The feature view comes with the package. Predictions of NAME go to dataset "predictions.NAME", labels to "labels.NAME". `log` is about models
+ * without a view: all, none (default) or a share of the requests; `config` is Triton's ModelConfig for them.
  */
 #pragma once
 #include "core/project.h"
 
-typedef struct { const char *name, *model; double threshold; const wr_yaml *at; } wr_endpoint;
+typedef struct {
+    const char *name;
+    const char *model;              /* "" when it has a path */
+    const char *path;               /* absolute; NULL = none */
+    double threshold;
+    double log;                     /* share of requests */
+    wr_str config;                  /* JSON; {NULL, 0} = none */
+    const wr_yaml *at;
+} wr_endpoint;
 int wr_endpoint_list(wr_endpoint **out, size_t *n, wr_arena *a, wr_project *p, wr_err *err);
 int wr_endpoint_find(wr_endpoint *out, wr_arena *a, wr_project *p, const char *name, wr_err *err);
+
+typedef struct {
+    const char *repository;         /* absolute; NULL = none */
+    bool load_all;
+    int64_t poll_us;
+    const char *name;               /* NULL = weir */
+    uint64_t cache_bytes;           /* 0 = default */
+    bool shared_memory;
+} wr_serving;
+int wr_serving_read(wr_serving *out, wr_arena *a, wr_project *p, wr_err *err);

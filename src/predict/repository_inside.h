@@ -74,8 +74,6 @@ int wr_served_make(wr_instance **out, wr_repository *r, wr_served_model *m, wr_s
                    const char *version_dir, wr_err *err);
 /* m->load is held. `changed`: only versions whose files are others than those served. */
 int wr_served_load(wr_repository *r, wr_served_model *m, wr_str config, bool changed, wr_err *err);
-/* Fingerprint of all files of a model; 0 when it is not there. */
-uint64_t wr_served_print(const char *dir);
 
 /* ---- infer.c ---- */
 /* Without counting, cache and telling. */

@@ -50,13 +50,14 @@ static void print_one(printer *p, const char *path, int depth)
     p->sum = wr_hash64(what, sizeof what, p->sum);
 }
 
-uint64_t wr_served_print(const char *dir)
+uint64_t wr_model_print(const char *path)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     struct stat st;
     printer p = {a, 1, 0};
-    if (!a || stat(dir, &st) < 0 || !S_ISDIR(st.st_mode)) return 0;
-    print_folder(&p, dir, 0);
+    if (!a || stat(path, &st) < 0) return 0;
+    if (S_ISDIR(st.st_mode)) print_folder(&p, path, 0);
+    else print_one(&p, path, 0);
     return p.sum ? p.sum : 1;
 }
 
@@ -328,7 +329,7 @@ int wr_repository_load(wr_repository *r, wr_str name, wr_str config, wr_err *err
         pthread_mutex_unlock(&m->load);
         return wr_err_set(err, WEIR_ECONFLICT, "failed to load '%s', an endpoint has this name", m->name);
     }
-    uint64_t print = wr_served_print(text);
+    uint64_t print = wr_model_print(text);
     int rc = wr_served_load(r, m, config, false, err);
     pthread_mutex_lock(&r->lock);
     m->unloaded = false;

@@ -38,7 +38,7 @@ static bool is_folder(const char *path)
 
 static void look_for(wr_repository *r, const char *name, const char *path, bool first)
 {
-    uint64_t print = r->opt.load_all ? wr_served_print(path) : is_folder(path);
+    uint64_t print = is_folder(path) ? r->opt.load_all ? wr_model_print(path) : 1 : 0;
     if (!print) return;
     wr_served_model *m = wr_served_model_get(r, wr_str_of(name), true);
     if (!m || !r->opt.load_all) return; /* without memory: at the next look */

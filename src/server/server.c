@@ -256,17 +256,30 @@ static int open_artifacts(wr_server *s, const wr_server_opt *opt, wr_err *err)
     return wr_signer_open(&s->signer, secret, err);
 }
 
+typedef struct {
+    wr_server *server;
+    const wr_server_opt *opt;
+} opening;
+
+/* The metric log and the store of artifacts are opened as the server wants them, before somebody who asks for a model opens them otherwise. */
+static int open_records(void *ctx, wr_err *err)
+{
+    opening *o = ctx;
+    WR_TRY(wr_project_track_log(&o->server->track, o->server->project, err));
+    return open_artifacts(o->server, o->opt, err);
+}
+
 static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
 {
+    opening o = {s, opt};
+    wr_serve_opt serving = {.before = open_records, .ctx = &o};
     WR_TRY(open_http(s, opt, err));
-    WR_TRY(wr_serve_open(&s->serve, s->project, err));
+    WR_TRY(wr_serve_open(&s->serve, s->project, &serving, err));
     for (int i = 0; i < s->nloops; i++) {
         s->loops[i].round = wr_round_new(s->serve);
         if (!s->loops[i].round) return wr_err_nomem(err);
     }
-    WR_TRY(wr_project_track_log(&s->track, s->project, err));
     WR_TRY(open_auth(s, opt, err));
-    WR_TRY(open_artifacts(s, opt, err));
     WR_TRY(wr_feed_new(&s->feed, s->project, err));
     WR_TRY(wr_watch_new(&s->watch, s->track, err));
     s->worker = wr_pool_new(2); /* one beside the caller */

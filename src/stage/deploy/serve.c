@@ -34,6 +34,8 @@ wr_round *wr_round_new(wr_serve *s)
     return NULL;
 }
 
+wr_serve *wr_round_serve(wr_round *r) { return r->serve; }
+
 void wr_round_free(wr_round *r)
 {
     if (!r) return;
@@ -110,13 +112,6 @@ size_t wr_serve_id(wr_serve *s, char out[WR_SERVE_ID])
     return (size_t)(p - out);
 }
 
-static wr_serve_endpoint *endpoint_named(wr_serve *s, wr_str name)
-{
-    for (size_t i = 0; i < s->nendpoints; i++)
-        if (wr_str_is(name, s->endpoints[i].name)) return &s->endpoints[i];
-    return NULL;
-}
-
 static int no_endpoint(wr_serve *s, wr_str name, wr_err *err)
 {
     const char *names[64];
@@ -130,7 +125,7 @@ static int no_endpoint(wr_serve *s, wr_str name, wr_err *err)
 
 int wr_serve_label(wr_round *r, wr_str endpoint, wr_str id, double label, int64_t known_us, wr_err *err)
 {
-    wr_serve_endpoint *e = endpoint_named(r->serve, endpoint);
+    wr_serve_endpoint *e = wr_serve_endpoint_named(r->serve, endpoint);
     if (!e) return no_endpoint(r->serve, endpoint, err);
     if (id.n == 0 || id.n > WR_LIMIT_ID) return wr_err_set(err, WEIR_EINVAL, "an id has 1 to %d bytes", WR_LIMIT_ID);
     if (!isfinite(label)) return wr_err_set(err, WEIR_EINVAL, "the label of \"%.*s\" is not a number", WR_STR_FMT(id));
@@ -240,7 +235,7 @@ int wr_serve_sync(wr_serve *s, wr_err *err)
 
 int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err)
 {
-    wr_serve_endpoint *e = endpoint_named(s, endpoint);
+    wr_serve_endpoint *e = wr_serve_endpoint_named(s, endpoint);
     if (!e) return no_endpoint(s, endpoint, err);
     pthread_mutex_lock(&e->lock);
     wr_served *m = e->now;
@@ -280,52 +275,3 @@ int wr_serve_view(wr_live **out, wr_serve *s, wr_str view, wr_err *err)
     if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
     return wr_err_hint(err, WEIR_ENOTFOUND, "a view is served when an endpoint's model was trained on it");
 }
-
-/* ---- looking at it ---- */
-
-size_t wr_serve_count(const wr_serve *s) { return s->nendpoints; }
-
-void wr_serve_status_of(wr_serve_status *out, wr_serve *s, size_t i)
-{
-    wr_serve_endpoint *e = &s->endpoints[i];
-    *out = (wr_serve_status){.name = e->name,
-                             .reference = e->reference,
-                             .threshold = e->threshold,
-                             .predictions = atomic_load_explicit(&e->predictions, memory_order_relaxed),
-                             .labels = atomic_load_explicit(&e->labels, memory_order_relaxed),
-                             .watermark_us = atomic_load_explicit(&e->watermark, memory_order_relaxed)};
-    pthread_mutex_lock(&e->lock);
-    out->ready = e->now != NULL;
-    if (e->now) {
-        snprintf(out->model, sizeof out->model, "%s", e->now->model);
-        snprintf(out->view, sizeof out->view, "%s", e->now->view->name);
-        out->version = e->now->version;
-    }
-    memcpy(out->package, e->package, sizeof out->package);
-    memcpy(out->error, e->error, sizeof out->error);
-    pthread_mutex_unlock(&e->lock);
-}
-
-bool wr_serve_ready(wr_serve *s)
-{
-    bool ready = true;
-    for (size_t i = 0; i < s->nendpoints; i++) {
-        pthread_mutex_lock(&s->endpoints[i].lock);
-        ready &= s->endpoints[i].now != NULL;
-        pthread_mutex_unlock(&s->endpoints[i].lock);
-    }
-    return ready;
-}
-
-void wr_serve_counts(wr_serve *s, void (*fn)(void *ctx, const char *endpoint, int64_t version, uint64_t n), void *ctx)
-{
-    for (size_t i = 0; i < s->nendpoints; i++) {
-        pthread_mutex_lock(&s->endpoints[i].lock);
-        wr_serve_version *first = s->endpoints[i].versions;
-        pthread_mutex_unlock(&s->endpoints[i].lock);
-        for (wr_serve_version *v = first; v; v = v->next) fn(ctx, s->endpoints[i].name, v->version, atomic_load(&v->n));
-    }
-}
-
-uint64_t wr_serve_log_bytes(const wr_serve *s) { return wr_applog_bytes(s->log); }
-wr_project *wr_serve_project(const wr_serve *s) { return s->project; }

@@ -16,12 +16,18 @@
  * `gate` makes "event in segment N" and "event in a state tagged N" the same thing: a round holds it shared from its first event until the
  * event is applied; a drain holds it alone while it seals the segment and copies the states. Rank: drain, gate, then the states' locks.
  *
+ * Models without a feature view (a registered version that a client made, or a path) are a repository's (predict/repository.h): the
+ * endpoint's name and version are put there, checked and warmed up, and swapped as a package is. A registered one is brought out of the
+ * artifacts into a folder of its content (.weir/cache/serving), read-only. Which side an endpoint is on may change with its alias. The repository also has the
+ * models of a folder; an endpoint's name goes before a folder's.
+ *
  * Threads: a wr_round belongs to one thread at a time, everything else may be called from any thread.
  */
 #pragma once
 #include <stdatomic.h>
 #include "core/endpoint.h"
 #include "core/package.h"
+#include "predict/infer.h"
 #include "stage/deploy/live.h"
 #include "store/applog.h"
 
@@ -40,15 +46,30 @@ typedef struct wr_served {
     uint64_t view_id;
     struct wr_serve_endpoint *of;   /* private */
     atomic_uint_fast64_t *count;    /* predictions of this version since the start */
+    wr_model_stats *stats;          /* of endpoint and version, as of a model of the repository */
     char *mem;
 } wr_served;
 
-/* Opens the log and starts every endpoint that has a model. */
-int wr_serve_open(wr_serve **out, wr_project *p, wr_err *err);
+typedef struct {
+    const char *repository;         /* folder of models; NULL = none */
+    bool load_all;                  /* of it, now and when they change */
+    size_t cache_bytes;             /* as in wr_repository_opt */
+    wr_pool *pool;                  /* the same */
+    /* When the project's log is ours and before its records are read: what has to be opened in another way than the first reader would. */
+    int (*before)(void *ctx, wr_err *err);
+    void *ctx;
+} wr_serve_opt;
+/* Opens the log and starts every endpoint that has a model. opt may be NULL. */
+int wr_serve_open(wr_serve **out, wr_project *p, const wr_serve_opt *opt, wr_err *err);
 /* Nothing may be in flight. Does not drain. */
 void wr_serve_close(wr_serve *s);
-/* Look for models that moved. An endpoint's trouble is its own: kept as its error text. */
+/* Look for models that moved. An endpoint's trouble is its own: kept as its error text. Loads, and so may take its time. */
 int wr_serve_refresh(wr_serve *s, wr_err *err);
+/* Endpoints' models without a view, and those of the folder. Ready, index and stats of both and of packages: wr_serve_ready, ... */
+wr_repository *wr_serve_repository(wr_serve *s);
+/* The tensors of requests to endpoints without a view, as their `log` says; by the thread that answered. Set before the first request. */
+typedef void (*wr_serve_answered)(void *ctx, const char *endpoint, const wr_instance *m, const wr_infer_request *q, const wr_infer_answer *a);
+void wr_serve_on_answer(wr_serve *s, wr_serve_answered fn, void *ctx);
 
 /* Hold an endpoint's model. WEIR_ENOTFOUND (did-you-mean), WEIR_EUNAVAILABLE when it is not ready (why is in detail). */
 int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err);
@@ -57,6 +78,7 @@ void wr_serve_give(wr_served *m);
 int wr_serve_view(wr_live **out, wr_serve *s, wr_str view, wr_err *err);
 
 wr_round *wr_round_new(wr_serve *s);                           /* NULL when out of memory */
+wr_serve *wr_round_serve(wr_round *r);
 void wr_round_free(wr_round *r);                               /* ends it */
 /* Score of one row (cells in order of the view's request; kinds as its types say). `id` is kept with it. WEIR_EINVAL when the time is missing. */
 int wr_serve_predict(double *score, wr_round *r, wr_served *m, const wr_cell *request, wr_str id, wr_err *err);
@@ -76,8 +98,9 @@ int wr_serve_sync(wr_serve *s, wr_err *err);
 /* ---- looking at it ---- */
 
 typedef struct {
-    const char *name, *reference;   /* "delay", "delay@champion" */
+    const char *name, *reference;   /* "delay", "delay@champion", or the path */
     bool ready;
+    bool plain;                     /* no package and no view: a model of the repository */
     char model[256], package[WR_SHA256_HEX], view[256], error[320];
     int64_t version;
     uint64_t predictions, labels;   /* since the start */
@@ -87,7 +110,10 @@ typedef struct {
 /* Of endpoint i < wr_serve_count(). */
 size_t wr_serve_count(const wr_serve *s);
 void wr_serve_status_of(wr_serve_status *out, wr_serve *s, size_t i);
-bool wr_serve_ready(wr_serve *s);                              /* every endpoint is */
+bool wr_serve_ready(wr_serve *s);                              /* every endpoint is, and what the folder should have */
+/* As wr_repository_index and wr_repository_stats, with the endpoints. */
+int wr_serve_index(wr_index_entry **out, size_t *n, wr_serve *s, wr_arena *a, wr_err *err);
+int wr_serve_stats(wr_stats_entry **out, size_t *n, wr_serve *s, wr_str name, wr_str version, wr_arena *a, wr_err *err);
 /* Predictions by version: calls fn for each version that answered since the start. */
 void wr_serve_counts(wr_serve *s, void (*fn)(void *ctx, const char *endpoint, int64_t version, uint64_t n), void *ctx);
 uint64_t wr_serve_log_bytes(const wr_serve *s);

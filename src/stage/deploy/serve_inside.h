@@ -1,23 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve_inside.h - what serve.c, drain.c and serve_ledger.c share. Private to this folder. */
 #pragma once
+#include "base/map.h"
 #include "stage/deploy/serve.h"
 
 typedef struct wr_serve_version { /* counter of one version; never freed before the end, so that metrics only grow */
     struct wr_serve_version *next;
     int64_t version;
     atomic_uint_fast64_t n;
+    wr_model_stats stats;
 } wr_serve_version;
 
 typedef struct wr_serve_endpoint {
     const char *name, *reference;
-    double threshold;
-    pthread_mutex_t lock;            /* rank 4; guards now, error, package, versions */
+    const char *path;                /* NULL = the reference says it */
+    double threshold, log;
+    wr_str config;                   /* of models without a view */
+    pthread_mutex_t lock;            /* rank 4; guards now, error, package, versions, plain, plain_model, plain_version */
     wr_served *now;
     wr_serve_version *versions;
     char package[WR_SHA256_HEX];     /* of now */
     char refused[WR_SHA256_HEX];     /* the last package that was, so that it is said once */
     char error[320];
+    bool plain;                      /* the repository answers for it */
+    char plain_model[256];
+    int64_t plain_version;
+    char served[WR_SHA256_HEX], spurned[WR_SHA256_HEX]; /* what the repository has for it, and the last it did not take; under refresh, as: */
+    char folder[WR_SHA256_HEX];      /* of the cache, in use */
+    uint64_t seen, tried;            /* fingerprints of the path */
+    atomic_uint_fast64_t asked;      /* requests, for sampling */
     atomic_uint_fast64_t predictions, labels;
     atomic_int_fast64_t watermark;
 } wr_serve_endpoint;
@@ -29,6 +40,11 @@ struct wr_serve {
     const char *log_dir;
     wr_serve_endpoint *endpoints;
     size_t nendpoints;
+    wr_map names;                    /* of endpoints */
+    wr_repository *repository;
+    wr_serve_answered answered;
+    void *answered_ctx;
+    bool opened;                     /* the first look is done */
     wr_live **lives;                 /* at most one a view name; nlives only grows, entries are final */
     atomic_size_t nlives;
     pthread_mutex_t refresh;         /* rank 1: one refresh at a time; guards arena */
@@ -39,6 +55,18 @@ struct wr_serve {
     atomic_uint_fast64_t id_next;
     struct wr_serve_ledger *ledger;  /* has its own lock */
 };
+
+/* serve_models.c */
+wr_serve_endpoint *wr_serve_endpoint_named(wr_serve *s, wr_str name); /* NULL */
+void wr_serve_say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before, const wr_err *why);
+void wr_serve_set_error(wr_serve_endpoint *e, const wr_err *why);
+
+/* serve_plain.c; under refresh */
+int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err);
+int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registered_version *v, wr_err *err);
+/* A package took its place. */
+void wr_serve_plain_ends(wr_serve *s, wr_serve_endpoint *e);
+int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err);
 
 int wr_serve_ledger_open(wr_serve *s, wr_err *err);
 void wr_serve_ledger_close(wr_serve *s);

@@ -8,12 +8,13 @@
 #include "base/os.h"
 #include "core/event.h"
 #include "core/model.h"
+#include "stage/deploy/materialize.h"
 #include "stage/deploy/serve_inside.h"
 
 /* ---- events ---- */
 
-static void say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before,
-                const wr_err *why)
+void wr_serve_say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before,
+                  const wr_err *why)
 {
     WR_AUTOBUF wr_buf b;
     char subject[300];
@@ -24,7 +25,7 @@ static void say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const
     wr_jsonw_obj(&w);
     wr_jsonw_kstr(&w, "model", v->name);
     wr_jsonw_ki64(&w, "version", v->version);
-    wr_jsonw_kstr(&w, "package", v->package);
+    if (v->package[0]) wr_jsonw_kstr(&w, "package", v->package);
     if (before >= 0) wr_jsonw_ki64(&w, why ? "stays" : "previous", before);
     if (why) wr_jsonw_kstr(&w, "error", why->msg);
     if (why && why->hint[0]) wr_jsonw_kstr(&w, "hint", why->hint);
@@ -63,10 +64,10 @@ static int state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err)
 
 /* ---- swapping ---- */
 
-static atomic_uint_fast64_t *counter(wr_serve *s, wr_serve_endpoint *e, int64_t version)
+static wr_serve_version *counters(wr_serve *s, wr_serve_endpoint *e, int64_t version)
 {
     for (wr_serve_version *v = e->versions; v; v = v->next)
-        if (v->version == version) return &v->n;
+        if (v->version == version) return v;
     wr_serve_version *v = wr_arena_calloc(s->arena, 1, sizeof *v);
     if (!v) return NULL;
     v->version = version;
@@ -74,7 +75,7 @@ static atomic_uint_fast64_t *counter(wr_serve *s, wr_serve_endpoint *e, int64_t 
     pthread_mutex_lock(&e->lock);
     e->versions = v;
     pthread_mutex_unlock(&e->lock);
-    return &v->n;
+    return v;
 }
 
 /* Takes over `k`, also on failure. */
@@ -83,7 +84,7 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
 {
     wr_served *m = wr_calloc(1, sizeof *m);
     char *name = wr_strdup(v->name);
-    atomic_uint_fast64_t *count = counter(s, e, v->version);
+    wr_serve_version *count = counters(s, e, v->version);
     if (!m || !name || !count) {
         wr_free(m);
         wr_free(name);
@@ -100,7 +101,8 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     m->live = live;
     m->view_id = live->id;
     m->of = e;
-    m->count = count;
+    m->count = &count->n;
+    m->stats = &count->stats;
     *out = m;
     return 0;
 }
@@ -128,15 +130,18 @@ static void install(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v
     e->now = m;
     snprintf(e->package, sizeof e->package, "%s", v->package);
     e->error[0] = 0;
+    bool plain = e->plain;
+    e->plain = false;
     pthread_mutex_unlock(&e->lock);
+    if (plain) wr_serve_plain_ends(s, e);
     int64_t newest = wr_live_newest(m->live), seen = atomic_load(&e->watermark);
     if (newest > seen && newest <= wr_clock_wall_us() + WR_DAY_US)
         atomic_compare_exchange_strong(&e->watermark, &(int_fast64_t){seen}, newest);
-    say(s, e, "served", v, old ? old->version : -1, NULL);
+    wr_serve_say(s, e, "served", v, old ? old->version : -1, NULL);
     wr_serve_give(old);
 }
 
-static void set_error(wr_serve_endpoint *e, const wr_err *why)
+void wr_serve_set_error(wr_serve_endpoint *e, const wr_err *why)
 {
     pthread_mutex_lock(&e->lock);
     snprintf(e->error, sizeof e->error, "%s", why->msg);
@@ -151,9 +156,14 @@ static int look(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
     wr_served *m = NULL;
     wr_err why = {0};
     if (!a) return wr_err_nomem(err);
+    if (e->path) return wr_serve_look_path(s, e, err);
     int rc = wr_model_find(&v, a, s->project, e->reference, &why);
     if (rc == WEIR_ENOTFOUND) {
-        set_error(e, &why);
+        wr_registered_version other;
+        wr_err none;
+        if (wr_model_registered(&other, a, s->project, e->reference, &none) == 0 && !other.package.n)
+            return wr_serve_look_registered(s, e, &other, err);
+        wr_serve_set_error(e, &why);
         return 0;
     }
     if (rc < 0) {
@@ -168,10 +178,10 @@ static int look(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
         install(s, e, &v, m);
         return 0;
     }
-    set_error(e, &why);
+    wr_serve_set_error(e, &why);
     if (rc != WEIR_ENOMEM) snprintf(e->refused, sizeof e->refused, "%s", v.package);
     wr_warn("endpoint \"%s\" does not take %s version %lld: %s", e->name, v.name, (long long)v.version, why.msg);
-    say(s, e, "rollback", &v, e->now ? e->now->version : -1, &why);
+    wr_serve_say(s, e, "rollback", &v, e->now ? e->now->version : -1, &why);
     return 0;
 }
 
@@ -198,6 +208,7 @@ static void init_gate(pthread_rwlock_t *gate)
 static int list_endpoints(wr_serve *s, wr_err *err)
 {
     wr_endpoint *list;
+    int rc = 0;
     WR_TRY(wr_endpoint_list(&list, &s->nendpoints, s->arena, s->project, err));
     s->endpoints = wr_arena_calloc(s->arena, s->nendpoints + 1, sizeof *s->endpoints);
     s->lives = wr_arena_calloc(s->arena, s->nendpoints + 1, sizeof *s->lives);
@@ -208,15 +219,30 @@ static int list_endpoints(wr_serve *s, wr_err *err)
     for (size_t i = 0; i < s->nendpoints; i++) {
         wr_serve_endpoint *e = &s->endpoints[i];
         e->name = list[i].name;
-        e->reference = list[i].model;
+        e->reference = list[i].path ? list[i].path : list[i].model;
+        e->path = list[i].path;
         e->threshold = list[i].threshold;
+        e->log = list[i].log;
+        e->config = list[i].config;
+        if (wr_map_put(&s->names, wr_str_of(e->name), e) < 0) rc = wr_err_nomem(err);
         atomic_init(&e->watermark, INT64_MIN);
         pthread_mutex_init(&e->lock, NULL);
     }
-    return 0;
+    return rc;
 }
 
-static int open_in(wr_serve *s, wr_err *err)
+wr_serve_endpoint *wr_serve_endpoint_named(wr_serve *s, wr_str name) { return wr_map_get(&s->names, name); }
+
+/* Files of models that nobody serves any more. */
+static void sweep(wr_serve *s)
+{
+    const char **folders = wr_arena_alloc(s->arena, (s->nendpoints + 1) * sizeof *folders);
+    if (!folders) return;
+    for (size_t i = 0; i < s->nendpoints; i++) folders[i] = s->endpoints[i].folder;
+    wr_materialize_sweep(s->project, folders, s->nendpoints);
+}
+
+static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
 {
     WR_TRY(wr_project_state(&s->log_dir, s->project, "log", true, err));
     WR_TRY(list_endpoints(s, err));
@@ -226,11 +252,16 @@ static int open_in(wr_serve *s, wr_err *err)
         return wr_err_hint(err, rc, "stop the other weir up first, or serve a copy of the project folder");
     }
     WR_TRY(rc);
+    if (opt && opt->before) WR_TRY(opt->before(opt->ctx, err));
     WR_TRY(wr_serve_ledger_open(s, err));
-    return wr_serve_refresh(s, err);
+    WR_TRY(wr_serve_repository_open(s, opt, err));
+    WR_TRY(wr_serve_refresh(s, err));
+    s->opened = true;
+    sweep(s);
+    return 0;
 }
 
-int wr_serve_open(wr_serve **out, wr_project *p, wr_err *err)
+int wr_serve_open(wr_serve **out, wr_project *p, const wr_serve_opt *opt, wr_err *err)
 {
     wr_serve *s = wr_calloc(1, sizeof *s);
     if (!s) return wr_err_nomem(err);
@@ -240,7 +271,7 @@ int wr_serve_open(wr_serve **out, wr_project *p, wr_err *err)
     pthread_mutex_init(&s->refresh, NULL);
     pthread_mutex_init(&s->drain, NULL);
     init_gate(&s->gate);
-    int rc = s->arena ? open_in(s, err) : wr_err_nomem(err);
+    int rc = s->arena ? open_in(s, opt, err) : wr_err_nomem(err);
     if (rc < 0) wr_serve_close(s);
     else *out = s;
     return rc;
@@ -251,6 +282,8 @@ void wr_serve_close(wr_serve *s)
     if (!s) return;
     wr_serve_ledger_close(s);
     wr_applog_close(s->log);
+    wr_repository_close(s->repository);
+    wr_map_fini(&s->names);
     for (size_t i = 0; i < s->nendpoints; i++) {
         wr_serve_give(s->endpoints[i].now);
         pthread_mutex_destroy(&s->endpoints[i].lock);

@@ -16,7 +16,7 @@
 static wr_serve *start(trips *w)
 {
     wr_serve *s = NULL;
-    OK(wr_serve_open(&s, w->project, err));
+    OK(wr_serve_open(&s, w->project, NULL, err));
     return s;
 }
 
@@ -217,7 +217,7 @@ static void test_refusals(void **state)
     assert_false(wr_serve_ready(s));
     assert_int_equal(wr_serve_take(&m, s, WR_STR("lat"), &why), WEIR_ENOTFOUND);
     assert_non_null(strstr(why.hint, "late"));
-    assert_int_equal(wr_serve_open(&second, w->project, &why), WEIR_ECONFLICT);
+    assert_int_equal(wr_serve_open(&second, w->project, NULL, &why), WEIR_ECONFLICT);
     assert_true(why.hint[0]);
     trips_promote(w, 0);
     OK(wr_serve_refresh(s, err));
@@ -419,7 +419,7 @@ static bool drain_killed(trips *w, long n)
         wr_project *p;
         wr_serve *s;
         wr_drained d;
-        if (wr_project_open(&p, w->dir, NULL) < 0 || wr_serve_open(&s, p, NULL) < 0) _exit(3);
+        if (wr_project_open(&p, w->dir, NULL) < 0 || wr_serve_open(&s, p, NULL, NULL) < 0) _exit(3);
         wr_fault_arm(WR_FAULT_CRASH, n, false);
         if (wr_serve_drain(&d, s, NULL) < 0) _exit(4);
         _exit(0);
@@ -437,7 +437,7 @@ static void log_some(trips *w, size_t from, size_t to)
     wr_project *p;
     OK(wr_project_open(&p, w->dir, err));
     wr_serve *s = NULL;
-    OK(wr_serve_open(&s, p, err));
+    OK(wr_serve_open(&s, p, NULL, err));
     size_t next = from;
     wr_round *r = wr_round_new(s);
     for (; next < to; next++) {

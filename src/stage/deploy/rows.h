@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rows.h - a package behind an endpoint as a model of tensors: each column that a request brings is an input, one element a row.
+ *
+ * Inputs, in order of the view's request columns, all of shape [n] or [n,1]: a text column takes BYTES; a number any number or BOOL; a time BYTES
+ * (ISO 8601) or INT64 (microseconds since 1970 UTC). NaN, a text {NULL, 0} and the time INT64_MIN are missing values. Outputs: "probability"
+ * FP64 [n], "label" INT64 [n], 1 from the endpoint's threshold on.
+ */
+#pragma once
+#include "stage/deploy/serve.h"
+
+typedef struct {
+    wr_tensor *out;                 /* in the order asked for */
+    size_t nout;
+    size_t rows;
+    const wr_str *ids;              /* that the predictions are kept under, one a row */
+} wr_serve_answer;
+
+/* What clients see of `m`: specs of inputs and outputs, in `a`. */
+int wr_serve_specs(wr_tensor_spec **in, size_t *nin, wr_tensor_spec **out, size_t *nout, const wr_served *m, wr_arena *a, wr_err *err);
+/* Predicts and records each row in round `r`; counts in m->stats. `id`: of the request, row i of several is kept as ID/i; n 0 = ids are made.
+ * Errors name the input. */
+int wr_serve_infer(wr_serve_answer *out, wr_round *r, wr_served *m, const wr_infer_request *q, wr_str id, wr_arena *a, wr_err *err);

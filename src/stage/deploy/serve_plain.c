@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve_plain.c - endpoints whose model has no feature view: from an artifact or a path into the repository. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "stage/deploy/materialize.h"
+#include "stage/deploy/serve_inside.h"
+
+/* ---- what requests have said ---- */
+
+/* Spreads the share over requests evenly: request n is one when n * share steps over a whole number. */
+static bool sampled(wr_serve_endpoint *e)
+{
+    if (e->log <= 0) return false;
+    double n = (double)atomic_fetch_add_explicit(&e->asked, 1, memory_order_relaxed);
+    return (uint64_t)((n + 1) * e->log) != (uint64_t)(n * e->log);
+}
+
+static void answered(void *ctx, const wr_instance *m, const wr_infer_request *q, const wr_infer_answer *a)
+{
+    wr_serve *s = ctx;
+    wr_serve_endpoint *e = wr_serve_endpoint_named(s, wr_str_of(m->name));
+    if (!e) return;
+    atomic_fetch_add_explicit(&e->predictions, a->rows, memory_order_relaxed);
+    if (s->answered && sampled(e)) s->answered(s->answered_ctx, e->name, m, q, a);
+}
+
+void wr_serve_on_answer(wr_serve *s, wr_serve_answered fn, void *ctx)
+{
+    s->answered = fn;
+    s->answered_ctx = ctx;
+}
+
+int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
+{
+    static const wr_serve_opt none = {0};
+    if (!opt) opt = &none;
+    wr_repository_opt o = {.dir = opt->repository,
+                           .load_all = opt->load_all,
+                           .cache_bytes = opt->cache_bytes,
+                           .pool = opt->pool,
+                           .answered = answered,
+                           .ctx = s};
+    return wr_repository_open(&s->repository, &o, err);
+}
+
+wr_repository *wr_serve_repository(wr_serve *s) { return s->repository; }
+
+/* ---- installing ---- */
+
+static void install(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v)
+{
+    pthread_mutex_lock(&e->lock);
+    wr_served *old = e->now;
+    int64_t before = old ? old->version : e->plain ? e->plain_version : -1;
+    e->now = NULL;
+    e->package[0] = 0;
+    e->plain = true;
+    e->plain_version = v->version;
+    snprintf(e->plain_model, sizeof e->plain_model, "%s", v->name);
+    e->error[0] = 0;
+    pthread_mutex_unlock(&e->lock);
+    e->refused[0] = 0;
+    wr_serve_say(s, e, "served", v, before, NULL);
+    wr_serve_give(old);
+}
+
+static void refuse(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, const wr_err *why)
+{
+    int64_t stays = e->now ? e->now->version : e->plain ? e->plain_version : -1;
+    wr_serve_set_error(e, why);
+    wr_warn("endpoint \"%s\" does not take %s version %lld: %s", e->name, v->name, (long long)v->version, why->msg);
+    wr_serve_say(s, e, "rollback", v, stays, why);
+}
+
+static int put(wr_serve *s, wr_serve_endpoint *e, const char *version, const char *path, wr_err *err)
+{
+    wr_predictor *p;
+    WR_TRY(wr_predictor_open(&p, path, err));
+    return wr_repository_put(s->repository, e->name, version, p, e->config, err);
+}
+
+void wr_serve_plain_ends(wr_serve *s, wr_serve_endpoint *e)
+{
+    wr_err err;
+    e->served[0] = e->folder[0] = 0;
+    if (wr_repository_remove(s->repository, e->name, &err) < 0) wr_warn("%s", err.msg);
+}
+
+/* ---- a version that a client registered ---- */
+
+static void identity(char out[WR_SHA256_HEX], const wr_registered_version *v)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    wr_str location = wr_registered_version_location(v);
+    wr_buf_printf(&b, "%.*s/%lld %.*s", WR_STR_FMT(v->name), (long long)v->version, WR_STR_FMT(location));
+    wr_sha256_of(wr_buf_cstr(&b), b.n, out);
+}
+
+static int load_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registered_version *v, wr_arena *a, wr_err *err)
+{
+    char *path, version[24], folder[WR_SHA256_HEX];
+    snprintf(version, sizeof version, "%lld", (long long)v->version);
+    WR_TRY(wr_materialize(&path, folder, a, s->project, wr_registered_version_location(v), err));
+    WR_TRY(put(s, e, version, path, err));
+    memcpy(e->folder, folder, sizeof folder);
+    return 0;
+}
+
+int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registered_version *v, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char id[WR_SHA256_HEX], empty[1] = "";
+    wr_err why = {0};
+    if (!a) return wr_err_nomem(err);
+    identity(id, v);
+    if (e->plain && strcmp(id, e->served) == 0) return 0;
+    if (strcmp(id, e->spurned) == 0) return 0;
+    wr_model_version told = {
+        .name = wr_arena_strndup(a, v->name.p, v->name.n), .version = v->version, .package = empty};
+    if (!told.name) return wr_err_nomem(err);
+    int rc = load_registered(s, e, v, a, &why);
+    if (rc == 0) {
+        memcpy(e->served, id, sizeof id);
+        e->spurned[0] = 0;
+        install(s, e, &told);
+        return 0;
+    }
+    bool again = rc == WEIR_ENOMEM || rc == WEIR_ENOTFOUND || rc == WEIR_EUNAVAILABLE ||
+                 rc == WEIR_ETIMEOUT; /* files may still come */
+    if (!again) memcpy(e->spurned, id, sizeof id);
+    if (!again || strcmp(e->error, why.msg) != 0) refuse(s, e, &told, &why);
+    return 0;
+}
+
+/* ---- a path ---- */
+
+/* As the repository's folder: loaded when two looks saw the same, other than what was tried last. */
+int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
+{
+    char empty[1] = "", name[256];
+    wr_err why = {0};
+    uint64_t print = wr_model_print(e->path);
+    bool still = !s->opened || print == e->seen;
+    (void)err;
+    e->seen = print;
+    if (!print) {
+        wr_err_set(&why, WEIR_ENOTFOUND, "there is no '%s'", e->path);
+        wr_serve_set_error(e, &why);
+        return 0;
+    }
+    if (!still || print == e->tried) return 0;
+    e->tried = print;
+    snprintf(name, sizeof name, "%s", e->path);
+    wr_model_version told = {.name = name, .version = 0, .package = empty};
+    if (put(s, e, "1", e->path, &why) == 0) install(s, e, &told);
+    else refuse(s, e, &told, &why);
+    return 0;
+}
