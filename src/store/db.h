@@ -81,6 +81,7 @@ double wr_stmt_f64(wr_stmt *s, int at);                        /* NaN for NULL *
  * When it fails, this or a later call says so, at the latest the write itself, and all of the write is undone. wr_db_last_id does not tell its id. */
 int wr_stmt_run(wr_stmt *s, wr_err *err);
 wr_str wr_stmt_str(wr_stmt *s, int at);                        /* text or bytes; valid until the next step */
+wr_str wr_stmt_text(wr_arena *a, wr_stmt *s, int at);          /* the same, a copy in the arena; {NULL,0} for NULL */
 bool wr_stmt_null(wr_stmt *s, int at);
 void wr_stmt_done(wr_stmt *s);                                 /* reset and give back */
 /* What the statements of this thread have cost so far, in steps of SQLite's machine (some twenty for a row that is looked at), counted

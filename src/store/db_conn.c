@@ -183,3 +183,8 @@ bool wr_stmt_null(wr_stmt *s, int at) { return s->conn->engine->is_null(s, at); 
 int64_t wr_stmt_i64(wr_stmt *s, int at) { return s->conn->engine->i64(s, at); }
 double wr_stmt_f64(wr_stmt *s, int at) { return s->conn->engine->f64(s, at); }
 wr_str wr_stmt_str(wr_stmt *s, int at) { return s->conn->engine->str(s, at); }
+
+wr_str wr_stmt_text(wr_arena *a, wr_stmt *s, int at)
+{
+    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
+}

@@ -4,11 +4,6 @@
 
 #include "base/vec.h"
 
-static wr_str text(wr_arena *a, wr_stmt *s, int at)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 /* `sql` ends where the list of ids begins; `tail` follows it. */
 int wr_belonging_ask(wr_stmt **out, wr_track *t, const char *sql, const char *tail, const int64_t *ids, size_t n,
                      wr_err *err)
@@ -34,9 +29,9 @@ int wr_belonging_rows(wr_belongings *out, wr_arena *a, wr_track *t, const char *
     int rc;
     WR_TRY(wr_belonging_ask(&s, t, sql, " ORDER BY 1, 2", ids, n, err));
     while ((rc = wr_step(s, err)) > 0) {
-        wr_belonging b = {.owner = wr_stmt_i64(s, 0), .key = text(a, s, 1)};
+        wr_belonging b = {.owner = wr_stmt_i64(s, 0), .key = wr_stmt_text(a, s, 1)};
         if (numbers) b.number = wr_stmt_i64(s, 2);
-        else b.value = text(a, s, 2);
+        else b.value = wr_stmt_text(a, s, 2);
         if ((rc = wr_vec_add(&rows, b, err)) < 0) break;
     }
     wr_stmt_done(s);

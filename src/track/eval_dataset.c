@@ -55,20 +55,15 @@ static const char *const ties[] = {"dataset_id DESC", NULL};
     "d.id, d.uuid, d.name, d.digest, d.schema, d.created_by, d.updated_by, d.records, d.created_ms, d.updated_ms"
 enum { NCOLUMNS = 10 };
 
-static wr_str text_at(wr_stmt *s, int at, wr_arena *a)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 static wr_eval_dataset row_of(wr_stmt *s, wr_arena *a)
 {
     return (wr_eval_dataset){.id = wr_stmt_i64(s, 0),
-                             .uuid = text_at(s, 1, a),
-                             .name = text_at(s, 2, a),
-                             .digest = text_at(s, 3, a),
-                             .schema = text_at(s, 4, a),
-                             .created_by = text_at(s, 5, a),
-                             .updated_by = text_at(s, 6, a),
+                             .uuid = wr_stmt_text(a, s, 1),
+                             .name = wr_stmt_text(a, s, 2),
+                             .digest = wr_stmt_text(a, s, 3),
+                             .schema = wr_stmt_text(a, s, 4),
+                             .created_by = wr_stmt_text(a, s, 5),
+                             .updated_by = wr_stmt_text(a, s, 6),
                              .records = wr_stmt_i64(s, 7),
                              .created_ms = wr_stmt_i64(s, 8),
                              .updated_ms = wr_stmt_i64(s, 9)};

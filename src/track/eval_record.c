@@ -336,11 +336,6 @@ static int merge(upsert *u, const parts *p, const wr_eval_record *old, wr_err *e
     return rc < 0 ? rc : 0;
 }
 
-static wr_str text_at(wr_stmt *s, int at, wr_arena *a)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 /* 1 when it was there, 0 when it is new. */
 static int upsert_one(upsert *u, yyjson_val *record, wr_err *err)
 {
@@ -360,9 +355,9 @@ static int upsert_one(upsert *u, yyjson_val *record, wr_err *err)
     int rc = wr_step(s, err);
     if (rc > 0)
         old = (wr_eval_record){.id = wr_stmt_i64(s, 0),
-                               .outputs = text_at(s, 1, u->a),
-                               .expectations = text_at(s, 2, u->a),
-                               .tags = text_at(s, 3, u->a)};
+                               .outputs = wr_stmt_text(u->a, s, 1),
+                               .expectations = wr_stmt_text(u->a, s, 2),
+                               .tags = wr_stmt_text(u->a, s, 3)};
     wr_stmt_done(s);
     if (rc < 0) return rc;
     if (!old.id) return insert(u, &p, hash, err);
@@ -436,18 +431,18 @@ int wr_eval_records_delete(size_t *deleted, wr_track *t, wr_str uuid, const wr_s
 static wr_eval_record row_of(wr_stmt *s, wr_arena *a)
 {
     return (wr_eval_record){.id = wr_stmt_i64(s, 0),
-                            .uuid = text_at(s, 1, a),
-                            .inputs = text_at(s, 2, a),
-                            .outputs = text_at(s, 3, a),
-                            .expectations = text_at(s, 4, a),
-                            .tags = text_at(s, 5, a),
-                            .source = text_at(s, 6, a),
-                            .source_id = text_at(s, 7, a),
-                            .source_type = text_at(s, 8, a),
+                            .uuid = wr_stmt_text(a, s, 1),
+                            .inputs = wr_stmt_text(a, s, 2),
+                            .outputs = wr_stmt_text(a, s, 3),
+                            .expectations = wr_stmt_text(a, s, 4),
+                            .tags = wr_stmt_text(a, s, 5),
+                            .source = wr_stmt_text(a, s, 6),
+                            .source_id = wr_stmt_text(a, s, 7),
+                            .source_type = wr_stmt_text(a, s, 8),
                             .created_ms = wr_stmt_i64(s, 9),
                             .updated_ms = wr_stmt_i64(s, 10),
-                            .created_by = text_at(s, 11, a),
-                            .updated_by = text_at(s, 12, a)};
+                            .created_by = wr_stmt_text(a, s, 11),
+                            .updated_by = wr_stmt_text(a, s, 12)};
 }
 
 static size_t bytes_of(const wr_eval_record *r)

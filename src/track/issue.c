@@ -53,11 +53,6 @@ static const char *const ties[] = {"issue_id DESC", NULL};
     "i.created_by, i.causes, i.categories"
 enum { NCOLUMNS = 13 };
 
-static wr_str text_at(wr_stmt *s, int at, wr_arena *a)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 static wr_issue row_of(wr_stmt *s, wr_arena *a)
 {
     int64_t rank = wr_stmt_i64(s, 8);
@@ -66,15 +61,15 @@ static wr_issue row_of(wr_stmt *s, wr_arena *a)
                       .created_ms = wr_stmt_i64(s, 2),
                       .updated_ms = wr_stmt_i64(s, 3),
                       .traces = -1,
-                      .uuid = text_at(s, 4, a),
-                      .name = text_at(s, 5, a),
-                      .description = text_at(s, 6, a),
-                      .status = text_at(s, 7, a),
+                      .uuid = wr_stmt_text(a, s, 4),
+                      .name = wr_stmt_text(a, s, 5),
+                      .description = wr_stmt_text(a, s, 6),
+                      .status = wr_stmt_text(a, s, 7),
                       .severity = rank >= 0 && rank < SEVERITIES ? wr_str_of(severities[rank]) : (wr_str){NULL, 0},
-                      .run_id = text_at(s, 9, a),
-                      .created_by = text_at(s, 10, a),
-                      .causes = text_at(s, 11, a),
-                      .categories = text_at(s, 12, a)};
+                      .run_id = wr_stmt_text(a, s, 9),
+                      .created_by = wr_stmt_text(a, s, 10),
+                      .causes = wr_stmt_text(a, s, 11),
+                      .categories = wr_stmt_text(a, s, 12)};
 }
 
 int wr_issue_get(wr_issue *out, wr_arena *a, wr_track *t, wr_str uuid, wr_err *err)

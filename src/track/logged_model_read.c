@@ -8,21 +8,16 @@
 #include "track/logged_model_inside.h"
 #include "track/search.h"
 
-static wr_str text(wr_arena *a, wr_stmt *s, int at)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 wr_logged_model wr_logged_model_row(wr_arena *a, wr_stmt *s)
 {
     return (wr_logged_model){.id = wr_stmt_i64(s, 0),
                              .experiment = wr_stmt_i64(s, 1),
-                             .uuid = text(a, s, 2),
-                             .name = text(a, s, 3),
-                             .artifact_uri = text(a, s, 4),
-                             .model_type = text(a, s, 5),
-                             .run_id = text(a, s, 6),
-                             .status_message = text(a, s, 7),
+                             .uuid = wr_stmt_text(a, s, 2),
+                             .name = wr_stmt_text(a, s, 3),
+                             .artifact_uri = wr_stmt_text(a, s, 4),
+                             .model_type = wr_stmt_text(a, s, 5),
+                             .run_id = wr_stmt_text(a, s, 6),
+                             .status_message = wr_stmt_text(a, s, 7),
                              .status = (int)wr_stmt_i64(s, 8),
                              .created_ms = wr_stmt_i64(s, 9),
                              .updated_ms = wr_stmt_i64(s, 10),
@@ -49,13 +44,13 @@ static int read_metrics(metrics *out, wr_arena *a, wr_track *t, const int64_t *i
                             " ORDER BY x.model, k.name, x.time_ms, x.step, x.run", ids, n, err));
     while ((rc = wr_step(s, err)) > 0) {
         metric m = {wr_stmt_i64(s, 0),
-                    {.key = text(a, s, 1),
+                    {.key = wr_stmt_text(a, s, 1),
                      .value = wr_stmt_f64(s, 2),
                      .step = wr_stmt_i64(s, 3),
                      .time_ms = wr_stmt_i64(s, 4),
-                     .run_id = text(a, s, 5),
-                     .dataset_name = text(a, s, 6),
-                     .dataset_digest = text(a, s, 7)}};
+                     .run_id = wr_stmt_text(a, s, 5),
+                     .dataset_name = wr_stmt_text(a, s, 6),
+                     .dataset_digest = wr_stmt_text(a, s, 7)}};
         if ((rc = wr_vec_add(out, m, err)) < 0) break;
     }
     wr_stmt_done(s);

@@ -347,7 +347,7 @@ int wr_registered_alias_moves(wr_registered_alias_move **out, size_t *n, wr_aren
                                          .was = wr_stmt_null(s, 1) ? 0 : wr_stmt_i64(s, 1),
                                          .undo = wr_stmt_i64(s, 2) != 0,
                                          .moved_ms = wr_stmt_i64(s, 4)};
-        if (!wr_stmt_null(s, 3)) move.user = wr_arena_str(a, wr_stmt_str(s, 3));
+        move.user = wr_stmt_text(a, s, 3);
         if ((rc = wr_vec_add(&rows, move, err)) < 0) break;
     }
     wr_stmt_done(s);

@@ -5,26 +5,21 @@
 #include "track/belonging.h"
 #include "track/registry_inside.h"
 
-static wr_str text(wr_arena *a, wr_stmt *s, int at)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 wr_registered_version wr_registered_version_row(wr_arena *a, wr_stmt *s)
 {
     return (wr_registered_version){.id = wr_stmt_i64(s, 0),
                                    .model = wr_stmt_i64(s, 1),
-                                   .name = text(a, s, 2),
+                                   .name = wr_stmt_text(a, s, 2),
                                    .version = wr_stmt_i64(s, 3),
-                                   .stage = text(a, s, 4),
-                                   .source = text(a, s, 5),
-                                   .storage = text(a, s, 6),
-                                   .run_id = text(a, s, 7),
-                                   .run_link = text(a, s, 8),
-                                   .description = text(a, s, 9),
-                                   .user = text(a, s, 10),
-                                   .model_id = text(a, s, 11),
-                                   .package = text(a, s, 12),
+                                   .stage = wr_stmt_text(a, s, 4),
+                                   .source = wr_stmt_text(a, s, 5),
+                                   .storage = wr_stmt_text(a, s, 6),
+                                   .run_id = wr_stmt_text(a, s, 7),
+                                   .run_link = wr_stmt_text(a, s, 8),
+                                   .description = wr_stmt_text(a, s, 9),
+                                   .user = wr_stmt_text(a, s, 10),
+                                   .model_id = wr_stmt_text(a, s, 11),
+                                   .package = wr_stmt_text(a, s, 12),
                                    .created_ms = wr_stmt_i64(s, 13),
                                    .updated_ms = wr_stmt_i64(s, 14)};
 }
@@ -32,8 +27,8 @@ wr_registered_version wr_registered_version_row(wr_arena *a, wr_stmt *s)
 wr_registered_model wr_registered_model_row(wr_arena *a, wr_stmt *s)
 {
     return (wr_registered_model){.id = wr_stmt_i64(s, 0),
-                                 .name = text(a, s, 1),
-                                 .description = text(a, s, 2),
+                                 .name = wr_stmt_text(a, s, 1),
+                                 .description = wr_stmt_text(a, s, 2),
                                  .created_ms = wr_stmt_i64(s, 3),
                                  .updated_ms = wr_stmt_i64(s, 4)};
 }

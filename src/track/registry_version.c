@@ -77,7 +77,7 @@ int wr_registered_version_inputs(wr_registered_input **out, size_t *n, wr_arena 
                                   .digest = wr_arena_str(a, wr_stmt_str(s, 1)),
                                   .source_type = wr_arena_str(a, wr_stmt_str(s, 2)),
                                   .source = wr_arena_str(a, wr_stmt_str(s, 3))};
-        if (!wr_stmt_null(s, 4)) in.context = wr_arena_str(a, wr_stmt_str(s, 4));
+        in.context = wr_stmt_text(a, s, 4);
         if ((rc = wr_vec_add(&rows, in, err)) < 0) break;
     }
     wr_stmt_done(s);

@@ -81,11 +81,6 @@ static int read_tags(wr_track_dataset *d, wr_arena *a, wr_str text, wr_err *err)
     return 0;
 }
 
-static wr_str text_or_null(wr_arena *a, wr_stmt *s, int at)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 static int load_datasets(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err)
 {
     WR_VEC(wr_track_dataset) rows = {0};
@@ -101,8 +96,8 @@ static int load_datasets(wr_track_run *r, wr_arena *a, wr_track *t, wr_err *err)
                               .digest = wr_arena_str(a, wr_stmt_str(s, 1)),
                               .source_type = wr_arena_str(a, wr_stmt_str(s, 2)),
                               .source = wr_arena_str(a, wr_stmt_str(s, 3)),
-                              .schema = text_or_null(a, s, 4),
-                              .profile = text_or_null(a, s, 5)};
+                              .schema = wr_stmt_text(a, s, 4),
+                              .profile = wr_stmt_text(a, s, 5)};
         rc = read_tags(&d, a, wr_stmt_str(s, 6), err);
         if (rc == 0) rc = wr_vec_add(&rows, d, err);
         if (rc < 0) break;

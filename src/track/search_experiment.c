@@ -90,7 +90,7 @@ static int read_summaries(wr_track_dataset_summary **out, size_t *n, wr_arena *a
         wr_track_dataset_summary d = {.experiment = wr_stmt_i64(s, 0),
                                       .name = wr_arena_str(a, wr_stmt_str(s, 1)),
                                       .digest = wr_arena_str(a, wr_stmt_str(s, 2))};
-        if (!wr_stmt_null(s, 3)) d.context = wr_arena_str(a, wr_stmt_str(s, 3));
+        d.context = wr_stmt_text(a, s, 3);
         if ((rc = wr_vec_add(&rows, d, err)) < 0) break;
     }
     wr_stmt_done(s);

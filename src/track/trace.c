@@ -41,11 +41,6 @@ const char wr_trace_columns[] =
     "t.cache_read_input_tokens, "
     "t.cache_creation_input_tokens, t.cache_creation_input_tokens_above_1hr, t.input_cost, t.output_cost, t.total_cost";
 
-static wr_str text_or_null(wr_arena *a, wr_stmt *s, int at)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 static int64_t number_or_none(wr_stmt *s, int at) { return wr_stmt_null(s, at) ? WR_TRACE_NONE : wr_stmt_i64(s, at); }
 
 void wr_trace_row(wr_trace *out, wr_arena *a, wr_stmt *s)
@@ -57,12 +52,12 @@ void wr_trace_row(wr_trace *out, wr_arena *a, wr_stmt *s)
                       .duration_ms = number_or_none(s, 4),
                       .state = (int)wr_stmt_i64(s, 5),
                       .finalized = wr_stmt_i64(s, 6) != 0,
-                      .client_request_id = text_or_null(a, s, 7),
-                      .request_preview = text_or_null(a, s, 8),
-                      .response_preview = text_or_null(a, s, 9),
-                      .name = text_or_null(a, s, 10),
-                      .session = text_or_null(a, s, 11),
-                      .spans = text_or_null(a, s, 12)};
+                      .client_request_id = wr_stmt_text(a, s, 7),
+                      .request_preview = wr_stmt_text(a, s, 8),
+                      .response_preview = wr_stmt_text(a, s, 9),
+                      .name = wr_stmt_text(a, s, 10),
+                      .session = wr_stmt_text(a, s, 11),
+                      .spans = wr_stmt_text(a, s, 12)};
     for (int i = 0; i < WR_TOKENS; i++) out->tokens[i] = number_or_none(s, 13 + i);
     for (int i = 0; i < WR_COSTS; i++) out->costs[i] = wr_stmt_f64(s, 13 + WR_TOKENS + i);
 }

@@ -15,11 +15,6 @@ enum { NAME = 250, ID = 50 };
     "x.rationale, "                                                                                                    \
     "x.overrides, x.valid, x.metadata"
 
-static wr_str text_or_null(wr_arena *a, wr_stmt *s, int at)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 static wr_assessment row_of(wr_arena *a, wr_stmt *s, wr_str trace)
 {
     return (wr_assessment){.id = wr_arena_str(a, wr_stmt_str(s, 0)),
@@ -27,17 +22,17 @@ static wr_assessment row_of(wr_arena *a, wr_stmt *s, wr_str trace)
                            .name = wr_arena_str(a, wr_stmt_str(s, 1)),
                            .kind = (wr_assess_kind)wr_stmt_i64(s, 2),
                            .value = wr_arena_str(a, wr_stmt_str(s, 3)),
-                           .error = text_or_null(a, s, 4),
+                           .error = wr_stmt_text(a, s, 4),
                            .created_ms = wr_stmt_i64(s, 5),
                            .updated_ms = wr_stmt_i64(s, 6),
                            .source_type = wr_arena_str(a, wr_stmt_str(s, 7)),
-                           .source_id = text_or_null(a, s, 8),
-                           .run = text_or_null(a, s, 9),
-                           .span = text_or_null(a, s, 10),
-                           .rationale = text_or_null(a, s, 11),
-                           .overrides = text_or_null(a, s, 12),
+                           .source_id = wr_stmt_text(a, s, 8),
+                           .run = wr_stmt_text(a, s, 9),
+                           .span = wr_stmt_text(a, s, 10),
+                           .rationale = wr_stmt_text(a, s, 11),
+                           .overrides = wr_stmt_text(a, s, 12),
                            .valid = wr_stmt_i64(s, 13) != 0,
-                           .metadata = text_or_null(a, s, 14)};
+                           .metadata = wr_stmt_text(a, s, 14)};
 }
 
 int wr_assessments_of(wr_assessment **out, size_t *n, wr_arena *a, wr_track *t, int64_t trace, wr_str uuid, wr_err *err)

@@ -244,7 +244,7 @@ static int nodes_of(wr_span_node **out, size_t *n, wr_arena *a, wr_track *t, int
     while ((rc = wr_step(s, err)) > 0) {
         wr_span_node x = {.id = (uint64_t)wr_stmt_i64(s, 0), .root = wr_stmt_null(s, 1)};
         if (!x.root) x.parent = (uint64_t)wr_stmt_i64(s, 1);
-        if (!wr_stmt_null(s, 2)) x.data = wr_arena_str(a, wr_stmt_str(s, 2));
+        x.data = wr_stmt_text(a, s, 2);
         if ((rc = wr_vec_add(&rows, x, err)) < 0) break;
     }
     wr_stmt_done(s);

@@ -195,7 +195,7 @@ static int read_rows(wr_webhook **out, size_t *n, wr_arena *a, wr_track *t, wr_s
                         .status = (int)wr_stmt_i64(s, 5),
                         .created_ms = wr_stmt_i64(s, 6),
                         .updated_ms = wr_stmt_i64(s, 7)};
-        if (!wr_stmt_null(s, 4)) w.description = wr_arena_str(a, wr_stmt_str(s, 4));
+        w.description = wr_stmt_text(a, s, 4);
         if ((rc = wr_vec_add(&rows, w, err)) < 0) break;
     }
     wr_stmt_done(s);

@@ -93,7 +93,7 @@ static int due(message *out, size_t *n, size_t max, wr_arena *a, wr_track *t, in
                      .delivery = wr_arena_str(a, wr_stmt_str(s, 3)),
                      .body = wr_arena_str(a, wr_stmt_str(s, 4)),
                      .url = wr_arena_str(a, wr_stmt_str(s, 5))};
-        if (!wr_stmt_null(s, 6)) m.secret = wr_arena_str(a, wr_stmt_str(s, 6));
+        m.secret = wr_stmt_text(a, s, 6);
         out[(*n)++] = m;
     }
     wr_stmt_done(s);
@@ -225,7 +225,7 @@ int wr_webhook_test(wr_webhook_answer *out, wr_arena *a, wr_track *t, wr_str uui
     wr_webhook_new_id(delivery);
     message m = {.delivery = wr_str_of(delivery), .body = wr_buf_view(&body), .url = w.url};
     WR_TRY(wr_track_query(&s, t, err, "SELECT secret FROM webhooks WHERE id = ?", "i", w.id));
-    if (wr_step(s, err) > 0 && !wr_stmt_null(s, 0)) m.secret = wr_arena_str(a, wr_stmt_str(s, 0));
+    if (wr_step(s, err) > 0) m.secret = wr_stmt_text(a, s, 0);
     wr_stmt_done(s);
     if (body.failed || wr_arena_failed(a)) return wr_err_nomem(err);
     return send_now(out, t, &m, transport, TEST_TIMEOUT_MS, err);

@@ -53,11 +53,6 @@ int wr_mlflowdb_first(wr_stmt **out, wr_db *db, wr_err *err, const char *sql, co
     return rc;
 }
 
-wr_str wr_mlflowdb_text(wr_arena *a, wr_stmt *s, int at)
-{
-    return wr_stmt_null(s, at) ? (wr_str){NULL, 0} : wr_arena_str(a, wr_stmt_str(s, at));
-}
-
 wr_str wr_mlflowdb_word(wr_arena *a, wr_stmt *s, int at)
 {
     return wr_stmt_null(s, at) ? WR_STR("") : wr_arena_str(a, wr_stmt_str(s, at));
@@ -127,8 +122,8 @@ static int load_datasets(wr_mlflowdb *m, wr_arena *a, wr_track_run *r, wr_err *e
                               .digest = wr_mlflowdb_word(a, s, 1),
                               .source_type = wr_mlflowdb_word(a, s, 2),
                               .source = wr_mlflowdb_word(a, s, 3),
-                              .schema = wr_mlflowdb_text(a, s, 4),
-                              .profile = wr_mlflowdb_text(a, s, 5)};
+                              .schema = wr_stmt_text(a, s, 4),
+                              .profile = wr_stmt_text(a, s, 5)};
         rc = wr_vec_add(&rows, d, err);
         if (rc == 0) rc = wr_vec_add(&inputs, wr_mlflowdb_word(a, s, 6), err);
         if (rc < 0) break;

@@ -26,7 +26,6 @@ int wr_mlflowdb_first(wr_stmt **out, wr_db *db, wr_err *err, const char *sql, co
 /* Rows (key, value), a NULL value as an empty text. */
 int wr_mlflowdb_items(wr_track_item **out, size_t *n, wr_arena *a, wr_db *db, const char *sql, wr_str owner,
                       wr_err *err);
-wr_str wr_mlflowdb_text(wr_arena *a, wr_stmt *s, int at);     /* NULL: {NULL,0} */
 wr_str wr_mlflowdb_word(wr_arena *a, wr_stmt *s, int at);     /* NULL: "" */
 int64_t wr_mlflowdb_number(wr_stmt *s, int at, int64_t none); /* NULL: none */
 

@@ -30,7 +30,7 @@ int wr_mlflowdb_next_model(wr_mlflowdb *m, wr_arena *a, wr_registered_model *out
     int rc = wr_mlflowdb_first(&s, m->db, err, sql, "s", wr_buf_view(&m->last_s));
     if (rc <= 0) return rc;
     *out = (wr_registered_model){.name = wr_mlflowdb_word(a, s, 0),
-                                 .description = wr_mlflowdb_text(a, s, 1),
+                                 .description = wr_stmt_text(a, s, 1),
                                  .created_ms = wr_mlflowdb_number(s, 2, 0)};
     out->updated_ms = wr_mlflowdb_number(s, 3, out->created_ms);
     wr_stmt_done(s);
@@ -71,11 +71,11 @@ int wr_mlflowdb_next_version(wr_mlflowdb *m, wr_arena *a, wr_registered_version 
                                    .version = wr_stmt_i64(s, 1),
                                    .stage = wr_mlflowdb_word(a, s, 2),
                                    .source = wr_mlflowdb_word(a, s, 3),
-                                   .storage = wr_mlflowdb_text(a, s, 4),
-                                   .run_id = wr_mlflowdb_text(a, s, 5),
-                                   .run_link = wr_mlflowdb_text(a, s, 6),
-                                   .description = wr_mlflowdb_text(a, s, 7),
-                                   .user = wr_mlflowdb_text(a, s, 8),
+                                   .storage = wr_stmt_text(a, s, 4),
+                                   .run_id = wr_stmt_text(a, s, 5),
+                                   .run_link = wr_stmt_text(a, s, 6),
+                                   .description = wr_stmt_text(a, s, 7),
+                                   .user = wr_stmt_text(a, s, 8),
                                    .created_ms = wr_mlflowdb_number(s, 9, 0)};
     out->updated_ms = wr_mlflowdb_number(s, 10, out->created_ms);
     wr_stmt_done(s);
@@ -103,9 +103,9 @@ static int load_logged_metrics(wr_mlflowdb *m, wr_arena *a, wr_logged_model *out
                              .value = wr_import_value(wr_stmt_f64(s, 1), wr_stmt_null(s, 1)),
                              .step = wr_stmt_i64(s, 2),
                              .time_ms = wr_stmt_i64(s, 3),
-                             .run_id = wr_mlflowdb_text(a, s, 4),
-                             .dataset_name = wr_mlflowdb_text(a, s, 5),
-                             .dataset_digest = wr_mlflowdb_text(a, s, 6)};
+                             .run_id = wr_stmt_text(a, s, 4),
+                             .dataset_name = wr_stmt_text(a, s, 5),
+                             .dataset_digest = wr_stmt_text(a, s, 6)};
         if ((rc = wr_vec_add(&rows, p, err)) < 0) break;
     }
     wr_stmt_done(s);
@@ -128,9 +128,9 @@ int wr_mlflowdb_next_logged(wr_mlflowdb *m, wr_arena *a, wr_logged_model *out, w
                              .name = wr_mlflowdb_word(a, s, 2),
                              .artifact_uri = wr_mlflowdb_word(a, s, 3),
                              .status = (int)wr_stmt_i64(s, 4),
-                             .status_message = wr_mlflowdb_text(a, s, 5),
-                             .model_type = wr_mlflowdb_text(a, s, 6),
-                             .run_id = wr_mlflowdb_text(a, s, 7),
+                             .status_message = wr_stmt_text(a, s, 5),
+                             .model_type = wr_stmt_text(a, s, 6),
+                             .run_id = wr_stmt_text(a, s, 7),
                              .created_ms = wr_stmt_i64(s, 8),
                              .updated_ms = wr_stmt_i64(s, 9),
                              .deleted_ms = -1};
@@ -156,7 +156,7 @@ int wr_mlflowdb_next_user(wr_mlflowdb *m, wr_arena *a, wr_import_user_row *out, 
     int rc = wr_mlflowdb_first(&s, m->auth, err, sql, "i", m->started ? m->last_i : INT64_MIN);
     if (rc <= 0) return rc;
     m->last_i = wr_stmt_i64(s, 0);
-    *out = (wr_import_user_row){wr_mlflowdb_word(a, s, 1), wr_mlflowdb_text(a, s, 2), wr_stmt_i64(s, 3) != 0};
+    *out = (wr_import_user_row){wr_mlflowdb_word(a, s, 1), wr_stmt_text(a, s, 2), wr_stmt_i64(s, 3) != 0};
     wr_stmt_done(s);
     return 1;
 }

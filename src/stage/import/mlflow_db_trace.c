@@ -37,17 +37,17 @@ static wr_assessment assessment_row(wr_arena *a, wr_stmt *s)
                                    : wr_str_is(kind, "issue")     ? WR_ASSESS_ISSUE
                                                                   : WR_ASSESS_FEEDBACK,
                            .value = wr_mlflowdb_word(a, s, 3),
-                           .error = wr_mlflowdb_text(a, s, 4),
+                           .error = wr_stmt_text(a, s, 4),
                            .created_ms = wr_stmt_i64(s, 5),
                            .updated_ms = wr_stmt_i64(s, 6),
                            .source_type = wr_mlflowdb_word(a, s, 7),
-                           .source_id = wr_mlflowdb_text(a, s, 8),
-                           .run = wr_mlflowdb_text(a, s, 9),
-                           .span = wr_mlflowdb_text(a, s, 10),
-                           .rationale = wr_mlflowdb_text(a, s, 11),
-                           .overrides = wr_mlflowdb_text(a, s, 12),
+                           .source_id = wr_stmt_text(a, s, 8),
+                           .run = wr_stmt_text(a, s, 9),
+                           .span = wr_stmt_text(a, s, 10),
+                           .rationale = wr_stmt_text(a, s, 11),
+                           .overrides = wr_stmt_text(a, s, 12),
                            .valid = wr_stmt_i64(s, 13) != 0,
-                           .metadata = wr_mlflowdb_text(a, s, 14)};
+                           .metadata = wr_stmt_text(a, s, 14)};
 }
 
 static int load_assessments(wr_mlflowdb *m, wr_arena *a, wr_trace *t, wr_err *err)
@@ -129,11 +129,11 @@ int wr_mlflowdb_next_trace(wr_mlflowdb *m, wr_arena *a, wr_import_trace_row *out
                                            .time_ms = wr_stmt_i64(s, 2),
                                            .duration_ms = wr_mlflowdb_number(s, 3, WR_TRACE_NONE),
                                            .state = wr_trace_state_parse(wr_stmt_str(s, 4)),
-                                           .client_request_id = wr_mlflowdb_text(a, s, 5),
-                                           .request_preview = wr_mlflowdb_text(a, s, 6),
-                                           .response_preview = wr_mlflowdb_text(a, s, 7),
-                                           .name = wr_mlflowdb_text(a, s, 8),
-                                           .session = wr_mlflowdb_text(a, s, 9)}};
+                                           .client_request_id = wr_stmt_text(a, s, 5),
+                                           .request_preview = wr_stmt_text(a, s, 6),
+                                           .response_preview = wr_stmt_text(a, s, 7),
+                                           .name = wr_stmt_text(a, s, 8),
+                                           .session = wr_stmt_text(a, s, 9)}};
     if (out->trace.state < 0) out->trace.state = WR_TRACE_UNSPECIFIED;
     wr_stmt_done(s);
     wr_buf_clear(&m->last_s);
