@@ -112,27 +112,11 @@ static void make_edges(wr_drift_ref *r, int bins)
     }
 }
 
-/* First position in sorted x with x >= v. */
-static size_t lower(const double *x, size_t n, double v)
-{
-    size_t lo = 0;
-    while (n > 0) {
-        size_t half = n / 2;
-        if (x[lo + half] < v) {
-            lo += half + 1;
-            n -= half + 1;
-        } else {
-            n = half;
-        }
-    }
-    return lo;
-}
-
 static void count_bins(const wr_drift_ref *r, const double *x, size_t n, size_t *count)
 {
     size_t before = 0;
     for (size_t b = 0; b < r->nbins; b++) {
-        size_t end = b + 1 < r->nbins ? lower(x, n, r->edge[b]) : n;
+        size_t end = b + 1 < r->nbins ? wr_sorted_lower(x, n, r->edge[b]) : n;
         count[b] = end - before;
         before = end;
     }

@@ -88,24 +88,8 @@ static void decode(double *x, const uint64_t *key, size_t n, wr_type type)
     }
 }
 
-/* First position with x >= v. */
-static size_t lower(const double *x, size_t n, double v)
-{
-    size_t lo = 0;
-    while (n > 0) {
-        size_t half = n / 2;
-        if (x[lo + half] < v) {
-            lo += half + 1;
-            n -= half + 1;
-        } else {
-            n = half;
-        }
-    }
-    return lo;
-}
-
 /* First position with x > v. */
-static size_t upper(const double *x, size_t n, double v) { return lower(x, n, nextafter(v, INFINITY)); }
+static size_t upper(const double *x, size_t n, double v) { return wr_sorted_lower(x, n, nextafter(v, INFINITY)); }
 
 static double sum_of(const double *x, size_t n)
 {
@@ -174,7 +158,7 @@ static void histogram(wr_profile *p, const double *x, size_t n)
 {
     double lo = p->hist_lo = p->quantile[0], hi = p->hist_hi = p->quantile[WR_PROFILE_QUANTILES - 1];
     double step = isfinite(hi - lo) ? (hi - lo) / WR_PROFILE_BINS : hi / WR_PROFILE_BINS - lo / WR_PROFILE_BINS;
-    size_t before = lower(x, n, lo), end = upper(x, n, hi);
+    size_t before = wr_sorted_lower(x, n, lo), end = upper(x, n, hi);
     p->below = before;
     p->above = n - end;
     if (lo == hi) {
@@ -182,7 +166,7 @@ static void histogram(wr_profile *p, const double *x, size_t n)
         return;
     }
     for (int b = 0; b < WR_PROFILE_BINS; b++) {
-        size_t next = b + 1 < WR_PROFILE_BINS ? lower(x, n, lo + (b + 1) * step) : end;
+        size_t next = b + 1 < WR_PROFILE_BINS ? wr_sorted_lower(x, n, lo + (b + 1) * step) : end;
         if (next > end) next = end;
         if (next < before) next = before; /* a step lost in rounding: edges fall together */
         p->hist[b] = next - before;
@@ -203,14 +187,14 @@ static int profile_numbers(wr_profile *p, const wr_col *c)
     p->distinct = count_distinct(key, n);
     double *x = scratch;            /* the sort is done with it */
     decode(x, key, n, c->type);
-    size_t first = upper(x, n, -INFINITY), end = lower(x, n, INFINITY);
+    size_t first = upper(x, n, -INFINITY), end = wr_sorted_lower(x, n, INFINITY);
     p->infinite = n - (end - first);
     x += first;
     n = end - first;
     if (n == 0) return 0;
     p->min = x[0];
     p->max = x[n - 1];
-    p->negatives = lower(x, n, 0);
+    p->negatives = wr_sorted_lower(x, n, 0);
     p->zeros = upper(x, n, 0) - p->negatives;
     moments(p, x, n);
     for (int i = 0; i < WR_PROFILE_QUANTILES; i++) p->quantile[i] = quantile(x, n, wr_profile_q[i]);

@@ -157,3 +157,18 @@ void wr_sort_f64(double *x, double *scratch, size_t n)
         x[i] = wr_f64_of_key(k);
     }
 }
+
+size_t wr_sorted_lower(const double *x, size_t n, double v)
+{
+    size_t lo = 0;
+    while (n > 0) {
+        size_t half = n / 2;
+        if (x[lo + half] < v) {
+            lo += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return lo;
+}

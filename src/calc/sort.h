@@ -35,3 +35,5 @@ void wr_sort_u64(uint64_t *key, uint64_t *scratch, size_t n);
 void wr_sort_u64_u32(uint64_t *key, uint32_t *with, uint64_t *key_scratch, uint32_t *with_scratch, size_t n);
 /* x must hold no NaN; -0 becomes +0. scratch: n doubles. */
 void wr_sort_f64(double *x, double *scratch, size_t n);
+/* First position in sorted x with x >= v; n when there is none. */
+size_t wr_sorted_lower(const double *x, size_t n, double v);
