@@ -10,6 +10,7 @@
 
 #include <strings.h>
 
+#include "base/chars.h"
 #include "base/err.h"
 
 /* Classes of bytes. FIELD is RFC 9110 field-content with obs-text; TARGET leaves out '#' and anything not ASCII. */
@@ -409,13 +410,6 @@ static const uint64_t CHUNK_MAX = (uint64_t)1 << 60;
 
 void wr_http_chunks_init(wr_http_chunks *c) { *c = (wr_http_chunks){.state = SIZE_FIRST}; }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A byte of the size line. */
 static int size_byte(wr_http_chunks *c, char b)
 {
@@ -426,7 +420,7 @@ static int size_byte(wr_http_chunks *c, char b)
         c->line = 0; /* from here it counts the trailer */
         return 0;
     }
-    int digit = c->state == EXT ? -1 : hex(b);
+    int digit = c->state == EXT ? -1 : wr_hex_digit(b);
     if (digit >= 0) {
         if (c->left >= CHUNK_MAX / 16) return -400;
         c->left = c->left * 16 + (uint64_t)digit;
@@ -502,7 +496,7 @@ bool wr_http_decode(wr_buf *out, wr_str s, bool plus)
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            int hi = i + 1 < s.n ? hex(s.p[i + 1]) : -1, lo = i + 2 < s.n ? hex(s.p[i + 2]) : -1;
+            int hi = i + 1 < s.n ? wr_hex_digit(s.p[i + 1]) : -1, lo = i + 2 < s.n ? wr_hex_digit(s.p[i + 2]) : -1;
             if (hi < 0 || lo < 0) return false;
             c = (char)(hi * 16 + lo);
             i += 2;
@@ -513,6 +507,17 @@ bool wr_http_decode(wr_buf *out, wr_str s, bool plus)
         wr_buf_char(out, c);
     }
     return !out->failed;
+}
+
+size_t wr_http_undo(char *s, size_t n, bool plus)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < n; i++) {
+        int hi = s[i] == '%' && i + 2 < n ? wr_hex_digit(s[i + 1]) : -1, lo = hi >= 0 ? wr_hex_digit(s[i + 2]) : -1;
+        s[to++] = lo >= 0 ? (char)(hi * 16 + lo) : s[i] == '+' && plus ? ' ' : s[i];
+        if (lo >= 0) i += 2;
+    }
+    return to;
 }
 
 void wr_http_encode(wr_buf *out, wr_str s, bool slashes)

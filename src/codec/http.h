@@ -52,6 +52,8 @@ int wr_http_chunks_next(wr_http_chunks *c, wr_str *in, wr_str *piece);
 
 /* Percent-decoding into out (NUL-terminated); false if malformed or a NUL byte would appear. `plus` turns + into space. */
 bool wr_http_decode(wr_buf *out, wr_str s, bool plus);
+/* The same in place as lenient readers do it: what is no %xx stays, any byte may come out. Returns the length then. */
+size_t wr_http_undo(char *s, size_t n, bool plus);
 /* The reverse: everything but letters, digits and -._~ as %XX; with `slashes` '/' stays as it is. */
 void wr_http_encode(wr_buf *out, wr_str s, bool slashes);
 /* Value of query parameter `key`, decoded into out; false if absent or malformed. */

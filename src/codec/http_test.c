@@ -453,6 +453,24 @@ static void queries(void **state)
     assert_false(wr_http_query(&out, (wr_str){0}, "a"));
 }
 
+static void undone_leniently(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *plain, *plus;
+    } rows[] = {
+        {"", "", ""},           {"a%20b", "a b", "a b"}, {"a+b%2B", "a+b+", "a b+"}, {"%c3%A9", "\xc3\xa9", "\xc3\xa9"},
+        {"%", "%", "%"},        {"%4", "%4", "%4"},      {"%4g%41", "%4gA", "%4gA"}, {"%%41", "%A", "%A"},
+        {"%2541", "%41", "%41"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int plus = 0; plus < 2; plus++) {
+            char text[16];
+            strcpy(text, rows[i].text);
+            text[wr_http_undo(text, strlen(text), plus)] = 0;
+            assert_string_equal(text, plus ? rows[i].plus : rows[i].plain);
+        }
+}
+
 static void reasons(void **state)
 {
     (void)state;
@@ -584,6 +602,7 @@ int main(void)
         cmocka_unit_test(limits_of_chunks),
         cmocka_unit_test(decoding),
         cmocka_unit_test(queries),
+        cmocka_unit_test(undone_leniently),
         cmocka_unit_test(reasons),
         cmocka_unit_test(encoding),
         cmocka_unit_test(test_fields),

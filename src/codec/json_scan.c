@@ -6,6 +6,7 @@
 #include <math.h>
 #include <yyjson.h>
 
+#include "base/chars.h"
 #include "base/limits.h"
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
@@ -89,32 +90,11 @@ static int hex4(const char *p)
 {
     int v = 0;
     for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        int d = digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int d = wr_hex_digit(p[i]);
         if (d < 0) return -1;
         v = v * 16 + d;
     }
     return v;
-}
-
-static char *put_utf8(char *o, uint32_t c)
-{
-    if (c < 0x80) {
-        *o++ = (char)c;
-    } else if (c < 0x800) {
-        *o++ = (char)(0xc0 | c >> 6);
-        *o++ = (char)(0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        *o++ = (char)(0xe0 | c >> 12);
-        *o++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *o++ = (char)(0x80 | (c & 0x3f));
-    } else {
-        *o++ = (char)(0xf0 | c >> 18);
-        *o++ = (char)(0x80 | (c >> 12 & 0x3f));
-        *o++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *o++ = (char)(0x80 | (c & 0x3f));
-    }
-    return o;
 }
 
 /* "\uXXXX" at p (behind the u), of `n` bytes that are left; surrogates come in pairs. Bytes taken, 0 = wrong. */
@@ -145,8 +125,8 @@ static int unescape(wr_jscan *s, wr_str raw, wr_str *out)
         const char *known = c ? strchr(from, c) : NULL;
         uint32_t point;
         size_t taken = c == 'u' ? unicode(&point, raw.p + i + 1, raw.n - i - 1) : 0;
-        if (known) o = put_utf8(o, (unsigned char)to[known - from]);
-        else if (taken) o = put_utf8(o, point);
+        if (known) *o++ = to[known - from];
+        else if (taken) o += wr_utf8_put(o, point);
         else return wr_jscan_fail(s, "an escape that does not exist in a string");
         i += taken;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/num.h"
+#include "base/chars.h"
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "codec/otlp_inside.h"
@@ -69,13 +70,6 @@ static int time_of(uint64_t *out, reader *r, yyjson_val *obj, const char *key)
     return !v || u64_of(out, v) ? 0 : wrong(r, "a time is no number of nanoseconds");
 }
 
-static int nibble(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    char l = (char)(c | 0x20);
-    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 /* 1 an id, 0 none or one of another length, < 0 no id at all. */
 static int id_of(unsigned char *out, size_t size, reader *r, yyjson_val *obj, const char *key)
 {
@@ -85,9 +79,10 @@ static int id_of(unsigned char *out, size_t size, reader *r, yyjson_val *obj, co
     size_t n = yyjson_get_len(v);
     if (!s || n % 2) return wrong(r, "an id is not hexadecimal");
     for (size_t i = 0; i < n; i++)
-        if (nibble(s[i]) < 0) return wrong(r, "an id is not hexadecimal");
+        if (wr_hex_digit(s[i]) < 0) return wrong(r, "an id is not hexadecimal");
     if (n != 2 * size) return 0;
-    for (size_t i = 0; i < size; i++) out[i] = (unsigned char)(nibble(s[2 * i]) << 4 | nibble(s[2 * i + 1]));
+    for (size_t i = 0; i < size; i++)
+        out[i] = (unsigned char)(wr_hex_digit(s[2 * i]) << 4 | wr_hex_digit(s[2 * i + 1]));
     return 1;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* xml.c - elements and text. */
 #include "codec/xml.h"
+#include "base/chars.h"
 
 static const char *find(wr_str in, const char *text, size_t n) { return in.n ? memmem(in.p, in.n, text, n) : NULL; }
 
@@ -42,26 +43,6 @@ wr_str wr_xml_first(wr_str xml, const char *tag)
     return wr_xml_next(&xml, tag, &content) ? content : (wr_str){NULL, 0};
 }
 
-static void put_utf8(wr_buf *out, unsigned c)
-{
-    char b[4];
-    size_t n = 0;
-    if (c < 0x80) {
-        b[n++] = (char)c;
-    } else if (c < 0x800) {
-        b[n++] = (char)(0xc0 | c >> 6);
-    } else if (c < 0x10000) {
-        b[n++] = (char)(0xe0 | c >> 12);
-        b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-    } else {
-        b[n++] = (char)(0xf0 | c >> 18);
-        b[n++] = (char)(0x80 | (c >> 12 & 0x3f));
-        b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-    }
-    if (c >= 0x80) b[n++] = (char)(0x80 | (c & 0x3f));
-    wr_buf_add(out, b, n);
-}
-
 /* "#65" or "#x41": what XML allows as a character. */
 static bool put_number(wr_buf *out, wr_str digits)
 {
@@ -81,7 +62,7 @@ static bool put_number(wr_buf *out, wr_str digits)
         if (c > 0x10ffff) return false;
     }
     if (c == 0 || (c >= 0xd800 && c < 0xe000)) return false;
-    put_utf8(out, c);
+    wr_buf_utf8(out, c);
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/chars.h"
 #include "base/num.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
@@ -109,7 +110,7 @@ static bool hexadecimal(int64_t *out, wr_str s)
     if (s.n < 3 || s.n > 17 || s.p[0] != '0' || s.p[1] != 'x') return false;
     uint64_t v = 0;
     for (size_t i = 2; i < s.n; i++) {
-        int c = s.p[i] | 0x20, digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        int digit = wr_hex_digit(s.p[i]);
         if (digit < 0) return false;
         v = v << 4 | (uint64_t)digit;
     }

@@ -4,6 +4,7 @@
 #include "predict/pbtxt.h"
 
 #include "base/arena.h"
+#include "base/chars.h"
 #include "base/limits.h"
 #include "base/num.h"
 #include "codec/json.h"
@@ -138,10 +139,7 @@ static wr_str word(reader *r)
 
 static int digit(char c, int base)
 {
-    int d = c >= '0' && c <= '9'   ? c - '0'
-            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-            : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                   : 99;
+    int d = wr_hex_digit(c);
     return d < base ? d : -1;
 }
 
@@ -152,25 +150,6 @@ static uint32_t digits(reader *r, int base, int max, int *n)
     for (*n = 0; *n < max && r->p < r->end && digit(*r->p, base) >= 0; ++*n, r->p++)
         v = v * (uint32_t)base + (uint32_t)digit(*r->p, base);
     return v;
-}
-
-static void put_utf8(wr_buf *b, uint32_t c)
-{
-    if (c < 0x80) {
-        wr_buf_char(b, (char)c);
-    } else if (c < 0x800) {
-        wr_buf_char(b, (char)(0xc0 | c >> 6));
-        wr_buf_char(b, (char)(0x80 | (c & 63)));
-    } else {
-        if (c < 0x10000) {
-            wr_buf_char(b, (char)(0xe0 | c >> 12));
-        } else {
-            wr_buf_char(b, (char)(0xf0 | c >> 18));
-            wr_buf_char(b, (char)(0x80 | (c >> 12 & 63)));
-        }
-        wr_buf_char(b, (char)(0x80 | (c >> 6 & 63)));
-        wr_buf_char(b, (char)(0x80 | (c & 63)));
-    }
 }
 
 static int escape(reader *r, wr_buf *b)
@@ -198,7 +177,7 @@ static int escape(reader *r, wr_buf *b)
     }
     if ((c != 'u' || n != 4) && (c != 'U' || n != 8)) return fail(r, WEIR_EPARSE, "an escape that nobody knows");
     if (v > 0x10ffff || (v >= 0xd800 && v < 0xe000)) return fail(r, WEIR_EPARSE, "an escape is no character");
-    put_utf8(b, v);
+    wr_buf_utf8(b, v);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "codec/http.h"
 #include "store/delta_inside.h"
 
 static bool is_plain(char c) { return isalnum((unsigned char)c) ? !(c & 0x80) : c && strchr("-._~/=", c); }
@@ -13,13 +14,6 @@ void wr_delta_path_encode(wr_buf *out, wr_str path)
         if (is_plain(path.p[i])) wr_buf_char(out, path.p[i]);
         else wr_buf_printf(out, "%%%02X", (unsigned char)path.p[i]);
     }
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 bool wr_delta_path_inside(wr_str path)
@@ -35,19 +29,9 @@ bool wr_delta_path_inside(wr_str path)
 
 int wr_delta_path_decode(char **out, wr_arena *a, wr_str url, wr_err *err)
 {
-    char *path = wr_arena_alloc(a, url.n + 1);
+    char *path = (char *)(uintptr_t)wr_arena_str(a, url).p;
     if (!path) return wr_err_nomem(err);
-    size_t n = 0;
-    for (size_t i = 0; i < url.n; i++) {
-        int high = url.p[i] == '%' && i + 2 < url.n ? hex(url.p[i + 1]) : -1;
-        int low = high >= 0 ? hex(url.p[i + 2]) : -1;
-        char c = url.p[i];
-        if (low >= 0) {
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        path[n++] = c;
-    }
+    size_t n = wr_http_undo(path, url.n, false);
     path[n] = 0;
     *out = path;
     if (wr_delta_path_inside((wr_str){path, n})) return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* import_trace.c - traces of another store. */
 #include "codec/json.h"
+#include "base/chars.h"
 #include "track/import.h"
 #include "track/trace_inside.h"
 
@@ -10,11 +11,7 @@ static bool hex_id(uint64_t *out, wr_str text)
     if (wr_str_starts(text, "0x")) text = (wr_str){text.p + 2, text.n - 2};
     if (!text.n || text.n > 16) return false;
     for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
+        int digit = wr_hex_digit(text.p[i]);
         if (digit < 0) return false;
         *out = *out << 4 | (uint64_t)digit;
     }

@@ -3,6 +3,7 @@
  * download it, nor smuggle ".." through an encoding that a later step undoes. */
 #include <stdlib.h>
 
+#include "codec/http.h"
 #include "io/file.h"
 #include "track/registry.h"
 
@@ -28,30 +29,13 @@ bool wr_registered_source_local(wr_str source)
 
 /* ---- decoding ---- */
 
-static int nibble(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One round of what a lenient reader of URLs undoes: %xx and +. True when something changed. */
 static bool decode_once(char *s, size_t *n)
 {
-    size_t to = 0;
-    bool changed = false;
-    for (size_t i = 0; i < *n; i++) {
-        int hi = s[i] == '%' && i + 2 < *n ? nibble(s[i + 1]) : -1, lo = hi >= 0 ? nibble(s[i + 2]) : -1;
-        changed = changed || lo >= 0 || s[i] == '+';
-        if (lo >= 0) {
-            s[to++] = (char)(hi * 16 + lo);
-            i += 2;
-        } else {
-            s[to++] = s[i] == '+' ? ' ' : s[i];
-        }
-    }
-    *n = to;
-    return changed;
+    bool plus = memchr(s, '+', *n) != NULL;
+    size_t before = *n;
+    *n = wr_http_undo(s, before, true);
+    return plus || *n < before;
 }
 
 /* ---- URIs ---- */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/num.h"
+#include "codec/http.h"
 #include "io/file.h"
 
 static wr_str without_slashes(wr_str s)
@@ -72,24 +73,11 @@ wr_str wr_import_path(wr_import_places *p, wr_arena *a, wr_str path)
     return wr_str_of(text);
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* file:///a%20b -> /a b */
 static wr_str decoded(wr_arena *a, wr_str s)
 {
-    char *out = wr_arena_alloc(a, s.n + 1);
-    size_t n = 0;
-    if (!out) return s;
-    for (size_t i = 0; i < s.n; i++) {
-        bool escape = s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0;
-        out[n++] = (char)(escape ? hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]) : s.p[i]);
-        if (escape) i += 2;
-    }
-    out[n] = 0;
-    return (wr_str){out, n};
+    char *out = wr_arena_dup(a, s.p, s.n);
+    return out ? (wr_str){out, wr_http_undo(out, s.n, false)} : s;
 }
 
 /* The path below `root`; p NULL when it is elsewhere. */

@@ -4,6 +4,8 @@
 
 #include <ctype.h>
 
+#include "base/chars.h"
+
 typedef enum { END, PUNCTUATOR, SPREAD, NAME, NUMBER, STRING } token_kind;
 
 typedef struct {
@@ -87,31 +89,12 @@ static int hex4(parser *p, unsigned *out)
 {
     *out = 0;
     for (int i = 0; i < 4; i++) {
-        char c = peek(p, 0);
-        if (!isxdigit((unsigned char)c)) return syntax(p, p->at, "\\u needs four hexadecimal digits");
-        *out = *out * 16 + (unsigned)(isdigit((unsigned char)c) ? c - '0' : (c | 0x20) - 'a' + 10);
+        int digit = wr_hex_digit(peek(p, 0));
+        if (digit < 0) return syntax(p, p->at, "\\u needs four hexadecimal digits");
+        *out = *out * 16 + (unsigned)digit;
         p->at++;
     }
     return 0;
-}
-
-static void put_utf8(wr_buf *b, unsigned u)
-{
-    if (u < 0x80) {
-        wr_buf_char(b, (char)u);
-    } else if (u < 0x800) {
-        wr_buf_char(b, (char)(0xc0 | u >> 6));
-        wr_buf_char(b, (char)(0x80 | (u & 0x3f)));
-    } else {
-        if (u < 0x10000) {
-            wr_buf_char(b, (char)(0xe0 | u >> 12));
-        } else {
-            wr_buf_char(b, (char)(0xf0 | u >> 18));
-            wr_buf_char(b, (char)(0x80 | (u >> 12 & 0x3f)));
-        }
-        wr_buf_char(b, (char)(0x80 | (u >> 6 & 0x3f)));
-        wr_buf_char(b, (char)(0x80 | (u & 0x3f)));
-    }
 }
 
 /* Behind a backslash. */
@@ -135,7 +118,7 @@ static int escape(parser *p, wr_buf *b)
         u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
     }
     if ((u >= 0xd800 && u < 0xe000) || u == 0) return syntax(p, p->at, "half a character, or NUL, in a string");
-    put_utf8(b, u);
+    wr_buf_utf8(b, u);
     return 0;
 }
 

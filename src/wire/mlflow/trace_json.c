@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/chars.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "codec/base64.h"
@@ -318,8 +319,7 @@ static void put_hex(wr_jsonw *w, const char *key, wr_str hex)
     unsigned v = 0;
     if (wr_str_starts(hex, "tr-")) hex = wr_str_sub(hex, 3, hex.n);
     for (size_t i = 0; i < hex.n && n < sizeof bytes; i++) {
-        char c = hex.p[i];
-        v = v << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+        v = v << 4 | (unsigned)wr_hex_digit(hex.p[i]);
         if (i % 2) bytes[n++] = (char)v;
     }
     wr_base64_encode(&b, (wr_str){bytes, n}, false);
