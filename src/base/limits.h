@@ -15,6 +15,8 @@ enum {
     WR_LIMIT_PBTXT_NAMES = 64,         /* different fields of one message, count */
     WR_LIMIT_DELTA_LINE = 16 << 20,    /* one action of a Delta log */
     WR_LIMIT_DELTA_COLUMNS = 10000,
+    WR_LIMIT_UBJSON_VALUES = 32 << 20, /* count, elements of typed arrays included */
+    WR_LIMIT_FOREST_FILE = 512 << 20,  /* an XGBoost or LightGBM model */
     WR_LIMIT_PROTOBUF_DEPTH = 100,     /* messages in messages, as Google's own libraries */
     WR_LIMIT_PROTOBUF_FIELDS = 16 << 20, /* count, nested ones included */
     WR_LIMIT_OTLP_SPANS = 100000,      /* spans of one request, count */
