@@ -213,6 +213,7 @@ uint32_t wr_forest_nmargins(const wr_forest *f) { return f->nmargins; }
 size_t wr_forest_ntrees(const wr_forest *f) { return f->trees.n; }
 size_t wr_forest_memory(const wr_forest *f) { return f->memory; }
 bool wr_forest_has_cover(const wr_forest *f) { return f->has_cover; }
+wr_forest_transform wr_forest_transform_of(const wr_forest *f) { return f->transform; }
 
 /* ---- answers ---- */
 
@@ -261,6 +262,17 @@ static void transform(const wr_forest *f, double *x, size_t rows)
     }
 }
 
+void wr_forest_answer(const wr_forest *f, double *margins, size_t n, double *out)
+{
+    size_t nm = f->nmargins;
+    if (f->transform == WR_FOREST_ARGMAX) {
+        for (size_t i = 0; i < n; i++) out[i] = argmax(margins + i * nm, nm);
+        return;
+    }
+    transform(f, margins, n);
+    if (out != margins) memcpy(out, margins, n * nm * sizeof *out);
+}
+
 /* Margins do not fit where the classes go: some rows at a time. */
 static int predict_argmax(const wr_forest *f, const float *rows, size_t n, double *out, wr_pool *pool, wr_err *err)
 {
@@ -273,7 +285,7 @@ static int predict_argmax(const wr_forest *f, const float *rows, size_t n, doubl
     for (size_t i = 0; i < n; i += block) {
         size_t some = n - i < block ? n - i : block;
         WR_TRY(wr_forest_margins(f, rows + i * f->nfeatures, some, m, pool, err));
-        for (size_t k = 0; k < some; k++) out[i + k] = argmax(m + k * nm, nm);
+        wr_forest_answer(f, m, some, out + i);
     }
     return 0;
 }

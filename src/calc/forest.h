@@ -89,11 +89,14 @@ uint32_t wr_forest_nmargins(const wr_forest *f);   /* per row, before it */
 size_t wr_forest_ntrees(const wr_forest *f);
 size_t wr_forest_memory(const wr_forest *f);       /* bytes */
 bool wr_forest_has_cover(const wr_forest *f);
+wr_forest_transform wr_forest_transform_of(const wr_forest *f);
 
 /* rows: n x nfeatures, row-major, NaN = missing. out: n x noutputs (margin: n x nmargins, without the
  * transformation). pool NULL: this thread alone. */
 enum { WR_FOREST_STACK_ROWS = 64, WR_FOREST_STACK_COLUMNS = 512 };
 int wr_forest_predict(const wr_forest *f, const float *rows, size_t n, bool margin, double *out, wr_pool *pool, wr_err *err);
+/* From margins (n x nmargins, changed) to answers. out may be the margins themselves. */
+void wr_forest_answer(const wr_forest *f, double *margins, size_t n, double *out);
 /* Leaf number of each row in each tree (n x ntrees), numbered as the origin's nodes. */
 int wr_forest_leaves(const wr_forest *f, const float *rows, size_t n, uint32_t *out, wr_err *err);
 

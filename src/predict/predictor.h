@@ -51,6 +51,9 @@ typedef struct {
     bool (*knows)(wr_str file_name, wr_str head);
     /* WEIR_ECORRUPT (says where), WEIR_EUNSUPPORTED (says what), WEIR_ELIMIT. */
     int (*open)(wr_predictor **out, const char *path, wr_err *err);
+    /* May be NULL. The same, to answer as objects of that class of the format's library do (MLflow's model_class: an XGBClassifier tells the
+     * class, its Booster the probability). */
+    int (*open_as)(wr_predictor **out, const char *path, const char *as, wr_err *err);
 } wr_format;
 
 extern const wr_format *const wr_formats[]; /* NULL at the end */
