@@ -19,6 +19,7 @@
 #include "codec/ubjson.h"
 #include "io/file.h"
 #include "predict/forest_predictor.h"
+#include "predict/format_list.h"
 
 enum { MAX_NODES = 1 << 26 };
 
@@ -88,8 +89,8 @@ static int number(int64_t *out, reader *r, yyjson_val *from, const char *key, in
     wr_str s = yyjson_is_str(v) ? (wr_str){yyjson_get_str(v), yyjson_get_len(v)} : (wr_str){0};
     if (yyjson_is_int(v)) *out = yyjson_get_sint(v);
     else if (!s.p || wr_num_i64(out, s, NULL) < 0) return wr_err_set(r->err, WEIR_ECORRUPT, "%s: \"%s\" is not a whole number", r->what, key);
-    if (*out < 0 || *out > most) return wr_err_set(r->err, WEIR_ELIMIT, "%s: \"%s\" is %lld, 0 to %lld are possible", r->what, key, (long long)*out, (long long)most);
-    return 0;
+    if (*out >= 0 && *out <= most) return 0;
+    return wr_err_set(r->err, WEIR_ELIMIT, "%s: \"%s\" is %lld, 0 to %lld are possible", r->what, key, (long long)*out, (long long)most);
 }
 
 /* ---- arrays by node ---- */

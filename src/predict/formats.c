@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "io/file.h"
+#include "predict/format_list.h"
 #include "predict/format_onnx.h"
 #include "predict/mlflow_folder.h"
 #include "predict/refuse.h"
@@ -14,6 +15,7 @@
 /* One line adds a format. The first that knows a file opens it. */
 const wr_format *const wr_formats[] = {
     &wr_format_onnx,
+    &wr_format_xgboost,
     NULL,
 };
 
@@ -52,7 +54,7 @@ static int unknown(const char *path, wr_err *err)
     return wr_err_hint(err, WEIR_EUNSUPPORTED, "ONNX, XGBoost (JSON, UBJSON) and LightGBM (text) are");
 }
 
-int wr_format_open(wr_predictor **out, const char *path, const char *format, wr_err *err)
+int wr_format_open(wr_predictor **out, const char *path, const char *format, const char *as, wr_err *err)
 {
     char buf[HEAD];
     wr_str head, name = wr_str_of(wr_path_base(path));
@@ -64,6 +66,7 @@ int wr_format_open(wr_predictor **out, const char *path, const char *format, wr_
     const wr_format *f = format ? NULL : knowing(name, head);
     for (size_t i = 0; format && !f && wr_formats[i]; i++)
         if (strcmp(wr_formats[i]->name, format) == 0) f = wr_formats[i];
+    if (f && as && f->open_as) return f->open_as(out, path, as, err);
     return f ? f->open(out, path, err) : unknown(path, err);
 }
 
@@ -113,13 +116,13 @@ static int open_folder(wr_predictor **out, const char *dir, wr_err *err)
         if (strcmp(names[i], WR_MLFLOW_FILE) == 0) return wr_mlflow_folder_open(out, dir, err);
         WR_TRY(look_at(&f, path, names[i], err));
     }
-    if (f.found == 1) return wr_format_open(out, f.only, NULL, err);
-    if (f.models == 1) return wr_format_open(out, f.named_model, NULL, err);
+    if (f.found == 1) return wr_format_open(out, f.only, NULL, NULL, err);
+    if (f.models == 1) return wr_format_open(out, f.named_model, NULL, NULL, err);
     if (f.found) {
         wr_err_set(err, WEIR_EINVAL, "'%s' has %zu model files", dir, f.found);
         return wr_err_hint(err, WEIR_EINVAL, "name one of them model.onnx, model.json, model.ubj or model.txt");
     }
-    if (f.refused) return wr_format_open(out, f.refused, NULL, err);
+    if (f.refused) return wr_format_open(out, f.refused, NULL, NULL, err);
     wr_err_set(err, WEIR_ENOTFOUND, "'%s' has no model file", dir);
     return wr_err_hint(err, WEIR_ENOTFOUND,
                        "ONNX, XGBoost (JSON, UBJSON), LightGBM (text), or an MLmodel that names one");
@@ -132,5 +135,5 @@ int wr_predictor_open(wr_predictor **out, const char *path, wr_err *err)
     if (stat(path, &st) < 0) return wr_err_sys(err, errno, "cannot open '%s'", path);
     if (S_ISDIR(st.st_mode)) return open_folder(out, path, err);
     if (!S_ISREG(st.st_mode)) return wr_err_set(err, WEIR_EUNSUPPORTED, "'%s' is no file and no folder", path);
-    return wr_format_open(out, path, NULL, err);
+    return wr_format_open(out, path, NULL, NULL, err);
 }

@@ -22,13 +22,14 @@ static bool stays_inside(wr_str path)
 static int open_flavor(wr_predictor **out, wr_arena *a, const char *dir, const char *flavor, const wr_yaml *f,
                        wr_err *err)
 {
-    wr_str data;
+    wr_str data, as;
     WR_TRY(wr_yaml_get_str(&data, f, "data", NULL, err));
+    WR_TRY(wr_yaml_get_str(&as, f, "model_class", NULL, err));
     if (!data.p) return wr_yaml_error(f, WEIR_EINVAL, err, "flavor \"%s\" names no data", flavor);
     if (!stays_inside(data))
         return wr_yaml_error(f, WEIR_EINVAL, err, "flavor \"%s\": data leads out of the folder", flavor);
     char *path = wr_path_join(a, dir, data.p);
-    return path ? wr_format_open(out, path, flavor, err) : wr_err_nomem(err);
+    return path ? wr_format_open(out, path, flavor, as.p, err) : wr_err_nomem(err);
 }
 
 /* Its first flavor that is a library's own, not the wrapper around it. */

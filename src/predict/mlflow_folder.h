@@ -8,5 +8,5 @@
 #define WR_MLFLOW_FILE "MLmodel"
 int wr_mlflow_folder_open(wr_predictor **out, const char *dir, wr_err *err);
 
-/* formats.c: a file, by the format of that name; NULL = whoever knows it. */
-int wr_format_open(wr_predictor **out, const char *path, const char *format, wr_err *err);
+/* formats.c: a file, by the format of that name; NULL = whoever knows it. as: as wr_format's open_as, or NULL. */
+int wr_format_open(wr_predictor **out, const char *path, const char *format, const char *as, wr_err *err);
