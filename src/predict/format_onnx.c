@@ -272,14 +272,14 @@ static int spec_of(wr_tensor_spec *to, const wr_onnx_value *v, wr_arena *a, wr_e
     return to->name ? 0 : wr_err_nomem(err);
 }
 
-/* What the file leaves open is as the trial had it. */
+/* What the file leaves open, or says wrongly (exporters do), is as the trial had it. */
 static void fill_shape(wr_tensor_spec *to, const wr_onnx_value *v, const trial *t, size_t i)
 {
     if (!t->ran || i >= OUTPUTS_MAX) return;
     if (!v->shaped || v->kind == WR_ONNX_MAPS) to->ndims = t->ndims[i];
     if (to->ndims != t->ndims[i]) return;
     for (int d = 0; d < to->ndims; d++)
-        if (to->shape[d] < 0) to->shape[d] = t->shape[i][d];
+        if (to->shape[d] < 0 || t->shape[i][d] >= 0) to->shape[d] = t->shape[i][d];
 }
 
 static int specifications(predictor *p, const trial *t, wr_err *err)

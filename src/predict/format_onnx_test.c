@@ -128,6 +128,92 @@ static void test_choice(void **state)
     assert_int_equal(unsetenv("WEIR_ONNX_EXECUTOR"), 0);
 }
 
+/* ---- pipelines of scikit-learn and XGBoost ---- */
+
+#define MODELS WEIR_SOURCE_DIR "/tests/reference/onnx/"
+
+/* ops that are ONNX Runtime's alone: subgraphs, support vectors */
+static const char *const theirs[] = {"neighbours", "svc"};
+
+static bool is_theirs(const char *name)
+{
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++)
+        if (strcmp(name, theirs[i]) == 0) return true;
+    return false;
+}
+
+/* Tensors what_0.pb, what_1.pb, ... of a model's test data. */
+static size_t test_data(wr_tensor *out, const char *name, const char *what, wr_arena *a)
+{
+    size_t n = 0;
+    for (; n < WR_CASE_OPERANDS; n++) {
+        char *path = wr_arena_printf(a, MODELS "%s/test_data_set_0/%s_%zu.pb", name, what, n);
+        WR_AUTOBUF wr_buf b;
+        wr_buf_init(&b, 0);
+        if (!wr_file_exists(path)) break;
+        assert_int_equal(wr_file_read(&b, path, 1 << 24, NULL), 0);
+        wr_str bytes = wr_arena_str(a, wr_buf_view(&b));
+        assert_int_equal(wr_onnx_tensor_read(&out[n], bytes, a, NULL), 0);
+    }
+    return n;
+}
+
+static bool check_model(const char *name, wr_onnx_executor e, const char *platform)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_tensor in[WR_CASE_OPERANDS], expected[WR_CASE_OPERANDS], out[WR_CASE_OPERANDS] = {0};
+    size_t nin = test_data(in, name, "input", a), nout = test_data(expected, name, "output", a);
+    wr_predictor *p = open_as(wr_arena_printf(a, MODELS "%s/model.onnx", name), e);
+    wr_err err = {0};
+    bool ok = p->nin == nin && p->nout == nout && nout > 0 && p->rows && strcmp(p->platform, platform) == 0;
+    if (p->ops->run(p, out, NULL, in, a, &err) < 0) ok = false;
+    for (size_t i = 0; ok && i < nout; i++) {
+        ok = wr_tensor_agree(&out[i], &expected[i], 1e-5) && out[i].type == p->out[i].type &&
+             out[i].ndims == p->out[i].ndims;
+        for (int d = 0; ok && d < out[i].ndims; d++)
+            ok = p->out[i].shape[d] == -1 || p->out[i].shape[d] == out[i].shape[d];
+    }
+    if (!ok) print_message("%s: %s, rows %d, %s %s\n", name, p->platform, p->rows, err.msg, err.detail);
+    wr_predictor_free(p);
+    return ok;
+}
+
+static void test_pipelines(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    char **names;
+    size_t n, wrong = 0, seen = 0;
+    assert_int_equal(wr_file_list(&names, &n, a, MODELS, NULL), 0);
+    for (size_t i = 0; i < n; i++) {
+        if (strchr(names[i], '.')) continue; /* ops.bin, README.md */
+        seen++;
+        if (!is_theirs(names[i])) wrong += !check_model(names[i], WR_ONNX_AUTO, "weir_onnx");
+        if (have_ort()) wrong += !check_model(names[i], WR_ONNX_ORT, "onnxruntime_onnx");
+        if (have_ort() && is_theirs(names[i])) wrong += !check_model(names[i], WR_ONNX_AUTO, "onnxruntime_onnx");
+    }
+    assert_true(seen > 20);
+    assert_int_equal(wrong, 0);
+}
+
+static void test_labels_and_features(void **state)
+{
+    (void)state;
+    wr_predictor *p = open_as(MODELS "logistic/model.onnx", WR_ONNX_WEIR);
+    assert_true(p->nout == 2 && p->out[0].labels == NULL && p->out[1].nlabels == 3 && p->out[1].ndims == 2 &&
+                p->out[1].shape[1] == 3);
+    assert_string_equal(p->out[1].labels[1], "versicolor");
+    wr_predictor_free(p);
+    p = open_as(MODELS "forest_two/model.onnx", WR_ONNX_WEIR);
+    assert_true(p->out[1].nlabels == 2 && p->features == NULL);
+    assert_string_equal(p->out[1].labels[1], "1");
+    wr_predictor_free(p);
+    p = open_as(MODELS "columns_one_hot/model.onnx", WR_ONNX_WEIR);
+    assert_int_equal(p->nfeatures, 5);
+    assert_string_equal(p->features[2], "city");
+    wr_predictor_free(p);
+}
+
 /* ---- ONNX Runtime itself, and the recorded answers ---- */
 
 static void test_onnx_runtime_answers_as_recorded(void **state)
@@ -170,6 +256,8 @@ int main(void)
         cmocka_unit_test(test_triton_models),
         cmocka_unit_test(test_strings_pass_whole),
         cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_pipelines),
+        cmocka_unit_test(test_labels_and_features),
         cmocka_unit_test(test_onnx_runtime_answers_as_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

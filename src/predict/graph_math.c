@@ -385,7 +385,9 @@ static int bound(wr_graph_ctx *r, const wr_graph_node *n, double *out, uint32_t 
     const wr_tensor *b = wr_graph_in(r, n, input);
     if (!b) {
         const wr_onnx_attr *x = wr_onnx_attr_find(n->of, attr);
-        if (x && x->type == WR_ONNX_ATTR_FLOAT) *out = (double)x->f;
+        if (!x || x->type != WR_ONNX_ATTR_FLOAT) return 0;
+        if (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64) return wr_graph_unsupported(r, a);
+        *out = (double)x->f;
         return 0;
     }
     if (b->type != a->type || b->count != 1) return wr_graph_bad(r, "a bound is not one number of the operand's type");

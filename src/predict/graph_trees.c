@@ -248,13 +248,13 @@ static int depth_of(uint64_t *out, const wr_forest_node *nodes, size_t n, wr_err
 
 /* Values of the leaves: into the nodes for trees of one output, into a matrix for the others (first[t] * outputs on).
  */
-static int put_values(double **out, lists *l, const weights *w, const size_t *only, size_t outputs)
+static int put_values(double **out, lists *l, const weights *w, const size_t *only, size_t outputs, uint64_t most)
 {
     double *many = NULL;
     size_t cells;
     for (size_t t = 0; t < l->ntrees && !many; t++) {
         if (only[t] != SIZE_MAX) continue;
-        if (__builtin_mul_overflow(l->count, outputs, &cells) || cells > (size_t)1 << 28)
+        if (__builtin_mul_overflow(l->count, outputs, &cells) || cells > most)
             return wr_graph_refuse(l->n, l->err, "that many values in leaves");
         many = wr_calloc(cells, sizeof *many);
         if (!many) return wr_err_nomem(l->err);
@@ -307,7 +307,7 @@ static int build(ensemble *e, lists *l, wr_graph *g, const char *prefix)
     if (!only || !e->scored) return wr_err_nomem(l->err);
     e->positive = true;
     WR_TRY(which_outputs(only, l, &w, e));
-    WR_TRY(put_values(&many, l, &w, only, e->outputs));
+    WR_TRY(put_values(&many, l, &w, only, e->outputs, g->work >> 14));
     return fill_forest(e, l, only, many);
 }
 

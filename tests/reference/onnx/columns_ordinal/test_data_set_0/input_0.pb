@@ -1,0 +1,3 @@
+
+BageJ(ÄWPBdﬁB≥Z-BMœBü:B§öEBB¥®BUefB\
+	B

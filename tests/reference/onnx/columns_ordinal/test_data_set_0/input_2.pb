@@ -1,0 +1,2 @@
+
+2Köln2Ulm2Köln2Bonn2Köln2Köln2Ulm2Köln2Bonn2BonnBcity

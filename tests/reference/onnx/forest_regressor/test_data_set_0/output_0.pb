@@ -1,0 +1,1 @@
+BvariableJ0ıLCP.VCûŒ#C64zC„¥0C*W?CİügCè‰C!xÌBcÏFCŠÉiC=½ºB

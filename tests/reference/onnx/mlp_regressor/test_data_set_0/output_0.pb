@@ -1,0 +1,1 @@
+BvariableJ0ª<uA€˜cAo}A…’‚Ag‡An`tApú›A uAhcAç²‘Aò#oAB=A

@@ -1,0 +1,1 @@
+BvariableJ0ç2C0a*C·CdHC¿2C_i)C”æTC¶B(CäÌòBLDCÅì1CÚÅB

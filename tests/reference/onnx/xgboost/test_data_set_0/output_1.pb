@@ -1,0 +1,1 @@
+Boutput_probabilityJ`ºV?Ý'>–d?PÛ=“cw?ÐÆ	=¯¥j?ˆÒª=p³=É$v?èf(>FæU?ðv? ÿ=¯¥j?ˆÒª=Ä¹j>QE?ØE">ŠnW?@[Í<&•y?c¼w?Ð9=

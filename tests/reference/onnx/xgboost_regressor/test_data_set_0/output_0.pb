@@ -1,0 +1,1 @@
+BvariableJ0ùgJCÀ«TCËÀ3C@¼hC'CrÎCrÔ_C/DCzp°BF<Cz¦CC¯­B
