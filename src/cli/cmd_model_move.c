@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/model_facts.h"
 #include "core/run.h"
+#include "core/signing.h"
 
 static int version_number(int64_t *out, const char *text, const char *command, const char *name, wr_err *err)
 {
@@ -12,12 +13,15 @@ static int version_number(int64_t *out, const char *text, const char *command, c
     return wr_err_hint(err, WEIR_EUSAGE, "weir model list %s shows them", name);
 }
 
-/* What is missing and how to give it. */
+/* A report that is missing, and how to give it; what else a policy says has its own hint. */
 static int refused(const wr_model_move *m, int rc, wr_err *err)
 {
-    if (rc != WEIR_ENO) return rc;
-    return wr_err_hint(err, rc, "weir model report %s %lld KIND FILE keeps a report of it", m->name,
-                       (long long)(m->version > 0 ? m->version : m->was));
+    const char *missing = rc == WEIR_ENO && err ? strstr(err->msg, "reports are missing") : NULL;
+    long long version = m->version > 0 ? m->version : m->was;
+    if (!missing) return rc;
+    if (strstr(missing, ": " WR_SIGNATURE_REPORT))
+        return wr_err_hint(err, rc, "weir model sign %s@%lld --key FILE signs it", m->name, version);
+    return wr_err_hint(err, rc, "weir model report %s %lld KIND FILE keeps a report of it", m->name, version);
 }
 
 static int do_move(wr_model_move *m, wr_cli *c, wr_project *p, wr_run *r, wr_err *err)

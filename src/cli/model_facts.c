@@ -13,15 +13,12 @@
 #include "track/registry_policy.h"
 #include "wire/mlflow/artifacts.h"
 
-enum { FILES_MAX = 10000, DEPTH_MAX = 32, TREE_MAX = 1 << 20, PIECE = 1 << 16 };
 static const char MLMODEL[] = "MLmodel";
 
 typedef struct {
     wr_cli *cli;
     wr_project *project;
     wr_track *track;
-    wr_artifacts *artifacts;
-    WR_VEC(wr_model_file) files;
 } reader;
 
 static int add(wr_model_fact_list *l, const char *key, const char *value, wr_err *err)
@@ -130,106 +127,16 @@ static int read_data(wr_model_facts *f, reader *r, wr_err *err)
 
 /* ---- files ---- */
 
-static int package_files(wr_model_facts *f, reader *r, wr_err *err)
-{
-    WR_AUTOBUF wr_buf tree;
-    wr_objects *o;
-    wr_arena *a = wr_cli_arena(r->cli);
-    wr_buf_init(&tree, TREE_MAX);
-    WR_TRY(wr_project_objects(&o, r->project, err));
-    WR_TRY(wr_objects_get(o, f->v.package.p, &tree, TREE_MAX, err));
-    for (wr_str rest = wr_buf_view(&tree); rest.n;) { /* "sha256 size path" */
-        wr_model_file file = {0};
-        wr_str line = wr_str_cut(&rest, '\n'), id = wr_str_cut(&line, ' '), size = wr_str_cut(&line, ' ');
-        if (!line.p || wr_num_i64(&file.size, size, NULL) < 0)
-            return wr_err_set(err, WEIR_ECORRUPT, "object %.12s is not a package", f->v.package.p);
-        file.path = wr_arena_str(a, line).p;
-        file.hash = wr_arena_str(a, id).p;
-        if (!file.path || !file.hash || wr_vec_push(&r->files, file) < 0) return wr_err_nomem(err);
-    }
-    return 0;
-}
-
-/* Content hash of a file: what the store knows it by, or read. */
-static int hash_file(const char **out, reader *r, wr_str path, wr_err *err)
-{
-    unsigned char piece[PIECE];
-    char hex[WR_SHA256_HEX];
-    wr_artifact_reader *in;
-    wr_sha256 h;
-    int64_t n, at = 0;
-    WR_TRY(wr_artifacts_read(&in, r->artifacts, path, err));
-    const char *etag = wr_artifact_reader_info(in)->etag;
-    if (wr_registered_is_sha256(wr_str_of(etag)) || wr_artifacts_remote(r->artifacts)) {
-        *out = wr_arena_strdup(wr_cli_arena(r->cli), etag);
-        wr_artifact_reader_close(in);
-        return *out ? 0 : wr_err_nomem(err);
-    }
-    wr_sha256_init(&h);
-    while ((n = wr_artifact_get(in, at, piece, sizeof piece, err)) > 0) {
-        wr_sha256_add(&h, piece, (size_t)n);
-        at += n;
-    }
-    wr_artifact_reader_close(in);
-    wr_sha256_hex(&h, hex);
-    *out = wr_arena_strdup(wr_cli_arena(r->cli), hex);
-    return n < 0 ? (int)n : *out ? 0 : wr_err_nomem(err);
-}
-
-static int walk(reader *r, wr_str root, const char *below, int depth, wr_err *err)
-{
-    wr_arena *a = wr_cli_arena(r->cli);
-    wr_artifact_entry *entry;
-    size_t n;
-    char *folder = wr_arena_printf(a, "%.*s%s%s", WR_STR_FMT(root), below[0] ? "/" : "", below);
-    if (!folder) return wr_err_nomem(err);
-    if (depth > DEPTH_MAX) return wr_err_set(err, WEIR_ELIMIT, "folders in \"%s\" are too deep", root.p);
-    WR_TRY(wr_artifacts_list(&entry, &n, a, r->artifacts, wr_str_of(folder), err));
-    for (size_t i = 0; i < n; i++) {
-        char *path = wr_arena_printf(a, "%s%s%s", below, below[0] ? "/" : "", entry[i].name);
-        char *full = path ? wr_arena_printf(a, "%s/%s", folder, entry[i].name) : NULL;
-        wr_model_file file = {.path = path, .size = entry[i].size};
-        if (!full) return wr_err_nomem(err);
-        if (entry[i].is_dir) {
-            WR_TRY(walk(r, root, path, depth + 1, err));
-            continue;
-        }
-        if (r->files.n >= FILES_MAX) return wr_err_set(err, WEIR_ELIMIT, "more than %d files", FILES_MAX);
-        WR_TRY(hash_file(&file.hash, r, wr_str_of(full), err));
-        if (wr_vec_push(&r->files, file) < 0) return wr_err_nomem(err);
-    }
-    return 0;
-}
-
-bool wr_model_store_path(wr_str *out, wr_arena *a, wr_str uri)
-{
-    return wr_mlflow_store_path(out, a, uri, WR_STR(""), NULL) == 0 && out->n;
-}
-
-static int read_mlmodel(wr_model_facts *f, reader *r, wr_str root, wr_err *err)
+static int read_mlmodel(wr_model_facts *f, reader *r, wr_err *err)
 {
     WR_AUTOBUF wr_buf text;
-    wr_arena *a = wr_cli_arena(r->cli);
-    wr_artifact_reader *in;
-    wr_objects *o;
     const wr_model_file *file = NULL;
-    wr_buf_init(&text, WR_MLMODEL_MAX);
-    for (size_t i = 0; i < r->files.n; i++)
-        if (strcmp(r->files.at[i].path, MLMODEL) == 0) file = &r->files.at[i];
+    wr_buf_init(&text, 0);
+    for (size_t i = 0; i < f->nfiles; i++)
+        if (strcmp(f->files[i].path, MLMODEL) == 0) file = &f->files[i];
     if (!file || file->size > WR_MLMODEL_MAX) return 0;
-    if (f->v.package.n) {
-        WR_TRY(wr_project_objects(&o, r->project, err));
-        WR_TRY(wr_objects_get(o, file->hash, &text, WR_MLMODEL_MAX, err));
-    } else {
-        char *path = wr_arena_printf(a, "%.*s/%s", WR_STR_FMT(root), MLMODEL);
-        if (!path || !wr_buf_reserve(&text, (size_t)file->size)) return wr_err_nomem(err);
-        WR_TRY(wr_artifacts_read(&in, r->artifacts, wr_str_of(path), err));
-        int64_t n = wr_artifact_get(in, 0, text.p, (size_t)file->size, err);
-        wr_artifact_reader_close(in);
-        if (n < 0) return (int)n;
-        text.n = (size_t)n;
-    }
-    WR_TRY(wr_mlmodel_parse(&f->mlmodel, a, wr_buf_view(&text), MLMODEL, err));
+    WR_TRY(wr_model_file_read(&text, r->project, &f->v, file, WR_MLMODEL_MAX, err));
+    WR_TRY(wr_mlmodel_parse(&f->mlmodel, wr_cli_arena(r->cli), wr_buf_view(&text), MLMODEL, err));
     f->has_mlmodel = true;
     return 0;
 }
@@ -237,19 +144,9 @@ static int read_mlmodel(wr_model_facts *f, reader *r, wr_str root, wr_err *err)
 static int read_files(wr_model_facts *f, reader *r, wr_err *err)
 {
     wr_arena *a = wr_cli_arena(r->cli);
-    wr_str root = {NULL, 0};
-    if (f->v.package.n) {
-        WR_TRY(package_files(f, r, err));
-        WR_TRY(wr_package_load(&f->package, r->project, f->v.package.p, err));
-        return read_mlmodel(f, r, root, err);
-    }
-    wr_str where = wr_registered_version_location(&f->v);
-    if (!where.n || !wr_model_store_path(&root, a, where))
-        return wr_err_set(err, WEIR_ENOTFOUND, "not among the artifacts of this project");
-    WR_TRY(wr_project_artifacts(&r->artifacts, r->project, NULL, err));
-    WR_TRY(walk(r, root, "", 0, err));
-    if (!r->files.n) return wr_err_set(err, WEIR_ENOTFOUND, "there are none at its source");
-    return read_mlmodel(f, r, root, err);
+    WR_TRY(wr_model_files(&f->files, &f->nfiles, a, r->project, &f->v, WR_FILES_KNOWN, err));
+    if (f->v.package.n) WR_TRY(wr_package_load(&f->package, r->project, f->v.package.p, err));
+    return read_mlmodel(f, r, err);
 }
 
 /* A run that is gone has left its figures in the package. */
@@ -285,10 +182,8 @@ static int read_all(wr_model_facts *f, reader *r, wr_err *err)
     if (rc == WEIR_ENOMEM || (rc < 0 && f->v.package.n)) return err ? (*err = why, rc) : rc;
     if (rc == 0 && f->package) WR_TRY(add_package_metrics(f, r, err));
     if (rc < 0) f->elsewhere = wr_arena_strdup(a, why.msg);
-    f->size = r->files.n ? 0 : -1;
-    for (size_t i = 0; i < r->files.n; i++) f->size += r->files.at[i].size;
-    f->nfiles = r->files.n;
-    f->files = wr_arena_dup(a, r->files.at, r->files.n * sizeof *r->files.at);
+    f->size = f->nfiles ? 0 : -1;
+    for (size_t i = 0; i < f->nfiles; i++) f->size += f->files[i].size;
     return wr_arena_failed(a) ? wr_err_nomem(err) : 0;
 }
 
@@ -301,7 +196,6 @@ int wr_model_facts_of(wr_model_facts *f, wr_cli *c, const wr_registered_version 
                           : wr_arena_printf(a, "%s (candidate)", v->name.p);
     WR_TRY(wr_cli_project(c, &r.project, err));
     int rc = read_all(f, &r, err);
-    wr_vec_fini(&r.files);
     return rc;
 }
 

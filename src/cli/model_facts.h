@@ -8,13 +8,9 @@
 #pragma once
 #include "cli/cli.h"
 #include "core/mlmodel.h"
+#include "core/model_files.h"
 #include "core/package.h"
 #include "track/run.h"
-
-typedef struct {
-    const char *path, *hash; /* SHA-256; of a remote store its etag */
-    int64_t size;
-} wr_model_file;
 
 typedef struct {
     const char *key, *value;
@@ -47,7 +43,5 @@ int wr_model_facts_read(wr_model_facts *f, wr_cli *c, const char *ref, wr_err *e
 int wr_model_facts_of(wr_model_facts *f, wr_cli *c, const wr_registered_version *v, wr_err *err);
 void wr_model_facts_fini(wr_model_facts *f);
 
-/* The path in the artifact store behind an artifact URI: true when it is kept there. */
-bool wr_model_store_path(wr_str *out, wr_arena *a, wr_str uri);
 /* The event of a move: "promoted", or "withdrawn" when the alias was taken away. `package` NULL: it has none. */
 int wr_model_announce(wr_project *p, const wr_model_move *m, const char *package, wr_err *err);

@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "base/vec.h"
 #include "base/limits.h"
+#include "core/signing.h"
 #include "track/registry_policy.h"
 
 typedef struct {
@@ -372,6 +373,7 @@ int wr_model_move_alias(wr_model_move *m, wr_project *p, wr_err *err)
         char *ref = wr_arena_printf(a, "%s@%lld", m->name, (long long)m->version);
         if (!ref) return wr_err_nomem(err);
         WR_TRY(wr_model_registered(&v, a, p, ref, err));
+        WR_TRY(wr_signing_before_move(p, &v, m->alias, err));
     } else if (wr_registered_version_by_alias(&v, a, t, wr_str_of(m->name), wr_str_of(m->alias), &none) < 0) {
         return no_alias(p, m, err);
     }

@@ -2,6 +2,7 @@
 /* policy.c - `registry:` of weir.yaml. */
 #include "core/policy.h"
 
+#include "core/signing.h"
 #include "track/registry_policy.h"
 
 static int read_reports(wr_registered_policy *out, wr_arena *a, const wr_yaml *n, wr_err *err)
@@ -41,19 +42,50 @@ static int read_policy(wr_registered_policy *out, wr_arena *a, const wr_yaml *n,
     return 0;
 }
 
-int wr_policy_config(wr_track *t, const wr_yaml *config, wr_err *err)
+enum { PLACES = 3 }; /* of `require`: any alias, and two stages */
+
+static int read_require(wr_registered_policy *out, size_t *n, const wr_yaml *require, wr_err *err)
 {
-    static const char *const known[] = {"policies", NULL};
+    static const wr_str report = {WR_SIGNATURE_REPORT, sizeof WR_SIGNATURE_REPORT - 1};
+    wr_str what;
+    if (wr_yaml_null(require)) return 0;
+    WR_TRY(wr_yaml_str(&what, require, "require", err));
+    if (!wr_str_eq(what, report))
+        return wr_yaml_error(require, WEIR_EINVAL, err, "\"%s\" cannot be required of all: signature can", what.p);
+    out[(*n)++] = (wr_registered_policy){.alias = WR_STR("*"), .reports = &report, .nreports = 1};
+    out[(*n)++] = (wr_registered_policy){.stage = WR_STR("Staging"), .reports = &report, .nreports = 1};
+    out[(*n)++] = (wr_registered_policy){.stage = WR_STR("Production"), .reports = &report, .nreports = 1};
+    return 0;
+}
+
+/* The files are read when they are needed. */
+static int check_trust(const wr_yaml *trust, wr_err *err)
+{
+    wr_str file;
+    if (wr_yaml_null(trust)) return 0;
+    if (trust->kind != WR_YAML_SEQ) return wr_yaml_str(&file, trust, "trust", err);
+    for (size_t i = 0; i < trust->n; i++) WR_TRY(wr_yaml_str(&file, trust->items[i], "trust", err));
+    return 0;
+}
+
+int wr_policy_config(wr_project *p, wr_track *t, const wr_yaml *config, wr_err *err)
+{
+    static const char *const known[] = {"policies", "require", "trust", NULL};
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     const wr_yaml *section = wr_yaml_get(config, "registry"), *list;
+    size_t n = 0;
     if (!a) return wr_err_nomem(err);
     if (wr_yaml_null(section)) return 0;
     WR_TRY(wr_yaml_known(section, "registry", known, err));
     list = wr_yaml_get(section, "policies");
-    if (wr_yaml_null(list)) return 0;
-    if (list->kind != WR_YAML_SEQ) return wr_yaml_error(list, WEIR_ETYPE, err, "policies is a list");
-    wr_registered_policy *all = wr_arena_calloc(a, list->n + 1, sizeof *all);
+    if (!wr_yaml_null(list) && list->kind != WR_YAML_SEQ)
+        return wr_yaml_error(list, WEIR_ETYPE, err, "policies is a list");
+    size_t policies = wr_yaml_null(list) ? 0 : list->n;
+    wr_registered_policy *all = wr_arena_calloc(a, policies + PLACES, sizeof *all);
     if (!all) return wr_err_nomem(err);
-    for (size_t i = 0; i < list->n; i++) WR_TRY(read_policy(&all[i], a, list->items[i], err));
-    return wr_registered_policies_set(t, all, list->n, err);
+    for (size_t i = 0; i < policies; i++) WR_TRY(read_policy(&all[n++], a, list->items[i], err));
+    WR_TRY(read_require(all, &n, wr_yaml_get(section, "require"), err));
+    WR_TRY(check_trust(wr_yaml_get(section, "trust"), err));
+    wr_registered_judge_set(t, wr_signing_judge, p);
+    return wr_registered_policies_set(t, all, n, err);
 }

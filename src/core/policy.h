@@ -6,10 +6,11 @@
  *       - {alias: champion, requires: [evaluation, feasibility], role: approver}
  *       - {stage: Production, model: delay, requires: [signature]}
  *
+ *
+ * `require: signature` asks for a signature in all places; signing.h has what one is, and whom to trust.
  * They hold for `weir model register|promote` and for MLflow's clients alike (track/registry_policy.h). */
 #pragma once
-#include "codec/yaml.h"
-#include "track/track.h"
+#include "core/project.h"
 
-/* Reads them and gives them to the store. Mistakes are WEIR_EINVAL or WEIR_ETYPE at their place. */
-int wr_policy_config(wr_track *t, const wr_yaml *config, wr_err *err);
+/* Reads them and gives them to the store, with the judge of signatures. Mistakes are WEIR_EINVAL or WEIR_ETYPE at their place. */
+int wr_policy_config(wr_project *p, wr_track *t, const wr_yaml *config, wr_err *err);

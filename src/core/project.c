@@ -237,7 +237,7 @@ static int open_track(wr_project *p, bool log, wr_err *err)
     if (!wr_db_is_shared(p->db)) WR_TRY(state_path(log ? &opt.log : &opt.peek, p, "track", log, err));
     if (!p->parsed) WR_TRY(parse_config(p, err));
     WR_TRY(wr_track_open(&p->track, p->db, &opt, err));
-    int rc = wr_policy_config(p->track, p->parsed, err);
+    int rc = wr_policy_config(p, p->track, p->parsed, err);
     if (rc < 0) {
         wr_track_close(p->track);
         p->track = NULL;

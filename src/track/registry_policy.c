@@ -44,7 +44,8 @@ int wr_registered_policies_set(wr_track *t, const wr_registered_policy *all, siz
 static bool fits(const wr_registered_policy *p, wr_str model, wr_str alias, wr_str stage)
 {
     if (p->model.n && !wr_str_is(p->model, "*") && !wr_str_eq(p->model, model)) return false;
-    return alias.p ? p->alias.n && wr_str_eq(p->alias, alias) : p->stage.n && wr_str_eq(p->stage, stage);
+    if (alias.p) return wr_str_is(p->alias, "*") || (p->alias.n && wr_str_eq(p->alias, alias));
+    return p->stage.n && wr_str_eq(p->stage, stage);
 }
 
 static int check_role(const wr_registered_policy *p, wr_str model, const wr_registered_who *who, wr_err *err)
@@ -80,10 +81,9 @@ static bool has_report(const wr_registered_version *v, wr_str report)
     return false;
 }
 
-static int check_reports(const wr_registered_policy *p, const wr_registered_version *v, wr_err *err)
+static int check_reports(const wr_registered_policy *p, const wr_registered_version *v, wr_str place, wr_err *err)
 {
     WR_AUTOBUF wr_buf missing = {0};
-    wr_str place = p->alias.n ? p->alias : p->stage;
     for (size_t i = 0; i < p->nreports; i++) {
         if (has_report(v, p->reports[i])) continue;
         if (missing.n) wr_buf_str(&missing, ", ");
@@ -99,6 +99,29 @@ static int check_reports(const wr_registered_policy *p, const wr_registered_vers
                        "SHA-256");
 }
 
+static int judge_reports(wr_track *t, const wr_registered_policy *p, const wr_registered_version *v, wr_err *err)
+{
+    for (size_t i = 0; t->judge && i < p->nreports; i++) WR_TRY(t->judge(t->judge_ctx, v, p->reports[i], err));
+    return 0;
+}
+
+void wr_registered_judge_set(wr_track *t, wr_registered_judge judge, void *ctx)
+{
+    t->judge = judge;
+    t->judge_ctx = ctx;
+}
+
+bool wr_registered_policy_asks(wr_track *t, wr_str model, wr_str alias, wr_str stage, wr_str report)
+{
+    for (size_t i = 0; i < t->npolicies; i++) {
+        const wr_registered_policy *p = &t->policies[i];
+        if (!fits(p, model, alias, stage)) continue;
+        for (size_t k = 0; k < p->nreports; k++)
+            if (wr_str_eq(p->reports[k], report)) return true;
+    }
+    return false;
+}
+
 int wr_registered_policy_check(wr_track *t, const wr_registered_version *v, wr_str alias, wr_str stage,
                                const wr_registered_who *who, wr_err *err)
 {
@@ -106,7 +129,8 @@ int wr_registered_policy_check(wr_track *t, const wr_registered_version *v, wr_s
         const wr_registered_policy *p = &t->policies[i];
         if (!fits(p, v->name, alias, stage)) continue;
         WR_TRY(check_role(p, v->name, who, err));
-        WR_TRY(check_reports(p, v, err));
+        WR_TRY(check_reports(p, v, alias.p ? alias : stage, err));
+        WR_TRY(judge_reports(t, p, v, err));
     }
     return 0;
 }

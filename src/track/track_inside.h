@@ -6,7 +6,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
-#include "track/track.h"
+#include "track/registry.h"
 
 typedef struct wr_metric_state wr_metric_state; /* metric_inside.h: log, memory table */
 
@@ -23,6 +23,8 @@ struct wr_track {
     wr_arena *policy_memory; /* registry_policy.h */
     const struct wr_registered_policy *policies;
     size_t npolicies;
+    int (*judge)(void *ctx, const wr_registered_version *v, wr_str report, wr_err *err); /* NULL = none */
+    void *judge_ctx;
 };
 
 /* metric.c */

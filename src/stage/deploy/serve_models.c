@@ -8,6 +8,7 @@
 #include "base/os.h"
 #include "core/event.h"
 #include "core/model.h"
+#include "core/signing.h"
 #include "stage/deploy/materialize.h"
 #include "stage/deploy/serve_inside.h"
 
@@ -111,6 +112,7 @@ static int load(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_mod
 {
     wr_package *k;
     wr_live *live = e->now ? e->now->live : NULL;
+    WR_TRY(wr_signature_check_policy(s->project, v->name, v->version, err));
     WR_TRY(wr_package_load(&k, s->project, v->package, err));
     const wr_view *view = wr_package_get(k)->view;
     int rc = 0;
@@ -178,8 +180,10 @@ static int look(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
         install(s, e, &v, m);
         return 0;
     }
+    bool said = rc == WEIR_ENO && strcmp(e->error, why.msg) == 0; /* it may be signed meanwhile: looked at again */
     wr_serve_set_error(e, &why);
-    if (rc != WEIR_ENOMEM) snprintf(e->refused, sizeof e->refused, "%s", v.package);
+    if (said) return 0;
+    if (rc != WEIR_ENOMEM && rc != WEIR_ENO) snprintf(e->refused, sizeof e->refused, "%s", v.package);
     wr_warn("endpoint \"%s\" does not take %s version %lld: %s", e->name, v.name, (long long)v.version, why.msg);
     wr_serve_say(s, e, "rollback", &v, e->now ? e->now->version : -1, &why);
     return 0;
