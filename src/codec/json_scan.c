@@ -220,8 +220,9 @@ static int skip_scalar(wr_jscan *s, char c)
     wr_str text;
     wr_jnumber number;
     if (c == '"') return wr_jscan_str(s, &text);
-    if (digit(c) || c == '-') return wr_jscan_number(s, &number);
     if (wr_jscan_word(s, "true") || wr_jscan_word(s, "false") || wr_jscan_word(s, "null")) return 0;
+    if (wr_jscan_word(s, "NaN") || wr_jscan_word(s, "Infinity") || wr_jscan_word(s, "-Infinity")) return 0;
+    if (digit(c) || c == '-') return wr_jscan_number(s, &number);
     return wr_jscan_fail(s, c ? "expected a value" : "the text ends too early");
 }
 

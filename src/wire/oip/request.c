@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.c - an inference request of V2, scanned in one pass. Members come in any order: data that stands before its
+ * shape or datatype is stepped over, and read when the input ends.
+ *
+ * Behind the JSON the tensors that are sent binary follow one another in the order of their inputs.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "wire/oip/inside.h"
+
+enum { HAS_NAME = 1, HAS_SHAPE = 2, HAS_TYPE = 4, HAS_DATA = 8, HAS_PARAMETERS = 16 };
+
+typedef struct {
+    unsigned has;
+    wr_tensor t;
+    size_t at;   /* of the model's inputs */
+    wr_str data; /* its text from '[' on, when it has yet to be read */
+    bool read;   /* data is in t already */
+    bool binary;
+    uint64_t binary_size;
+    wr_str region; /* p NULL = none */
+    uint64_t offset, size;
+} input;
+
+typedef struct {
+    wr_oip_asked *out;
+    wr_oip_call *c;
+    const wr_oip_model *m;
+    wr_jscan s;
+    wr_arena *arena;
+    wr_err *err;
+    wr_str binary; /* what is left behind the JSON */
+    bool behind;   /* there was a header length */
+    wr_tensor *in;
+    size_t cap_in, cap_out, cap_params;
+    wr_str *names; /* of outputs */
+    wr_oip_param *params;
+    uint8_t *seen_in, *seen_out; /* by place in the model */
+} reading;
+
+/* ---- pieces ---- */
+
+/* Room for one more of `size` bytes; grows by doubling, in the arena. */
+static int grow(reading *r, void *at, size_t n, size_t *cap, size_t size)
+{
+    void *old, *more;
+    if (n < *cap) return 0;
+    size_t want = *cap ? *cap * 2 : 8;
+    memcpy(&old, at, sizeof old);
+    more = wr_arena_alloc(r->arena, want * size);
+    if (!more) return wr_err_nomem(r->err);
+    if (n) memcpy(more, old, n * size);
+    memcpy(at, &more, sizeof more);
+    *cap = want;
+    return 0;
+}
+
+static int unparsed(reading *r, const char *member, const char *why)
+{
+    return wr_err_set(r->err, WEIR_EINVAL, "Unable to parse '%s': %s", member, why);
+}
+
+static int read_str(reading *r, const char *member, wr_str *out)
+{
+    if (wr_jscan_peek(&r->s) != '"') return unparsed(r, member, "attempt to access JSON non-string as string");
+    return wr_jscan_str(&r->s, out);
+}
+
+static int read_bool(reading *r, const char *member, bool *out)
+{
+    *out = wr_jscan_word(&r->s, "true");
+    if (*out || wr_jscan_word(&r->s, "false")) return 0;
+    return unparsed(r, member, "attempt to access JSON non-boolean as boolean");
+}
+
+static int read_unsigned(reading *r, const char *member, uint64_t *out)
+{
+    wr_jnumber n;
+    char c = wr_jscan_peek(&r->s);
+    bool number = c == '-' || (c >= '0' && c <= '9');
+    if (number) WR_TRY(wr_jscan_number(&r->s, &n));
+    if (!number || !n.whole || (n.minus && n.magnitude))
+        return unparsed(r, member, "attempt to access JSON non-unsigned-integer as unsigned-integer");
+    *out = n.magnitude;
+    return 0;
+}
+
+static int twice(reading *r, unsigned *has, unsigned bit, wr_str key)
+{
+    if (*has & bit) return wr_err_set(r->err, WEIR_EINVAL, "'%.*s' is there twice", WR_STR_FMT(wr_str_fit(key, 60)));
+    *has |= bit;
+    return 0;
+}
+
+size_t wr_oip_find(const wr_tensor_spec *specs, size_t n, wr_str name, size_t guess)
+{
+    for (size_t k = 0; k < n; k++) {
+        size_t i = guess + k < n ? guess + k : guess + k - n; /* most send them in order */
+        if (wr_str_is(name, specs[i].name)) return i;
+    }
+    return n;
+}
+
+static int unexpected(reading *r, const char *what, wr_str name, const wr_tensor_spec *specs, size_t n)
+{
+    enum { MOST = 1000 };
+    const char *near = NULL, **names = n <= MOST ? wr_arena_alloc(r->arena, n * sizeof *names) : NULL;
+    for (size_t i = 0; names && i < n; i++) names[i] = specs[i].name;
+    int at = names ? wr_str_nearest(name, names, n) : -1;
+    if (at >= 0) near = names[at];
+    wr_err_set(r->err, WEIR_EINVAL, "unexpected inference %s '%.*s' for model '%.*s'", what,
+               WR_STR_FMT(wr_str_fit(name, 100)), WR_STR_FMT(wr_str_fit(r->m->name, 100)));
+    return near ? wr_err_hint(r->err, WEIR_EINVAL, "did you mean '%s'?", near) : WEIR_EINVAL;
+}
+
+/* ---- inputs ---- */
+
+static int read_shape(reading *r, input *p)
+{
+    bool first;
+    int more;
+    if (wr_jscan_peek(&r->s) != '[') return unparsed(r, "shape", "attempt to access JSON non-array as array");
+    WR_TRY(wr_jscan_open(&r->s, '[', &first));
+    for (p->t.ndims = 0; (more = wr_jscan_item(&r->s, &first)) == 1; p->t.ndims++) {
+        uint64_t d;
+        int rc = read_unsigned(r, "shape", &d);
+        if (rc == WEIR_EINVAL)
+            r->err->code = rc = WEIR_EINTERNAL; /* 500: what Triton's clients expect of a negative one */
+        if (rc < 0) return rc;
+        if (p->t.ndims == WR_TENSOR_DIMS)
+            return wr_err_set(r->err, WEIR_EINVAL, "invalid shape for an input: more than %d dimensions",
+                              WR_TENSOR_DIMS);
+        p->t.shape[p->t.ndims] = d > INT64_MAX ? INT64_MAX : (int64_t)d; /* too many elements in any case */
+    }
+    return more;
+}
+
+int wr_oip_fill_missing(wr_tensor *t, const uint8_t *missing, const wr_tensor_spec *spec, wr_arena *a, wr_err *err)
+{
+    if (!missing || t->type == WR_TENSOR_BYTES || t->type == WR_TENSOR_FP32 || t->type == WR_TENSOR_FP64) return 0;
+    if (t->type == WR_TENSOR_INT64 && spec->type == WR_TENSOR_BYTES) { /* a time */
+        for (size_t i = 0; i < t->count; i++)
+            if (missing[i]) ((int64_t *)t->data)[i] = INT64_MIN;
+        return 0;
+    }
+    WR_TRY(wr_tensor_convert(t, t, WR_TENSOR_FP64, a, err));
+    for (size_t i = 0; i < t->count; i++)
+        if (missing[i]) ((double *)t->data)[i] = NAN;
+    return 0;
+}
+
+/* From `text` on; *used bytes of it. */
+static int read_data(reading *r, input *p, wr_str text, size_t *used)
+{
+    const wr_tensor_spec *spec = &r->m->in[p->at];
+    uint8_t *missing = NULL;
+    WR_TRY(wr_tensor_count(&p->t, r->err));
+    p->read = true;
+    int rc = spec->lenient ? wr_tensor_read_json_missing(&p->t, &missing, used, text, r->arena, r->err)
+                           : wr_tensor_read_json(&p->t, used, text, r->arena, r->err);
+    if (rc == 0) rc = wr_oip_fill_missing(&p->t, missing, spec, r->arena, r->err);
+    if (rc == WEIR_EINVAL || rc == WEIR_ETYPE || rc == WEIR_EPARSE)
+        wr_err_wrap(r->err, rc, "Unable to parse 'data' of input '%s'", spec->name);
+    return rc;
+}
+
+static int data_member(reading *r, input *p)
+{
+    const unsigned needed = HAS_NAME | HAS_SHAPE | HAS_TYPE;
+    size_t used;
+    if ((p->has & needed) != needed) return wr_jscan_skip(&r->s, &p->data);
+    wr_jscan_peek(&r->s);
+    WR_TRY(read_data(r, p, (wr_str){r->s.at, (size_t)(r->s.end - r->s.at)}, &used));
+    r->s.at += used;
+    return 0;
+}
+
+static int input_parameter(reading *r, input *p, wr_str key)
+{
+    if (wr_str_is(key, "binary_data_size")) {
+        p->binary = true;
+        return read_unsigned(r, "binary_data_size", &p->binary_size);
+    }
+    if (wr_str_is(key, "shared_memory_region")) return read_str(r, "shared_memory_region", &p->region);
+    if (wr_str_is(key, "shared_memory_offset")) return read_unsigned(r, "shared_memory_offset", &p->offset);
+    if (wr_str_is(key, "shared_memory_byte_size")) return read_unsigned(r, "shared_memory_byte_size", &p->size);
+    return wr_jscan_skip(&r->s, NULL);
+}
+
+static int input_parameters(reading *r, input *p)
+{
+    bool first;
+    wr_str key;
+    int more;
+    if (wr_jscan_word(&r->s, "null")) return 0;
+    WR_TRY(wr_jscan_open(&r->s, '{', &first));
+    while ((more = wr_jscan_member(&r->s, &first, &key)) == 1) WR_TRY(input_parameter(r, p, key));
+    return more;
+}
+
+static int input_name(reading *r, input *p)
+{
+    WR_TRY(read_str(r, "name", &p->t.name));
+    p->at = wr_oip_find(r->m->in, r->m->nin, p->t.name, r->out->q.nin);
+    if (p->at == r->m->nin) return unexpected(r, "input", p->t.name, r->m->in, r->m->nin);
+    if (r->seen_in[p->at])
+        return wr_err_set(r->err, WEIR_EINVAL, "input '%s' already exists in request", r->m->in[p->at].name);
+    r->seen_in[p->at] = 1;
+    return 0;
+}
+
+static int input_type(reading *r, input *p)
+{
+    wr_str text;
+    WR_TRY(read_str(r, "datatype", &text));
+    p->t.type = wr_tensor_type_parse(text);
+    if (p->t.type) return 0;
+    return wr_err_set(r->err, WEIR_EINVAL, "unknown datatype '%.*s'", WR_STR_FMT(wr_str_fit(text, 40)));
+}
+
+static int input_member(reading *r, input *p, wr_str key)
+{
+    static const struct {
+        const char *key;
+        unsigned bit;
+        int (*read)(reading *r, input *p);
+    } members[] = {{"name", HAS_NAME, input_name},
+                   {"shape", HAS_SHAPE, read_shape},
+                   {"datatype", HAS_TYPE, input_type},
+                   {"data", HAS_DATA, data_member},
+                   {"parameters", HAS_PARAMETERS, input_parameters}};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        if (!wr_str_is(key, members[i].key)) continue;
+        WR_TRY(twice(r, &p->has, members[i].bit, key));
+        return members[i].read(r, p);
+    }
+    return wr_jscan_skip(&r->s, NULL);
+}
+
+static int check_source(reading *r, const input *p)
+{
+    int n = !!(p->has & HAS_DATA) + p->binary + !!p->region.p;
+    if (n == 1) return 0;
+    return wr_err_set(r->err, WEIR_EINVAL,
+                      "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
+                      "'shared_memory_region' in 'parameters'. But%s%s%s%s",
+                      n ? " set" : " no field is set", p->has & HAS_DATA ? " 'data'" : "",
+                      p->binary ? " 'binary_data_size'" : "", p->region.p ? " 'shared_memory_region'" : "");
+}
+
+static int check_members(reading *r, const input *p)
+{
+    static const char missing[] = "attempt to access non-existing object member";
+    WR_TRY(check_source(r, p));
+    if (!(p->has & HAS_NAME)) return unparsed(r, "name", missing);
+    if (!(p->has & HAS_TYPE)) return unparsed(r, "datatype", missing);
+    if (!(p->has & HAS_SHAPE)) return unparsed(r, "shape", missing);
+    return 0;
+}
+
+static int read_binary(reading *r, input *p)
+{
+    WR_TRY(wr_tensor_count(&p->t, r->err));
+    if (!r->behind && p->binary_size)
+        return wr_err_set(
+            r->err, WEIR_EINVAL,
+            "must specify valid 'Infer-Header-Content-Length' in request header and 'binary_data_size' when "
+            "passing inputs in binary data format");
+    if (p->binary_size > r->binary.n)
+        return wr_err_set(r->err, WEIR_EINVAL,
+                          "unexpected size for input '%.*s', expecting %llu additional bytes for model '%.*s'",
+                          WR_STR_FMT(wr_str_fit(p->t.name, 80)), (unsigned long long)(p->binary_size - r->binary.n),
+                          WR_STR_FMT(wr_str_fit(r->m->name, 80)));
+    wr_str bytes = wr_str_sub(r->binary, 0, p->binary_size);
+    r->binary = wr_str_sub(r->binary, p->binary_size, r->binary.n);
+    return wr_tensor_read_binary(&p->t, bytes, r->arena, r->err);
+}
+
+static int read_region(reading *r, input *p)
+{
+    WR_TRY(wr_tensor_count(&p->t, r->err));
+    if (p->size > WR_LIMIT_HTTP_BODY_INFER)
+        return wr_err_set(r->err, WEIR_EINVAL, "'shared_memory_byte_size' is %llu, at most %d",
+                          (unsigned long long)p->size, WR_LIMIT_HTTP_BODY_INFER);
+    size_t want = p->t.count * wr_tensor_type_size(p->t.type);
+    if (p->t.type != WR_TENSOR_BYTES && p->size != want) /* before bytes are fetched that are of no use */
+        return wr_err_set(r->err, WEIR_EINVAL,
+                          "input byte size mismatch for input '%.*s' for model '%.*s'. Expected %zu, got %llu",
+                          WR_STR_FMT(wr_str_fit(p->t.name, 80)), WR_STR_FMT(wr_str_fit(r->m->name, 80)), want,
+                          (unsigned long long)p->size);
+    char *bytes = wr_arena_alloc(r->arena, (size_t)p->size + 1);
+    if (!bytes) return wr_err_nomem(r->err);
+    WR_TRY(wr_oip_region_read(bytes, r->c->o, p->region, p->offset, p->size, r->err));
+    return wr_tensor_read_binary(&p->t, (wr_str){bytes, (size_t)p->size}, r->arena, r->err);
+}
+
+static int finish_input(reading *r, input *p)
+{
+    size_t used;
+    WR_TRY(check_members(r, p));
+    if (p->binary) return read_binary(r, p);
+    if (p->region.p) return read_region(r, p);
+    return p->read ? 0 : read_data(r, p, p->data, &used);
+}
+
+static int read_input(reading *r)
+{
+    input p = {0};
+    bool first;
+    wr_str key;
+    int more;
+    WR_TRY(wr_jscan_open(&r->s, '{', &first));
+    while ((more = wr_jscan_member(&r->s, &first, &key)) == 1) WR_TRY(input_member(r, &p, key));
+    if (more < 0) return more;
+    WR_TRY(finish_input(r, &p));
+    WR_TRY(grow(r, &r->in, r->out->q.nin, &r->cap_in, sizeof *r->in));
+    r->in[r->out->q.nin++] = p.t;
+    return 0;
+}
+
+/* ---- outputs ---- */
+
+static int output_parameter(reading *r, wr_oip_output *o, wr_str key)
+{
+    if (wr_str_is(key, "binary_data")) return read_bool(r, "binary_data", &o->binary);
+    if (wr_str_is(key, "classification")) return read_unsigned(r, "classification", &o->classes);
+    if (wr_str_is(key, "shared_memory_region")) return read_str(r, "shared_memory_region", &o->region);
+    if (wr_str_is(key, "shared_memory_offset")) return read_unsigned(r, "shared_memory_offset", &o->offset);
+    if (wr_str_is(key, "shared_memory_byte_size")) return read_unsigned(r, "shared_memory_byte_size", &o->size);
+    return wr_jscan_skip(&r->s, NULL);
+}
+
+static int output_parameters(reading *r, wr_oip_output *o)
+{
+    bool first;
+    wr_str key;
+    int more;
+    if (wr_jscan_word(&r->s, "null")) return 0;
+    WR_TRY(wr_jscan_open(&r->s, '{', &first));
+    while ((more = wr_jscan_member(&r->s, &first, &key)) == 1) WR_TRY(output_parameter(r, o, key));
+    return more;
+}
+
+static int check_output(reading *r, const wr_oip_output *o)
+{
+    if (!o->name.p) return unparsed(r, "name", "attempt to access non-existing object member");
+    if (o->region.p && o->classes)
+        return wr_err_set(r->err, WEIR_EINVAL, "Output can't set both 'shared_memory_region' and 'classification'");
+    if (o->region.p && o->binary)
+        return wr_err_set(r->err, WEIR_EINVAL, "Output can't set both 'shared_memory_region' and 'binary_data'");
+    bool contributions = r->c->explain && wr_str_is(o->name, "contributions");
+    size_t at = contributions ? r->m->nout : wr_oip_find(r->m->out, r->m->nout, o->name, r->out->q.noutputs);
+    if (!contributions && at == r->m->nout) return unexpected(r, "output", o->name, r->m->out, r->m->nout);
+    if (r->seen_out[at])
+        return wr_err_set(r->err, WEIR_EINVAL, "output '%.*s' already exists in request",
+                          WR_STR_FMT(wr_str_fit(o->name, 100)));
+    r->seen_out[at] = 1;
+    return 0;
+}
+
+static int read_output(reading *r)
+{
+    wr_oip_output o = {0};
+    bool first;
+    wr_str key;
+    int more;
+    size_t n = r->out->q.noutputs, cap = r->cap_out;
+    WR_TRY(wr_jscan_open(&r->s, '{', &first));
+    while ((more = wr_jscan_member(&r->s, &first, &key)) == 1) {
+        if (wr_str_is(key, "name")) WR_TRY(read_str(r, "name", &o.name));
+        else if (wr_str_is(key, "parameters")) WR_TRY(output_parameters(r, &o));
+        else WR_TRY(wr_jscan_skip(&r->s, NULL));
+    }
+    if (more < 0) return more;
+    WR_TRY(check_output(r, &o));
+    WR_TRY(grow(r, &r->out->outputs, n, &cap, sizeof o));
+    WR_TRY(grow(r, &r->names, n, &r->cap_out, sizeof o.name));
+    r->out->outputs[n] = o;
+    r->names[n] = o.name;
+    r->out->q.noutputs++;
+    return 0;
+}
+
+/* ---- parameters of the request ---- */
+
+static int any_parameter(reading *r, wr_str key)
+{
+    enum { MOST = 100 };
+    wr_oip_param p = {.name = key};
+    wr_jnumber n;
+    char c = wr_jscan_peek(&r->s);
+    if (wr_str_starts(key, "triton_"))
+        return wr_err_set(
+            r->err, WEIR_EINVAL,
+            "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified.");
+    if (c == '"') {
+        p.kind = WR_OIP_STR;
+        WR_TRY(wr_jscan_str(&r->s, &p.str));
+    } else if (c == 't' || c == 'f') {
+        p.kind = WR_OIP_BOOL;
+        WR_TRY(read_bool(r, "parameters", &p.b));
+    } else if (c == '-' || (c >= '0' && c <= '9')) {
+        WR_TRY(wr_jscan_number(&r->s, &n));
+        bool fits = n.whole && n.magnitude <= (uint64_t)INT64_MAX + n.minus;
+        p.kind = fits ? WR_OIP_I64 : WR_OIP_F64;
+        if (fits) p.i64 = (int64_t)(n.minus ? -n.magnitude : n.magnitude);
+        else p.f64 = n.real;
+    } else {
+        return wr_err_set(r->err, WEIR_EINVAL,
+                          "parameter '%.*s' has invalid type. It should be either 'int', 'bool', or 'string'.",
+                          WR_STR_FMT(wr_str_fit(key, 80)));
+    }
+    if (r->out->q.nparams == MOST) return wr_err_set(r->err, WEIR_EINVAL, "more than %d parameters", MOST);
+    WR_TRY(grow(r, &r->params, r->out->q.nparams, &r->cap_params, sizeof p));
+    r->params[r->out->q.nparams++] = p;
+    return 0;
+}
+
+static int read_parameters(reading *r)
+{
+    bool first;
+    wr_str key;
+    int more;
+    if (wr_jscan_word(&r->s, "null")) return 0;
+    if (wr_jscan_peek(&r->s) != '{') return unparsed(r, "parameters", "attempt to access JSON non-object as object");
+    WR_TRY(wr_jscan_open(&r->s, '{', &first));
+    while ((more = wr_jscan_member(&r->s, &first, &key)) == 1) {
+        if (wr_str_is(key, "binary_data_output")) WR_TRY(read_bool(r, "binary_data_output", &r->out->binary));
+        else if (wr_str_is(key, "timeout")) WR_TRY(read_unsigned(r, "timeout", &r->out->q.timeout_us));
+        else if (wr_str_is(key, "priority")) WR_TRY(read_unsigned(r, "priority", &r->out->q.priority));
+        else WR_TRY(any_parameter(r, key));
+    }
+    return more;
+}
+
+/* ---- the whole ---- */
+
+static int read_list(reading *r, const char *member, int (*item)(reading *r))
+{
+    bool first;
+    int more;
+    if (wr_jscan_peek(&r->s) != '[') return unparsed(r, member, "attempt to access JSON non-array as array");
+    WR_TRY(wr_jscan_open(&r->s, '[', &first));
+    while ((more = wr_jscan_item(&r->s, &first)) == 1) WR_TRY(item(r));
+    return more;
+}
+
+static int read_id(reading *r)
+{
+    enum { ROOM_FOR_ROW = 8, MOST = WR_LIMIT_ID - ROOM_FOR_ROW };
+    WR_TRY(read_str(r, "id", &r->out->q.id));
+    return r->out->q.id.n <= MOST ? 0 : wr_err_set(r->err, WEIR_EINVAL, "the id is longer than %d bytes", MOST);
+}
+
+static int top_member(reading *r, wr_str key, unsigned *has)
+{
+    enum { ID = 1, INPUTS = 2, OUTPUTS = 4, PARAMETERS = 8 };
+    if (wr_str_is(key, "inputs")) {
+        WR_TRY(twice(r, has, INPUTS, key));
+        return read_list(r, "inputs", read_input);
+    }
+    if (wr_str_is(key, "id")) {
+        WR_TRY(twice(r, has, ID, key));
+        return wr_jscan_word(&r->s, "null") ? 0 : read_id(r);
+    }
+    if (wr_str_is(key, "outputs")) {
+        WR_TRY(twice(r, has, OUTPUTS, key));
+        return wr_jscan_word(&r->s, "null") ? 0 : read_list(r, "outputs", read_output);
+    }
+    if (wr_str_is(key, "parameters")) {
+        WR_TRY(twice(r, has, PARAMETERS, key));
+        return read_parameters(r);
+    }
+    return wr_jscan_skip(&r->s, NULL);
+}
+
+static int read_top(reading *r)
+{
+    bool first;
+    wr_str key;
+    unsigned has = 0;
+    int more;
+    if (!wr_jscan_peek(&r->s))
+        return wr_err_set(r->err, WEIR_EPARSE, "failed to parse the request JSON buffer: The document is empty.");
+    if (wr_jscan_peek(&r->s) != '{') return wr_err_set(r->err, WEIR_EPARSE, "the request is not a JSON object");
+    WR_TRY(wr_jscan_open(&r->s, '{', &first));
+    while ((more = wr_jscan_member(&r->s, &first, &key)) == 1) WR_TRY(top_member(r, key, &has));
+    if (more < 0) return more;
+    WR_TRY(wr_jscan_end(&r->s));
+    return has & 2 ? 0 : unparsed(r, "inputs", "attempt to access non-existing object member 'inputs'");
+}
+
+static int start(reading *r, wr_oip_asked *out, wr_oip_call *c, wr_err *err)
+{
+    *out = (wr_oip_asked){.q.explain = c->explain, .q.start_ns = c->in->start_ns};
+    *r = (reading){.out = out, .c = c, .m = &c->m, .arena = c->arena, .err = err};
+    r->cap_in = c->m.nin < 4096 ? c->m.nin + 1 : 4096;
+    r->in = wr_arena_alloc(c->arena, r->cap_in * sizeof *r->in);
+    r->seen_in = wr_arena_calloc(c->arena, c->m.nin + 1, 1);
+    r->seen_out = wr_arena_calloc(c->arena, c->m.nout + 1, 1);
+    return r->in && r->seen_in && r->seen_out ? 0 : wr_err_nomem(err);
+}
+
+int wr_oip_read_request(wr_oip_asked *out, wr_oip_call *c, size_t header, wr_err *err)
+{
+    reading r;
+    WR_TRY(start(&r, out, c, err));
+    wr_jscan_init(&r.s, wr_str_sub(c->in->body, 0, header), c->arena, err);
+    r.binary = wr_str_sub(c->in->body, header, c->in->body.n);
+    r.behind = c->in->header_length.p != NULL;
+    int rc = read_top(&r);
+    if (rc == 0 && r.binary.n)
+        rc = wr_err_set(err, WEIR_EINVAL, "unexpected additional input data for model '%.*s'",
+                        WR_STR_FMT(wr_str_fit(c->m.name, 100)));
+    if (rc == WEIR_ELIMIT) err->code = rc = WEIR_EINVAL; /* counts and depths: a bad request, not a large one */
+    out->q.in = r.in;
+    out->q.outputs = r.names;
+    out->q.params = r.params;
+    return rc;
+}
+
+/* ---- the body is the tensor ---- */
+
+static int raw_shape(wr_tensor *t, const wr_oip_model *m, size_t bytes, wr_err *err)
+{
+    const wr_tensor_spec *s = &m->in[0];
+    int free_at = -1;
+    size_t known = wr_tensor_type_size(t->type);
+    t->ndims = s->ndims;
+    for (int i = 0; i < s->ndims; i++) {
+        bool row = i == 0 && m->rows;
+        t->shape[i] = row ? 1 : s->shape[i];
+        if (t->shape[i] >= 0) {
+            known *= (size_t)t->shape[i];
+            continue;
+        }
+        if (free_at >= 0)
+            return wr_err_set(err, WEIR_EINVAL,
+                              "The shape of the raw input '%s' can not be deduced because there are more than one "
+                              "variable-sized dimension",
+                              s->name);
+        free_at = i;
+    }
+    if (t->type == WR_TENSOR_BYTES) {
+        if (free_at < 0 && known == wr_tensor_type_size(t->type)) return 0;
+        return wr_err_set(err, WEIR_EINVAL, "For BYTE datatype raw input '%s', the model must have input shape [1]",
+                          s->name);
+    }
+    if (free_at >= 0) t->shape[free_at] = known ? (int64_t)(bytes / known) : 0;
+    return 0;
+}
+
+int wr_oip_read_raw(wr_oip_asked *out, wr_oip_call *c, wr_err *err)
+{
+    reading r;
+    WR_TRY(start(&r, out, c, err));
+    if (c->m.nin != 1)
+        return wr_err_set(err, WEIR_EINVAL,
+                          "Raw request must only have 1 input (found 1) to be deduced but got %zu inputs in '%.*s' "
+                          "model configuration",
+                          c->m.nin, WR_STR_FMT(wr_str_fit(c->m.name, 100)));
+    wr_tensor *t = r.in;
+    *t = (wr_tensor){.name = wr_str_of(c->m.in[0].name), .type = c->m.in[0].type};
+    WR_TRY(raw_shape(t, &c->m, c->in->body.n, err));
+    WR_TRY(wr_tensor_count(t, err));
+    if (t->type == WR_TENSOR_BYTES) { /* the one string, without its length */
+        WR_TRY(wr_tensor_alloc(t, c->arena, err));
+        *(wr_str *)t->data = (wr_str){c->in->body.n ? c->in->body.p : "", c->in->body.n};
+    } else {
+        WR_TRY(wr_tensor_read_binary(t, c->in->body, c->arena, err));
+    }
+    out->q.in = t;
+    out->q.nin = 1;
+    out->binary = out->raw = true;
+    return 0;
+}
