@@ -190,7 +190,7 @@ static int grant_fn(wr_track *t, void *arg, wr_err *err)
 /* A slip of the pen would grant nothing, and nobody would see it. */
 static int check_resource(wr_cli *c, const change *ch, wr_err *err)
 {
-    static const char *const types[] = {"experiment", "model", "registered_model", "scorer"};
+    static const char *const types[] = {"experiment", "model", "registered_model", "scorer", "endpoint"};
     enum { TYPES = sizeof types / sizeof *types };
     wr_track *t;
     wr_experiment e;
@@ -202,9 +202,9 @@ static int check_resource(wr_cli *c, const change *ch, wr_err *err)
         int near = wr_str_nearest(ch->type, types, TYPES);
         wr_err_set(err, WEIR_EUSAGE, "\"%s\" is no kind of thing that permissions are on", wr_cli_arg(c, 1));
         if (near >= 0) return wr_err_hint(err, WEIR_EUSAGE, "did you mean \"%s\"?", types[near]);
-        return wr_err_hint(err, WEIR_EUSAGE, "experiment, model or scorer");
+        return wr_err_hint(err, WEIR_EUSAGE, "experiment, model, scorer or endpoint");
     }
-    if (wr_str_is(ch->id, "*") || wr_str_is(ch->type, "scorer")) return 0;
+    if (wr_str_is(ch->id, "*") || wr_str_is(ch->type, "scorer") || wr_str_is(ch->type, "endpoint")) return 0;
     WR_TRY(store(&t, c, err));
     if (wr_str_is(ch->type, "registered_model")) {
         int rc = wr_registered_model_get(&m, wr_cli_arena(c), t, ch->id, err);
@@ -387,7 +387,7 @@ const wr_cmd wr_cmd_user_grant = {
     4,
     NULL,
     0,
-    "TYPE is experiment, model or scorer; ID the number of the experiment, the name of the model,\n"
+    "TYPE is experiment, model, scorer or endpoint; ID the number of the experiment, the name of the model,\n"
     "EXPERIMENT/NAME of the scorer, or * for all;\n"
     "LEVEL one of READ, USE, EDIT, MANAGE, DENY.",
     "  # may change experiment 3\n  weir user grant ada experiment 3 EDIT",

@@ -17,22 +17,10 @@ static const char *const ties[] = {"start_time DESC", "run_id ASC", NULL};
 
 /* ---- sorting ---- */
 
-/* Are most of all runs in the experiments? Then reading the table is faster than following an index, which is in no
- * order of it. */
-static int scope_is_most(bool *out, wr_run_finder *s, wr_err *err)
-{
-    int64_t all, runs;
-    WR_TRY(wr_track_number(&all, 0, s->t, err, "SELECT max(id) FROM track_runs", ""));
-    WR_TRY(wr_run_scope_size(&runs, s, all / 2 + 1, err));
-    *out = runs > all / 2;
-    return 0;
-}
-
 /* What is sorted: the run's id and its sort values, no more. */
 static int sort_inner(wr_sql *q, wr_run_finder *s, const wr_filter_clause *driver, wr_err *err)
 {
     WR_AUTOSQL wr_sql columns = {0}, joins = {0};
-    bool most = false;
     WR_TRY(wr_search_sort_columns(&columns, &joins, s->t, s->sort, 0, s->nsort, err));
     wr_sql_add(q, "SELECT r.id AS id");
     wr_sql_append(q, &columns);
@@ -45,8 +33,7 @@ static int sort_inner(wr_sql *q, wr_run_finder *s, const wr_filter_clause *drive
     }
     wr_sql_append(q, &joins);
     wr_sql_add(q, driver ? " WHERE r.id = d.run AND " : " WHERE ");
-    if (!driver) WR_TRY(scope_is_most(&most, s, err));
-    wr_run_add_experiments(q, s, driver || most ? "+r.experiment" : "r.experiment");
+    wr_run_add_experiments(q, s, "r.experiment");
     if (driver) WR_TRY(wr_run_add_early_filter(q, s, " d.run ", err));
     else WR_TRY(wr_run_add_filter(q, s, err));
     wr_run_add_tail(q, s, 0, s->page.nkeys > 0);

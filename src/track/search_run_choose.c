@@ -127,7 +127,8 @@ static int smallest(const wr_filter_clause **out, legs *all, wr_run_finder *s, i
     return 0;
 }
 
-int wr_run_scope_size(int64_t *out, wr_run_finder *s, int64_t upto, wr_err *err)
+/* Runs of the experiments, counting no further than `upto`. */
+static int scope_size(int64_t *out, wr_run_finder *s, int64_t upto, wr_err *err)
 {
     WR_AUTOSQL wr_sql q = {0};
     wr_sql_add(&q, "SELECT count(*) FROM (SELECT 1 FROM track_runs r WHERE ");
@@ -216,7 +217,7 @@ static int choose_sort(wr_run_finder *s, legs *all, wr_err *err)
     int64_t runs = few(s);
     WR_TRY(smallest(&driver, all, s, runs, err));
     if (!driver && all->n) {
-        WR_TRY(wr_run_scope_size(&runs, s, INT32_MAX, err));
+        WR_TRY(scope_size(&runs, s, INT32_MAX, err));
         WR_TRY(smallest(&driver, all, s, runs, err));
     }
     return wr_run_sort(s, driver, err);
@@ -231,7 +232,7 @@ static int compete_text(wr_run_finder *s, legs *all, wr_err *err)
     bool whole, texts = !s->page.nkeys || s->page.keys[0].phase == 0;
     if (texts) WR_TRY(guess_visits(&visits, s, err));
     if (visits < 0) return wr_run_walk(&whole, s, 0, err);
-    WR_TRY(wr_run_scope_size(&runs, s, visits, err));
+    WR_TRY(scope_size(&runs, s, visits, err));
     WR_TRY(smallest(&driver, all, s, runs, err));
     return driver || runs < visits ? wr_run_sort(s, driver, err) : wr_run_walk(&whole, s, 0, err);
 }
@@ -246,10 +247,10 @@ static int compete(wr_run_finder *s, legs *all, wr_err *err)
     if (visits < 0) return wr_run_walk(&whole, s, 0, err);
     for (;; visits *= GROWTH) {
         WR_TRY(smallest(&driver, all, s, visits, err));
-        int64_t most = driver ? all->least : 2 * visits;
-        WR_TRY(wr_run_scope_size(&runs, s, most, err));
-        if (driver || runs < most) return wr_run_sort(s, runs < most ? NULL : driver, err);
-        WR_TRY(wr_run_walk(&whole, s, (size_t)most, err));
+        int64_t most = driver ? all->least : 2 * visits; /* the walk is over after all runs */
+        WR_TRY(scope_size(&runs, s, most, err));
+        if (driver && runs == most) return wr_run_sort(s, driver, err);
+        WR_TRY(wr_run_walk(&whole, s, runs < most ? 0 : (size_t)most, err));
         if (whole) return 0;
         s->found.n = 0;
     }
@@ -266,5 +267,5 @@ int wr_run_choose(wr_run_finder *s, wr_err *err)
     WR_TRY(smallest(&driver, &all, s, few(s), err));
     if (driver) return wr_run_sort(s, driver, err);
     if (wr_run_by_text(&s->sort[0])) return compete_text(s, &all, err);
-    return s->filter.root ? compete(s, &all, err) : wr_run_walk(&whole, s, 0, err);
+    return all.n ? compete(s, &all, err) : wr_run_walk(&whole, s, 0, err);
 }

@@ -91,8 +91,6 @@ int wr_run_choose(wr_run_finder *s, wr_err *err);
 int wr_run_walk(bool *whole, wr_run_finder *s, size_t budget, wr_err *err);
 /* Sorts all runs, or those that a clause drives. */
 int wr_run_sort(wr_run_finder *s, const wr_filter_clause *driver, wr_err *err);
-/* Runs of the experiments, counting no further than `upto`. */
-int wr_run_scope_size(int64_t *out, wr_run_finder *s, int64_t upto, wr_err *err);
 /* Can an index find the runs that may satisfy a clause? Their "SELECT d.run FROM ...". */
 bool wr_run_drives(const wr_filter_clause *c);
 int wr_run_add_driver(wr_sql *q, wr_run_finder *s, const wr_filter_clause *c, wr_err *err);

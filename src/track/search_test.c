@@ -699,9 +699,7 @@ static void plans_are_chosen_well(void **state)
                                           "metrics.epoch = 2",
                                           "tags.low = 'yes' AND tags.half = 'even'",
                                           "metrics.m0 < 0.3 AND metrics.m1 < 0.5",
-                                          "tags.low IS NOT NULL AND params.p1 != '7'",
-                                          "params.p1 LIKE '7'",
-                                          "NOT tags.half = 'odd'"};
+                                          "tags.low IS NOT NULL AND params.p1 != '7'"};
     static const char *const orders[] = {"metrics.m0 DESC", "metrics.m0", "metrics.epoch", "metrics.epoch DESC",
                                          "start_time DESC", "start_time", "params.p1",     "end_time"};
     wr_err err = {0};

@@ -185,6 +185,7 @@ int wr_token_delete(wr_track *t, wr_str user, wr_str name, wr_err *err)
 
 static const char *const types[] = {"experiment",
                                     "registered_model",
+                                    "endpoint", /* ours: a name that answers predictions */
                                     "prompt",
                                     "scorer",
                                     "gateway_secret",

@@ -233,6 +233,14 @@ int wr_serve_sync(wr_serve *s, wr_err *err)
 
 /* ---- models in use ---- */
 
+static int not_ready(const wr_serve_endpoint *e, wr_err *err) /* under its lock */
+{
+    wr_err_set(err, WEIR_EUNAVAILABLE, "endpoint \"%s\" is not ready", e->name);
+    wr_err_detail(err, WEIR_EUNAVAILABLE, "%s", e->error);
+    return wr_err_hint(err, WEIR_EUNAVAILABLE, "register a model for \"%s\"; it is taken up within a second",
+                       e->reference);
+}
+
 int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err)
 {
     wr_serve_endpoint *e = wr_serve_endpoint_named(s, endpoint);
@@ -242,21 +250,66 @@ int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err)
     if (m) {
         atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
     } else {
-        wr_err_set(err, WEIR_EUNAVAILABLE, "endpoint \"%s\" is not ready", e->name);
-        wr_err_detail(err, WEIR_EUNAVAILABLE, "%s", e->error);
-        wr_err_hint(err, WEIR_EUNAVAILABLE, "register a model for \"%s\"; it is taken up within a second",
-                    e->reference);
+        not_ready(e, err);
     }
     pthread_mutex_unlock(&e->lock);
     *out = m;
     return m ? 0 : WEIR_EUNAVAILABLE;
 }
 
+static bool is_version(const wr_served *m, wr_str version)
+{
+    char text[24];
+    int n = m->version ? snprintf(text, sizeof text, "%lld", (long long)m->version) : 0;
+    return wr_str_eq(version, (wr_str){text, (size_t)n});
+}
+
+/* Of a name that the repository does not have. */
+static int no_model(wr_serve *s, wr_serve_endpoint *e, wr_str name, wr_err *err)
+{
+    if (!e) {
+        const char *names[64];
+        size_t n = s->nendpoints < 64 ? s->nendpoints : 64;
+        for (size_t i = 0; i < n; i++) names[i] = s->endpoints[i].name;
+        int near = err && !err->hint[0] ? wr_str_nearest(name, names, n) : -1;
+        return near >= 0 ? wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]) : WEIR_ENOTFOUND;
+    }
+    pthread_mutex_lock(&e->lock);
+    int rc = not_ready(e, err);
+    pthread_mutex_unlock(&e->lock);
+    return rc;
+}
+
+int wr_serve_find(wr_served **package, wr_instance **model, wr_serve *s, wr_str name, wr_str version, wr_err *err)
+{
+    wr_serve_endpoint *e = wr_serve_endpoint_named(s, name);
+    *package = NULL;
+    *model = NULL;
+    if (e) {
+        pthread_mutex_lock(&e->lock);
+        *package = e->now;
+        if (e->now) atomic_fetch_add_explicit(&e->now->refs, 1, memory_order_relaxed);
+        pthread_mutex_unlock(&e->lock);
+    }
+    wr_served *m = *package;
+    if (!m) {
+        int rc = wr_repository_take(model, s->repository, name, version, err);
+        return rc == WEIR_ENOTFOUND && (!e || !version.n) ? no_model(s, e, name, err) : rc;
+    }
+    if (!version.n || is_version(m, version)) return 0;
+    wr_err_set(err, WEIR_ENOTFOUND, "Request for unknown model: '%s' version %.*s is not found", m->endpoint,
+               WR_STR_FMT(wr_str_fit(version, 50)));
+    wr_err_hint(err, WEIR_ENOTFOUND, "version %lld is", (long long)m->version);
+    *package = NULL;
+    wr_serve_give(m);
+    return WEIR_ENOTFOUND;
+}
+
 void wr_serve_give(wr_served *m)
 {
     if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1) return;
     wr_package_free((wr_package *)(uintptr_t)m->package);
-    wr_free(m->mem);
+    wr_arena_free(m->arena);
     wr_free(m);
 }
 

@@ -40,6 +40,8 @@ typedef struct wr_served {
     const wr_package *package;
     const wr_view *view;
     const char *endpoint, *model;   /* names; model as registered, "delay" */
+    const wr_tensor_spec *in, *out; /* as a model of tensors (rows.h) */
+    size_t nin, nout;
     int64_t version;                /* 0 = a candidate */
     double threshold;
     wr_live *live;
@@ -47,7 +49,7 @@ typedef struct wr_served {
     struct wr_serve_endpoint *of;   /* private */
     atomic_uint_fast64_t *count;    /* predictions of this version since the start */
     wr_model_stats *stats;          /* of endpoint and version, as of a model of the repository */
-    char *mem;
+    wr_arena *arena;                /* private: of texts and specs */
 } wr_served;
 
 typedef struct {
@@ -74,6 +76,9 @@ void wr_serve_on_answer(wr_serve *s, wr_serve_answered fn, void *ctx);
 /* Hold an endpoint's model. WEIR_ENOTFOUND (did-you-mean), WEIR_EUNAVAILABLE when it is not ready (why is in detail). */
 int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err);
 void wr_serve_give(wr_served *m);
+/* Whatever has this name: an endpoint's package, or else a model of the repository; one of both is set, to be given back. version {NULL, 0}:
+ * the default one. WEIR_ENOTFOUND (did-you-mean), WEIR_EUNAVAILABLE. */
+int wr_serve_find(wr_served **package, wr_instance **model, wr_serve *s, wr_str name, wr_str version, wr_err *err);
 /* The state of a view by name; WEIR_ENOTFOUND. Lives as long as `s`. */
 int wr_serve_view(wr_live **out, wr_serve *s, wr_str view, wr_err *err);
 

@@ -10,6 +10,7 @@
 #include "core/model.h"
 #include "core/signing.h"
 #include "stage/deploy/materialize.h"
+#include "stage/deploy/rows.h"
 #include "stage/deploy/serve_inside.h"
 
 /* ---- events ---- */
@@ -84,11 +85,13 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
                        wr_live *live, wr_err *err)
 {
     wr_served *m = wr_calloc(1, sizeof *m);
-    char *name = wr_strdup(v->name);
+    wr_arena *a = wr_arena_new(0);
+    char *name = a ? wr_arena_strdup(a, v->name) : NULL;
     wr_serve_version *count = counters(s, e, v->version);
+    wr_tensor_spec *in, *outputs;
     if (!m || !name || !count) {
         wr_free(m);
-        wr_free(name);
+        wr_arena_free(a);
         wr_package_free(k);
         return wr_err_nomem(err);
     }
@@ -96,7 +99,7 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     m->package = k;
     m->view = wr_package_get(k)->view;
     m->endpoint = e->name;
-    m->model = m->mem = name;
+    m->model = name;
     m->version = v->version;
     m->threshold = e->threshold;
     m->live = live;
@@ -104,8 +107,13 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     m->of = e;
     m->count = &count->n;
     m->stats = &count->stats;
-    *out = m;
-    return 0;
+    m->arena = a;
+    int rc = wr_serve_specs(&in, &m->nin, &outputs, &m->nout, m, a, err);
+    m->in = in;
+    m->out = outputs;
+    if (rc < 0) wr_serve_give(m);
+    else *out = m;
+    return rc;
 }
 
 static int load(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, wr_err *err)
