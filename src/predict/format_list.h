@@ -3,4 +3,5 @@
 #pragma once
 #include "predict/predictor.h"
 
-extern const wr_format wr_format_xgboost; /* format_xgboost.c */
+extern const wr_format wr_format_xgboost;  /* format_xgboost.c */
+extern const wr_format wr_format_lightgbm; /* format_lightgbm.c */

@@ -16,6 +16,7 @@
 const wr_format *const wr_formats[] = {
     &wr_format_onnx,
     &wr_format_xgboost,
+    &wr_format_lightgbm,
     NULL,
 };
 
