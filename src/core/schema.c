@@ -99,5 +99,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_issues,
     wr_track_schema_workspaces,
     wr_track_schema_extremes,
+    wr_track_schema_ended,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

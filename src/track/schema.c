@@ -208,6 +208,10 @@ const char wr_track_schema_extremes[] =
     "  min_value = coalesce((SELECT min(c.min_value) FROM track_chunks c WHERE c.run = track_metrics.run AND c.key = track_metrics.key), value),"
     "  max_value = coalesce((SELECT max(c.max_value) FROM track_chunks c WHERE c.run = track_metrics.run AND c.key = track_metrics.key), value);";
 
+/* Ends come in order of time, so an entry is put behind the last one: nothing for a run that starts, little for one that ends. */
+const char wr_track_schema_ended[] =
+    "CREATE INDEX track_runs_ended ON track_runs (experiment, end_ms, start_ms) WHERE end_ms IS NOT NULL;";
+
 const char *const wr_track_migrations[] = {
     wr_track_schema_runs,
     wr_track_schema_registry,
@@ -221,5 +225,6 @@ const char *const wr_track_migrations[] = {
     wr_track_schema_issues,
     wr_track_schema_workspaces,
     wr_track_schema_extremes,
+    wr_track_schema_ended,
 };
 const int wr_track_migrations_count = sizeof wr_track_migrations / sizeof *wr_track_migrations;

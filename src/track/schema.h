@@ -16,6 +16,7 @@ extern const char wr_track_schema_moves[];      /* where aliases went */
 extern const char wr_track_schema_evaluation[]; /* evaluation datasets, scorers */
 extern const char wr_track_schema_issues[];
 extern const char wr_track_schema_extremes[]; /* least and greatest of a series */
+extern const char wr_track_schema_ended[];    /* the order of ends */
 extern const char wr_track_schema_workspaces[]; /* whose a role is (user.c) */
 extern const char *const wr_track_migrations[]; /* all of this room, for tests of this room */
 extern const int wr_track_migrations_count;

@@ -3,6 +3,7 @@
  *
  * Plans are written down here rather than left to the planner, which knows nothing of how many runs a value has:
  *   start   FROM track_runs in order of track_runs_started, one experiment at a time
+ *   end     the same in order of track_runs_ended, then those without an end by the plan "start"
  *   metric  FROM track_metrics in order of track_metrics_value, one experiment at a time, for numbers, then for NaN;
  *           runs without the metric by the plan "start"
  *   text    FROM track_params or track_tags in order of their value index, runs without the key as above

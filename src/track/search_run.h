@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* search_run.h - searching runs, and loading what many runs have at once.
  *
- * A page of a million runs is a walk of an index where there is one for the order: by start, by a metric (numbers, then
+ * A page of a million runs is a walk of an index where there is one for the order: by start, by end, by a metric (numbers, then
  * NaN, then runs without it), by a param or tag; a filter is tested run by run on the way. When an equal param or tag,
  * a bound on a metric, a name or a list of ids leaves fewer runs than the walk would visit, those are fetched and
  * sorted instead: both are counted and bounded by each other (search_run_choose.c). Orders without an index sort all

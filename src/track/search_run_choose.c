@@ -145,7 +145,7 @@ static int scope_size(int64_t *out, wr_run_finder *s, int64_t upto, wr_err *err)
 static int sample_rows(wr_sql *q, wr_run_finder *s, int64_t experiment, wr_err *err)
 {
     const wr_order_item *first = &s->sort[0];
-    bool start = wr_run_by_start(first), text = wr_run_by_text(first);
+    bool end = wr_run_by_end(first), start = wr_run_by_start(first) || end, text = wr_run_by_text(first);
     int64_t key = 0;
     if (!start) WR_TRY(wr_track_key_find(&key, s->t, first->at.key, err));
     wr_sql_add(q, start ? "SELECT r.id AS run FROM track_runs r WHERE r.experiment = " : "SELECT o0.run AS run FROM ");
@@ -154,6 +154,7 @@ static int sample_rows(wr_sql *q, wr_run_finder *s, int64_t experiment, wr_err *
     if (!start) wr_sql_i64(q, key);
     if (!start && !text) wr_sql_add(q, " AND o0.experiment = ");
     if (!text) wr_sql_i64(q, experiment);
+    if (end) wr_sql_add(q, " AND r.end_ms IS NOT NULL");
     if (s->page.nkeys && !text) wr_run_add_bound(q, s, 0);
     if (s->page.nkeys && text) wr_run_add_head_bound(q, s);
     wr_sql_add(q, " ORDER BY ");
@@ -198,7 +199,7 @@ static int guess_visits(int64_t *out, wr_run_finder *s, wr_err *err)
 static bool walkable(const wr_run_finder *s)
 {
     const wr_order_item *first = &s->sort[0];
-    return wr_run_by_start(first) || wr_run_by_metric(first) || wr_run_by_text(first);
+    return wr_run_by_start(first) || wr_run_by_end(first) || wr_run_by_metric(first) || wr_run_by_text(first);
 }
 
 /* A plan that was asked for, as far as it exists here. */

@@ -12,8 +12,8 @@
 
 extern const wr_filter_field wr_run_search_attributes[], wr_run_search_metrics[], wr_run_search_params[],
     wr_run_search_tags[];
-extern const wr_filter_field wr_run_search_least[], wr_run_search_greatest[]; /* of a series */
-enum { WR_RUN_AT_ID = 0, WR_RUN_AT_NAME = 1, WR_RUN_AT_START = 5 };           /* in wr_run_search_attributes */
+extern const wr_filter_field wr_run_search_least[], wr_run_search_greatest[];          /* of a series */
+enum { WR_RUN_AT_ID = 0, WR_RUN_AT_NAME = 1, WR_RUN_AT_START = 5, WR_RUN_AT_END = 6 }; /* in wr_run_search_attributes */
 
 /* Every plan selects these, and behind them the sort values. */
 #define WR_RUN_COLUMNS                                                                                                 \
@@ -58,6 +58,11 @@ static inline bool wr_run_by_start(const wr_order_item *i)
     return i->at.field == &wr_run_search_attributes[WR_RUN_AT_START];
 }
 
+static inline bool wr_run_by_end(const wr_order_item *i)
+{
+    return i->at.field == &wr_run_search_attributes[WR_RUN_AT_END];
+}
+
 /* ---- pieces of statements ---- */
 
 void wr_run_add_view(wr_sql *q, wr_view_type view);                                 /* " AND ..." */
@@ -85,9 +90,9 @@ const char *wr_run_table_of(const wr_order_item *i);
 
 /* Takes one and fills `found`. */
 int wr_run_choose(wr_run_finder *s, wr_err *err);
-/* In order of the first item, which is the start, a metric (numbers, NaN, missing), a param or a tag (texts, missing):
- * each part only as far as the page needs it. With a budget it visits about so many rows at most; not `whole`: the page
- * was not full by then, and what is in `found` is of no use. */
+/* In order of the first item, which is the start, the end, a metric (numbers, NaN, missing), a param or a tag (texts,
+ * missing): each part only as far as the page needs it. With a budget it visits about so many rows at most; not
+ * `whole`: the page was not full by then, and what is in `found` is of no use. */
 int wr_run_walk(bool *whole, wr_run_finder *s, size_t budget, wr_err *err);
 /* Sorts all runs, or those that a clause drives. */
 int wr_run_sort(wr_run_finder *s, const wr_filter_clause *driver, wr_err *err);

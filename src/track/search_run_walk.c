@@ -3,7 +3,7 @@
 #include "track/search_run_inside.h"
 
 /* Which rows of the first item a walk gives. */
-typedef enum { NUMBERS, NANS, MISSING, ALL } part;
+typedef enum { NUMBERS, NANS, MISSING, ALL, ENDED } part;
 
 void wr_run_add_view(wr_sql *q, wr_view_type view)
 {
@@ -291,22 +291,29 @@ static int cut_numbers(range *out, wr_run_finder *s, int64_t experiment, int64_t
     return 0;
 }
 
-/* The same in order of start, which is item i: " AND ..." */
+/* The same in order of start or end, which is item i: " AND ..." */
 static int cut_starts(wr_sql *q, wr_run_finder *s, int64_t experiment, size_t i, bool behind, wr_err *err)
 {
+    const char *column = wr_run_by_end(&s->sort[i]) ? "r.end_ms" : "r.start_ms";
     WR_AUTOSQL wr_sql at = {0};
     wr_stmt *st;
-    wr_sql_add(&at, "SELECT r.start_ms FROM track_runs r WHERE r.experiment = ");
+    wr_sql_add(&at, "SELECT ");
+    wr_sql_add(&at, column);
+    wr_sql_add(&at, " FROM track_runs r WHERE r.experiment = ");
     wr_sql_i64(&at, experiment);
+    if (wr_run_by_end(&s->sort[i])) wr_sql_add(&at, " AND r.end_ms IS NOT NULL");
     if (behind) wr_run_add_bound(&at, s, i);
-    wr_sql_add(&at,
-               s->sort[i].desc ? " ORDER BY r.start_ms DESC LIMIT 1 OFFSET " : " ORDER BY r.start_ms LIMIT 1 OFFSET ");
+    wr_sql_add(&at, " ORDER BY ");
+    wr_sql_add(&at, column);
+    wr_sql_add(&at, s->sort[i].desc ? " DESC LIMIT 1 OFFSET " : " LIMIT 1 OFFSET ");
     wr_sql_i64(&at, (int64_t)share(s));
     WR_TRY(wr_sql_prepare(&st, s->t, &at, err));
     int rc = wr_step(st, err);
     if (rc > 0) {
         wr_sql_value v = {.kind = 'i', .i = wr_stmt_i64(st, 0)};
-        wr_sql_add(q, s->sort[i].desc ? " AND r.start_ms > " : " AND r.start_ms < ");
+        wr_sql_add(q, " AND ");
+        wr_sql_add(q, column);
+        wr_sql_add(q, s->sort[i].desc ? " > " : " < ");
         wr_sql_val(q, &v);
         note_cut(s, i, &v);
     }
@@ -360,6 +367,7 @@ static int walk_start(wr_sql *q, wr_run_finder *s, int64_t experiment, size_t fi
     wr_sql_append(q, &joins);
     wr_sql_add(q, " WHERE r.experiment = ");
     wr_sql_i64(q, experiment);
+    if (first && wr_run_by_end(&s->sort[0])) wr_sql_add(q, " AND r.end_ms IS NULL");
     if (first && key) {
         wr_sql_add(q, " AND NOT EXISTS (SELECT 1 FROM ");
         wr_sql_add(q, wr_run_table_of(&s->sort[0]));
@@ -371,6 +379,31 @@ static int walk_start(wr_sql *q, wr_run_finder *s, int64_t experiment, size_t fi
     if (s->budget) WR_TRY(cut_starts(q, s, experiment, first, behind && wr_run_by_start(&s->sort[first]), err));
     WR_TRY(wr_run_add_filter(q, s, err));
     wr_run_add_tail(q, s, first, behind);
+    return 0;
+}
+
+/* Plan "end": those that have one. */
+static int walk_ended(wr_sql *q, wr_run_finder *s, int64_t experiment, bool behind, wr_err *err)
+{
+    WR_AUTOSQL wr_sql columns = {0}, joins = {0};
+    WR_TRY(wr_search_sort_columns(&columns, &joins, s->t, s->sort, 0, s->nsort, err));
+    wr_sql_add(q, "SELECT " WR_RUN_COLUMNS);
+    wr_sql_append(q, &columns);
+    wr_sql_add(q, " FROM track_runs r");
+    wr_sql_append(q, &joins);
+    wr_sql_add(q, " WHERE r.end_ms IS NOT NULL AND r.experiment = ");
+    wr_sql_i64(q, experiment);
+    if (behind) wr_run_add_bound(q, s, 0);
+    if (s->budget) WR_TRY(cut_starts(q, s, experiment, 0, behind, err));
+    WR_TRY(wr_run_add_filter(q, s, err));
+    if (behind) {
+        wr_sql_add(q, " AND ");
+        wr_search_behind(q, s->sort, 0, s->nsort, &s->page, false);
+    }
+    wr_sql_add(q, s->sort[0].desc ? " ORDER BY r.end_ms DESC, " : " ORDER BY r.end_ms, ");
+    wr_search_order_by(q, s->sort, 1, s->nsort, false);
+    wr_sql_add(q, " LIMIT ");
+    wr_sql_i64(q, (int64_t)s->want);
     return 0;
 }
 
@@ -386,7 +419,8 @@ static int walk_one(wr_run_rows *out, wr_run_finder *s, int64_t experiment, part
         if (which == NUMBERS && s->budget) WR_TRY(cut_numbers(&r, s, experiment, key, err));
         return read_metric(out, s, experiment, which, behind, key, &r, full, err);
     }
-    WR_TRY(walk_start(&q, s, experiment, which == MISSING, behind, key, err));
+    if (which == ENDED) WR_TRY(walk_ended(&q, s, experiment, behind, err));
+    else WR_TRY(walk_start(&q, s, experiment, which == MISSING, behind, key, err));
     WR_TRY(wr_sql_prepare(&st, s->t, &q, err));
     return wr_run_read_rows(out, s, st, full, err);
 }
@@ -396,7 +430,7 @@ static int walk(wr_run_finder *s, part which, bool behind, wr_err *err)
     size_t from = s->found.n;
     int64_t key = 0;
     int rc = 0;
-    if (which != ALL) WR_TRY(wr_track_key_find(&key, s->t, s->sort[0].at.key, err));
+    if (which != ALL && !wr_run_by_end(&s->sort[0])) WR_TRY(wr_track_key_find(&key, s->t, s->sort[0].at.key, err));
     for (size_t i = 0; rc >= 0 && i < s->nexperiments; i++) {
         wr_run_rows more = {0};
         const wr_run_row *full = s->found.n >= s->want ? &s->found.at[s->want - 1] : NULL;
@@ -467,18 +501,20 @@ static bool requires_first(const wr_run_finder *s)
     return false;
 }
 
-/* In order of a metric, param or tag: numbers or texts, NaN, missing, each part only as far as the page needs it. */
+/* In order of an end, metric, param or tag: numbers or texts, NaN, missing, each part only as far as the page needs it.
+ */
 static int walk_parts(wr_run_finder *s, wr_err *err)
 {
     bool behind = s->page.nkeys, present = requires_first(s), text = wr_run_by_text(&s->sort[0]);
+    bool end = wr_run_by_end(&s->sort[0]);
     for (int p = behind ? s->page.keys[0].phase : 0; p <= 2 && s->found.n < s->want && !s->cuts; p++, behind = false) {
-        if ((p == 2 && present) || (p == 1 && text)) continue;
+        if ((p == 2 && present) || (p == 1 && (text || end))) continue;
         if (p == 2 && s->budget && !wr_run_by_start(&s->sort[1])) {
             s->cuts = true; /* these would all be sorted */
             break;
         }
         if (p == 0 && text) WR_TRY(walk_texts(s, behind, err));
-        else WR_TRY(walk(s, p == 0 ? NUMBERS : p == 1 ? NANS : MISSING, behind, err));
+        else WR_TRY(walk(s, p == 0 && end ? ENDED : p == 0 ? NUMBERS : p == 1 ? NANS : MISSING, behind, err));
     }
     return 0;
 }
