@@ -29,6 +29,7 @@ int wr_forest_new(wr_forest **out, const wr_forest_opt *opt, wr_err *err)
                      .average = opt->average,
                      .base_last = opt->base_last || opt->average,
                      .loose = opt->loose_categories,
+                     .negative_missing = opt->negative_missing,
                      .has_cover = true};
     (void)pthread_mutex_init(&f->shap_lock, NULL);
     f->base = wr_calloc(opt->noutputs, sizeof *f->base);

@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "base/pool.h"
+#include "calc/trees.h"
 
 typedef struct wr_forest wr_forest;
 
@@ -69,6 +70,7 @@ typedef struct {
     const double *base;      /* noutputs, the first term of the sum; NULL = 0 */
     bool base_last;          /* the last term instead, after the average */
     bool loose_categories;   /* what lies between -1 and 0 is category 0, not in no set */
+    bool negative_missing;   /* categories below 0 are missing, not in no set */
 } wr_forest_opt;
 
 /* `opt` is copied. */
@@ -82,6 +84,8 @@ int wr_forest_add_set(uint32_t *index, wr_forest *f, const uint8_t *bits, size_t
 int wr_forest_add_tree(wr_forest *f, const wr_forest_node *nodes, size_t n, uint32_t output, const double *values, size_t nvalues, wr_err *err);
 /* Builds what the kernels need. Nothing can be added after it. */
 int wr_forest_finish(wr_forest *f, wr_err *err);
+/* Our own trees as a finished forest, which answers the same bits as wr_trees_predict and explains them. `t` need not outlive it. */
+int wr_forest_of_trees(wr_forest **out, const wr_trees *t, wr_err *err);
 
 uint32_t wr_forest_nfeatures(const wr_forest *f);
 uint32_t wr_forest_noutputs(const wr_forest *f);   /* per row, after the transformation */

@@ -38,7 +38,7 @@ typedef enum { WR_FCOLUMN_NUMBER, WR_FCOLUMN_ZERO_MISSING, WR_FCOLUMN_CATEGORY, 
 typedef struct {
     uint32_t feature;
     wr_fcolumn_kind kind;
-    bool wide;
+    bool wide, negative_missing;
     uint32_t line;      /* where its bins start, in lines of 64 bytes */
     uint32_t ncuts;     /* number */
     float *cuts;        /* padded with +inf to a power of two above ncuts */
@@ -86,7 +86,7 @@ typedef struct wr_fshap wr_fshap; /* forest_shap.c */
 struct wr_forest {
     uint32_t nfeatures, nmargins, nvalues; /* nvalues: of a leaf, 1 or nmargins */
     wr_forest_op op;
-    bool sum_float, average, base_last, loose, finished, has_cover;
+    bool sum_float, average, base_last, loose, negative_missing, finished, has_cover;
     wr_forest_transform transform;
     double scale;
     double *base;
@@ -119,7 +119,8 @@ extern wr_forest_kernel wr_forest_force;
 
 static inline float wr_fcolumn_value(const wr_fcolumn *c, float x)
 {
-    return c->kind == WR_FCOLUMN_ZERO_MISSING && x >= -1e-35f && x <= 1e-35f ? __builtin_nanf("") : x;
+    bool missing = (c->kind == WR_FCOLUMN_ZERO_MISSING && x >= -1e-35f && x <= 1e-35f) || (c->negative_missing && x < 0);
+    return missing ? __builtin_nanf("") : x;
 }
 
 /* The category of a value, UINT32_MAX for none. */
@@ -146,6 +147,7 @@ int wr_forest_plan(wr_forest *f, wr_err *err);
 /* Bin of one value of a category column. */
 static inline uint32_t wr_fcolumn_category_bin(const wr_forest *f, const wr_fcolumn *c, float x)
 {
+    x = wr_fcolumn_value(c, x);
     if (x != x) return c->ncodes + 1;
     uint32_t code = wr_forest_category(f, x);
     return code < c->nmap ? c->map[code] : c->ncodes;

@@ -50,6 +50,7 @@ static int find_columns(wr_forest *f, wr_err *err)
         if (!column_of[k]) continue;
         f->columns[j] = (wr_fcolumn){.feature = (uint32_t)(k / WR_FCOLUMN_KINDS), .kind = (wr_fcolumn_kind)(k % WR_FCOLUMN_KINDS)};
         f->any_category |= f->columns[j].kind == WR_FCOLUMN_CATEGORY;
+        f->columns[j].negative_missing = f->negative_missing && f->columns[j].kind == WR_FCOLUMN_CATEGORY;
         column_of[k] = j++;
     }
     for (size_t i = 0; i < f->nodes.n; i++) {

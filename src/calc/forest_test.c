@@ -62,6 +62,7 @@ static void check(toy_opt o, size_t n)
         o.opt.average = s >> 2;
         o.opt.base_last = s == 3 || s == 5;
         o.opt.loose_categories = s % 3 == 0;
+        o.opt.negative_missing = s % 4 == 1;
         toy_new(&t, o, 100 + (uint64_t)s);
         int rc = toy_build(&t, &err);
         if (rc < 0) print_error("%s\n", err.msg);

@@ -127,7 +127,8 @@ static inline size_t toy_leaf(const toy *t, const toy_tree *tree, const float *r
         if (d->bits & WR_FOREST_LEAF) return at;
         float x = row[d->feature];
         bool left;
-        if (isnan(x) || (d->bits & WR_FOREST_ZERO_MISSING && fabs((double)x) <= (double)1e-35f)) {
+        bool negative = t->o.opt.negative_missing && d->bits & WR_FOREST_CATEGORY && x < 0;
+        if (isnan(x) || negative || (d->bits & WR_FOREST_ZERO_MISSING && fabs((double)x) <= (double)1e-35f)) {
             left = d->bits & WR_FOREST_MISSING_LEFT;
         } else if (d->bits & WR_FOREST_CATEGORY) {
             double code = trunc((double)x);
