@@ -129,6 +129,45 @@ static int add_node(builder *b, const wr_onnx_node *of, uint64_t *left)
     return constant ? fold(b, kept, left) : 0;
 }
 
+/* ---- two nodes in one ---- */
+
+/* The node that alone uses slot s, with constants beside it; NULL when there are more or none. */
+static wr_graph_node *only_user(const wr_graph *g, const uint32_t *uses, const uint32_t *user, int32_t s)
+{
+    if (s < 0 || uses[s] != 1) return NULL;
+    wr_graph_node *n = &g->nodes[user[s]];
+    for (uint32_t i = 0; i < n->nin; i++)
+        if (n->in[i] >= 0 && n->in[i] != s && !g->konst[n->in[i]]) return NULL;
+    return n;
+}
+
+static int join_nodes(wr_graph *g, wr_err *err)
+{
+    WR_AUTOFREE uint32_t *uses = wr_calloc(g->nslots + 1, sizeof *uses);
+    WR_AUTOFREE uint32_t *user = wr_calloc(g->nslots + 1, sizeof *user);
+    if (!uses || !user) return wr_err_nomem(err);
+    for (uint32_t k = 0; k < g->nnodes; k++)
+        for (uint32_t i = 0; i < g->nodes[k].nin; i++) {
+            if (g->nodes[k].in[i] < 0) continue;
+            uses[g->nodes[k].in[i]]++;
+            user[g->nodes[k].in[i]] = k;
+        }
+    for (size_t i = 0; i < g->model->nout; i++) uses[g->out[i]] += 2; /* of the world's, too */
+    for (size_t k = 0; k < g->nnodes; k++) {
+        wr_graph_node *n = &g->nodes[k], *next;
+        while (n->op && n->op->absorb && n->nout == 1 && (next = only_user(g, uses, user, n->out[0])) &&
+               next->nout == 1 && n->op->absorb(n, next, g)) {
+            n->out[0] = next->out[0];
+            next->op = NULL;
+        }
+    }
+    size_t kept = 0;
+    for (size_t k = 0; k < g->nnodes; k++)
+        if (g->nodes[k].op) g->nodes[kept++] = g->nodes[k];
+    g->nnodes = kept;
+    return 0;
+}
+
 /* ---- who is dead after which node ---- */
 
 typedef struct {
@@ -218,6 +257,7 @@ static int build(builder *b)
     uint64_t left = g->work;
     for (size_t i = 0; i < m->nnodes; i++) WR_TRY(add_node(b, &m->nodes[i], &left));
     for (size_t i = 0; i < m->nout; i++) WR_TRY(find_slot(&g->out[i], b, m->out[i].name));
+    WR_TRY(join_nodes(g, b->err));
     return plan_deaths(g, b->err);
 }
 

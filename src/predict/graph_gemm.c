@@ -14,10 +14,22 @@ enum { P = WR_GEMM_PANEL };
 void wr_gemm_pack(float *to, const float *b, size_t k, size_t n, size_t row, size_t column, float alpha)
 {
     if (k == 0) return;
-    for (size_t j = 0; j < n; j += P)
+    for (size_t i = 0; n == 1 && i < k; i++) to[i] = alpha * b[i * row];
+    for (size_t j = 0; n != 1 && j < n; j += P)
         for (size_t i = 0; i < k; i++, to += P)
             for (size_t c = 0; c < P; c++) to[c] = j + c < n ? alpha * b[i * row + (j + c) * column] : 0;
 }
+
+/* Eight sums, every eighth element each, then pairs: as the vector kernel has them. */
+static float column_scalar(const float *a, const float *b, float bias, size_t k)
+{
+    float s[8] = {0};
+    for (size_t l = 0; l < k; l++) s[l % 8] += a[l] * b[l];
+    float x = (s[0] + s[4]) + (s[2] + s[6]), y = (s[1] + s[5]) + (s[3] + s[7]);
+    return (x + y) + bias;
+}
+
+static void put_one(float *out, float x, wr_gemm_after after) { *out = after == WR_GEMM_RELU && x < 0 ? 0 : x; }
 
 static void begin(float *acc, const float *bias, size_t n)
 {
@@ -37,7 +49,9 @@ void wr_gemm_scalar(float *out, const float *a, const float *packed, const float
                     wr_gemm_after after)
 {
     if (m == 0) return;
-    for (size_t j = 0; j < n; j += P, packed += P * k) {
+    for (size_t i = 0; n == 1 && i < m; i++)
+        put_one(out + i, column_scalar(a + i * k, packed, bias ? *bias : 0, k), after);
+    for (size_t j = 0; n != 1 && j < n; j += P, packed += P * k) {
         for (size_t i = 0; i < m; i++) {
             float acc[P];
             begin(acc, bias ? bias + j : NULL, n - j);
@@ -80,6 +94,22 @@ static AVX2 void bias_of(__m256 *x, __m256 *y, const float *bias, size_t n)
     }
     *x = _mm256_loadu_ps(bias);
     *y = _mm256_loadu_ps(bias + 8);
+}
+
+static AVX2 float column_avx2(const float *a, const float *b, float bias, size_t k)
+{
+    __m256 s = _mm256_setzero_ps();
+    size_t l = 0;
+    for (; l + 8 <= k; l += 8) s = _mm256_fmadd_ps(_mm256_loadu_ps(a + l), _mm256_loadu_ps(b + l), s);
+    if (l < k) {
+        float x[8] = {0}, y[8] = {0};
+        memcpy(x, a + l, (k - l) * sizeof *x);
+        memcpy(y, b + l, (k - l) * sizeof *y);
+        s = _mm256_fmadd_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(y), s);
+    }
+    __m128 h = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)); /* 0+4 1+5 2+6 3+7 */
+    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
+    return (_mm_cvtss_f32(h) + _mm_cvtss_f32(_mm_shuffle_ps(h, h, 1))) + bias;
 }
 
 /* Four panels of one row at once: eight sums hide the latency of the fused step. */
@@ -126,6 +156,10 @@ static AVX2 void gemm_avx2(float *out, const float *a, const float *packed, cons
                            size_t n, wr_gemm_after after)
 {
     size_t i = 0;
+    if (n == 1) {
+        for (; i < m; i++) put_one(out + i, column_avx2(a + i * k, packed, bias ? *bias : 0, k), after);
+        return;
+    }
     for (; i + 6 <= m; i += 6)
         for (size_t j = 0; j < n; j += P)
             rows_by_one(out + i * n + j, a + i * k, packed + j * k, bias ? bias + j : NULL, 6, k, n, n - j, after);

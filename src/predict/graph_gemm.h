@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graph_gemm.h - products of float matrices whose right side is packed for the kernel: panels of WR_GEMM_PANEL columns,
- * each with its k rows one after the other, the last one filled up with zeros.
+ * each with its k rows one after the other, the last one filled up with zeros. A single column stays as it is.
  *
- * Every element is one sum in the order of k, whatever the number of rows, so a row answers the same alone and in a
+ * The order in which an element is summed does not depend on the number of rows: a row answers the same alone and in a
  * batch. Two kernels: AVX2 with FMA where the processor has them, plain C elsewhere; they differ by the rounding of the
  * fused step only.
  */
@@ -16,7 +16,7 @@ typedef enum { WR_GEMM_PLAIN, WR_GEMM_RELU } wr_gemm_after;
 
 static inline size_t wr_gemm_packed(size_t k, size_t n)
 {
-    return (n + WR_GEMM_PANEL - 1) / WR_GEMM_PANEL * WR_GEMM_PANEL * k;
+    return n == 1 ? k : (n + WR_GEMM_PANEL - 1) / WR_GEMM_PANEL * WR_GEMM_PANEL * k;
 }
 /* b: k x n, element (i, j) at b[i * row + j * column]; `to` has wr_gemm_packed(k, n) floats. Each is multiplied by
  * alpha. */

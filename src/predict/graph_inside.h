@@ -13,6 +13,8 @@ typedef struct {
     int (*prepare)(wr_graph_node *n, wr_graph *g, wr_err *err);
     int (*run)(wr_graph_ctx *r, const wr_graph_node *n);
     void (*fini)(void *state);
+    /* Can it do what `next` does to output 0 as well? It alone uses that output; its other inputs are constant. After true it is gone. */
+    bool (*absorb)(wr_graph_node *n, const wr_graph_node *next, wr_graph *g);
     const void *arg; /* what tells this entry from others with the same functions */
     uint8_t min_in, max_in, max_out;
     bool alias; /* output 0 may be the memory of input 0 */

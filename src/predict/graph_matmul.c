@@ -8,29 +8,67 @@
 #include "base/limits.h"
 #include "predict/graph_gemm.h"
 
+/* What is known at open. b NULL: the right side is not constant. */
 typedef struct {
-    size_t k, n;
-    float *b, *bias;
-} packed; /* bias NULL: none, or not constant */
+    bool trans_a, trans_b, deep_bias; /* deep_bias: [1, n], which makes a matrix of a vector */
+    float alpha, beta;
+    float *b, *bias; /* bias NULL: none, or not constant */
+    size_t n;
+    wr_gemm_after after;
+} packed;
 
 static int pack_constant(wr_graph_node *n, wr_graph *g, const float *b, size_t k, size_t cols, size_t row,
                          size_t column, float alpha, wr_err *err)
 {
+    packed *p = n->state;
     if (k && wr_gemm_packed(k, cols) > WR_LIMIT_ONNX_ELEMENTS) return wr_graph_refuse(n, err, "a matrix of that size");
-    packed *p = wr_arena_calloc(g->mem, 1, sizeof *p);
-    float *to = wr_arena_alloc(g->mem, (wr_gemm_packed(k, cols) + 1) * sizeof *to);
-    if (!p || !to) return wr_err_nomem(err);
-    wr_gemm_pack(to, b, k, cols, row, column, alpha);
-    *p = (packed){k, cols, to, NULL};
-    n->state = p;
+    p->b = wr_arena_alloc(g->mem, (wr_gemm_packed(k, cols) + 1) * sizeof *p->b);
+    if (!p->b) return wr_err_nomem(err);
+    wr_gemm_pack(p->b, b, k, cols, row, column, alpha);
+    p->n = cols;
     return 0;
+}
+
+/* A constant row of n floats: [n] or [1, n]. */
+static bool is_row(const wr_tensor *c, size_t n)
+{
+    return c && c->type == WR_TENSOR_FP32 && c->count == n && (c->ndims == 1 || c->ndims == 2) &&
+           (size_t)c->shape[c->ndims - 1] == n;
+}
+
+static bool take_bias(packed *p, wr_graph *g, const wr_tensor *c, float beta)
+{
+    float *bias = wr_arena_alloc(g->mem, (p->n + 1) * sizeof *bias);
+    for (size_t j = 0; bias && j < p->n; j++) bias[j] = beta * ((const float *)c->data)[j];
+    if (bias) p->bias = bias;
+    return bias != NULL;
+}
+
+/* Relu after the product, or a row that is added. */
+static bool absorb(wr_graph_node *n, const wr_graph_node *next, wr_graph *g)
+{
+    packed *p = n->state;
+    wr_str op = next->of->op;
+    if (!p->b || p->after != WR_GEMM_PLAIN || next->of->domain.n) return false;
+    if (wr_str_is(op, "Relu")) {
+        const wr_tensor *c = wr_graph_constant(g, n, 2);
+        if (c && !p->bias) return false; /* something else is added behind the kernel */
+        if (n->nin > 2 && !c) return false;
+        p->after = WR_GEMM_RELU;
+        return true;
+    }
+    if (!wr_str_is(op, "Add") || p->bias || n->nin > 2) return false;
+    const wr_tensor *c = wr_graph_constant(g, next, next->in[0] == n->out[0] ? 1 : 0);
+    if (!is_row(c, p->n) || !take_bias(p, g, c, 1)) return false;
+    p->deep_bias = c->ndims == 2;
+    return true;
 }
 
 /* The right side packed: at open, or into scratch. */
 static const float *packed_right(wr_graph_ctx *r, const packed *p, const float *b, size_t k, size_t n, size_t row,
                                  size_t column, float alpha)
 {
-    if (p) return p->b;
+    if (p && p->b) return p->b;
     float *to = wr_graph_scratch(r, (wr_gemm_packed(k, n) + 1) * sizeof *to);
     if (to) wr_gemm_pack(to, b, k, n, row, column, alpha);
     return to;
@@ -70,6 +108,8 @@ static int count_product(wr_graph_ctx *r, size_t m, size_t k, size_t n)
 static int prepare_matmul(wr_graph_node *n, wr_graph *g, wr_err *err)
 {
     const wr_tensor *b = wr_graph_constant(g, n, 1);
+    n->state = wr_arena_calloc(g->mem, 1, sizeof(packed));
+    if (!n->state) return wr_err_nomem(err);
     if (!b || b->type != WR_TENSOR_FP32 || b->ndims != 2) return 0;
     size_t cols = (size_t)b->shape[1];
     return pack_constant(n, g, b->data, (size_t)b->shape[0], cols, cols, 1, 1, err);
@@ -123,7 +163,8 @@ static int multiply(wr_graph_ctx *r, const packed *ready, const product *p, wr_t
     } else {
         const float *right = packed_right(r, ready, (const float *)b->data + at_b, p->k, p->n, p->n, 1, 1);
         if (!right) return r->err->code;
-        wr_gemm((float *)o->data + to, (const float *)a->data + at_a, right, NULL, p->m, p->k, p->n, WR_GEMM_PLAIN);
+        wr_gemm((float *)o->data + to, (const float *)a->data + at_a, right, ready->bias, p->m, p->k, p->n,
+                ready->after);
     }
     return 0;
 }
@@ -131,23 +172,29 @@ static int multiply(wr_graph_ctx *r, const packed *ready, const product *p, wr_t
 static int run_matmul(wr_graph_ctx *r, const wr_graph_node *n)
 {
     const wr_tensor *a = wr_graph_in(r, n, 0), *b = wr_graph_in(r, n, 1);
+    const packed *ready = n->state;
     product p;
     if (a->type != b->type || (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64 && a->type != WR_TENSOR_INT64))
         return wr_graph_unsupported(r, b);
     WR_TRY(product_shape(r, &p, a, b));
     if (p.ndims > WR_TENSOR_DIMS) return wr_graph_bad(r, "too many dimensions");
+    if (ready->deep_bias && p.ndims == 1) {
+        p.shape[1] = p.shape[0];
+        p.shape[0] = 1;
+        p.ndims = 2;
+    }
     wr_tensor *o = wr_graph_make(r, n, 0, a->type, p.ndims, p.shape);
     if (!o) return r->err->code;
     WR_TRY(count_product(r, o->count, p.k, 1));
     if (o->count == 0) return 0;
-    if (n->state && p.batch > 0) { /* one matrix for all: its rows are many */
+    if (ready->b && p.batch > 0) { /* one matrix for all: its rows are many */
         p.m = o->count / p.n;
-        return multiply(r, n->state, &p, o, 0, a, 0, b, 0);
+        return multiply(r, ready, &p, o, 0, a, 0, b, 0);
     }
     int64_t index[WR_TENSOR_DIMS] = {0};
     size_t at_a = 0, at_b = 0, to = 0;
     for (;; to += p.m * p.n) {
-        WR_TRY(multiply(r, n->state, &p, o, to, a, at_a, b, at_b));
+        WR_TRY(multiply(r, ready, &p, o, to, a, at_a, b, at_b));
         int d = p.batch - 1;
         for (; d >= 0; d--) {
             at_a += p.repeat_a[d];
@@ -166,20 +213,18 @@ static int run_matmul(wr_graph_ctx *r, const wr_graph_node *n)
 static int prepare_gemm(wr_graph_node *n, wr_graph *g, wr_err *err)
 {
     const wr_tensor *b = wr_graph_constant(g, n, 1), *c = wr_graph_constant(g, n, 2);
+    packed *p = wr_arena_calloc(g->mem, 1, sizeof *p);
+    if (!p) return wr_err_nomem(err);
+    n->state = p;
+    p->trans_a = wr_graph_attr_i(n, "transA", 0) != 0;
+    p->trans_b = wr_graph_attr_i(n, "transB", 0) != 0;
+    p->alpha = wr_graph_attr_f(n, "alpha", 1);
+    p->beta = wr_graph_attr_f(n, "beta", 1);
     if (!b || b->type != WR_TENSOR_FP32 || b->ndims != 2) return 0;
-    bool trans = wr_graph_attr_i(n, "transB", 0) != 0;
-    size_t rows = (size_t)b->shape[0], cols = (size_t)b->shape[1], k = trans ? cols : rows, to = trans ? rows : cols;
-    WR_TRY(
-        pack_constant(n, g, b->data, k, to, trans ? 1 : cols, trans ? cols : 1, wr_graph_attr_f(n, "alpha", 1), err));
-    bool row = c && c->type == WR_TENSOR_FP32 && c->count == to && c->ndims >= 1 && c->ndims <= 2 &&
-               (size_t)c->shape[c->ndims - 1] == to;
-    if (!row) return 0;
-    packed *p = n->state;
-    float beta = wr_graph_attr_f(n, "beta", 1);
-    p->bias = wr_arena_alloc(g->mem, (to + 1) * sizeof *p->bias);
-    if (!p->bias) return wr_err_nomem(err);
-    for (size_t j = 0; j < to; j++) p->bias[j] = beta * ((const float *)c->data)[j];
-    return 0;
+    size_t rows = (size_t)b->shape[0], cols = (size_t)b->shape[1];
+    bool t = p->trans_b;
+    WR_TRY(pack_constant(n, g, b->data, t ? cols : rows, t ? rows : cols, t ? 1 : cols, t ? cols : 1, p->alpha, err));
+    return is_row(c, p->n) && !take_bias(p, g, c, p->beta) ? wr_err_nomem(err) : 0;
 }
 
 /* C repeated to m x n and multiplied, added to the product. */
@@ -189,7 +234,7 @@ static int prepare_gemm(wr_graph_node *n, wr_graph *g, wr_err *err)
             ((T *)o->data)[i * cols + j] =                                                                             \
                 (T)((T *)o->data)[i * cols + j] + (T)beta * ((const T *)c->data)[i * sr + j * sc];
 
-static int add_c(wr_graph_ctx *r, const wr_graph_node *n, wr_tensor *o, const wr_tensor *c)
+static int add_c(wr_graph_ctx *r, wr_tensor *o, const wr_tensor *c, float beta)
 {
     size_t m = (size_t)o->shape[0], cols = (size_t)o->shape[1];
     int64_t rows = c->ndims == 2 ? c->shape[0] : 1, width = c->ndims >= 1 ? c->shape[c->ndims - 1] : 1;
@@ -197,7 +242,6 @@ static int add_c(wr_graph_ctx *r, const wr_graph_node *n, wr_tensor *o, const wr
     if (c->ndims > 2 || (rows != 1 && rows != (int64_t)m) || (width != 1 && width != (int64_t)cols))
         return wr_graph_bad(r, "what is added does not fit");
     size_t sr = rows == 1 ? 0 : (size_t)width, sc = width == 1 ? 0 : 1;
-    float beta = wr_graph_attr_f(n, "beta", 1);
     if (o->type == WR_TENSOR_FP32) {
         ADD_C(float)
     } else {
@@ -228,7 +272,7 @@ static int run_gemm(wr_graph_ctx *r, const wr_graph_node *n)
 {
     const wr_tensor *a = wr_graph_in(r, n, 0), *b = wr_graph_in(r, n, 1), *c = wr_graph_in(r, n, 2);
     const packed *ready = n->state;
-    bool ta = wr_graph_attr_i(n, "transA", 0) != 0, tb = wr_graph_attr_i(n, "transB", 0) != 0;
+    bool ta = ready->trans_a, tb = ready->trans_b;
     if (a->type != b->type || (a->type != WR_TENSOR_FP32 && a->type != WR_TENSOR_FP64))
         return wr_graph_unsupported(r, a);
     if (a->ndims != 2 || b->ndims != 2) return wr_graph_bad(r, "an operand is not a matrix");
@@ -241,18 +285,17 @@ static int run_gemm(wr_graph_ctx *r, const wr_graph_node *n)
     if (o->count == 0) return 0;
     const void *left = left_side(r, a, ta);
     if (!left) return r->err->code;
-    float alpha = wr_graph_attr_f(n, "alpha", 1);
     if (a->type == WR_TENSOR_FP32) {
-        const float *right = packed_right(r, ready, b->data, k, cols, tb ? 1 : cols, tb ? k : 1, alpha);
+        const float *right = packed_right(r, ready, b->data, k, cols, tb ? 1 : cols, tb ? k : 1, ready->alpha);
         if (!right) return r->err->code;
-        wr_gemm(o->data, left, right, ready ? ready->bias : NULL, m, k, cols, WR_GEMM_PLAIN);
+        wr_gemm(o->data, left, right, ready->bias, m, k, cols, ready->after);
     } else {
         const void *right = left_side(r, b, tb);
         if (!right) return r->err->code;
         product_f64(o->data, left, right, m, k, cols);
-        for (size_t i = 0; i < o->count; i++) ((double *)o->data)[i] *= (double)alpha;
+        for (size_t i = 0; i < o->count; i++) ((double *)o->data)[i] *= (double)ready->alpha;
     }
-    return c && !(ready && ready->bias) ? add_c(r, n, o, c) : 0;
+    return c && !ready->bias ? add_c(r, o, c, ready->beta) : 0;
 }
 
 /* ---- BatchNormalization of a finished model ---- */
@@ -284,8 +327,20 @@ static int run_batch_norm(wr_graph_ctx *r, const wr_graph_node *n)
 }
 
 const wr_graph_op wr_graph_matmul_ops[] = {
-    {.name = "MatMul", .prepare = prepare_matmul, .run = run_matmul, .min_in = 2, .max_in = 2, .max_out = 1},
-    {.name = "Gemm", .prepare = prepare_gemm, .run = run_gemm, .min_in = 2, .max_in = 3, .max_out = 1},
+    {.name = "MatMul",
+     .prepare = prepare_matmul,
+     .run = run_matmul,
+     .absorb = absorb,
+     .min_in = 2,
+     .max_in = 2,
+     .max_out = 1},
+    {.name = "Gemm",
+     .prepare = prepare_gemm,
+     .run = run_gemm,
+     .absorb = absorb,
+     .min_in = 2,
+     .max_in = 3,
+     .max_out = 1},
     {.name = "BatchNormalization", .run = run_batch_norm, .min_in = 5, .max_in = 5, .max_out = 1},
     {0},
 };

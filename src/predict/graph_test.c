@@ -13,6 +13,7 @@
 #include "io/file.h"
 #include "predict/graph.h"
 #include "predict/graph_gemm.h"
+#include "predict/graph_inside.h"
 #include "predict/onnx_golden.h"
 #include "predict/onnx_testing.h"
 
@@ -119,11 +120,36 @@ static void test_gemm_kernels_agree(void **state)
     }
 }
 
+/* ---- what users are told ---- */
+
+static void test_every_op_is_in_the_docs(void **state)
+{
+    (void)state;
+    static const wr_graph_op *const families[] = {wr_graph_math_ops,   wr_graph_shape_ops, wr_graph_reduce_ops,
+                                                  wr_graph_matmul_ops, wr_graph_cast_ops,  wr_graph_learn_ops,
+                                                  wr_graph_encode_ops, wr_graph_trees_ops};
+    WR_AUTOBUF wr_buf docs = {0};
+    wr_buf_init(&docs, 0);
+    assert_int_equal(wr_file_read(&docs, WEIR_SOURCE_DIR "/docs/onnx.md", 1 << 20, NULL), 0);
+    for (size_t i = 0; i < docs.n; i++)
+        if (docs.p[i] == ',' || docs.p[i] == '\n') docs.p[i] = ' ';
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        for (const wr_graph_op *op = families[i]; op->name; op++) {
+            char word[64];
+            (void)snprintf(word, sizeof word, " %s ", op->name);
+            if (!strstr(docs.p, word)) fail_msg("docs/onnx.md does not name %s", op->name);
+            assert_true(wr_graph_knows(op->ml ? WR_STR("ai.onnx.ml") : WR_STR(""), wr_str_of(op->name)));
+        }
+    assert_false(wr_graph_knows(WR_STR(""), WR_STR("Conv")));
+    assert_false(wr_graph_knows(WR_STR("com.microsoft"), WR_STR("Add")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ops_answer_as_onnx_runtime),
         cmocka_unit_test(test_gemm_kernels_agree),
+        cmocka_unit_test(test_every_op_is_in_the_docs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,6 +220,26 @@ case("Gemm_scalar", n("Gemm", "abc"), {"a": f32(2, 3)}, {"y": F}, init={"b": f32
 case("Gemm_double", n("Gemm", "abc", transB=1), {"a": R.normal(size=(2, 3)), "b": R.normal(size=(4, 3)), "c": R.normal(size=4)}, {"y": D})
 case("BatchNormalization", n("BatchNormalization", "asbmv"), {"a": f32(3, 4)}, {"y": F}, init={"s": f32(4), "b": f32(4), "m": f32(4), "v": np.abs(f32(4))}, opset=15)
 
+# two nodes that our executor joins, and ones that it must not
+w, c1, c2 = f32(5, 7), f32(7), f32(1, 7)
+mm = n("MatMul", "aw", ("m",))
+case("join_MatMul_Add_Relu", [mm, n("Add", "mc", ("s",)), n("Relu", "s")], {"a": f32(4, 5)}, {"y": F}, init={"w": w, "c": c1})
+case("join_MatMul_Add_row", [mm, n("Add", "cm")], {"a": f32(4, 5)}, {"y": F}, init={"w": w, "c": c2})
+case("join_MatMul_vector_Add_row", [mm, n("Add", "mc")], {"a": f32(5)}, {"y": F}, init={"w": w, "c": c2})
+case("join_MatMul_vector_Add", [mm, n("Add", "mc")], {"a": f32(5)}, {"y": F}, init={"w": w, "c": c1})
+case("join_MatMul_batch_Add_Relu", [mm, n("Add", "mc", ("s",)), n("Relu", "s")], {"a": f32(2, 3, 5)}, {"y": F}, init={"w": w, "c": c2})
+case("join_MatMul_Relu_Add", [mm, n("Relu", "m", ("r",)), n("Add", "rc")], {"a": f32(4, 5)}, {"y": F}, init={"w": w, "c": c1})
+case("join_MatMul_Add_Add", [mm, n("Add", "mc", ("s",)), n("Add", "sc")], {"a": f32(4, 5)}, {"y": F}, init={"w": w, "c": c1})
+case("join_not_twice_used", [mm, n("Relu", "m", ("r",)), n("Sub", "rm")], {"a": f32(4, 5)}, {"y": F}, init={"w": w})
+case("join_not_output", [mm, n("Relu", "m")], {"a": f32(4, 5)}, {"m": F, "y": F}, init={"w": w})
+case("join_not_itself", [mm, n("Add", "mm")], {"a": f32(4, 5)}, {"y": F}, init={"w": w})
+case("join_not_variable", [mm, n("Add", "mb")], {"a": f32(4, 5), "b": f32(7)}, {"y": F}, init={"w": w})
+case("join_Gemm_Relu", [n("Gemm", "awc", ("m",)), n("Relu", "m")], {"a": f32(4, 5)}, {"y": F}, init={"w": w, "c": c1})
+case("join_Gemm_column_Relu", [n("Gemm", "awc", ("m",)), n("Relu", "m")], {"a": f32(4, 5)}, {"y": F}, init={"w": w, "c": f32(4, 1)})
+case("join_Gemm_variable_Relu", [n("Gemm", "awc", ("m",)), n("Relu", "m")], {"a": f32(4, 5), "c": f32(7)}, {"y": F}, init={"w": w})
+case("join_Gemm_Add_Relu", [n("Gemm", "aw", ("m",)), n("Add", "mc", ("s",)), n("Relu", "s")], {"a": f32(4, 5)}, {"y": F}, init={"w": w, "c": c1})
+case("join_narrow", [n("Gemm", "awc", ("m",)), n("Relu", "m")], {"a": f32(9, 33)}, {"y": F}, init={"w": f32(33, 1), "c": f32(1)})
+
 # ---- types ----
 numbers = {F: np.array([-3.7, -0.5, 0, 2.5, 300.25, 65504], np.float32), D: np.array([-3.7, 0, 1e15, 1 / 3]), I: np.array([-5, 0, 70000], np.int32), L: np.array([-5, 0, 2**40], np.int64),
            B: np.array([True, False]), T.UINT8: np.array([0, 200], np.uint8), T.INT8: np.array([-7, 7], np.int8), T.FLOAT16: np.array([-1.5, 0.1], np.float16),
