@@ -70,6 +70,7 @@ wr_jsonw *wr_cli_jsonw(wr_cli *c);
  *   wr_table *t = wr_table_new(c, "NAME", ">ROWS", NULL); wr_table_row(t, "flights", "3,000,000"); wr_table_print(t); */
 typedef struct wr_table wr_table;
 wr_table *wr_table_new(wr_cli *c, const char *first_header, ...) __attribute__((sentinel));
+void wr_table_add_header(wr_table *t, const char *header);         /* one more, before the first cell; copied. At most 32 in all */
 void wr_table_cell(wr_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* next cell; starts a new row by itself */
 void wr_table_print(wr_table *t);                             /* to stdout; nothing when --json */
 /* A line for people on stdout; nothing when --json. */

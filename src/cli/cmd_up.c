@@ -13,6 +13,7 @@ static const wr_cmd_arg args[] = {
     {"port", 'p', WR_ARG_INT, "PORT", "port to listen on, 0 = any free one", "8080"},
     {"host", 0, WR_ARG_TEXT, "IP", "address to listen on", "127.0.0.1"},
     {"loops", 0, WR_ARG_INT, "N", "event loops, each a thread (default: one a processor, at most 4)", NULL},
+    {"model-repository", 0, WR_ARG_TEXT, "DIR", "serve the models of a folder, NAME/VERSION/file", NULL},
     {"artifacts", 0, WR_ARG_TEXT, "WHERE", "files of runs and models: objects, a folder or s3://bucket/prefix", NULL},
     {"auth", 0, WR_ARG_FLAG, NULL, "ask who is asking: users, tokens, permissions (weir user)", NULL},
     {"tls-cert", 0, WR_ARG_TEXT, "FILE", "speak TLS with this certificate (PEM)", NULL},
@@ -79,6 +80,7 @@ static int run(wr_cli *c, wr_err *err)
                          .loops = (int)loops,
                          .schedule = !wr_cli_flag(c, "no-schedule"),
                          .auth = wr_cli_flag(c, "auth"),
+                         .repository = wr_cli_text(c, "model-repository"),
                          .artifacts = wr_cli_text(c, "artifacts"),
                          .allowed_hosts = wr_cli_text(c, "allowed-hosts"),
                          .allowed_origins = wr_cli_text(c, "allowed-origins"),
@@ -108,5 +110,6 @@ const wr_cmd wr_cmd_up = {
     "Nothing that was acknowledged is lost, however it ends.",
     "  # on the usual port\n  weir up\n"
     "  # on any free port, without monitors and triggers\n  weir up --port 0 --no-schedule\n"
+    "  # with a folder of models as Triton has them\n  weir up --model-repository models\n"
     "  # a prediction\n  # curl -s localhost:8080/v2/models/delay/infer -d @row.json",
     run};

@@ -37,6 +37,15 @@ wr_table *wr_table_new(wr_cli *c, const char *first_header, ...)
     return t;
 }
 
+void wr_table_add_header(wr_table *t, const char *header)
+{
+    if (!t || t->ncols == 32) return;
+    char *copy = wr_arena_strdup(t->cli->arena, header);
+    for (char *p = copy; p && *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
+    if (copy) t->header[t->ncols++] = copy;
+}
+
 void wr_table_cell(wr_table *t, const char *fmt, ...)
 {
     enum { LONGEST = 1000 };

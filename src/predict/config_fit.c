@@ -87,7 +87,9 @@ static int fit_shape(wr_tensor_spec *out, wr_config_map *map, const fit *f, cons
     int n = t->has_reshape ? t->nreshape : t->ndims, first = batched ? 1 : 0;
     const int64_t *dims = t->has_reshape ? t->reshape : t->dims;
     bool same = n + first == s->ndims;
-    for (int i = 0; same && i < n; i++) same = s->shape[i + first] == -1 || s->shape[i + first] == dims[i];
+    bool out_free = what[0] == 'o'; /* of an output the configuration may know less than the file */
+    for (int i = 0; same && i < n; i++)
+        same = s->shape[i + first] == -1 || s->shape[i + first] == dims[i] || (out_free && dims[i] == -1);
     if (!same) {
         char a[SHAPE_TEXT], b[SHAPE_TEXT];
         return wr_err_set(f->err, WEIR_EINVAL,

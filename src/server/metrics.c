@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.c - counters of requests, and /metrics in Prometheus' text format 0.0.4. */
 #include <math.h>
+#include <stddef.h>
 
 #include "base/clock.h"
 #include "base/os.h"
@@ -95,6 +96,99 @@ static void put_endpoints(wr_buf *b, wr_server *s)
     }
 }
 
+/* ---- models, by the names that dashboards for Triton look for ---- */
+
+typedef struct {
+    wr_buf *b;
+    const wr_stats_entry *all;
+    size_t n;
+} models;
+
+static void labels(wr_buf *b, const wr_stats_entry *e)
+{
+    wr_str texts[] = {e->name, e->version};
+    for (int k = 0; k < 2; k++) { /* names of endpoints and versions are plain; those of folders too (wr_name_ok) */
+        wr_buf_str(b, k ? "\",version=\"" : "{model=\"");
+        wr_buf_slice(b, texts[k]);
+    }
+    wr_buf_char(b, '"');
+}
+
+static void put_counter(models *m, const char *name, const char *help, size_t offset, uint64_t divisor)
+{
+    head(m->b, name, "counter", help);
+    for (size_t i = 0; i < m->n; i++) {
+        const char *stats = (const char *)m->all[i].stats;
+        uint64_t v =
+            atomic_load_explicit((const atomic_uint_fast64_t *)(const void *)(stats + offset), memory_order_relaxed);
+        wr_buf_str(m->b, name);
+        labels(m->b, &m->all[i]);
+        wr_buf_printf(m->b, "} %llu\n", (unsigned long long)(v / divisor));
+    }
+}
+
+static void put_failures(models *m)
+{
+    static const char name[] = "nv_inference_request_failure";
+    static const char *const reasons[] = {"REJECTED", "CANCELED", "BACKEND", "OTHER"};
+    head(m->b, name, "counter", "Number of failed inference requests, by reason.");
+    for (size_t i = 0; i < m->n; i++)
+        for (size_t k = 0; k < WR_FAIL_REASONS; k++) {
+            uint64_t v = atomic_load_explicit(&m->all[i].stats->failures[k], memory_order_relaxed);
+            wr_buf_str(m->b, name);
+            labels(m->b, &m->all[i]);
+            wr_buf_printf(m->b, ",reason=\"%s\"} %llu\n", reasons[k], (unsigned long long)v);
+        }
+}
+
+static void put_pending(models *m)
+{
+    static const char name[] = "nv_inference_pending_request_count";
+    head(m->b, name, "gauge", "Requests that are being answered.");
+    for (size_t i = 0; i < m->n; i++) {
+        int64_t v = atomic_load_explicit(&m->all[i].stats->pending, memory_order_relaxed);
+        wr_buf_str(m->b, name);
+        labels(m->b, &m->all[i]);
+        wr_buf_printf(m->b, "} %lld\n", (long long)(v > 0 ? v : 0));
+    }
+}
+
+static void put_models(wr_buf *b, wr_server *s, wr_arena *a)
+{
+    wr_stats_entry *all;
+    models m = {.b = b};
+#define AT(member) offsetof(wr_model_stats, member)
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+        uint64_t divisor;
+    } counters[] = {
+        {"nv_inference_request_success", "Number of successful inference requests.", AT(success.n), 1},
+        {"nv_inference_count", "Number of inferences: rows, without those that the response cache answered.",
+         AT(inferences), 1},
+        {"nv_inference_exec_count", "Number of model executions, without cached requests.", AT(executions), 1},
+        {"nv_inference_request_duration_us", "Cumulative duration of successful requests.", AT(success.ns), 1000},
+        {"nv_inference_queue_duration_us", "Cumulative time that requests waited.", AT(queue.ns), 1000},
+        {"nv_inference_compute_input_duration_us", "Cumulative time of reading and checking inputs.", AT(input.ns),
+         1000},
+        {"nv_inference_compute_infer_duration_us", "Cumulative time of the models.", AT(infer.ns), 1000},
+        {"nv_inference_compute_output_duration_us", "Cumulative time of making outputs.", AT(output.ns), 1000},
+        {"nv_cache_num_hits_per_model", "Number of requests that the response cache answered.", AT(cache_hit.n), 1},
+        {"nv_cache_num_misses_per_model", "Number of requests that the response cache could not answer.",
+         AT(cache_miss.n), 1},
+        {"nv_cache_hit_duration_us", "Cumulative time of answering from the response cache.", AT(cache_hit.ns), 1000},
+        {"nv_cache_miss_duration_us", "Cumulative time of looking into and filling the response cache in vain.",
+         AT(cache_miss.ns), 1000},
+    };
+#undef AT
+    if (wr_serve_stats(&all, &m.n, s->serve, (wr_str){NULL, 0}, (wr_str){NULL, 0}, a, NULL) < 0) return;
+    m.all = all;
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        put_counter(&m, counters[i].name, counters[i].help, counters[i].offset, counters[i].divisor);
+    put_failures(&m);
+    put_pending(&m);
+}
+
 static void put_process(wr_buf *b, wr_server *s)
 {
     wr_http_stats h;
@@ -127,6 +221,7 @@ void wr_handle_metrics(wr_call *c)
          "From the whole request to its answer, without the commit of the log.");
     for (int k = 0; k < WR_KINDS; k++) put_latency(b, c->server, (wr_server_kind)k);
     put_endpoints(b, c->server);
+    put_models(b, c->server, c->arena);
     put_process(b, c->server);
     wr_http_reply_opt opt = {.status = b->failed ? 500 : 200, .type = "text/plain; version=0.0.4; charset=utf-8"};
     wr_http_reply(c->req, &opt, b->failed ? WR_STR("") : wr_buf_view(b));

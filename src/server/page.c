@@ -38,7 +38,7 @@ static void put_endpoint(wr_buf *b, const wr_serve_status *st)
                   st->ready ? "ready" : "not ready");
     text(b, st->ready ? st->model : st->reference);
     if (st->ready && st->version) wr_buf_printf(b, " version %lld", (long long)st->version);
-    if (st->ready) wr_buf_printf(b, " <code class=soft title=\"package\">%.12s</code>", st->package);
+    if (st->ready && !st->plain) wr_buf_printf(b, " <code class=soft title=\"package\">%.12s</code>", st->package);
     if (st->error[0]) {
         wr_buf_str(b, "<br><span class=no>");
         text(b, st->error);

@@ -18,6 +18,10 @@ typedef struct {
 
 static const route routes[] = {
     {NULL, "/v2*", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER}, /* the protocol answers for its methods */
+    {NULL, "/v1/models*", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
+    {NULL, "/invocations", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
+    {NULL, "/endpoints/{}/invocations", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
+    {NULL, "/ping", wr_handle_infer, WR_LIMIT_HTTP_BODY_API, WR_KIND_INFER},
     {"POST", "/api/weir/1/endpoints/{}/labels", wr_handle_labels, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_LABELS},
     {"POST", "/api/weir/1/views/{}/events", wr_handle_view_events, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_EVENTS},
     {"GET", "/api/weir/1/runs/{}/events", wr_handle_watch_run, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
@@ -166,7 +170,8 @@ static void wrong_method(wr_call *c)
 /* What clients ask before they know whether to say who they are. */
 static bool is_open(wr_str path)
 {
-    return wr_str_is(path, "/health") || wr_str_is(path, "/version") || wr_str_ends(path, "/3.0/mlflow/server-info");
+    return wr_str_is(path, "/health") || wr_str_is(path, "/version") || wr_str_ends(path, "/3.0/mlflow/server-info") ||
+           wr_str_is(path, "/ping") || wr_str_is(path, "/v2/health/live") || wr_str_is(path, "/v2/health/ready");
 }
 
 void wr_server_put_refusal(wr_buf *out, wr_http_reply_opt *opt, int status, const wr_err *err)

@@ -1,134 +1,375 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* routes_infer.c - the Open Inference Protocol between HTTP and the endpoints. Large requests go to the worker. */
+/* routes_infer.c - the protocols of serving between HTTP and the models: endpoints first, then those of the repository.
+ *
+ * Most requests are answered on the loop. Large bodies go to threads of their own, loads and unloads to another one, so
+ * that neither waits for the other and no loop waits at all. With authentication: who is known may ask what there is
+ * and predict, unless a grant on the endpoint says less than USE (or nothing is granted by default); loading, unloading
+ * and settings take MANAGE on the endpoint ("*" for settings), which administrators have. */
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
-#include "wire/oip/oip.h"
+#include "stage/deploy/rows.h"
+#include "wire/mlflow/access.h"
 
 enum { ON_LOOP_MAX = 64 << 10 }; /* bytes of a body */
 
 typedef struct {
     wr_server *server;
     wr_round *round;
+    const wr_mlflow_access *access; /* NULL: everything is allowed */
+    bool all_versions;              /* of a model, for its metadata */
 } source;
+
+/* What a request holds on to. */
+typedef struct {
+    wr_served *package; /* or */
+    wr_instance *model;
+} held;
+
+/* ---- who may ---- */
+
+static int allowed(const wr_mlflow_access *access, wr_str name, wr_permission needs, wr_err *err)
+{
+    if (!access) return 0;
+    wr_permission otherwise =
+        access->otherwise > WR_NO_PERMISSIONS && needs < WR_CAN_EDIT ? WR_CAN_USE : WR_NO_PERMISSIONS;
+    if (access->user->admin || wr_users_check(access->user, WR_STR("endpoint"), name, otherwise) >= needs) return 0;
+    wr_err_set(err, WEIR_EACCESS, "user '%.*s' may not do this with '%.*s'", WR_STR_FMT(access->user->name),
+               WR_STR_FMT(wr_str_fit(name, 100)));
+    return wr_err_hint(err, WEIR_EACCESS, "weir user grant USER endpoint NAME %s", wr_permission_name(needs));
+}
+
+/* ---- what there is ---- */
 
 static bool ready(void *ctx) { return wr_serve_ready(((source *)ctx)->server->serve); }
 
-static int model(void *ctx, wr_oip_model *out, wr_str name, wr_arena *a, wr_err *err)
+static int package_model(wr_oip_model *out, const wr_served *m, wr_arena *a, wr_err *err)
 {
-    wr_served *m;
-    WR_TRY(wr_serve_take(&m, ((source *)ctx)->server->serve, name, err));
     char *version = wr_arena_alloc(a, 24);
-    if (!version) {
-        wr_serve_give(m);
-        return wr_err_nomem(err);
-    }
+    if (!version) return wr_err_nomem(err);
     int n = m->version ? snprintf(version, 24, "%lld", (long long)m->version) : 0;
-    *out = (wr_oip_model){.name = wr_str_of(m->endpoint),
-                          .version = {version, (size_t)n},
-                          .ninputs = m->view->nrequest,
-                          .inputs = m->view->request,
-                          .types = m->view->request_type,
-                          .threshold = m->threshold,
-                          .handle = m};
+    out->name = wr_str_of(m->endpoint);
+    out->version = (wr_str){version, (size_t)n};
+    out->platform = "weir";
+    out->in = m->in;
+    out->nin = m->nin;
+    out->out = m->out;
+    out->nout = m->nout;
+    out->rows = true;
     return 0;
+}
+
+static int plain_model(wr_oip_model *out, source *s, const wr_instance *m, wr_arena *a, wr_err *err)
+{
+    wr_str *versions;
+    out->name = wr_str_of(m->name);
+    out->version = wr_str_of(m->version);
+    out->platform = m->platform;
+    out->in = m->in;
+    out->nin = m->nin;
+    out->out = m->out;
+    out->nout = m->nout;
+    out->rows = m->rows;
+    out->explains = m->predictor->ops->explain != NULL;
+    out->features = m->predictor->features;
+    out->nfeatures = m->predictor->nfeatures;
+    if (!s->all_versions) return 0;
+    int rc =
+        wr_repository_versions(&versions, &out->nversions, wr_serve_repository(s->server->serve), out->name, a, err);
+    if (rc == 0) out->versions = versions;
+    return rc;
+}
+
+static void give(held *h)
+{
+    if (h->package) wr_serve_give(h->package);
+    if (h->model) wr_instance_give(h->model);
+}
+
+static int model(void *ctx, wr_oip_model *out, wr_str name, wr_str version, wr_arena *a, wr_err *err)
+{
+    source *s = ctx;
+    held *h = wr_arena_alloc(a, sizeof *h);
+    *out = (wr_oip_model){.handle = h};
+    if (!h) return wr_err_nomem(err);
+    WR_TRY(wr_serve_find(&h->package, &h->model, s->server->serve, name, version, err));
+    int rc = h->package ? package_model(out, h->package, a, err) : plain_model(out, s, h->model, a, err);
+    if (rc < 0) give(h);
+    return rc;
 }
 
 static void release(void *ctx, wr_oip_model *m)
 {
     (void)ctx;
-    wr_serve_give(m->handle);
+    give(m->handle);
 }
 
-static int predict(void *ctx, const wr_oip_model *m, const wr_cell *cells, size_t n, double *scores, wr_str *ids,
-                   wr_arena *a, wr_err *err)
+/* ---- predicting ---- */
+
+static int infer_package(wr_oip_result *out, source *s, wr_served *m, const wr_infer_request *q, wr_str id, wr_arena *a,
+                         wr_err *err)
 {
-    source *s = ctx;
-    for (size_t i = 0; i < n; i++) {
-        if (!ids[i].p) {
-            char *id = wr_arena_alloc(a, WR_SERVE_ID);
-            if (!id) return wr_err_nomem(err);
-            ids[i] = (wr_str){id, wr_serve_id(s->server->serve, id)};
-        }
-        int rc = wr_serve_predict(&scores[i], s->round, m->handle, cells + i * m->ninputs, ids[i], err);
-        if (rc < 0) return n > 1 ? wr_err_wrap(err, rc, "row %zu", i) : rc;
-    }
+    wr_serve_answer ans;
+    WR_TRY(wr_serve_infer(&ans, s->round, m, q, id, a, err));
+    out->out = ans.out;
+    out->nout = ans.nout;
+    out->ids = ans.ids;
+    out->nids = ans.rows;
+    out->kept = true;
     return 0;
 }
 
-static void answer(wr_oip_response *out, source *s, wr_http_req *r, wr_str sent, wr_buf *body)
+static int infer_plain(wr_oip_result *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
 {
-    const wr_http_head *h = wr_http_req_head(r);
-    wr_oip_ops ops = {.ctx = s,
-                      .server_version = WEIR_VERSION,
-                      .ready = ready,
-                      .model = model,
-                      .release = release,
-                      .predict = predict};
-    wr_oip_request in = {.method = h->method,
-                         .path = h->path,
-                         .body = sent,
-                         .binary = wr_http_get(h, "inference-header-content-length").p != NULL};
-    out->body = body;
-    wr_oip_handle(out, &in, &ops, wr_http_req_arena(r));
+    wr_infer_answer ans;
+    WR_TRY(wr_infer(&ans, m, q, a, err));
+    out->out = ans.out;
+    out->nout = ans.nout;
+    return 0;
 }
 
-/* ---- on the worker ---- */
+static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a, wr_err *err)
+{
+    source *s = ctx;
+    const held *h = m->handle;
+    WR_TRY(allowed(s->access, m->name, WR_CAN_USE, err));
+    if (q->timeout_us && q->start_ns && wr_clock_mono_ns() - q->start_ns > (int64_t)q->timeout_us * 1000)
+        return wr_err_set(err, WEIR_ETIMEOUT, "Request timeout expired");
+    wr_infer_request r = {.in = q->in,
+                          .nin = q->nin,
+                          .outputs = q->outputs,
+                          .noutputs = q->noutputs,
+                          .start_ns = q->start_ns,
+                          .decoded_ns = q->decoded_ns,
+                          .explain = q->explain};
+    return h->package ? infer_package(out, s, h->package, &r, q->id, a, err) : infer_plain(out, h->model, &r, a, err);
+}
+
+/* ---- about models ---- */
+
+/* A package's: as far as clients read it. */
+static int package_config(wr_str *json, const wr_oip_model *m, wr_arena *a, wr_err *err)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    wr_jsonw w;
+    wr_jsonw_init(&w, &b, 0);
+    wr_jsonw_obj(&w);
+    wr_jsonw_kslice(&w, "name", m->name);
+    wr_jsonw_kstr(&w, "platform", m->platform);
+    wr_jsonw_kstr(&w, "backend", "weir");
+    wr_jsonw_ki64(&w, "max_batch_size", WR_LIMIT_ROWS_INFER);
+    for (int side = 0; side < 2; side++) {
+        const wr_tensor_spec *specs = side ? m->out : m->in;
+        wr_jsonw_key(&w, side ? "output" : "input");
+        wr_jsonw_arr(&w);
+        for (size_t i = 0; i < (side ? m->nout : m->nin); i++) {
+            char type[32];
+            snprintf(type, sizeof type, "TYPE_%s",
+                     specs[i].type == WR_TENSOR_BYTES ? "STRING" : wr_tensor_type_name(specs[i].type));
+            wr_jsonw_obj(&w);
+            wr_jsonw_kstr(&w, "name", specs[i].name);
+            wr_jsonw_kstr(&w, "data_type", type);
+            wr_jsonw_key(&w, "dims");
+            wr_jsonw_arr(&w);
+            wr_jsonw_i64(&w, 1);
+            wr_jsonw_end(&w);
+            wr_jsonw_end(&w);
+        }
+        wr_jsonw_end(&w);
+    }
+    wr_jsonw_end(&w);
+    *json = wr_arena_str(a, wr_buf_view(&b));
+    return b.failed || !json->p ? wr_err_nomem(err) : 0;
+}
+
+static int config(void *ctx, wr_str *json, const wr_oip_model *m, wr_arena *a, wr_err *err)
+{
+    const held *h = m->handle;
+    (void)ctx;
+    if (h->package) return package_config(json, m, a, err);
+    *json = h->model->config_json;
+    return 0;
+}
+
+static int models(void *ctx, wr_index_entry **out, size_t *n, wr_arena *a, wr_err *err)
+{
+    return wr_serve_index(out, n, ((source *)ctx)->server->serve, a, err);
+}
+
+static int stats(void *ctx, wr_stats_entry **out, size_t *n, wr_str name, wr_str version, wr_arena *a, wr_err *err)
+{
+    return wr_serve_stats(out, n, ((source *)ctx)->server->serve, name, version, a, err);
+}
+
+static int load(void *ctx, wr_str name, wr_str json, wr_err *err)
+{
+    return wr_repository_load(wr_serve_repository(((source *)ctx)->server->serve), name, json, err);
+}
+
+static int unload(void *ctx, wr_str name, wr_err *err)
+{
+    return wr_repository_unload(wr_serve_repository(((source *)ctx)->server->serve), name, err);
+}
+
+/* ---- a request ---- */
 
 typedef struct {
     wr_server *server;
     wr_server_loop *loop;
     wr_http_req *req;
-    wr_str body; /* of the request, or in its arena */
+    wr_auth_who *who; /* to be given back; NULL = nobody was asked */
+    wr_str path, body;
     int64_t start;
-} big;
+} job;
 
-static void finish(big *b, int status, wr_str body)
+static void answer(wr_oip_response *out, source *s, const job *j, wr_buf *body)
+{
+    const wr_http_head *h = wr_http_req_head(j->req);
+    wr_oip_ops ops = {.ctx = s,
+                      .ready = ready,
+                      .model = model,
+                      .release = release,
+                      .infer = infer,
+                      .config = config,
+                      .index = models,
+                      .stats = stats,
+                      .load = s->server->loads ? load : NULL,
+                      .unload = s->server->loads ? unload : NULL};
+    wr_oip_request in = {.method = h->method,
+                         .path = j->path,
+                         .query = h->query,
+                         .body = j->body,
+                         .header_length = wr_http_get(h, "inference-header-content-length"),
+                         .content_type = wr_http_get(h, "content-type"),
+                         .accept_encoding = wr_http_get(h, "accept-encoding"),
+                         .endpoint = wr_http_get(h, "x-weir-endpoint"),
+                         .start_ns = j->start};
+    s->all_versions = wr_str_is(h->method, "GET");
+    out->body = body;
+    wr_oip_rest(out, s->server->oip, &in, &ops, wr_http_req_arena(j->req));
+}
+
+static wr_http_reply_opt reply_of(const wr_oip_response *out)
+{
+    return (wr_http_reply_opt){.status = out->status,
+                               .type = out->type,
+                               .headers = out->headers[0] ? out->headers : NULL,
+                               .durable = out->kept};
+}
+
+/* ---- off the loop ---- */
+
+static void finish(job *j, const wr_http_reply_opt *opt, wr_str body)
+{
+    wr_server_count(j->loop, WR_KIND_INFER, opt->status, wr_clock_mono_ns() - j->start);
+    if (j->who) wr_auth_done(j->who);
+    wr_http_finish(j->req, opt, body);
+    wr_free(j);
+}
+
+static void finish_error(job *j, int status, const char *json)
 {
     wr_http_reply_opt opt = {.status = status};
-    wr_server_count(b->loop, WR_KIND_INFER, status, wr_clock_mono_ns() - b->start);
-    wr_http_finish(b->req, &opt, body);
+    finish(j, &opt, wr_str_of(json));
 }
 
-static void big_task(void *ctx, size_t index)
+static void run_job(void *ctx, size_t index)
 {
-    big *b = ctx;
-    source s = {b->server, wr_round_new(b->server->serve)};
+    job *j = ctx;
+    source s = {
+        .server = j->server, .round = wr_round_new(j->server->serve), .access = j->who ? &j->who->access : NULL};
     wr_oip_response out = {0};
-    WR_AUTOBUF wr_buf body;
-    (void)index;
-    wr_buf_init(&body, 0);
-    if (s.round) answer(&out, &s, b->req, b->body, &body);
-    else out.status = 500;
+    WR_AUTOBUF wr_buf body = {0};
     wr_err err = {0};
-    int rc = s.round ? wr_serve_round_end(s.round, &err) : 0;
-    if (rc < 0) finish(b, 503, WR_STR("{\"error\":\"the predictions could not be kept\"}"));
-    else finish(b, out.status, wr_buf_view(&body));
+    (void)index;
+    if (!s.round) {
+        finish_error(j, 500, "{\"error\":\"out of memory\"}");
+        return;
+    }
+    answer(&out, &s, j, &body);
+    int rc = wr_serve_round_end(s.round, &err);
     wr_round_free(s.round);
-    wr_free(b);
+    wr_http_reply_opt opt = reply_of(&out);
+    opt.durable = false; /* it is kept by now */
+    if (rc < 0) finish_error(j, 503, "{\"error\":\"the predictions could not be kept\"}");
+    else finish(j, &opt, wr_buf_view(&body));
 }
 
-static bool hand_over(wr_call *c)
+static bool hand_over(wr_call *c, const job *j, wr_pool *pool)
 {
-    big *b = wr_alloc(sizeof *b);
-    if (!b) return false;
+    job *own = wr_alloc(sizeof *own);
+    if (!own) return false;
+    *own = *j;
+    bool sent = j->body.p == c->body.p;
     wr_call_defer(c);
-    *b = (big){c->server, c->loop, c->req, c->body, wr_clock_mono_ns()};
-    if (wr_pool_post(c->server->worker, big_task, b, 0) == 0) return true;
-    finish(b, 503, WR_STR("{\"error\":\"out of memory\"}"));
-    wr_free(b);
+    if (sent) own->body = c->body;
+    own->who = c->who;
+    c->who = NULL;
+    if (wr_pool_post(pool, run_job, own, 0) < 0) finish_error(own, 503, "{\"error\":\"out of memory\"}");
     return true;
+}
+
+/* ---- on the loop ---- */
+
+/* Loading and unloading, and what changes the server for all. */
+static bool controls(wr_str path, wr_str method, wr_str *name)
+{
+    static const char models_path[] = "/v2/repository/models/";
+    *name = WR_STR("*");
+    if (wr_str_starts(path, models_path)) {
+        wr_str rest = wr_str_sub(path, sizeof models_path - 1, path.n);
+        *name = wr_str_cut(&rest, '/');
+        return true;
+    }
+    return wr_str_is(method, "POST") && (wr_str_starts(path, "/v2/logging") || wr_str_starts(path, "/v2/trace") ||
+                                         wr_str_ends(path, "/trace/setting"));
+}
+
+static void refuse(wr_call *c, const wr_err *e)
+{
+    wr_http_reply_opt opt = {.status = wr_err_http(e->code)};
+    wr_jsonw w;
+    wr_jsonw_init(&w, &c->loop->body, 0);
+    wr_jsonw_obj(&w);
+    wr_jsonw_kstr(&w, "error", e->msg);
+    wr_jsonw_kstr(&w, "hint", e->hint);
+    wr_jsonw_end(&w);
+    wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
+    c->status = opt.status;
+}
+
+static wr_str decoded(wr_call *c)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    if (!memchr(c->path.p, '%', c->path.n)) return c->path;
+    if (!wr_http_decode(&b, c->path, false) || b.failed) return (wr_str){"", 0};
+    return wr_arena_str(c->arena, wr_buf_view(&b));
 }
 
 void wr_handle_infer(wr_call *c)
 {
-    source s = {c->server, c->loop->round};
-    wr_oip_response out;
-    if (c->body.n > ON_LOOP_MAX && hand_over(c)) return;
-    answer(&out, &s, c->req, c->body, &c->loop->body);
-    wr_http_reply_opt opt = {.status = out.status, .durable = out.predicted};
+    wr_server *s = c->server;
+    const wr_mlflow_access *access = c->who ? &c->who->access : NULL;
+    wr_str name;
+    wr_err err = {0};
+    job j = {
+        .server = s, .loop = c->loop, .req = c->req, .path = decoded(c), .body = c->body, .start = wr_clock_mono_ns()};
+    bool control = controls(j.path, wr_http_req_head(c->req)->method, &name);
+    if (control && allowed(access, name, WR_CAN_MANAGE, &err) < 0) {
+        refuse(c, &err);
+        return;
+    }
+    if (j.path.p != c->path.p || control || c->body.n > ON_LOOP_MAX)
+        j.path = wr_arena_str(c->arena, j.path); /* lasts as long as the request */
+    if (control && j.path.p && hand_over(c, &j, s->loader)) return;
+    if (c->body.n > ON_LOOP_MAX && j.path.p && hand_over(c, &j, s->heavy)) return;
+    source from = {.server = s, .round = c->loop->round, .access = access};
+    wr_oip_response out = {0};
+    answer(&out, &from, &j, &c->loop->body);
+    wr_http_reply_opt opt = reply_of(&out);
     wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
     c->status = out.status;
 }

@@ -31,8 +31,8 @@ static void put_endpoint(wr_jsonw *w, const wr_serve_status *st)
     if (st->ready) {
         wr_jsonw_kstr(w, "model", st->model);
         wr_jsonw_ki64(w, "version", st->version);
-        wr_jsonw_kstr(w, "package", st->package);
-        wr_jsonw_kstr(w, "view", st->view);
+        if (!st->plain) wr_jsonw_kstr(w, "package", st->package);
+        if (!st->plain) wr_jsonw_kstr(w, "view", st->view);
     }
     wr_jsonw_kf64(w, "threshold", st->threshold);
     wr_jsonw_ki64(w, "predictions", (int64_t)st->predictions);

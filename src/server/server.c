@@ -7,10 +7,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/os.h"
 #include "server/server_inside.h"
 #include "track/metric.h"
 
-enum { READERS = 2, SYNC_MS = 100, SECOND_MS = 1000, DRAIN_MS = 10000 /* of requests in flight when stopping */ };
+enum {
+    READERS = 2,
+    SYNC_MS = 100,
+    SECOND_MS = 1000,
+    DRAIN_MS = 10000 /* of requests in flight when stopping */,
+    POLL_SHARE = 50 /* of the time at most goes into looking */
+};
 static const int64_t NS = 1000000000, DRAIN_AFTER_NS = (int64_t)600 * 1000000000, LEDGER_NS = (int64_t)60 * 1000000000;
 static const int64_t SWEEP_FIRST_NS = (int64_t)600 * 1000000000, SWEEP_NS = (int64_t)86400 * 1000000000;
 static const uint64_t DRAIN_BYTES = (uint64_t)64 << 20;
@@ -65,10 +72,41 @@ static void drain_if_due(wr_server *s, int64_t now)
     if (wr_pool_post(s->worker, drain_task, s, 0) < 0) atomic_store(&s->draining, false);
 }
 
+/* ---- models ---- */
+
+/* A folder of thousands takes its time to look at: then it is looked at less often. */
+static void poll_repository(wr_server *s)
+{
+    wr_err err = {0};
+    int64_t start = wr_clock_mono_ns();
+    if (!s->polls || start < atomic_load(&s->polled_ns)) return;
+    bool there = wr_repository_poll(wr_serve_repository(s->serve), &err) == 0;
+    if (!there && !s->blind) wr_warn("looking for models: %s", err.msg);
+    s->blind = !there; /* said once */
+    int64_t end = wr_clock_mono_ns(), pause = (end - start) * POLL_SHARE;
+    atomic_store(&s->polled_ns, end + (pause > s->poll_us * 1000 ? pause : s->poll_us * 1000) - NS / 10);
+}
+
+static void look_for_models(void *ctx, size_t index)
+{
+    wr_server *s = ctx;
+    wr_err err;
+    (void)index;
+    if (wr_serve_refresh(s->serve, &err) < 0) wr_warn("looking for new models: %s", err.msg);
+    poll_repository(s);
+    atomic_store(&s->looking, false);
+}
+
+static void look_soon(wr_server *s)
+{
+    if (atomic_exchange(&s->looking, true)) return;
+    if (wr_pool_post(s->loader, look_for_models, s, 0) < 0) atomic_store(&s->looking, false);
+}
+
 static void each_second(wr_server *s, int64_t now)
 {
     wr_err err;
-    if (wr_serve_refresh(s->serve, &err) < 0) wr_warn("looking for new models: %s", err.msg);
+    look_soon(s);
     wr_feed_push(s->feed);
     wr_watch_look(s->watch);
     wr_auth_tick(s->auth);
@@ -261,7 +299,8 @@ typedef struct {
     const wr_server_opt *opt;
 } opening;
 
-/* The metric log and the store of artifacts are opened as the server wants them, before somebody who asks for a model opens them otherwise. */
+/* The metric log and the store of artifacts are opened as the server wants them, before somebody who asks for a model
+ * opens them otherwise. */
 static int open_records(void *ctx, wr_err *err)
 {
     opening *o = ctx;
@@ -269,12 +308,46 @@ static int open_records(void *ctx, wr_err *err)
     return open_artifacts(o->server, o->opt, err);
 }
 
+/* Only programs of this machine reach it. */
+static bool is_local(const char *host)
+{
+    return !host || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 || strncmp(host, "127.", 4) == 0;
+}
+
+static int open_models(wr_server *s, const wr_server_opt *opt, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_serving config;
+    opening o = {s, opt};
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(wr_serving_read(&config, a, s->project, err));
+    if (opt->repository) config.repository = opt->repository;
+    s->heavy = wr_pool_new(wr_os_cpus() + 1);
+    s->split = wr_pool_new(0);
+    s->loader = wr_pool_new(2); /* one beside the caller */
+    if (!s->heavy || !s->split || !s->loader) return wr_err_nomem(err);
+    wr_serve_opt serving = {.repository = config.repository,
+                            .load_all = config.load_all,
+                            .cache_bytes = config.cache_bytes,
+                            .pool = s->split,
+                            .before = open_records,
+                            .ctx = &o};
+    WR_TRY(wr_serve_open(&s->serve, s->project, &serving, err));
+    s->loads = config.repository != NULL;
+    s->polls = s->loads && config.poll_us > 0;
+    s->poll_us = config.poll_us;
+    s->polled_ns = wr_clock_mono_ns() + config.poll_us * 1000;
+    if (config.name && !(s->oip_name = wr_strdup(config.name))) return wr_err_nomem(err);
+    wr_oip_opt oip = {.server_name = s->oip_name,
+                      .server_version = WEIR_VERSION,
+                      .shared_memory = config.shared_memory && is_local(opt->host)};
+    return wr_oip_new(&s->oip, &oip, err);
+}
+
 static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
 {
-    opening o = {s, opt};
-    wr_serve_opt serving = {.before = open_records, .ctx = &o};
     WR_TRY(open_http(s, opt, err));
-    WR_TRY(wr_serve_open(&s->serve, s->project, &serving, err));
+    WR_TRY(open_models(s, opt, err));
     for (int i = 0; i < s->nloops; i++) {
         s->loops[i].round = wr_round_new(s->serve);
         if (!s->loops[i].round) return wr_err_nomem(err);
@@ -336,9 +409,11 @@ int wr_server_close(wr_server *s, wr_err *err)
         wake(s, true);
         pthread_join(s->keeper, NULL);
     }
-    wr_pool_free(s->worker); /* runs what was posted */
+    wr_pool_free(s->loader); /* runs what was posted */
+    wr_pool_free(s->heavy);
+    wr_pool_free(s->worker);
     wr_pool_free(s->readers);
-    wr_pool_free(s->transfers); /* after those who post to it */
+    wr_pool_free(s->transfers);                       /* after those who post to it */
     if (s->track) wr_db_await(wr_track_db(s->track)); /* writes whose client is gone: nobody else waits for them */
     wr_feed_free(s->feed);
     wr_watch_free(s->watch);
@@ -350,6 +425,9 @@ int wr_server_close(wr_server *s, wr_err *err)
     }
     int rc = ran ? last_words(s, err) : 0;
     wr_serve_close(s->serve);
+    wr_oip_free(s->oip);
+    wr_free(s->oip_name);
+    wr_pool_free(s->split);
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->lock);
     wr_free(s->loops);

@@ -2,7 +2,7 @@
 /* server.h - `weir up`: the endpoints of a project over HTTP, with what keeps them going.
  *
  * Paths (the list is in routes.c):
- *   /v2/...                                Open Inference Protocol (wire/oip)
+ *   /v2/..., /v1/models/..., /invocations, /ping   predictions (wire/oip/rest.h)
  *   POST /api/weir/1/endpoints/E/labels    {"labels": [{"id", "label", "known_at"}]}     known_at: ISO 8601 or microseconds, default now
  *   POST /api/weir/1/views/V/events        {"events": [{"time", COLUMN: VALUE, ...}]}    "_time" when the view has a column "time"
  *   POST /api/weir/1/flush                 drain the log into the lake, answer when done
@@ -11,8 +11,9 @@
  *   GET  /metrics                          Prometheus text;   GET /  status page
  * A label may be sent again: of one id the first received counts. Events are not recognised when sent again.
  *
- * Threads: HTTP loops; a keeper (syncs the log within 100 ms, looks each second for models that moved, for new events to push and
- * whether to drain, writes the ledger each minute); a worker for drains and for bodies above 64 KiB; the scheduler's.
+ * Threads: HTTP loops; a keeper (syncs the log within 100 ms, looks each second for new events to push and
+ * whether to drain, writes the ledger each minute); a worker for drains; threads for large requests; a loader, which looks each second for
+ * models that moved; the scheduler's.
  */
 #pragma once
 #include "core/project.h"
@@ -24,6 +25,7 @@ typedef struct {
     bool schedule;                  /* run monitors and triggers */
     bool auth;                      /* users, tokens and permissions; more in weir.yaml, `auth:` */
     const char *allowed_hosts, *allowed_origins; /* guard.h */
+    const char *repository;         /* folder of models; NULL = as weir.yaml says */
     const char *artifacts;          /* where files of runs and models are kept (store/artifacts.h); NULL = as weir.yaml says */
     const char *tls_certificate, *tls_key; /* PEM files, both or none */
 } wr_server_opt;

@@ -3,7 +3,7 @@
  *
  *   server.c         open, run, close; the keeper thread
  *   routes.c         the list of paths; finding one; timing
- *   routes_infer.c   /v2, on the loop or on the worker       routes_feedback.c   labels and events
+ *   routes_infer.c   /v2, /v1, /invocations                  routes_feedback.c   labels and events
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
  *   routes_mlflow.c  MLflow's protocol, /health, /version    routes_otlp.c       /v1/traces
  *   routes_artifacts.c  files up and down
@@ -28,6 +28,7 @@
 #include "stage/deploy/serve.h"
 #include "store/artifacts_sign.h"
 #include "wire/mlflow/mlflow.h"
+#include "wire/oip/rest.h"
 
 enum { WR_LATENCY_BUCKETS = 16 };
 typedef enum { WR_KIND_INFER, WR_KIND_LABELS, WR_KIND_EVENTS, WR_KIND_TRACK, WR_KIND_OTHER, WR_KINDS } wr_server_kind;
@@ -59,6 +60,17 @@ struct wr_server {
     int64_t sweep_at_ns;            /* the keeper's: next look for what nobody can reach */
     wr_pool *worker, *readers;      /* one thread for what is long; some for queries */
     wr_pool *transfers;             /* for files; made when needed, under `lock` */
+    wr_pool *heavy;                 /* for large inference requests */
+    wr_pool *split;                 /* parts of one of them go over it */
+    wr_pool *loader;                /* one thread: models that come and go */
+    wr_oip *oip;
+    char *oip_name;                 /* what the server calls itself; NULL = weir */
+    bool loads;                     /* there is a folder of models */
+    bool polls;                     /* and it is looked at */
+    bool blind;                     /* the last look failed; the loader's */
+    int64_t poll_us;
+    atomic_bool looking;            /* for models, on the loader */
+    atomic_int_fast64_t polled_ns;
     wr_feed *feed;
     wr_watch *watch;
     wr_sender *sender;              /* of webhooks */

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* models_test.c - a folder of models over HTTP, as clients of Triton and MLflow ask: JSON and binary tensors, index,
+ * load, unload, statistics, metrics; who may; loads under fire. */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "server/server.h"
+#include "server/server_testing.h"
+#include "track/user.h"
+
+static char dir[300];
+static wr_project *project;
+static wr_server *server;
+static pthread_t thread;
+static int port;
+
+static void *run(void *arg)
+{
+    (void)arg;
+    OK(wr_server_run(server, err));
+    return NULL;
+}
+
+static void start(bool auth)
+{
+    char models[400];
+    snprintf(models, sizeof models, "%s/models", dir);
+    wr_server_opt opt = {.loops = 2, .auth = auth, .repository = models};
+    OK(wr_project_open(&project, dir, err));
+    OK(wr_server_open(&server, project, &opt, err));
+    port = wr_server_port(server);
+    assert_int_equal(pthread_create(&thread, NULL, run, NULL), 0);
+}
+
+static void stop(void)
+{
+    wr_server_stop(server);
+    pthread_join(thread, NULL);
+    OK(wr_server_close(server, err));
+    wr_project_close(project);
+}
+
+static void copy(const char *model, const char *as, const char *version)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    const char *from = wr_arena_printf(a, "%s/tests/triton/models/%s", WEIR_SOURCE_DIR, model);
+    const char *to = wr_arena_printf(a, "%s/models/%s", dir, as);
+    OK(wr_file_mkdirs(wr_arena_printf(a, "%s/%s", to, version), err));
+    OK(wr_file_copy(wr_arena_printf(a, "%s/1/model.onnx", from), wr_arena_printf(a, "%s/%s/model.onnx", to, version),
+                    err));
+    if (strcmp(model, as) == 0)
+        OK(wr_file_copy(wr_arena_printf(a, "%s/config.pbtxt", from), wr_arena_printf(a, "%s/config.pbtxt", to), err));
+}
+
+static int setup(void **state)
+{
+    const char *tmp = getenv("TMPDIR");
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/weir-models-XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(dir));
+    OK(wr_project_init(dir, err));
+    copy("simple", "simple", "1");
+    copy("simple_string", "simple_string", "1");
+    copy("simple_identity", "simple_identity", "1");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    OK(wr_file_remove_tree(dir, err));
+    return 0;
+}
+
+/* ---- a client that says what it likes ---- */
+
+static struct {
+    wr_buf in;
+    int status;
+    wr_str head, body;
+} got;
+
+static void receive(int fd)
+{
+    ssize_t n;
+    wr_buf_clear(&got.in);
+    do {
+        assert_true(wr_buf_reserve(&got.in, 64 << 10));
+        n = recv(fd, got.in.p + got.in.n, 64 << 10, 0);
+        if (n > 0) got.in.n += (size_t)n;
+    } while (n > 0);
+    got.in.p[got.in.n] = 0;
+    char *end = memmem(got.in.p, got.in.n, "\r\n\r\n", 4);
+    assert_non_null(end);
+    got.status = (int)strtol(got.in.p + 9, NULL, 10);
+    got.head = (wr_str){got.in.p, (size_t)(end - got.in.p)};
+    got.body = (wr_str){end + 4, got.in.n - got.head.n - 4};
+}
+
+static int ask_with(const char *method, const char *path, const char *headers, wr_str body)
+{
+    WR_AUTOBUF wr_buf out = {0};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    wr_buf_printf(&out, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n",
+                  method, path, headers, body.n);
+    wr_buf_slice(&out, body);
+    for (size_t at = 0; at < out.n;) {
+        ssize_t n = send(fd, out.p + at, out.n - at, MSG_NOSIGNAL);
+        assert_true(n > 0);
+        at += (size_t)n;
+    }
+    receive(fd);
+    close(fd);
+    return got.status;
+}
+
+static int ask(const char *method, const char *path, const char *body)
+{
+    return ask_with(method, path, "", wr_str_of(body));
+}
+
+static void says(const char *text)
+{
+    if (!memmem(got.body.p, got.body.n, text, strlen(text))) fail_msg("no \"%s\" in: %.*s", text, WR_STR_FMT(got.body));
+}
+
+#define SIMPLE(dtype, list)                                                                                            \
+    "{\"id\":\"7\",\"inputs\":[{\"name\":\"INPUT0\",\"shape\":[1,16],\"datatype\":\"" dtype "\",\"data\":[" list       \
+    "]},{\"name\":\"INPUT1\",\"shape\":[1,16],\"datatype\":\"" dtype "\",\"data\":[" list "]}]}"
+#define COUNT "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15"
+
+static void test_a_folder_is_served(void **state)
+{
+    (void)state;
+    start(false);
+    assert_int_equal(ask("GET", "/v2", ""), 200);
+    says("\"name\":\"weir\"");
+    says("\"model_repository\"");
+    assert_int_equal(ask("GET", "/v2/health/ready", ""), 200);
+    assert_int_equal(ask("POST", "/v2/repository/index", "{}"), 200);
+    says("{\"name\":\"simple\",\"version\":\"1\",\"state\":\"READY\"}");
+    says("\"simple_identity\"");
+    assert_int_equal(ask("GET", "/v2/models/simple", ""), 200);
+    says("\"inputs\":[{\"name\":\"INPUT0\",\"datatype\":\"INT32\",\"shape\":[-1,16]}");
+    assert_int_equal(ask("GET", "/v2/models/simple/versions/1/config", ""), 200);
+    says("\"max_batch_size\":8");
+    assert_int_equal(ask("GET", "/v2/models/simple/versions/2", ""), 404);
+    says("Request for unknown model: 'simple' version 2 is not found");
+    assert_int_equal(ask("GET", "/v2/models/wrong", ""), 404);
+    says("Request for unknown model: 'wrong' is not found");
+    assert_int_equal(ask("POST", "/v2/models/simple/infer", SIMPLE("INT32", COUNT)), 200);
+    says("\"data\":[0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30]");
+    says("\"id\":\"7\"");
+    assert_int_equal(ask("POST", "/v2/models/simple/infer", SIMPLE("FP32", COUNT)), 400);
+    says("inference input 'INPUT0' data-type is 'FP32', but model 'simple' expects 'INT32'");
+    assert_int_equal(ask("GET", "/v2/models/simple/stats", ""), 200);
+    says("\"inference_count\":1");
+    says("\"fail\":{\"count\":1,");
+    assert_int_equal(ask("GET", "/metrics", ""), 200);
+    says("nv_inference_request_success{model=\"simple\",version=\"1\"} 1\n");
+    says("nv_inference_request_failure{model=\"simple\",version=\"1\",reason=\"OTHER\"} 1\n");
+    says("nv_inference_count{model=\"simple_string\",version=\"1\"} 0\n");
+    stop();
+}
+
+static void test_binary_tensors(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"inputs\":[{\"name\":\"INPUT0\",\"shape\":[1,16],\"datatype\":\"INT32\",\"parameters\":{\"binary_data_"
+        "size\":64}},"
+        "{\"name\":\"INPUT1\",\"shape\":[1,16],\"datatype\":\"INT32\",\"parameters\":{\"binary_data_size\":64}}],"
+        "\"outputs\":[{\"name\":\"OUTPUT1\",\"parameters\":{\"binary_data\":true}}]}";
+    char body[sizeof json - 1 + 128], header[80];
+    int32_t a[16], b[16], c[16];
+    for (int i = 0; i < 16; i++) a[i] = i * 100, b[i] = i;
+    memcpy(body, json, sizeof json - 1);
+    memcpy(body + sizeof json - 1, a, 64);
+    memcpy(body + sizeof json - 1 + 64, b, 64);
+    snprintf(header, sizeof header, "Inference-Header-Content-Length: %zu\r\n", sizeof json - 1);
+    start(false);
+    assert_int_equal(ask_with("POST", "/v2/models/simple/infer", header, (wr_str){body, sizeof body}), 200);
+    assert_true(got.body.n > 64);
+    memcpy(c, got.body.p + got.body.n - 64, 64);
+    for (int i = 0; i < 16; i++) assert_int_equal(c[i], i * 99);
+    assert_non_null(memmem(got.head.p, got.head.n, "nference-", 9));
+    assert_int_equal(ask_with("POST", "/v2/models/simple/infer", "Inference-Header-Content-Length: 99999\r\n",
+                              (wr_str){body, sizeof body}),
+                     400);
+    stop();
+}
+
+static void test_models_come_and_go(void **state)
+{
+    (void)state;
+    char path[400];
+    start(false);
+    assert_int_equal(ask("POST", "/v2/repository/models/simple/unload", ""), 200);
+    assert_int_equal(ask("GET", "/v2/models/simple/ready", ""), 400);
+    assert_int_equal(ask("POST", "/v2/models/simple/infer", SIMPLE("INT32", COUNT)), 503);
+    assert_int_equal(ask("POST", "/v2/repository/models/simple/load", ""), 200);
+    assert_int_equal(ask("GET", "/v2/models/simple/ready", ""), 200);
+    assert_int_equal(ask("POST", "/v2/repository/models/simple/load",
+                         "{\"parameters\":{\"config\":\"{\\\"max_batch_size\\\":\\\"16\\\"}\"}}"),
+                     200);
+    assert_int_equal(ask("GET", "/v2/models/simple/config", ""), 200);
+    says("\"max_batch_size\":16");
+    assert_int_equal(ask("POST", "/v2/repository/models/simple/load", "{\"parameters\":{\"config\":\"{{\"}}"), 400);
+    says("failed to load");
+    assert_int_equal(ask("POST", "/v2/repository/models/wrong/load", ""), 404);
+    says("failed to load 'wrong', failed to poll from model repository");
+    assert_int_equal(ask("POST", "/v2/repository/models/..%2f..%2fetc/load", ""), 404);
+    /* a version comes by itself, a bad one never takes a good one's place */
+    copy("simple", "simple", "2");
+    for (int i = 0; i < 500 && ask("GET", "/v2/models/simple/versions/2/ready", "") != 200; i++) usleep(20000);
+    assert_int_equal(ask("GET", "/v2/models/simple/versions/2/ready", ""), 200);
+    assert_int_equal(ask("GET", "/v2/models/simple/versions/1/ready", ""), 400);
+    snprintf(path, sizeof path, "%s/models/simple/3", dir);
+    OK(wr_file_mkdirs(path, err));
+    snprintf(path, sizeof path, "%s/models/simple/3/model.onnx", dir);
+    OK(wr_file_write(path, WR_STR("\x08\x07nonsense"), err));
+    for (int i = 0; i < 500; i++, usleep(20000)) {
+        assert_int_equal(ask("POST", "/v2/models/simple/infer", SIMPLE("INT32", COUNT)), 200);
+        says("\"model_version\":\"2\"");
+        assert_int_equal(ask("POST", "/v2/repository/index", ""), 200);
+        if (memmem(got.body.p, got.body.n, "\"version\":\"3\",\"state\":\"UNAVAILABLE\",\"reason\":\"", 46)) break;
+    }
+    says("{\"name\":\"simple\",\"version\":\"2\",\"state\":\"READY\"}");
+    says("\"version\":\"3\",\"state\":\"UNAVAILABLE\",\"reason\":\"");
+    stop();
+}
+
+static void test_other_protocols(void **state)
+{
+    (void)state;
+    start(false);
+    assert_int_equal(ask("GET", "/ping", ""), 200);
+    assert_int_equal(ask("GET", "/v1/models/simple", ""), 200);
+    assert_int_equal(ask("POST", "/v1/models/simple_identity:predict", "{\"instances\":[[\"a\"],[\"b\"]]}"), 200);
+    says("\"predictions\":[");
+    assert_int_equal(ask_with("POST", "/endpoints/simple_identity/invocations", "Content-Type: application/json\r\n",
+                              WR_STR("{\"instances\":[[\"a\"],[\"b\"]]}")),
+                     200);
+    says("\"predictions\"");
+    stop();
+}
+
+/* ---- large requests, many requests ---- */
+
+static void test_large_requests_leave_the_loop(void **state)
+{
+    (void)state;
+    WR_AUTOBUF wr_buf b = {0};
+    enum { ROWS = 20000 };
+    copy("simple", "wide", "1"); /* without a configuration: as many rows as the server takes */
+    start(false);
+    wr_buf_printf(&b, "{\"outputs\":[{\"name\":\"OUTPUT0\"}],\"inputs\":[");
+    for (int k = 0; k < 2; k++) {
+        wr_buf_printf(&b, "%s{\"name\":\"INPUT%d\",\"shape\":[%d,16],\"datatype\":\"INT32\",\"data\":[", k ? "," : "",
+                      k, ROWS);
+        for (int i = 0; i < ROWS * 16; i++) wr_buf_printf(&b, "%s%d", i ? "," : "", i);
+        wr_buf_str(&b, "]}");
+    }
+    wr_buf_str(&b, "]}");
+    assert_int_equal(ask_with("POST", "/v2/models/wide/infer", "", wr_buf_view(&b)), 200);
+    WR_AUTOJSON wr_json j = {0};
+    OK(wr_json_parse(&j, got.body, "answer", err));
+    yyjson_val *data = yyjson_ptr_get(j.root, "/outputs/0/data"), *v;
+    assert_int_equal(yyjson_arr_size(data), ROWS * 16);
+    size_t i, max;
+    yyjson_arr_foreach(data, i, max, v) assert_int_equal(yyjson_get_int(v), (int)i * 2);
+    stop();
+}
+
+typedef struct {
+    atomic_bool stop;
+    atomic_int asked, failed;
+} crowd;
+
+static void *asks(void *arg)
+{
+    crowd *c = arg;
+    wr_http_client *h = client_at(port);
+    while (!atomic_load(&c->stop)) {
+        wr_str reply = {"", 0};
+        int status = call(h, "POST", "/v2/models/simple/infer", SIMPLE("INT32", COUNT), &reply);
+        bool right = status == 200 && memmem(reply.p, reply.n, "[0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30]", 44);
+        if (!right) atomic_fetch_add(&c->failed, 1);
+        atomic_fetch_add(&c->asked, 1);
+    }
+    wr_http_client_close(h);
+    return NULL;
+}
+
+static void test_loads_fail_no_request(void **state)
+{
+    (void)state;
+    crowd c = {0};
+    pthread_t t[3];
+    start(false);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(pthread_create(&t[i], NULL, asks, &c), 0);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(ask("POST", "/v2/repository/models/simple/load", ""), 200);
+        if (i % 10 == 5)
+            assert_int_equal(ask("POST", "/v2/repository/models/simple/load",
+                                 "{\"parameters\":{\"config\":\"{\\\"input\\\":[{\\\"name\\\":\\\"X\\\"}]}\"}}"),
+                             400);
+    }
+    atomic_store(&c.stop, true);
+    for (size_t i = 0; i < 3; i++) pthread_join(t[i], NULL);
+    assert_true(atomic_load(&c.asked) > 100);
+    assert_int_equal(atomic_load(&c.failed), 0);
+    stop();
+}
+
+/* ---- who may ---- */
+
+static int make_users(wr_track *t, void *arg, wr_err *err)
+{
+    int64_t id;
+    (void)arg;
+    WR_TRY(wr_user_create(&id, t, WR_STR("ada"), WR_STR("correct horse ada"), false, err));
+    WR_TRY(wr_user_create(&id, t, WR_STR("ops"), WR_STR("correct horse ops"), false, err));
+    WR_TRY(wr_user_create(&id, t, WR_STR("eve"), WR_STR("correct horse eve"), false, err));
+    WR_TRY(wr_grant_set(t, WR_STR("ops"), WR_STR("endpoint"), WR_STR("simple"), WR_CAN_MANAGE, err));
+    return wr_grant_set(t, WR_STR("eve"), WR_STR("endpoint"), WR_STR("simple"), WR_NO_PERMISSIONS, err);
+}
+
+static void test_who_may(void **state)
+{
+    (void)state;
+    static const char admin[] =
+        "Authorization: Basic YWRtaW46Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n";               /* admin:correct horse battery */
+    static const char ada[] = "Authorization: Basic YWRhOmNvcnJlY3QgaG9yc2UgYWRh\r\n"; /* ada:correct horse ada */
+    static const char ops[] = "Authorization: Basic b3BzOmNvcnJlY3QgaG9yc2Ugb3Bz\r\n"; /* ops:correct horse ops */
+    static const char eve[] = "Authorization: Basic ZXZlOmNvcnJlY3QgaG9yc2UgZXZl\r\n"; /* eve:correct horse eve */
+    wr_track *t;
+    setenv("WEIR_ADMIN_PASSWORD", "correct horse battery", 1);
+    start(true);
+    OK(wr_project_track(&t, project, err));
+    OK(wr_track_write(t, make_users, NULL, err));
+    stop();
+    start(true);
+    wr_str infer = WR_STR(SIMPLE("INT32", COUNT)), none = WR_STR("");
+    const struct {
+        const char *who, *method, *path;
+        wr_str body;
+        int status;
+    } all[] = {
+        {"", "GET", "/v2/health/ready", none, 200},
+        {"", "GET", "/v2/health/live", none, 200},
+        {"", "GET", "/v2/models/simple", none, 401},
+        {"", "POST", "/v2/models/simple/infer", infer, 401},
+        {"", "POST", "/v2/repository/models/simple/unload", none, 401},
+        {ada, "GET", "/v2/models/simple", none, 200},
+        {ada, "POST", "/v2/repository/index", none, 200},
+        {ada, "POST", "/v2/models/simple/infer", infer, 200},
+        {ada, "POST", "/v2/repository/models/simple/load", none, 403},
+        {ada, "POST", "/v2/repository/models/simple/unload", none, 403},
+        {ada, "POST", "/v2/logging", WR_STR("{\"log_verbose_level\":1}"), 403},
+        {ada, "GET", "/v2/logging", none, 200},
+        {ops, "POST", "/v2/repository/models/simple/load", none, 200},
+        {ops, "POST", "/v2/repository/models/simple_string/load", none, 403},
+        {ops, "POST", "/v2/logging", WR_STR("{\"log_verbose_level\":1}"), 403},
+        {eve, "GET", "/v2/models/simple", none, 200},
+        {eve, "POST", "/v2/models/simple/infer", infer, 403},
+        {eve, "POST", "/v2/repository/models/simple/unload", none, 403},
+        {admin, "POST", "/v2/repository/models/simple/unload", none, 200},
+        {admin, "POST", "/v2/repository/models/simple/load", none, 200},
+        {admin, "POST", "/v2/models/simple/infer", infer, 200},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (ask_with(all[i].method, all[i].path, all[i].who, all[i].body) != all[i].status)
+            fail_msg("line %zu, %s %s: %d %.*s", i, all[i].method, all[i].path, got.status, WR_STR_FMT(got.body));
+    stop();
+    unsetenv("WEIR_ADMIN_PASSWORD");
+}
+
+static int end(void **state)
+{
+    (void)state;
+    wr_buf_fini(&got.in);
+    return 0;
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_a_folder_is_served),
+        T(test_binary_tensors),
+        T(test_models_come_and_go),
+        T(test_other_protocols),
+        T(test_large_requests_leave_the_loop),
+        T(test_loads_fail_no_request),
+        T(test_who_may),
+    };
+    return cmocka_run_group_tests(tests, NULL, end);
+}

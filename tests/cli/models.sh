@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+# A folder of models in service: list, load, unload, infer; and a model file as an endpoint.
+cp -r "$CASES/../triton/models" models
+chmod -R u+w models
+mkdir exports
+cp models/simple/1/model.onnx exports/sums.onnx
+weir init >/dev/null
+cat >weir.yaml <<'YAML'
+endpoints:
+  sums: {path: exports/sums.onnx}
+serving:
+  repository: models
+  load: none
+YAML
+server=
+stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
+trap stop EXIT
+weir up --port 0 --no-schedule >up.out 2>up.err &
+server=$!
+for _ in $(seq 200); do
+    url=$(sed -n 's/^weir is up at \(http:[^ ]*\).*/\1/p' up.out)
+    [ -z "$url" ] || break
+    sleep 0.1
+done
+weir deploy list
+weir deploy load simple
+weir deploy load simple_string --url "$url" --json
+cat >rows.json <<'JSON'
+{"inputs": [{"name": "INPUT0", "shape": [2, 16], "datatype": "INT32", "data": [[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15], [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]]},
+            {"name": "INPUT1", "shape": [2, 16], "datatype": "INT32", "data": [[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1], [2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2]]}],
+ "outputs": [{"name": "OUTPUT0"}]}
+JSON
+weir deploy infer simple rows.json
+weir deploy infer sums - <rows.json --json | json model_name
+code=0
+weir deploy infer simple nowhere.csv || code=$?
+echo "exit code $code"
+weir deploy list --json | json 0 name
+echo '{"max_batch_size": 1}' >one.json
+weir deploy load simple --config one.json
+code=0
+weir deploy infer simple rows.json || code=$?
+echo "exit code $code"
+weir deploy unload simple
+weir deploy list
+code=0
+weir deploy load simpel || code=$?
+echo "exit code $code"
+code=0
+weir deploy unload sums || code=$?
+echo "exit code $code"
+kill -TERM "$server"
+code=0
+wait "$server" || code=$?
+server=
+echo "exit code $code"
+code=0
+weir deploy list --url "$url" || code=$?
+echo "exit code $code"
