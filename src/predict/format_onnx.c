@@ -127,7 +127,7 @@ static void try_all(trial *t, const predictor *p, const wr_ort *other)
 {
     *t = (trial){.agreed = true, .rows = true};
     for (wr_golden_kind k = WR_GOLDEN_PLAIN; k < WR_GOLDEN_KINDS; k++)
-        if (wr_onnx_golden_fits(p->model, k)) try_kind(t, p, other, k);
+        if (wr_onnx_golden_fits(p->model, k) && (p->graph || !t->ran)) try_kind(t, p, other, k); /* big models: once */
     if (!t->ran) t->rows = false;
 }
 
@@ -335,9 +335,19 @@ static int fill_predictor(predictor *p, wr_onnx_executor executor, wr_err *err)
     return features(p, err);
 }
 
+static _Thread_local wr_onnx_executor preferred;
+
+wr_onnx_executor wr_onnx_prefer(wr_onnx_executor e)
+{
+    wr_onnx_executor before = preferred;
+    preferred = e;
+    return before;
+}
+
 int wr_onnx_open(wr_predictor **out, const char *path, wr_onnx_executor executor, wr_err *err)
 {
     const char *forced = getenv("WEIR_ONNX_EXECUTOR");
+    if (executor == WR_ONNX_AUTO) executor = preferred;
     if (executor == WR_ONNX_AUTO && forced) WR_TRY(wr_onnx_executor_parse(&executor, wr_str_of(forced), err));
     predictor *p = wr_calloc(1, sizeof *p);
     if (!p) return wr_err_nomem(err);

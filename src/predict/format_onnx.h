@@ -18,4 +18,8 @@ int wr_onnx_executor_parse(wr_onnx_executor *out, wr_str s, wr_err *err);
 /* WEIR_EUNSUPPORTED: neither has all ops; WEIR_EUNAVAILABLE: ONNX Runtime is forced and not there. */
 int wr_onnx_open(wr_predictor **out, const char *path, wr_onnx_executor executor, wr_err *err);
 
+/* What AUTO means for files that this thread opens from now on (a model configuration's parameter "executor"); returns what it was. The
+ * environment is asked only where this says AUTO too. */
+wr_onnx_executor wr_onnx_prefer(wr_onnx_executor e);
+
 extern const wr_format wr_format_onnx;

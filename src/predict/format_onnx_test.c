@@ -14,6 +14,7 @@
 #include "predict/onnx_golden.h"
 #include "predict/onnx_testing.h"
 #include "predict/ort.h"
+#include "predict/repository.h"
 
 #define TRITON WEIR_SOURCE_DIR "/tests/triton/models/"
 
@@ -126,6 +127,49 @@ static void test_choice(void **state)
     assert_int_equal(setenv("WEIR_ONNX_EXECUTOR", "tensorflow", 1), 0);
     assert_int_equal(wr_onnx_open(&p, TRITON "simple/1/model.onnx", WR_ONNX_AUTO, &err), WEIR_EINVAL);
     assert_int_equal(unsetenv("WEIR_ONNX_EXECUTOR"), 0);
+}
+
+static void write_text(const char *dir, const char *name, const char *text)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_int_equal(wr_file_write(path, wr_str_of(text), NULL), 0);
+}
+
+/* The parameter of a model's configuration, in a repository. */
+static void test_choice_by_configuration(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/weir-onnx-XXXXXX", path[256];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/m/1", dir);
+    assert_int_equal(wr_file_mkdirs(path, NULL), 0);
+    (void)snprintf(path, sizeof path, "%s/m/1/model.onnx", dir);
+    assert_int_equal(wr_file_copy(TRITON "simple/1/model.onnx", path, NULL), 0);
+    (void)snprintf(path, sizeof path, "%s/m", dir);
+    static const struct {
+        const char *value, *platform;
+    } cases[] = {{"weir", "weir_onnx"}, {"onnxruntime", "onnxruntime_onnx"}, {"jax", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (i == 1 && !have_ort()) continue;
+        char config[256];
+        wr_repository *r = NULL;
+        wr_instance *m = NULL;
+        (void)snprintf(config, sizeof config,
+                       "max_batch_size: 8 parameters { key: \"executor\" value { string_value: \"%s\" } }",
+                       cases[i].value);
+        write_text(path, "config.pbtxt", config);
+        assert_int_equal(wr_repository_open(&r, &(wr_repository_opt){.dir = dir}, NULL), 0);
+        int rc = wr_repository_load(r, WR_STR("m"), (wr_str){0}, NULL);
+        assert_int_equal(rc, cases[i].platform ? 0 : WEIR_EINVAL);
+        if (rc == 0) {
+            assert_int_equal(wr_repository_take(&m, r, WR_STR("m"), (wr_str){0}, NULL), 0);
+            assert_string_equal(m->predictor->platform, cases[i].platform);
+            wr_instance_give(m);
+        }
+        wr_repository_close(r);
+    }
+    assert_int_equal(wr_file_remove_tree(dir, NULL), 0);
 }
 
 /* ---- pipelines of scikit-learn and XGBoost ---- */
@@ -256,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_triton_models),
         cmocka_unit_test(test_strings_pass_whole),
         cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_choice_by_configuration),
         cmocka_unit_test(test_pipelines),
         cmocka_unit_test(test_labels_and_features),
         cmocka_unit_test(test_onnx_runtime_answers_as_recorded),

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "io/file.h"
+#include "predict/format_onnx.h"
 #include "predict/repository_inside.h"
 
 enum { PRINT_FILES = 20000, PRINT_DEPTH = 8, VERSIONS_MAX = 10000 };
@@ -207,6 +208,13 @@ static int list_versions(loader *l, wr_err *err)
 
 /* ---- loading ---- */
 
+/* parameters { key: "executor" value { string_value: "weir" } }: who answers for an ONNX model (format_onnx.h). */
+static int executor_of(wr_onnx_executor *out, const wr_config *c, wr_err *err)
+{
+    yyjson_val *v = yyjson_obj_get(yyjson_obj_get(c->parameters, "executor"), "string_value");
+    return wr_onnx_executor_parse(out, (wr_str){yyjson_get_str(v), yyjson_get_len(v)}, err);
+}
+
 static int open_version(wr_instance **out, loader *l, wr_served_version *v, const char *path, wr_err *err)
 {
     wr_predictor *p;
@@ -216,7 +224,12 @@ static int open_version(wr_instance **out, loader *l, wr_served_version *v, cons
         if (!file) return wr_err_nomem(err);
         if (!wr_file_exists(file)) file = path; /* configurations name the file of another form of the same model */
     }
-    WR_TRY(l->r->opt.open(&p, file, err));
+    wr_onnx_executor executor, before;
+    WR_TRY(executor_of(&executor, l->config, err));
+    before = wr_onnx_prefer(executor);
+    int rc = l->r->opt.open(&p, file, err);
+    (void)wr_onnx_prefer(before);
+    WR_TRY(rc);
     return wr_served_make(out, l->r, l->m, v, l->config, p, l->dir, path, err);
 }
 
