@@ -5,10 +5,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
+#include "base/pool.h"
 #include "io/file.h"
 #include "predict/format_onnx.h"
 #include "predict/onnx_golden.h"
@@ -131,7 +134,7 @@ static void test_choice(void **state)
 
 static void write_text(const char *dir, const char *name, const char *text)
 {
-    char path[256];
+    char path[512];
     (void)snprintf(path, sizeof path, "%s/%s", dir, name);
     assert_int_equal(wr_file_write(path, wr_str_of(text), NULL), 0);
 }
@@ -258,6 +261,75 @@ static void test_labels_and_features(void **state)
     wr_predictor_free(p);
 }
 
+/* ---- out of memory, many threads ---- */
+
+/* Each allocation of opening and answering fails once: an error, nothing kept, and the next time all is well. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"columns_one_hot", "columns_ordinal", "forest", "mlp", "xgboost_three"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+        wr_tensor in[WR_CASE_OPERANDS], out[WR_CASE_OPERANDS];
+        (void)test_data(in, names[k], "input", a);
+        char *path = wr_arena_printf(a, MODELS "%s/model.onnx", names[k]);
+        bool fired = true;
+        for (long n = 1; fired; n++) {
+            wr_predictor *p = NULL;
+            wr_err err = {0};
+            WR_AUTOARENA wr_arena *room = wr_arena_new(0);
+            wr_fault_arm(WR_FAULT_ALLOC, n, false);
+            int rc = wr_onnx_open(&p, path, WR_ONNX_WEIR, &err);
+            if (rc == 0) {
+                rc = p->ops->run(p, out, NULL, in, room, &err);
+                wr_predictor_free(p);
+            }
+            fired = wr_fault_fired(WR_FAULT_ALLOC);
+            wr_fault_arm(WR_FAULT_ALLOC, 0, false);
+            if (rc < 0 && rc != WEIR_ENOMEM) fail_msg("%s, allocation %ld: %s", names[k], n, err.msg);
+            assert_true(fired || rc == 0);
+        }
+    }
+}
+
+typedef struct {
+    const wr_predictor *p;
+    const wr_tensor *in, *expected;
+    size_t nout;
+    atomic_int wrong;
+} shared;
+
+static void answer_once(void *ctx, size_t index)
+{
+    shared *s = ctx;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_tensor out[WR_CASE_OPERANDS] = {0};
+    (void)index;
+    bool ok = s->p->ops->run(s->p, out, NULL, s->in, a, NULL) == 0;
+    for (size_t i = 0; ok && i < s->nout; i++) ok = wr_tensor_agree(&out[i], &s->expected[i], 1e-5);
+    if (!ok) atomic_fetch_add(&s->wrong, 1);
+}
+
+static void test_many_threads(void **state)
+{
+    (void)state;
+    wr_pool *pool = wr_pool_new(4);
+    assert_non_null(pool);
+    for (wr_onnx_executor e = WR_ONNX_WEIR; e <= WR_ONNX_ORT; e++) {
+        if (e == WR_ONNX_ORT && !have_ort()) continue;
+        WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+        wr_tensor in[WR_CASE_OPERANDS], expected[WR_CASE_OPERANDS];
+        (void)test_data(in, "columns_one_hot", "input", a);
+        wr_predictor *p = open_as(MODELS "columns_one_hot/model.onnx", e);
+        shared s = {
+            .p = p, .in = in, .expected = expected, .nout = test_data(expected, "columns_one_hot", "output", a)};
+        wr_pool_for(pool, 400, answer_once, &s);
+        assert_int_equal(atomic_load(&s.wrong), 0);
+        wr_predictor_free(p);
+    }
+    wr_pool_free(pool);
+}
+
 /* ---- ONNX Runtime itself, and the recorded answers ---- */
 
 static void test_onnx_runtime_answers_as_recorded(void **state)
@@ -303,6 +375,8 @@ int main(void)
         cmocka_unit_test(test_choice_by_configuration),
         cmocka_unit_test(test_pipelines),
         cmocka_unit_test(test_labels_and_features),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_many_threads),
         cmocka_unit_test(test_onnx_runtime_answers_as_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
