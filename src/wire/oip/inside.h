@@ -4,6 +4,7 @@
 #include "codec/json.h"
 #include "codec/json_scan.h"
 #include "wire/oip/rest.h"
+#include "wire/oip/service.h"
 
 typedef struct wr_oip_call {
     wr_oip_response *out;
@@ -36,26 +37,9 @@ void wr_oip_put_shape(wr_jsonw *w, const int64_t *shape, int ndims);
 
 /* ---- what a request asks for: request.c ---- */
 
-typedef struct {
-    wr_str name;
-    bool binary;
-    uint64_t classes;                 /* 0 = as it is */
-    wr_str region;                    /* p NULL = in the answer */
-    uint64_t offset, size;
-} wr_oip_output;
-
-typedef struct {
-    wr_oip_infer q;                   /* for ops->infer */
-    wr_oip_output *outputs;           /* of q.outputs */
-    bool binary;                      /* outputs that were not named are binary */
-    bool raw;                         /* binary even when empty */
-} wr_oip_asked;
-
 /* Body (JSON of `header` bytes, tensors behind it) into `out`, all in the arena. WEIR_EINTERNAL: answered 500. */
 int wr_oip_read_request(wr_oip_asked *out, wr_oip_call *c, size_t header, wr_err *err);
 int wr_oip_read_raw(wr_oip_asked *out, wr_oip_call *c, wr_err *err);
-/* Index of `name` in specs, looked for from `guess` on; n when there is none. */
-size_t wr_oip_find(const wr_tensor_spec *specs, size_t n, wr_str name, size_t guess);
 /* Nulls of a lenient input, as ops.h says. */
 int wr_oip_fill_missing(wr_tensor *t, const uint8_t *missing, const wr_tensor_spec *spec, wr_arena *a, wr_err *err);
 
@@ -68,18 +52,10 @@ int wr_oip_answer(wr_oip_call *c, const wr_oip_asked *asked, wr_oip_result *r, w
 void wr_oip_models(wr_oip_call *c, wr_str rest);              /* models.c: /v2/models/... */
 void wr_oip_all_stats(wr_oip_call *c);
 void wr_oip_repository(wr_oip_call *c, wr_str rest);          /* repository.c: /v2/repository/... */
-void wr_oip_logging(wr_oip_call *c);                          /* settings.c */
+void wr_oip_logging(wr_oip_call *c);                          /* levels.c */
 void wr_oip_trace(wr_oip_call *c);
-void wr_oip_system_memory(wr_oip_call *c, wr_str rest);       /* shm.c: behind "/v2/systemsharedmemory" */
+void wr_oip_system_memory(wr_oip_call *c, wr_str rest);       /* regions.c: behind "/v2/systemsharedmemory/" */
 void wr_oip_cuda_memory(wr_oip_call *c, wr_str rest);
 void wr_oip_v1(wr_oip_call *c, wr_str rest);                  /* v1.c: behind "/v1/models" */
 void wr_oip_invocations(wr_oip_call *c);                      /* scoring.c; c->model {NULL, 0}: the only one */
 void wr_oip_ping(wr_oip_call *c);
-
-/* ---- shared memory: shm.c ---- */
-
-/* Copies: a client that shrinks its file meanwhile gets an error, where a mapping would end this process. */
-int wr_oip_region_read(void *to, wr_oip *o, wr_str name, uint64_t offset, uint64_t size, wr_err *err);
-int wr_oip_region_write(wr_oip *o, wr_str name, uint64_t offset, wr_str bytes, wr_err *err);
-bool wr_oip_region_allowed(const wr_oip *o);
-const wr_oip_opt *wr_oip_options(const wr_oip *o);

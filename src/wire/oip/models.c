@@ -27,13 +27,13 @@ static void put_specs(wr_jsonw *w, const char *key, const wr_tensor_spec *specs,
 static void metadata(wr_oip_call *c)
 {
     wr_jsonw *w = &c->w;
-    bool all = c->m.versions && !c->version.n;
+    size_t n;
+    const wr_str *versions = wr_oip_versions(&n, &c->m, c->version);
     wr_jsonw_obj(w);
     wr_jsonw_kslice(w, "name", c->m.name);
     wr_jsonw_key(w, "versions");
     wr_jsonw_arr(w);
-    for (size_t i = 0; all && i < c->m.nversions; i++) wr_jsonw_str(w, c->m.versions[i]);
-    if (!all && c->m.version.n) wr_jsonw_str(w, c->m.version);
+    for (size_t i = 0; i < n; i++) wr_jsonw_str(w, versions[i]);
     wr_jsonw_end(w);
     wr_jsonw_kstr(w, "platform", c->m.platform ? c->m.platform : "weir");
     put_specs(w, "inputs", c->m.in, c->m.nin);
@@ -142,14 +142,7 @@ static void stats(wr_oip_call *c, wr_str name, wr_str version)
 {
     wr_stats_entry *e;
     size_t n;
-    if (!c->ops->stats) {
-        wr_oip_fail_text(c, 501, "the server does not support model statistics", NULL);
-        return;
-    }
-    int rc = c->ops->stats(c->ops->ctx, &e, &n, name, version, c->arena, &c->err);
-    if (rc == WEIR_ENOTFOUND)
-        wr_err_wrap(&c->err, rc, "requested model '%.*s' is not available", WR_STR_FMT(wr_str_fit(name, 120)));
-    if (rc < 0) {
+    if (wr_oip_find_stats(&e, &n, c->ops, name, version, c->arena, &c->err) < 0) {
         wr_oip_fail_with(c, &c->err);
         return;
     }

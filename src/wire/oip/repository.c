@@ -60,20 +60,14 @@ static void index_models(wr_oip_call *c)
 
 static int load_parameter(wr_oip_call *c, wr_jscan *s, wr_str key, wr_str *config)
 {
-    if (wr_str_is(key, "config")) {
+    bool is_config;
+    WR_TRY(wr_oip_load_parameter(&is_config, key, &c->err));
+    if (is_config) {
         if (wr_jscan_peek(s) == '"') return wr_jscan_str(s, config);
         return wr_err_set(&c->err, WEIR_EINVAL, "parameter 'config' is not a string of JSON");
     }
-    if (wr_str_starts(key, "file:")) {
-        wr_err_set(&c->err, WEIR_EUNSUPPORTED, "files of a model are not taken from requests");
-        return wr_err_hint(&c->err, WEIR_EUNSUPPORTED, "put '%.*s' into the repository's folder and load it again",
-                           WR_STR_FMT(wr_str_fit(wr_str_sub(key, 5, key.n), 80)));
-    }
-    if (wr_str_is(key, "unload_dependents")) {
-        if (wr_jscan_word(s, "true") || wr_jscan_word(s, "false")) return 0; /* no model depends on another */
-        return wr_err_set(&c->err, WEIR_EINVAL, "Unable to parse 'unload_dependents': it is not a boolean");
-    }
-    return wr_err_set(&c->err, WEIR_EINVAL, "unknown parameter '%.*s'", WR_STR_FMT(wr_str_fit(key, 80)));
+    if (wr_jscan_word(s, "true") || wr_jscan_word(s, "false")) return 0;
+    return wr_err_set(&c->err, WEIR_EINVAL, "Unable to parse '%.*s': it is not a boolean", WR_STR_FMT(key));
 }
 
 static int read_parameters(wr_oip_call *c, wr_str *config)
@@ -101,19 +95,14 @@ static void control(wr_oip_call *c, bool load)
 {
     wr_str config = {NULL, 0};
     if (!wr_oip_method(c, "POST")) return;
-    if (load ? !c->ops->load : !c->ops->unload) {
-        wr_oip_fail_text(c, 501, "explicit model load / unload is not allowed", "this server has no model repository");
+    if (wr_oip_may_control(c->ops, load, &c->err) < 0) {
+        wr_oip_fail_with(c, &c->err);
         return;
     }
     int rc = read_parameters(c, &config);
-    if (rc == 0)
-        rc = load ? c->ops->load(c->ops->ctx, c->model, config, &c->err)
-                  : c->ops->unload(c->ops->ctx, c->model, &c->err);
-    if (rc == 0) return;
-    if (!wr_str_starts(wr_str_of(c->err.msg), "failed to"))
-        wr_err_wrap(&c->err, rc, "failed to %s '%.*s'", load ? "load" : "unload",
-                    WR_STR_FMT(wr_str_fit(c->model, 120)));
-    wr_oip_fail_with(c, &c->err);
+    if (rc == 0) rc = wr_oip_control(c->ops, load, c->model, config, &c->err);
+    else wr_oip_uncontrolled(load, c->model, &c->err);
+    if (rc < 0) wr_oip_fail_with(c, &c->err);
 }
 
 void wr_oip_repository(wr_oip_call *c, wr_str rest)

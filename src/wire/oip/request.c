@@ -20,11 +20,11 @@ typedef struct {
     bool read;   /* data is in t already */
     bool binary;
     uint64_t binary_size;
-    wr_str region; /* p NULL = none */
-    uint64_t offset, size;
+    wr_oip_place place; /* region.p NULL = none */
 } input;
 
 typedef struct {
+    wr_oip_asking k;
     wr_oip_asked *out;
     wr_oip_call *c;
     const wr_oip_model *m;
@@ -33,29 +33,9 @@ typedef struct {
     wr_err *err;
     wr_str binary; /* what is left behind the JSON */
     bool behind;   /* there was a header length */
-    wr_tensor *in;
-    size_t cap_in, cap_out, cap_params;
-    wr_str *names; /* of outputs */
-    wr_oip_param *params;
-    uint8_t *seen_in, *seen_out; /* by place in the model */
 } reading;
 
 /* ---- pieces ---- */
-
-/* Room for one more of `size` bytes; grows by doubling, in the arena. */
-static int grow(reading *r, void *at, size_t n, size_t *cap, size_t size)
-{
-    void *old, *more;
-    if (n < *cap) return 0;
-    size_t want = *cap ? *cap * 2 : 8;
-    memcpy(&old, at, sizeof old);
-    more = wr_arena_alloc(r->arena, want * size);
-    if (!more) return wr_err_nomem(r->err);
-    if (n) memcpy(more, old, n * size);
-    memcpy(at, &more, sizeof more);
-    *cap = want;
-    return 0;
-}
 
 static int unparsed(reading *r, const char *member, const char *why)
 {
@@ -92,27 +72,6 @@ static int twice(reading *r, unsigned *has, unsigned bit, wr_str key)
     if (*has & bit) return wr_err_set(r->err, WEIR_EINVAL, "'%.*s' is there twice", WR_STR_FMT(wr_str_fit(key, 60)));
     *has |= bit;
     return 0;
-}
-
-size_t wr_oip_find(const wr_tensor_spec *specs, size_t n, wr_str name, size_t guess)
-{
-    for (size_t k = 0; k < n; k++) {
-        size_t i = guess + k < n ? guess + k : guess + k - n; /* most send them in order */
-        if (wr_str_is(name, specs[i].name)) return i;
-    }
-    return n;
-}
-
-static int unexpected(reading *r, const char *what, wr_str name, const wr_tensor_spec *specs, size_t n)
-{
-    enum { MOST = 1000 };
-    const char *near = NULL, **names = n <= MOST ? wr_arena_alloc(r->arena, n * sizeof *names) : NULL;
-    for (size_t i = 0; names && i < n; i++) names[i] = specs[i].name;
-    int at = names ? wr_str_nearest(name, names, n) : -1;
-    if (at >= 0) near = names[at];
-    wr_err_set(r->err, WEIR_EINVAL, "unexpected inference %s '%.*s' for model '%.*s'", what,
-               WR_STR_FMT(wr_str_fit(name, 100)), WR_STR_FMT(wr_str_fit(r->m->name, 100)));
-    return near ? wr_err_hint(r->err, WEIR_EINVAL, "did you mean '%s'?", near) : WEIR_EINVAL;
 }
 
 /* ---- inputs ---- */
@@ -183,9 +142,9 @@ static int input_parameter(reading *r, input *p, wr_str key)
         p->binary = true;
         return read_unsigned(r, "binary_data_size", &p->binary_size);
     }
-    if (wr_str_is(key, "shared_memory_region")) return read_str(r, "shared_memory_region", &p->region);
-    if (wr_str_is(key, "shared_memory_offset")) return read_unsigned(r, "shared_memory_offset", &p->offset);
-    if (wr_str_is(key, "shared_memory_byte_size")) return read_unsigned(r, "shared_memory_byte_size", &p->size);
+    if (wr_str_is(key, "shared_memory_region")) return read_str(r, "shared_memory_region", &p->place.region);
+    if (wr_str_is(key, "shared_memory_offset")) return read_unsigned(r, "shared_memory_offset", &p->place.offset);
+    if (wr_str_is(key, "shared_memory_byte_size")) return read_unsigned(r, "shared_memory_byte_size", &p->place.size);
     return wr_jscan_skip(&r->s, NULL);
 }
 
@@ -203,21 +162,14 @@ static int input_parameters(reading *r, input *p)
 static int input_name(reading *r, input *p)
 {
     WR_TRY(read_str(r, "name", &p->t.name));
-    p->at = wr_oip_find(r->m->in, r->m->nin, p->t.name, r->out->q.nin);
-    if (p->at == r->m->nin) return unexpected(r, "input", p->t.name, r->m->in, r->m->nin);
-    if (r->seen_in[p->at])
-        return wr_err_set(r->err, WEIR_EINVAL, "input '%s' already exists in request", r->m->in[p->at].name);
-    r->seen_in[p->at] = 1;
-    return 0;
+    return wr_oip_ask_name(&r->k, &p->at, p->t.name, r->err);
 }
 
 static int input_type(reading *r, input *p)
 {
     wr_str text;
     WR_TRY(read_str(r, "datatype", &text));
-    p->t.type = wr_tensor_type_parse(text);
-    if (p->t.type) return 0;
-    return wr_err_set(r->err, WEIR_EINVAL, "unknown datatype '%.*s'", WR_STR_FMT(wr_str_fit(text, 40)));
+    return wr_oip_ask_type(&p->t, text, r->err);
 }
 
 static int input_member(reading *r, input *p, wr_str key)
@@ -241,13 +193,13 @@ static int input_member(reading *r, input *p, wr_str key)
 
 static int check_source(reading *r, const input *p)
 {
-    int n = !!(p->has & HAS_DATA) + p->binary + !!p->region.p;
+    int n = !!(p->has & HAS_DATA) + p->binary + !!p->place.region.p;
     if (n == 1) return 0;
     return wr_err_set(r->err, WEIR_EINVAL,
                       "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
                       "'shared_memory_region' in 'parameters'. But%s%s%s%s",
                       n ? " set" : " no field is set", p->has & HAS_DATA ? " 'data'" : "",
-                      p->binary ? " 'binary_data_size'" : "", p->region.p ? " 'shared_memory_region'" : "");
+                      p->binary ? " 'binary_data_size'" : "", p->place.region.p ? " 'shared_memory_region'" : "");
 }
 
 static int check_members(reading *r, const input *p)
@@ -278,30 +230,12 @@ static int read_binary(reading *r, input *p)
     return wr_tensor_read_binary(&p->t, bytes, r->arena, r->err);
 }
 
-static int read_region(reading *r, input *p)
-{
-    WR_TRY(wr_tensor_count(&p->t, r->err));
-    if (p->size > WR_LIMIT_HTTP_BODY_INFER)
-        return wr_err_set(r->err, WEIR_EINVAL, "'shared_memory_byte_size' is %llu, at most %d",
-                          (unsigned long long)p->size, WR_LIMIT_HTTP_BODY_INFER);
-    size_t want = p->t.count * wr_tensor_type_size(p->t.type);
-    if (p->t.type != WR_TENSOR_BYTES && p->size != want) /* before bytes are fetched that are of no use */
-        return wr_err_set(r->err, WEIR_EINVAL,
-                          "input byte size mismatch for input '%.*s' for model '%.*s'. Expected %zu, got %llu",
-                          WR_STR_FMT(wr_str_fit(p->t.name, 80)), WR_STR_FMT(wr_str_fit(r->m->name, 80)), want,
-                          (unsigned long long)p->size);
-    char *bytes = wr_arena_alloc(r->arena, (size_t)p->size + 1);
-    if (!bytes) return wr_err_nomem(r->err);
-    WR_TRY(wr_oip_region_read(bytes, r->c->o, p->region, p->offset, p->size, r->err));
-    return wr_tensor_read_binary(&p->t, (wr_str){bytes, (size_t)p->size}, r->arena, r->err);
-}
-
 static int finish_input(reading *r, input *p)
 {
     size_t used;
     WR_TRY(check_members(r, p));
     if (p->binary) return read_binary(r, p);
-    if (p->region.p) return read_region(r, p);
+    if (p->place.region.p) return wr_oip_region_get(&p->t, r->c->o, &p->place, r->m, r->arena, r->err);
     return p->read ? 0 : read_data(r, p, p->data, &used);
 }
 
@@ -315,9 +249,7 @@ static int read_input(reading *r)
     while ((more = wr_jscan_member(&r->s, &first, &key)) == 1) WR_TRY(input_member(r, &p, key));
     if (more < 0) return more;
     WR_TRY(finish_input(r, &p));
-    WR_TRY(grow(r, &r->in, r->out->q.nin, &r->cap_in, sizeof *r->in));
-    r->in[r->out->q.nin++] = p.t;
-    return 0;
+    return wr_oip_ask_input(&r->k, &p.t, r->err);
 }
 
 /* ---- outputs ---- */
@@ -326,9 +258,9 @@ static int output_parameter(reading *r, wr_oip_output *o, wr_str key)
 {
     if (wr_str_is(key, "binary_data")) return read_bool(r, "binary_data", &o->binary);
     if (wr_str_is(key, "classification")) return read_unsigned(r, "classification", &o->classes);
-    if (wr_str_is(key, "shared_memory_region")) return read_str(r, "shared_memory_region", &o->region);
-    if (wr_str_is(key, "shared_memory_offset")) return read_unsigned(r, "shared_memory_offset", &o->offset);
-    if (wr_str_is(key, "shared_memory_byte_size")) return read_unsigned(r, "shared_memory_byte_size", &o->size);
+    if (wr_str_is(key, "shared_memory_region")) return read_str(r, "shared_memory_region", &o->place.region);
+    if (wr_str_is(key, "shared_memory_offset")) return read_unsigned(r, "shared_memory_offset", &o->place.offset);
+    if (wr_str_is(key, "shared_memory_byte_size")) return read_unsigned(r, "shared_memory_byte_size", &o->place.size);
     return wr_jscan_skip(&r->s, NULL);
 }
 
@@ -343,21 +275,12 @@ static int output_parameters(reading *r, wr_oip_output *o)
     return more;
 }
 
-static int check_output(reading *r, const wr_oip_output *o)
+static int add_output(reading *r, const wr_oip_output *o)
 {
     if (!o->name.p) return unparsed(r, "name", "attempt to access non-existing object member");
-    if (o->region.p && o->classes)
-        return wr_err_set(r->err, WEIR_EINVAL, "Output can't set both 'shared_memory_region' and 'classification'");
-    if (o->region.p && o->binary)
+    if (o->place.region.p && o->binary)
         return wr_err_set(r->err, WEIR_EINVAL, "Output can't set both 'shared_memory_region' and 'binary_data'");
-    bool contributions = r->c->explain && wr_str_is(o->name, "contributions");
-    size_t at = contributions ? r->m->nout : wr_oip_find(r->m->out, r->m->nout, o->name, r->out->q.noutputs);
-    if (!contributions && at == r->m->nout) return unexpected(r, "output", o->name, r->m->out, r->m->nout);
-    if (r->seen_out[at])
-        return wr_err_set(r->err, WEIR_EINVAL, "output '%.*s' already exists in request",
-                          WR_STR_FMT(wr_str_fit(o->name, 100)));
-    r->seen_out[at] = 1;
-    return 0;
+    return wr_oip_ask_output(&r->k, o, r->err);
 }
 
 static int read_output(reading *r)
@@ -366,7 +289,6 @@ static int read_output(reading *r)
     bool first;
     wr_str key;
     int more;
-    size_t n = r->out->q.noutputs, cap = r->cap_out;
     WR_TRY(wr_jscan_open(&r->s, '{', &first));
     while ((more = wr_jscan_member(&r->s, &first, &key)) == 1) {
         if (wr_str_is(key, "name")) WR_TRY(read_str(r, "name", &o.name));
@@ -374,27 +296,16 @@ static int read_output(reading *r)
         else WR_TRY(wr_jscan_skip(&r->s, NULL));
     }
     if (more < 0) return more;
-    WR_TRY(check_output(r, &o));
-    WR_TRY(grow(r, &r->out->outputs, n, &cap, sizeof o));
-    WR_TRY(grow(r, &r->names, n, &r->cap_out, sizeof o.name));
-    r->out->outputs[n] = o;
-    r->names[n] = o.name;
-    r->out->q.noutputs++;
-    return 0;
+    return add_output(r, &o);
 }
 
 /* ---- parameters of the request ---- */
 
 static int any_parameter(reading *r, wr_str key)
 {
-    enum { MOST = 100 };
     wr_oip_param p = {.name = key};
     wr_jnumber n;
     char c = wr_jscan_peek(&r->s);
-    if (wr_str_starts(key, "triton_"))
-        return wr_err_set(
-            r->err, WEIR_EINVAL,
-            "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified.");
     if (c == '"') {
         p.kind = WR_OIP_STR;
         WR_TRY(wr_jscan_str(&r->s, &p.str));
@@ -412,10 +323,7 @@ static int any_parameter(reading *r, wr_str key)
                           "parameter '%.*s' has invalid type. It should be either 'int', 'bool', or 'string'.",
                           WR_STR_FMT(wr_str_fit(key, 80)));
     }
-    if (r->out->q.nparams == MOST) return wr_err_set(r->err, WEIR_EINVAL, "more than %d parameters", MOST);
-    WR_TRY(grow(r, &r->params, r->out->q.nparams, &r->cap_params, sizeof p));
-    r->params[r->out->q.nparams++] = p;
-    return 0;
+    return wr_oip_ask_param(&r->k, &p, r->err);
 }
 
 static int read_parameters(reading *r)
@@ -449,9 +357,9 @@ static int read_list(reading *r, const char *member, int (*item)(reading *r))
 
 static int read_id(reading *r)
 {
-    enum { ROOM_FOR_ROW = 8, MOST = WR_LIMIT_ID - ROOM_FOR_ROW };
-    WR_TRY(read_str(r, "id", &r->out->q.id));
-    return r->out->q.id.n <= MOST ? 0 : wr_err_set(r->err, WEIR_EINVAL, "the id is longer than %d bytes", MOST);
+    wr_str id;
+    WR_TRY(read_str(r, "id", &id));
+    return wr_oip_ask_id(&r->k, id, r->err);
 }
 
 static int top_member(reading *r, wr_str key, unsigned *has)
@@ -496,11 +404,7 @@ static int start(reading *r, wr_oip_asked *out, wr_oip_call *c, wr_err *err)
 {
     *out = (wr_oip_asked){.q.explain = c->explain, .q.start_ns = c->in->start_ns};
     *r = (reading){.out = out, .c = c, .m = &c->m, .arena = c->arena, .err = err};
-    r->cap_in = c->m.nin < 4096 ? c->m.nin + 1 : 4096;
-    r->in = wr_arena_alloc(c->arena, r->cap_in * sizeof *r->in);
-    r->seen_in = wr_arena_calloc(c->arena, c->m.nin + 1, 1);
-    r->seen_out = wr_arena_calloc(c->arena, c->m.nout + 1, 1);
-    return r->in && r->seen_in && r->seen_out ? 0 : wr_err_nomem(err);
+    return wr_oip_ask(&r->k, out, &c->m, c->arena, err);
 }
 
 int wr_oip_read_request(wr_oip_asked *out, wr_oip_call *c, size_t header, wr_err *err)
@@ -515,9 +419,6 @@ int wr_oip_read_request(wr_oip_asked *out, wr_oip_call *c, size_t header, wr_err
         rc = wr_err_set(err, WEIR_EINVAL, "unexpected additional input data for model '%.*s'",
                         WR_STR_FMT(wr_str_fit(c->m.name, 100)));
     if (rc == WEIR_ELIMIT) err->code = rc = WEIR_EINVAL; /* counts and depths: a bad request, not a large one */
-    out->q.in = r.in;
-    out->q.outputs = r.names;
-    out->q.params = r.params;
     return rc;
 }
 
@@ -561,8 +462,7 @@ int wr_oip_read_raw(wr_oip_asked *out, wr_oip_call *c, wr_err *err)
                           "Raw request must only have 1 input (found 1) to be deduced but got %zu inputs in '%.*s' "
                           "model configuration",
                           c->m.nin, WR_STR_FMT(wr_str_fit(c->m.name, 100)));
-    wr_tensor *t = r.in;
-    *t = (wr_tensor){.name = wr_str_of(c->m.in[0].name), .type = c->m.in[0].type};
+    wr_tensor one = {.name = wr_str_of(c->m.in[0].name), .type = c->m.in[0].type}, *t = &one;
     WR_TRY(raw_shape(t, &c->m, c->in->body.n, err));
     WR_TRY(wr_tensor_count(t, err));
     if (t->type == WR_TENSOR_BYTES) { /* the one string, without its length */
@@ -571,8 +471,6 @@ int wr_oip_read_raw(wr_oip_asked *out, wr_oip_call *c, wr_err *err)
     } else {
         WR_TRY(wr_tensor_read_binary(t, c->in->body, c->arena, err));
     }
-    out->q.in = t;
-    out->q.nin = 1;
     out->binary = out->raw = true;
-    return 0;
+    return wr_oip_ask_input(&r.k, t, err);
 }

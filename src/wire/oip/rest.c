@@ -8,14 +8,6 @@
 
 /* ---- errors ---- */
 
-static void error_text(wr_buf *text, const wr_err *e)
-{
-    wr_buf_init(text, 4096);
-    wr_buf_str(text, e->msg[0] ? e->msg : wr_err_text(e->code));
-    if (e->detail[0]) wr_buf_printf(text, ": %s", e->detail);
-    if (e->hint[0]) wr_buf_printf(text, " (%s)", e->hint);
-}
-
 void wr_oip_fail(wr_oip_call *c, int status, const wr_err *e)
 {
     WR_AUTOBUF wr_buf text = {0};
@@ -24,7 +16,8 @@ void wr_oip_fail(wr_oip_call *c, int status, const wr_err *e)
     c->out->kept = false;
     c->out->type = "application/json";
     c->out->headers[0] = 0;
-    error_text(&text, e);
+    wr_buf_init(&text, 4096);
+    wr_oip_error_text(&text, e);
     wr_jsonw_init(&c->w, c->out->body, 0);
     wr_jsonw_obj(&c->w);
     if (c->scoring) {
@@ -68,23 +61,10 @@ bool wr_oip_method(wr_oip_call *c, const char *want)
 
 /* ---- models by name ---- */
 
-static void unknown_model(wr_oip_call *c, wr_err *e)
-{
-    bool ready = e->code == WEIR_ENOTFOUND; /* not ready is another matter */
-    wr_str name = wr_str_fit(c->model, 120), version = wr_str_fit(c->version, 40);
-    char before[sizeof e->msg];
-    snprintf(before, sizeof before, "%s", e->msg);
-    snprintf(e->msg, sizeof e->msg, "Request for unknown model: '%.*s'%s%.*s is not %s", WR_STR_FMT(name),
-             version.n ? " version " : "", WR_STR_FMT(version), ready ? "found" : "at ready state");
-    if (!ready && !e->detail[0]) snprintf(e->detail, sizeof e->detail, "%s", before);
-}
-
 void wr_oip_with_model(wr_oip_call *c, const char *method, void (*then)(wr_oip_call *c))
 {
     if (!wr_oip_method(c, method)) return;
-    int rc = c->ops->model(c->ops->ctx, &c->m, c->model, c->version, c->arena, &c->err);
-    if (rc == WEIR_ENOTFOUND || rc == WEIR_EUNAVAILABLE) unknown_model(c, &c->err);
-    if (rc < 0) {
+    if (wr_oip_take_model(&c->m, c->ops, c->model, c->version, c->arena, &c->err) < 0) {
         wr_oip_fail_with(c, &c->err);
         return;
     }
@@ -106,9 +86,7 @@ void wr_oip_put_shape(wr_jsonw *w, const int64_t *shape, int ndims)
 
 static void server_metadata(wr_oip_call *c)
 {
-    static const char *const extensions[] = {
-        "classification", "sequence", "model_configuration", "schedule_policy", "binary_tensor_data", "parameters",
-        "trace",          "logging"};
+    const char *extensions[WR_OIP_EXTENSIONS];
     const wr_oip_opt *opt = wr_oip_options(c->o);
     if (!wr_oip_method(c, "GET")) return;
     wr_jsonw_obj(&c->w);
@@ -116,10 +94,8 @@ static void server_metadata(wr_oip_call *c)
     wr_jsonw_kstr(&c->w, "version", opt->server_version ? opt->server_version : "");
     wr_jsonw_key(&c->w, "extensions");
     wr_jsonw_arr(&c->w);
-    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) wr_jsonw_cstr(&c->w, extensions[i]);
-    if (c->ops->load) wr_jsonw_cstr(&c->w, "model_repository");
-    if (c->ops->stats) wr_jsonw_cstr(&c->w, "statistics");
-    if (opt->shared_memory) wr_jsonw_cstr(&c->w, "system_shared_memory");
+    size_t n = wr_oip_extensions(extensions, c->o, c->ops);
+    for (size_t i = 0; i < n; i++) wr_jsonw_cstr(&c->w, extensions[i]);
     wr_jsonw_end(&c->w);
     wr_jsonw_end(&c->w);
 }

@@ -16,7 +16,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "wire/oip/inside.h"
+#include "wire/oip/service.h"
 
 typedef struct region {
     struct region *next;
@@ -44,7 +44,6 @@ int wr_oip_new(wr_oip **out, const wr_oip_opt *opt, wr_err *err)
 }
 
 const wr_oip_opt *wr_oip_options(const wr_oip *o) { return &o->opt; }
-bool wr_oip_region_allowed(const wr_oip *o) { return o->opt.shared_memory; }
 
 static wr_str name_of(const region *r) { return (wr_str){r->text, r->nname}; }
 
@@ -129,14 +128,23 @@ static int add(wr_oip *o, region *r, wr_err *err)
     return rc;
 }
 
-static int register_region(wr_oip *o, wr_str name, wr_str key, uint64_t offset, uint64_t size, wr_err *err)
+static int allowed(const wr_oip *o, wr_err *err)
 {
+    if (o->opt.shared_memory) return 0;
+    wr_err_set(err, WEIR_EUNSUPPORTED, "shared memory is not enabled on this server");
+    return wr_err_hint(err, WEIR_EUNSUPPORTED, "it is for servers that listen on 127.0.0.1 alone");
+}
+
+int wr_oip_region_register(wr_oip *o, const wr_oip_region *want, wr_err *err)
+{
+    wr_str name = want->name, key = want->key;
+    WR_TRY(allowed(o, err));
     if (!name.n || name.n > WR_LIMIT_NAME) return invalid(name, "the name has 1 to 255 bytes", err);
     if (!key_ok(key)) return invalid(name, "the key is no name under /dev/shm", err);
-    if (!size) return invalid(name, "byte_size is 0", err);
+    if (!want->size) return invalid(name, "byte_size is 0", err);
     region *r = wr_alloc(sizeof *r + name.n + key.n);
     if (!r) return wr_err_nomem(err);
-    *r = (region){.fd = -1, .refs = 1, .offset = offset, .size = size, .nname = name.n, .nkey = key.n};
+    *r = (region){.fd = -1, .refs = 1, .offset = want->offset, .size = want->size, .nname = name.n, .nkey = key.n};
     memcpy(r->text, name.p, name.n);
     memcpy(r->text + name.n, key.p, key.n);
     int rc = open_region(r, key, err);
@@ -174,6 +182,13 @@ static void unregister(wr_oip *o, wr_str name, bool all)
     }
 }
 
+int wr_oip_region_unregister(wr_oip *o, wr_str name, wr_err *err)
+{
+    WR_TRY(allowed(o, err));
+    unregister(o, name, !name.n);
+    return 0;
+}
+
 void wr_oip_free(wr_oip *o)
 {
     if (!o) return;
@@ -188,7 +203,7 @@ static int find(region **out, wr_oip *o, wr_str name, uint64_t offset, uint64_t 
 {
     uint64_t end;
     wr_str shown = wr_str_fit(name, 100);
-    if (!o->opt.shared_memory) return wr_err_set(err, WEIR_EUNSUPPORTED, "shared memory is not enabled on this server");
+    WR_TRY(allowed(o, err));
     region *r = take(o, name);
     if (!r) return wr_err_set(err, WEIR_EINVAL, "Unable to find shared memory region: '%.*s'", WR_STR_FMT(shown));
     *out = r;
@@ -237,120 +252,78 @@ int wr_oip_region_write(wr_oip *o, wr_str name, uint64_t offset, wr_str bytes, w
     return 0;
 }
 
-/* ---- requests ---- */
+/* ---- tensors ---- */
 
-static int whole(wr_jscan *s, wr_str key, uint64_t *out)
+int wr_oip_region_get(wr_tensor *t, wr_oip *o, const wr_oip_place *from, const wr_oip_model *m, wr_arena *a,
+                      wr_err *err)
 {
-    wr_jnumber n = {0};
-    char c = wr_jscan_peek(s);
-    if ((c < '0' || c > '9') || wr_jscan_number(s, &n) < 0 || !n.whole)
-        return wr_err_set(s->err, WEIR_EINVAL, "'%.*s' is not a whole number from 0 on", WR_STR_FMT(key));
-    *out = n.magnitude;
-    return 0;
+    WR_TRY(wr_tensor_count(t, err));
+    if (from->size > WR_LIMIT_HTTP_BODY_INFER)
+        return wr_err_set(err, WEIR_EINVAL, "'shared_memory_byte_size' is %llu, at most %d",
+                          (unsigned long long)from->size, WR_LIMIT_HTTP_BODY_INFER);
+    size_t want = t->count * wr_tensor_type_size(t->type);
+    if (t->type != WR_TENSOR_BYTES && from->size != want) /* before bytes are fetched that are of no use */
+        return wr_err_set(err, WEIR_EINVAL,
+                          "input byte size mismatch for input '%.*s' for model '%.*s'. Expected %zu, got %llu",
+                          WR_STR_FMT(wr_str_fit(t->name, 80)), WR_STR_FMT(wr_str_fit(m->name, 80)), want,
+                          (unsigned long long)from->size);
+    char *bytes = wr_arena_alloc(a, (size_t)from->size + 1);
+    if (!bytes) return wr_err_nomem(err);
+    WR_TRY(wr_oip_region_read(bytes, o, from->region, from->offset, from->size, err));
+    return wr_tensor_read_binary(t, (wr_str){bytes, (size_t)from->size}, a, err);
 }
 
-static int register_call(wr_oip_call *c, wr_str name)
+int wr_oip_region_put(wr_oip *o, const wr_oip_place *to, const wr_tensor *t, wr_err *err)
 {
-    wr_jscan s;
-    bool first, sized = false;
-    wr_str key, object = {NULL, 0};
-    uint64_t offset = 0, size = 0;
-    int more = 0;
-    wr_jscan_init(&s, c->in->body, c->arena, &c->err);
-    if (wr_jscan_peek(&s)) {
-        WR_TRY(wr_jscan_open(&s, '{', &first));
-        while ((more = wr_jscan_member(&s, &first, &key)) == 1) {
-            sized |= wr_str_is(key, "byte_size");
-            if (wr_str_is(key, "key")) WR_TRY(wr_jscan_str(&s, &object));
-            else if (wr_str_is(key, "offset")) WR_TRY(whole(&s, key, &offset));
-            else if (wr_str_is(key, "byte_size")) WR_TRY(whole(&s, key, &size));
-            else WR_TRY(wr_jscan_skip(&s, NULL));
-        }
-        if (more < 0) return more;
-        WR_TRY(wr_jscan_end(&s));
-    }
-    if (!object.p) return wr_err_set(&c->err, WEIR_EINVAL, "Shared memory register request has no 'key' field");
-    if (!sized) return wr_err_set(&c->err, WEIR_EINVAL, "Shared memory register request has no 'byte_size' field");
-    return register_region(c->o, name, object, offset, size, &c->err);
+    WR_AUTOBUF wr_buf bytes = {0};
+    size_t n = wr_tensor_binary_size(t);
+    if (n > to->size)
+        return wr_err_set(
+            err, WEIR_EINVAL,
+            "shared memory size specified with the request for output '%.*s' (%llu bytes) should be at least %zu "
+            "bytes to hold the results",
+            WR_STR_FMT(wr_str_fit(t->name, 80)), (unsigned long long)to->size, n);
+    if (t->type != WR_TENSOR_BYTES)
+        return wr_oip_region_write(o, to->region, to->offset, (wr_str){n ? t->data : "", n}, err);
+    wr_tensor_write_binary(&bytes, t);
+    if (bytes.failed) return wr_err_nomem(err);
+    return wr_oip_region_write(o, to->region, to->offset, wr_buf_view(&bytes), err);
 }
 
-static int status(wr_oip_call *c, wr_str name)
+/* ---- which there are ---- */
+
+int wr_oip_regions(wr_oip_region **out, size_t *n, wr_oip *o, wr_str name, wr_arena *a, wr_err *err)
 {
-    wr_jsonw *w = &c->w;
-    bool found = !name.n;
-    wr_jsonw_arr(w);
-    pthread_mutex_lock(&c->o->lock);
-    for (region *r = c->o->regions; r; r = r->next) {
+    bool nomem = false;
+    *n = 0;
+    pthread_mutex_lock(&o->lock);
+    *out = wr_arena_alloc(a, (o->nregions + 1) * sizeof **out);
+    for (region *r = o->regions; r && *out && !nomem; r = r->next) {
         if (name.n && !wr_str_eq(name, name_of(r))) continue;
-        found = true;
-        wr_jsonw_obj(w);
-        wr_jsonw_kslice(w, "name", name_of(r));
-        wr_jsonw_kslice(w, "key", (wr_str){r->text + r->nname, r->nkey});
-        wr_jsonw_key(w, "offset");
-        wr_jsonw_u64(w, r->offset);
-        wr_jsonw_key(w, "byte_size");
-        wr_jsonw_u64(w, r->size);
-        wr_jsonw_end(w);
+        wr_str text = wr_arena_str(a, (wr_str){r->text, r->nname + r->nkey});
+        nomem = !text.p;
+        if (nomem) break;
+        (*out)[(*n)++] = (wr_oip_region){.name = wr_str_sub(text, 0, r->nname),
+                                         .key = wr_str_sub(text, r->nname, text.n),
+                                         .offset = r->offset,
+                                         .size = r->size};
     }
-    pthread_mutex_unlock(&c->o->lock);
-    wr_jsonw_end(w);
-    if (found) return 0;
-    return wr_err_set(&c->err, WEIR_EINVAL, "Unable to find system shared memory region: '%.*s'",
+    pthread_mutex_unlock(&o->lock);
+    if (nomem || !*out) return wr_err_nomem(err);
+    if (*n || !name.n) return 0;
+    return wr_err_set(err, WEIR_EINVAL, "Unable to find system shared memory region: '%.*s'",
                       WR_STR_FMT(wr_str_fit(name, 100)));
 }
 
-/* "[region/NAME/]VERB" */
-static bool split(wr_str rest, wr_str *name, wr_str *verb)
+int wr_oip_cuda_status(wr_str name, wr_err *err)
 {
-    *name = (wr_str){NULL, 0};
-    *verb = wr_oip_segment(&rest);
-    if (wr_str_is(*verb, "region") && rest.p) {
-        *name = wr_oip_segment(&rest);
-        *verb = wr_oip_segment(&rest);
-        if (!name->n) return false;
-    }
-    return !rest.p && (wr_str_is(*verb, "status") || wr_str_is(*verb, "register") || wr_str_is(*verb, "unregister"));
+    if (!name.n) return 0;
+    return wr_err_set(err, WEIR_EINVAL, "Unable to find cuda shared memory region: '%.*s'",
+                      WR_STR_FMT(wr_str_fit(name, 100)));
 }
 
-static bool known(wr_oip_call *c, wr_str rest, wr_str *name, wr_str *verb)
+int wr_oip_cuda_register(wr_str name, wr_err *err)
 {
-    if (!split(rest, name, verb)) {
-        wr_oip_fail_text(c, 404, "Not Found", "regions have /status, /register and /unregister");
-        return false;
-    }
-    return wr_oip_method(c, wr_str_is(*verb, "status") ? "GET" : "POST");
-}
-
-void wr_oip_system_memory(wr_oip_call *c, wr_str rest)
-{
-    wr_str name, verb;
-    int rc = 0;
-    if (!known(c, rest, &name, &verb)) return;
-    if (wr_str_is(verb, "status")) rc = status(c, name);
-    else if (!c->o->opt.shared_memory) {
-        rc = wr_err_set(&c->err, WEIR_EUNSUPPORTED, "shared memory is not enabled on this server");
-        wr_err_hint(&c->err, rc, "it is for servers that listen on 127.0.0.1 alone");
-    } else if (wr_str_is(verb, "unregister")) unregister(c->o, name, !name.n);
-    else if (!name.n)
-        rc = wr_err_set(&c->err, WEIR_EINVAL, "'region name' is necessary to register system shared memory region");
-    else rc = register_call(c, name);
-    if (rc < 0) wr_oip_fail_with(c, &c->err);
-}
-
-/* No graphics processor takes part, so there is never a region: to unregister all of them is done at once. */
-void wr_oip_cuda_memory(wr_oip_call *c, wr_str rest)
-{
-    wr_str name, verb;
-    if (!known(c, rest, &name, &verb)) return;
-    if (wr_str_is(verb, "unregister") || (wr_str_is(verb, "status") && !name.n)) {
-        if (wr_str_is(verb, "status")) wr_buf_str(c->out->body, "[]");
-        return;
-    }
-    if (wr_str_is(verb, "status"))
-        wr_err_set(&c->err, WEIR_EINVAL, "Unable to find cuda shared memory region: '%.*s'",
-                   WR_STR_FMT(wr_str_fit(name, 100)));
-    else
-        wr_err_set(&c->err, WEIR_EINVAL, "failed to register CUDA shared memory region: '%.*s', GPUs not supported",
-                   WR_STR_FMT(wr_str_fit(name, 100)));
-    wr_oip_fail_with(c, &c->err);
+    return wr_err_set(err, WEIR_EINVAL, "failed to register CUDA shared memory region: '%.*s', GPUs not supported",
+                      WR_STR_FMT(wr_str_fit(name, 100)));
 }
