@@ -56,7 +56,7 @@ static int oip_checked(void *ctx, wr_oip_result *out, const wr_oip_model *m, con
     for (size_t i = 0; i < q->noutputs; i++)
         for (size_t k = 0; k < i; k++) oip_require(!wr_str_eq(q->outputs[i], q->outputs[k]));
     for (size_t i = 0; i < q->nparams; i++) sum += q->params[i].kind == WR_OIP_STR ? q->params[i].str.n : 1;
-    oip_require(q->id.n <= 120);
+    oip_require(q->id.n <= 120 && sum < SIZE_MAX / 2);
     return oip_infer(ctx, out, m, q, a, err);
 }
 
