@@ -18,10 +18,11 @@ test: ## install what is missing, build with sanitizers, pass every test
 	@tools/build asan
 	@ctest --test-dir build/asan --output-on-failure --no-tests=error -j $(JOBS)
 
-test-clients: ## MLflow's own clients (fetched from PyPI) against the release program
+test-clients: ## MLflow's and Triton's own clients (fetched from PyPI) against the release program
 	@tools/setup clients
 	@tools/build release
 	@tests/mlflow/clients
+	@tests/triton/clients
 
 demo: ## the main job on three million real flights
 	@tools/setup build

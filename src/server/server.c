@@ -13,6 +13,7 @@
 
 enum {
     READERS = 2,
+    LOADERS = 2,
     SYNC_MS = 100,
     SECOND_MS = 1000,
     DRAIN_MS = 10000 /* of requests in flight when stopping */,
@@ -100,7 +101,7 @@ static void look_for_models(void *ctx, size_t index)
 static void look_soon(wr_server *s)
 {
     if (atomic_exchange(&s->looking, true)) return;
-    if (wr_pool_post(s->loader, look_for_models, s, 0) < 0) atomic_store(&s->looking, false);
+    if (wr_pool_post(s->looker, look_for_models, s, 0) < 0) atomic_store(&s->looking, false);
 }
 
 static void each_second(wr_server *s, int64_t now)
@@ -324,8 +325,9 @@ static int open_models(wr_server *s, const wr_server_opt *opt, wr_err *err)
     if (opt->repository) config.repository = opt->repository;
     s->heavy = wr_pool_new(wr_os_cpus() + 1);
     s->split = wr_pool_new(0);
-    s->loader = wr_pool_new(2); /* one beside the caller */
-    if (!s->heavy || !s->split || !s->loader) return wr_err_nomem(err);
+    s->loader = wr_pool_new(LOADERS + 1);
+    s->looker = wr_pool_new(2); /* one beside the caller */
+    if (!s->heavy || !s->split || !s->loader || !s->looker) return wr_err_nomem(err);
     wr_serve_opt serving = {.repository = config.repository,
                             .load_all = config.load_all,
                             .cache_bytes = config.cache_bytes,
@@ -409,7 +411,8 @@ int wr_server_close(wr_server *s, wr_err *err)
         wake(s, true);
         pthread_join(s->keeper, NULL);
     }
-    wr_pool_free(s->loader); /* runs what was posted */
+    wr_pool_free(s->looker); /* runs what was posted */
+    wr_pool_free(s->loader);
     wr_pool_free(s->heavy);
     wr_pool_free(s->worker);
     wr_pool_free(s->readers);

@@ -62,14 +62,15 @@ struct wr_server {
     wr_pool *transfers;             /* for files; made when needed, under `lock` */
     wr_pool *heavy;                 /* for large inference requests */
     wr_pool *split;                 /* parts of one of them go over it */
-    wr_pool *loader;                /* one thread: models that come and go */
+    wr_pool *loader;                /* models that somebody loads or unloads */
+    wr_pool *looker;                /* one thread: looks for models that moved, and loads them */
     wr_oip *oip;
     char *oip_name;                 /* what the server calls itself; NULL = weir */
     bool loads;                     /* there is a folder of models */
     bool polls;                     /* and it is looked at */
-    bool blind;                     /* the last look failed; the loader's */
+    bool blind;                     /* the last look failed; the looker's */
     int64_t poll_us;
-    atomic_bool looking;            /* for models, on the loader */
+    atomic_bool looking;            /* for models, on the looker */
     atomic_int_fast64_t polled_ns;
     wr_feed *feed;
     wr_watch *watch;
