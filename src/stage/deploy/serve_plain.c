@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "core/signing.h"
 #include "stage/deploy/materialize.h"
 #include "stage/deploy/serve_inside.h"
 
@@ -101,6 +102,7 @@ static int load_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registere
 {
     char *path, version[24], folder[WR_SHA256_HEX];
     snprintf(version, sizeof version, "%lld", (long long)v->version);
+    WR_TRY(wr_signature_check_policy(s->project, v->name.p, v->version, err));
     WR_TRY(wr_materialize(&path, folder, a, s->project, wr_registered_version_location(v), err));
     WR_TRY(put(s, e, version, path, err));
     memcpy(e->folder, folder, sizeof folder);
@@ -127,7 +129,7 @@ int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registe
         return 0;
     }
     bool again = rc == WEIR_ENOMEM || rc == WEIR_ENOTFOUND || rc == WEIR_EUNAVAILABLE ||
-                 rc == WEIR_ETIMEOUT; /* files may still come */
+                 rc == WEIR_ETIMEOUT || rc == WEIR_ENO; /* files and signatures may still come */
     if (!again) memcpy(e->spurned, id, sizeof id);
     if (!again || strcmp(e->error, why.msg) != 0) refuse(s, e, &told, &why);
     return 0;

@@ -198,6 +198,19 @@ static void test_restart_and_cache(void **state)
     wr_serve_close(s);
 }
 
+static void test_unsigned_ones_are_not_taken_where_signatures_are_required(void **state)
+{
+    trips *w = *state;
+    trips_write(w, "key.pub",
+                "-----BEGIN PUBLIC KEY-----\n"
+                "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n");
+    reopen(w, "endpoints:\n  sums: {model: other@champion}\nregistry: {require: signature, trust: [key.pub]}\n");
+    wr_serve *s = start(w);
+    assert_false(status(s, 0).ready);
+    assert_non_null(strstr(status(s, 0).error, "sign"));
+    wr_serve_close(s);
+}
+
 static void test_paths(void **state)
 {
     trips *w = *state;
@@ -398,6 +411,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registered_versions),
         cmocka_unit_test(test_restart_and_cache),
+        cmocka_unit_test(test_unsigned_ones_are_not_taken_where_signatures_are_required),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_an_alias_moves_between_kinds),
         cmocka_unit_test(test_rows_of_tensors),

@@ -55,7 +55,7 @@ static void test_signed_only(void **state)
     OK(wr_model_register(&version, w->project, "late", w->package[0], "", "champion", err));
     trips_write(w, "weir.yaml", config);
     reopen(w);
-    OK(wr_serve_open(&s, w->project, err));
+    OK(wr_serve_open(&s, w->project, NULL, err));
     assert_int_equal(served(s), 0);
     sign_version(w, 1, wrong);
     OK(wr_serve_refresh(s, err));
