@@ -3,6 +3,7 @@
 #include "core/endpoint.h"
 
 #include "base/num.h"
+#include "core/rollout.h"
 #include "io/file.h"
 
 /* Of the project's folder, unless it is absolute. */
@@ -43,10 +44,20 @@ static int read_config(wr_str *out, wr_arena *a, const wr_yaml *e, wr_err *err)
     return json.failed || !out->p ? wr_err_nomem(err) : 0;
 }
 
+/* Mistakes are told where weir.yaml is read, not when a server begins it. */
+static int read_rollout(const wr_yaml **out, wr_arena *a, wr_project *p, const wr_yaml *e, wr_err *err)
+{
+    wr_rollout_spec *spec = wr_arena_alloc(a, sizeof *spec);
+    const wr_yaml *v = wr_yaml_get(e, "rollout");
+    *out = wr_yaml_null(v) ? NULL : v;
+    if (!spec) return wr_err_nomem(err);
+    return *out ? wr_rollout_spec_read(spec, a, wr_project_root(p), v, err) : 0;
+}
+
 static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_yaml *name, const wr_yaml *e,
                          wr_err *err)
 {
-    static const char *const keys[] = {"model", "path", "threshold", "log", "config", NULL};
+    static const char *const keys[] = {"model", "path", "threshold", "log", "config", "rollout", NULL};
     wr_str model;
     if (!wr_name_ok(name->text))
         return wr_yaml_error(name, WEIR_EINVAL, err, "\"%s\" is not an endpoint name", name->text.p);
@@ -62,6 +73,7 @@ static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_
         return wr_yaml_error(e, WEIR_EINVAL, err, "endpoint \"%s\" names no model", name->text.p);
     if (model.n && out->path)
         return wr_yaml_error(e, WEIR_EINVAL, err, "endpoint \"%s\" names a model and a path", name->text.p);
+    WR_TRY(read_rollout(&out->rollout, a, p, e, err));
     out->name = name->text.p;
     out->model = model.p;
     out->at = e;

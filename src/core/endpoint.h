@@ -5,6 +5,7 @@
  *     delay: {model: delay@champion, threshold: 0.5}     a registered version: a package of ours, or a model that a client registered
  *     fraud: {path: exports/fraud.onnx}                  a model file, or a folder with one
  *     churn: {model: churn@champion, log: 0.1, config: {max_batch_size: 64, response_cache: {enable: true}}}
+ *     risky: {model: risky@champion, rollout: {arms: {canary: {model: risky@challenger}}, steps: {}}}     rollout.h
  *   serving:
  *     repository: models           a folder NAME/VERSION/model file, as Triton's
  *     load: all                    at the start and when it changes; none = on demand
@@ -26,6 +27,7 @@ typedef struct {
     double threshold;
     double log;                     /* share of requests */
     wr_str config;                  /* JSON; {NULL, 0} = none */
+    const wr_yaml *rollout;         /* core/rollout.h, which has read it once; NULL = none */
     const wr_yaml *at;
 } wr_endpoint;
 int wr_endpoint_list(wr_endpoint **out, size_t *n, wr_arena *a, wr_project *p, wr_err *err);

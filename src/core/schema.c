@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schema.c - tables of the records database. Times are microseconds since 1970 UTC; JSON is kept as text. */
 #include "core/schema.h"
+#include "core/rollout.h"
 #include "store/artifacts.h"
 #include "track/schema.h"
 
@@ -99,6 +100,7 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_issues,
     wr_track_schema_workspaces,
     wr_track_schema_extremes,
+    wr_rollout_schema,
     wr_track_schema_ended,
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;
