@@ -8,7 +8,7 @@
  * nowhere else.
  *
  * Ops are entries of tables, a file a family (graph_math.c, graph_shape.c, graph_reduce.c, graph_matmul.c,
- * graph_learn.c, graph_encode.c, graph_trees.c); docs/onnx.md lists them for users. Adding one: an entry and a case in
+ * graph_learn.c, graph_encode.c, graph_trees.c, graph_vectors.c); docs/onnx.md lists them for users. Adding one: an entry and a case in
  * tests/reference/onnx_ops.py.
  *
  * Semantics are those of the operator set the model imports (7 to WR_GRAPH_OPSET, ai.onnx.ml 1 to WR_GRAPH_OPSET_ML);

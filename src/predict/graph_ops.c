@@ -6,7 +6,7 @@
 
 static const wr_graph_op *const families[] = {
     wr_graph_math_ops, wr_graph_shape_ops, wr_graph_reduce_ops, wr_graph_matmul_ops,
-    wr_graph_cast_ops, wr_graph_learn_ops, wr_graph_encode_ops, wr_graph_trees_ops,
+    wr_graph_cast_ops, wr_graph_learn_ops, wr_graph_encode_ops, wr_graph_trees_ops, wr_graph_vectors_ops,
 };
 
 const wr_graph_op *wr_graph_op_find(wr_str domain, wr_str name)

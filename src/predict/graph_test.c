@@ -127,7 +127,7 @@ static void test_every_op_is_in_the_docs(void **state)
     (void)state;
     static const wr_graph_op *const families[] = {wr_graph_math_ops,   wr_graph_shape_ops, wr_graph_reduce_ops,
                                                   wr_graph_matmul_ops, wr_graph_cast_ops,  wr_graph_learn_ops,
-                                                  wr_graph_encode_ops, wr_graph_trees_ops};
+                                                  wr_graph_encode_ops, wr_graph_trees_ops, wr_graph_vectors_ops};
     WR_AUTOBUF wr_buf docs = {0};
     wr_buf_init(&docs, 0);
     assert_int_equal(wr_file_read(&docs, WEIR_SOURCE_DIR "/docs/onnx.md", 1 << 20, NULL), 0);

@@ -27,7 +27,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, Normalizer, OneHotEncoder, OrdinalEncoder, StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier
 
 warnings.filterwarnings("ignore")
@@ -49,6 +49,7 @@ def plain(v):
 
 def write(name, model, inputs):
     model.ir_version = min(model.ir_version, 9)
+    model.graph.name = name  # else a random one
     folder = os.path.join(HERE, name)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(folder, "test_data_set_0"))
@@ -93,6 +94,10 @@ pipeline("mlp_regressor", MLPRegressor(hidden_layer_sizes=(16,), max_iter=300, r
 pipeline("pca_ridge", make_pipeline(PCA(4), Ridge()), dX, dy)
 pipeline("normalizer", make_pipeline(Normalizer(), LogisticRegression()), iX, iy)
 pipeline("svc", SVC(probability=True, random_state=0), iX, iy)
+pipeline("svc_decisions", SVC(kernel="poly", random_state=0), iX, iy, options={"zipmap": False})
+pipeline("svc_two", make_pipeline(StandardScaler(), SVC(probability=True, random_state=0)), cX[:150], cy[:150], options={"zipmap": False})
+pipeline("svr", SVR(C=50), dX[:120], dy[:120])
+pipeline("one_class", OneClassSVM(nu=0.2), iX, None)
 pipeline("neighbours", KNeighborsClassifier(3), iX, iy)
 pipeline("isolation", IsolationForest(n_estimators=6, max_samples=32, random_state=0), iX, None)
 

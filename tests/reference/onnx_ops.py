@@ -293,6 +293,17 @@ case("LinearClassifier_int64", n("LinearClassifier", "x", ("l", "s"), domain=ML,
 case("LinearRegressor_1", n("LinearRegressor", "x", domain=ML, coefficients=[1.0, 2.0, 3.0], intercepts=[0.5]), {"x": X}, {"y": F})
 
 
+for kernel in ("LINEAR", "POLY", "RBF", "SIGMOID"):
+    svm = dict(kernel_type=kernel, kernel_params=[0.5, 0.25, 3.0], support_vectors=list(map(float, f32(21))), rho=[0.1, -0.2, 0.3])
+    case(f"SVMRegressor_{kernel}", n("SVMRegressor", "x", domain=ML, n_supports=7, coefficients=list(map(float, f32(7))), **svm), {"x": X}, {"y": F})
+    for prob in (False, True):
+        more = dict(prob_a=[-1.0, -1.5, -0.5], prob_b=[0.1, 0.0, -0.1]) if prob else {}
+        case(f"SVMClassifier_3_{kernel}_{prob}", n("SVMClassifier", "x", ("l", "s"), domain=ML, vectors_per_class=[2, 3, 2], classlabels_strings=["a", "b", "c"], coefficients=list(map(float, f32(14))), **svm, **more), {"x": X}, {"l": S, "s": F})
+        svm2, more2 = dict(svm, rho=[0.1]), dict(prob_a=[-1.0], prob_b=[0.1]) if prob else {}
+        case(f"SVMClassifier_2_{kernel}_{prob}", n("SVMClassifier", "x", ("l", "s"), domain=ML, vectors_per_class=[3, 4], classlabels_ints=[4, 9], coefficients=list(map(float, f32(7))), **svm2, **more2), {"x": X}, {"l": L, "s": F})
+case("SVMRegressor_one_class", n("SVMRegressor", "x", domain=ML, n_supports=7, coefficients=list(map(float, f32(7))), one_class=1, **svm), {"x": X}, {"y": F})
+
+
 def tree(ntrees, depth, modes, rng):
     """Parallel lists of complete trees."""
     t = {k: [] for k in ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids", "missing_value_tracks_true")}
