@@ -210,7 +210,8 @@ void wr_instance_give(wr_instance *m)
     wr_arena_free(s->arena);
     wr_free(s);
     pthread_mutex_lock(&r->lock);
-    if (--v->instances == 0 && v->state == WR_STATE_UNLOADING) v->state = WR_STATE_UNAVAILABLE;
+    if (--v->instances == 0 && v->state == WR_STATE_UNLOADING)
+        v->state = v->reason ? WR_STATE_UNAVAILABLE : WR_STATE_NONE; /* replaced: nobody has to be told of it */
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -305,7 +306,7 @@ int wr_repository_put(wr_repository *r, const char *name, const char *version, w
     } else if ((rc = wr_served_make(&i, r, m, v, &c, p, NULL, NULL, err)) == 0) {
         wr_served_install(r, v, i, 0);
         for (size_t k = 0; k < m->nversions; k++)
-            if (m->versions[k] != v) wr_served_retire(r, m->versions[k], "another version took its place");
+            if (m->versions[k] != v) wr_served_retire(r, m->versions[k], NULL);
         pthread_mutex_lock(&r->lock);
         m->put = m->wanted = true;
         pthread_mutex_unlock(&r->lock);

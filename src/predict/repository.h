@@ -101,6 +101,6 @@ int wr_repository_index(wr_index_entry **out, size_t *n, wr_repository *r, wr_ar
 int wr_repository_versions(wr_str **out, size_t *n, wr_repository *r, wr_str name, wr_arena *a, wr_err *err);
 typedef struct { wr_str name, version; const wr_model_stats *stats; } wr_stats_entry;
 int wr_repository_stats(wr_stats_entry **out, size_t *n, wr_repository *r, wr_str name, wr_str version, wr_arena *a, wr_err *err);
-/* Of all that is in a file or a folder, as far as names, sizes and times tell it; 0 = there is nothing. */
+/* Of all that is in a file or a folder, as far as names, sizes and times tell it; 0 = there is nothing, or no memory. */
 uint64_t wr_model_print(const char *path);
 bool wr_repository_ready(wr_repository *r); /* nothing that should be there is missing */

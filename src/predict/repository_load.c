@@ -19,6 +19,7 @@ typedef struct {
     wr_arena *a;
     uint64_t sum;
     size_t files;
+    bool failed; /* out of memory: the sum says nothing */
 } printer;
 
 static void print_one(printer *p, const char *path, int depth);
@@ -27,9 +28,11 @@ static void print_folder(printer *p, const char *dir, int depth)
 {
     char **names;
     size_t n;
-    if (depth > PRINT_DEPTH || wr_file_list(&names, &n, p->a, dir, NULL) < 0) return;
-    for (size_t i = 0; i < n && p->files < PRINT_FILES; i++) {
+    int rc = depth > PRINT_DEPTH ? WEIR_ELIMIT : wr_file_list(&names, &n, p->a, dir, NULL);
+    p->failed |= rc == WEIR_ENOMEM;
+    for (size_t i = 0; rc == 0 && i < n && p->files < PRINT_FILES; i++) {
         char *path = wr_path_join(p->a, dir, names[i]);
+        p->failed |= !path;
         if (path && names[i][0] != '.') print_one(p, path, depth);
     }
 }
@@ -55,11 +58,11 @@ uint64_t wr_model_print(const char *path)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     struct stat st;
-    printer p = {a, 1, 0};
+    printer p = {a, 1, 0, false};
     if (!a || stat(path, &st) < 0) return 0;
     if (S_ISDIR(st.st_mode)) print_folder(&p, path, 0);
     else print_one(&p, path, 0);
-    return p.sum ? p.sum : 1;
+    return p.failed ? 0 : p.sum ? p.sum : 1;
 }
 
 /* ---- an instance ---- */
@@ -184,7 +187,7 @@ static int list_versions(loader *l, wr_err *err)
 {
     char **names;
     size_t n;
-    printer config = {l->a, 1, 0};
+    printer config = {l->a, 1, 0, false};
     WR_TRY(wr_file_list(&names, &n, l->a, l->dir, err));
     if (n > VERSIONS_MAX) return wr_err_set(err, WEIR_ELIMIT, "'%s' has more than %d entries", l->dir, VERSIONS_MAX);
     l->wanted = wr_arena_alloc(l->a, (n + 1) * sizeof(wr_served_version *));
@@ -200,6 +203,7 @@ static int list_versions(loader *l, wr_err *err)
             l->wanted[l->nwanted++] = v;
         }
     }
+    if (config.failed) return wr_err_nomem(err);
     l->config_print = config.sum;
     qsort(l->wanted, l->nwanted, sizeof *l->wanted, by_order);
     choose(l);
@@ -233,11 +237,12 @@ static int open_version(wr_instance **out, loader *l, wr_served_version *v, cons
     return wr_served_make(out, l->r, l->m, v, l->config, p, l->dir, path, err);
 }
 
-static uint64_t print_version(loader *l, const char *path)
+static int print_version(uint64_t *out, loader *l, const char *path, wr_err *err)
 {
-    printer p = {l->a, l->config_print, 0};
+    printer p = {l->a, l->config_print, 0, false};
     print_folder(&p, path, 0);
-    return p.sum;
+    *out = p.sum;
+    return p.failed ? wr_err_nomem(err) : 0;
 }
 
 /* WEIR_ENOTFOUND: a folder with a name, not a number, that has no model: it is no version. */
@@ -246,16 +251,19 @@ static int load_version(loader *l, wr_served_version *v, wr_err *err)
     wr_instance *i;
     char *path = wr_path_join(l->a, l->dir, v->name);
     if (!path) return wr_err_nomem(err);
-    uint64_t print = print_version(l, path);
+    uint64_t print, after;
+    WR_TRY(print_version(&print, l, path, err));
     pthread_mutex_lock(&l->r->lock);
     bool same = l->changed && v->now && v->print == print;
     pthread_mutex_unlock(&l->r->lock);
     if (same) return 0;
     wr_served_loading(l->r, v);
     WR_TRY(open_version(&i, l, v, path, err));
-    if (print_version(l, path) != print) {
+    int rc = print_version(&after, l, path, err);
+    if (rc == 0 && after != print) rc = wr_err_set(err, WEIR_EUNAVAILABLE, "its files changed while they were read");
+    if (rc < 0) {
         wr_instance_give(i);
-        return wr_err_set(err, WEIR_EUNAVAILABLE, "its files changed while they were read");
+        return rc;
     }
     wr_served_install(l->r, v, i, print);
     return 0;

@@ -18,7 +18,6 @@ enum { MISSING = 2 };
 static void look_at(wr_repository *r, wr_served_model *m, uint64_t print, bool first)
 {
     wr_err err = {0};
-    m->missing = 0;
     bool still = first || print == m->seen;
     m->seen = print;
     pthread_mutex_lock(&r->lock);
@@ -38,15 +37,13 @@ static bool is_folder(const char *path)
 
 static void look_for(wr_repository *r, const char *name, const char *path, bool first)
 {
-    uint64_t print = is_folder(path) ? r->opt.load_all ? wr_model_print(path) : 1 : 0;
-    if (!print) return;
+    if (!is_folder(path)) return;
     wr_served_model *m = wr_served_model_get(r, wr_str_of(name), true);
-    if (!m || !r->opt.load_all) return; /* without memory: at the next look */
-    if (pthread_mutex_trylock(&m->load) != 0) {
-        m->missing = 0; /* somebody loads it just now */
-        return;
-    }
-    look_at(r, m, print, first);
+    if (!m || !r->opt.load_all) return;               /* without memory: at the next look */
+    if (pthread_mutex_trylock(&m->load) != 0) return; /* somebody loads it just now */
+    m->missing = 0;
+    uint64_t print = wr_model_print(path);
+    if (print) look_at(r, m, print, first);
     pthread_mutex_unlock(&m->load);
 }
 

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/fault.h"
 #include "base/os.h"
 #include "predict/infer.h"
 #include "predict/predict_testing.h"
@@ -513,6 +514,60 @@ static void thousands_of_models_cost_little(void **state)
     does_not(r, "m9999", NULL, WEIR_ENOTFOUND, "'m9999' is not found", "");
 }
 
+/* Whatever allocation fails: the load fails or not, what served before answers, nothing leaks, and the next load is
+ * fine. */
+static void every_allocation_of_a_load_may_fail(void **state)
+{
+    room *r = *state;
+    put(r, "a/1/model.toy", "add 1");
+    put(r, "a/config.pbtxt",
+        "name: 'a' max_batch_size: 4 response_cache { enable: true } model_warmup [ { inputs { key: 'A' value { dims: "
+        "2 zero_data: "
+        "true } } inputs { key: 'B' value { dims: 2 zero_data: true } } } ]");
+    open_room(r, false);
+    loads(r, "a", NULL);
+    bool failed = true;
+    for (long n = 1; failed; n++) {
+        wr_err err = {0};
+        put(r, "a/2/model.toy", "add 2");
+        wr_fault_arm(WR_FAULT_ALLOC, n, false);
+        int rc = load(r, "a", NULL, &err);
+        failed = wr_fault_fired(WR_FAULT_ALLOC);
+        wr_fault_arm(WR_FAULT_ALLOC, 0, false);
+        if (rc < 0) assert_int_equal(rc, WEIR_ENOMEM);
+        double v = ask(r, "a", NULL, &err);
+        assert_true(v == 1 || v == 2);
+        loads(r, "a", NULL);
+        answers(r, "a", NULL, 2);
+        wr_file_remove_tree(wr_path_join(r->a, r->dir, "a/2"), NULL);
+        loads(r, "a", NULL);
+        answers(r, "a", NULL, 1);
+        assert_true(n < 2000);
+    }
+}
+
+static void every_allocation_of_an_answer_may_fail(void **state)
+{
+    room *r = *state;
+    put(r, "a/1/model.toy", "add 1");
+    put(r, "a/config.json", "{\"response_cache\": {\"enable\": true}}");
+    open_room(r, false);
+    bool failed = true;
+    for (long n = 1; failed; n++) {
+        wr_err err = {0};
+        room own = {.r = r->r};
+        loads(r, "a", NULL); /* so that the cache has nothing */
+        own.a = wr_arena_new(0);
+        wr_fault_arm(WR_FAULT_ALLOC, n, false);
+        double v = ask(&own, "a", NULL, &err);
+        failed = wr_fault_fired(WR_FAULT_ALLOC);
+        wr_fault_arm(WR_FAULT_ALLOC, 0, false);
+        assert_true(v == 1 || (v == -1 && err.code == WEIR_ENOMEM));
+        wr_arena_free(own.a);
+        assert_true(n < 200);
+    }
+}
+
 static void it_says_what_is_not_there(void **state)
 {
     room *r = *state;
@@ -547,6 +602,8 @@ int main(void)
         T(what_is_put_is_served_and_swapped),
         T(no_request_fails_while_versions_swap),
         T(thousands_of_models_cost_little),
+        T(every_allocation_of_a_load_may_fail),
+        T(every_allocation_of_an_answer_may_fail),
         T(it_says_what_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

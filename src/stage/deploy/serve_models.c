@@ -154,7 +154,9 @@ static void install(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v
 void wr_serve_set_error(wr_serve_endpoint *e, const wr_err *why)
 {
     pthread_mutex_lock(&e->lock);
-    snprintf(e->error, sizeof e->error, "%s", why->msg);
+    size_t n = (size_t)snprintf(e->error, sizeof e->error, "%s", why->msg);
+    if (why->hint[0] && n + strlen(why->hint) + 4 < sizeof e->error)
+        snprintf(e->error + n, sizeof e->error - n, " (%s)", why->hint);
     pthread_mutex_unlock(&e->lock);
 }
 

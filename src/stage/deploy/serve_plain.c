@@ -98,13 +98,28 @@ static void identity(char out[WR_SHA256_HEX], const wr_registered_version *v)
     wr_sha256_of(wr_buf_cstr(&b), b.n, out);
 }
 
+/* What is said of the files names where they came from, not where the cache has them. */
+static void name_source(wr_err *err, const char *path, wr_str location)
+{
+    char *at = err ? strstr(err->msg, path) : NULL;
+    if (!at) return;
+    char text[sizeof err->msg];
+    snprintf(text, sizeof text, "%.*s%.*s%s", (int)(at - err->msg), err->msg, WR_STR_FMT(wr_str_fit(location, 120)),
+             at + strlen(path));
+    memcpy(err->msg, text, sizeof text);
+}
+
 static int load_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registered_version *v, wr_arena *a, wr_err *err)
 {
     char *path, version[24], folder[WR_SHA256_HEX];
     snprintf(version, sizeof version, "%lld", (long long)v->version);
     WR_TRY(wr_signature_check_policy(s->project, v->name.p, v->version, err));
     WR_TRY(wr_materialize(&path, folder, a, s->project, wr_registered_version_location(v), err));
-    WR_TRY(put(s, e, version, path, err));
+    int rc = put(s, e, version, path, err);
+    if (rc < 0) {
+        name_source(err, path, wr_registered_version_location(v));
+        return rc;
+    }
     memcpy(e->folder, folder, sizeof folder);
     return 0;
 }
@@ -128,8 +143,8 @@ int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registe
         install(s, e, &told);
         return 0;
     }
-    bool again = rc == WEIR_ENOMEM || rc == WEIR_ENOTFOUND || rc == WEIR_EUNAVAILABLE ||
-                 rc == WEIR_ETIMEOUT || rc == WEIR_ENO; /* files and signatures may still come */
+    bool again = rc == WEIR_ENOMEM || rc == WEIR_ENOTFOUND || rc == WEIR_EUNAVAILABLE || rc == WEIR_ETIMEOUT ||
+                 rc == WEIR_ENO; /* files and signatures may still come */
     if (!again) memcpy(e->spurned, id, sizeof id);
     if (!again || strcmp(e->error, why.msg) != 0) refuse(s, e, &told, &why);
     return 0;
