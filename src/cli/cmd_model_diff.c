@@ -46,7 +46,7 @@ typedef int list_fn(wr_model_fact_list *out, wr_cli *c, const wr_model_facts *f)
 
 static int push(wr_model_fact_list *out, const char *key, const char *value)
 {
-    wr_model_fact fact = {key, value};
+    wr_model_fact fact = {key, value, 0};
     return key && value ? wr_vec_push(out, fact) : WEIR_ENOMEM;
 }
 

@@ -9,7 +9,8 @@ extern const wr_cmd wr_cmd_data_ingest, wr_cmd_data_list, wr_cmd_data_show, wr_c
 extern const wr_cmd wr_cmd_feature_build, wr_cmd_feature_materialize;
 extern const wr_cmd wr_cmd_model_train, wr_cmd_model_evaluate, wr_cmd_model_register, wr_cmd_model_promote,
     wr_cmd_model_rollback, wr_cmd_model_alias, wr_cmd_model_report, wr_cmd_model_list, wr_cmd_model_show, wr_cmd_model_diff,
-    wr_cmd_model_trace, wr_cmd_model_sign, wr_cmd_model_verify, wr_cmd_model_keygen;
+    wr_cmd_model_trace, wr_cmd_model_sign, wr_cmd_model_verify, wr_cmd_model_keygen,
+    wr_cmd_model_card, wr_cmd_model_bom;
 extern const wr_cmd wr_cmd_deploy_list, wr_cmd_deploy_load, wr_cmd_deploy_unload, wr_cmd_deploy_infer, wr_cmd_deploy_replay,
     wr_cmd_deploy_feedback, wr_cmd_deploy_flush;
 extern const wr_cmd wr_cmd_run, wr_cmd_status, wr_cmd_graph, wr_cmd_runs_list, wr_cmd_runs_show;

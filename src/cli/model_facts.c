@@ -23,7 +23,7 @@ typedef struct {
 
 static int add(wr_model_fact_list *l, const char *key, const char *value, wr_err *err)
 {
-    wr_model_fact fact = {key, value};
+    wr_model_fact fact = {key, value, 0};
     return !key || !value || wr_vec_push(l, fact) < 0 ? wr_err_nomem(err) : 0;
 }
 
@@ -33,12 +33,14 @@ static int add_items(wr_model_fact_list *l, const wr_track_item *items, size_t n
     return 0;
 }
 
-static const char *number(wr_cli *c, double v)
+static int add_number(wr_model_fact_list *l, wr_cli *c, const char *key, double v, wr_err *err)
 {
-    char text[32];
+    char text[WR_NUM_TEXT];
     if (wr_cli_json(c)) wr_f64_text(text, v);
     else snprintf(text, sizeof text, "%.6g", v);
-    return wr_arena_strdup(wr_cli_arena(c), text);
+    WR_TRY(add(l, key, wr_arena_strdup(wr_cli_arena(c), text), err));
+    l->at[l->n - 1].number = v;
+    return 0;
 }
 
 static bool has(const wr_model_fact_list *l, const char *key)
@@ -64,7 +66,7 @@ static int read_run(wr_model_facts *f, reader *r, wr_err *err)
     if (wr_run_get(&row, a, r->project, f->run.uuid.p, NULL) == 0 && row.code && row.code[0]) f->code = row.code;
     WR_TRY(add_items(&f->params, f->run.params, f->run.nparams, err));
     for (size_t i = 0; i < f->run.nmetrics; i++)
-        WR_TRY(add(&f->metrics, f->run.metrics[i].key.p, number(r->cli, f->run.metrics[i].value), err));
+        WR_TRY(add_number(&f->metrics, r->cli, f->run.metrics[i].key.p, f->run.metrics[i].value, err));
     return 0;
 }
 
@@ -81,7 +83,7 @@ static int read_logged(wr_model_facts *f, reader *r, wr_err *err)
         if (!has(&f->params, m.params[i].key.p)) WR_TRY(add(&f->params, m.params[i].key.p, m.params[i].value.p, err));
     for (size_t i = m.nmetrics; i-- > 0;) /* the latest of a key is the last */
         if (!has(&f->metrics, m.metrics[i].key.p))
-            WR_TRY(add(&f->metrics, m.metrics[i].key.p, number(r->cli, m.metrics[i].value), err));
+            WR_TRY(add_number(&f->metrics, r->cli, m.metrics[i].key.p, m.metrics[i].value, err));
     return 0;
 }
 
@@ -162,7 +164,7 @@ static int add_package_metrics(wr_model_facts *f, reader *r, wr_err *err)
     {
         if (!yyjson_is_num(v) || has(&f->metrics, yyjson_get_str(k))) continue;
         const char *key = wr_arena_strdup(wr_cli_arena(r->cli), yyjson_get_str(k));
-        WR_TRY(add(&f->metrics, key, number(r->cli, yyjson_get_num(v)), err));
+        WR_TRY(add_number(&f->metrics, r->cli, key, yyjson_get_num(v), err));
     }
     return 0;
 }
@@ -195,8 +197,7 @@ int wr_model_facts_of(wr_model_facts *f, wr_cli *c, const wr_registered_version 
     f->title = v->version ? wr_arena_printf(a, "%s version %lld", v->name.p, (long long)v->version)
                           : wr_arena_printf(a, "%s (candidate)", v->name.p);
     WR_TRY(wr_cli_project(c, &r.project, err));
-    int rc = read_all(f, &r, err);
-    return rc;
+    return read_all(f, &r, err);
 }
 
 int wr_model_facts_read(wr_model_facts *f, wr_cli *c, const char *ref, wr_err *err)

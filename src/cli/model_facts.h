@@ -14,6 +14,7 @@
 
 typedef struct {
     const char *key, *value;
+    double number; /* of a metric, exact; its value is for people unless --json */
 } wr_model_fact;
 typedef struct {
     wr_model_fact *at;

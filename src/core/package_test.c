@@ -400,25 +400,25 @@ static void test_card(void **state)
     open_folder(&f, w, w->id);
     const char *card = wr_buf_cstr(file_of(&f, "card.md"));
     static const char *const parts[] = {
-        "# Model card: `delay`",
-        "## Intended use",
+        "# Model Card for `delay`",
+        "### Intended Use",
         "`trips`",
         "Predicts `late`: `delay` above 15",
         "`t \\| 1`",
         "| `from` | category of `from` | 5 categories |",
         "| `delay_1h` | mean of `delay` over 1 h, events with `from` like the row's `from` |",
-        "## Metrics",
+        "### Metrics",
         "| `auc` | `0.75` |",
         "`{\"a\\|b'\":[1,null]}`",
-        "## Footprint",
+        "### Environmental Impact",
         "| `energy_j` | `12.5` |",
-        "## Made from",
+        "### Made From",
         "trips@3",
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (!strstr(card, parts[i])) fail_msg("no %s in\n%s", parts[i], card);
     }
-    assert_true(strstr(card, "energy_j") > strstr(card, "## Footprint"));
+    assert_true(strstr(card, "energy_j") > strstr(card, "### Environmental Impact"));
     close_folder(&f);
 }
 

@@ -43,6 +43,8 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_model_sign,
     &wr_cmd_model_verify,
     &wr_cmd_model_keygen,
+    &wr_cmd_model_card,
+    &wr_cmd_model_bom,
     &wr_cmd_sustain_report,
     &wr_cmd_monitor,
     &wr_cmd_trace,
