@@ -2,7 +2,7 @@
 /* oip_testing.h - models that need no files, for tests and fuzzing of the protocols: their answers follow from their
  * inputs.
  *
- *   identity models: output k is input k      simple: sum and difference of two INT32 [n,16]
+ *   identity models: output k is input k      simple, simple_string: sum and difference of two [n,16]
  *   late: an endpoint with lenient columns, whose score is km or 100, + 1000 when the time is missing; keeps
  * predictions under ids tree: FP32 [n,3] with named features -> FP64 "score" [n,2] = (a + 10 b + 100 c, NaN for a < 0);
  * explains whole: FP64 [-1] -> FP64 [] the sum       gone: known, not ready
@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "wire/oip/rest.h"
 
 typedef struct {
@@ -59,6 +60,27 @@ static int oip_simple(const wr_oip_model *m, wr_tensor *out, const wr_oip_infer 
     for (size_t i = 0; i < out[0].count; i++) {
         ((int32_t *)out[0].data)[i] = (int32_t)((uint32_t)x[i] + (uint32_t)y[i]);
         ((int32_t *)out[1].data)[i] = (int32_t)((uint32_t)x[i] - (uint32_t)y[i]);
+    }
+    return 0;
+}
+
+/* Sum and difference of numbers as texts. */
+static int oip_strings(const wr_oip_model *m, wr_tensor *out, const wr_oip_infer *q, wr_arena *a, wr_err *err)
+{
+    WR_TRY(oip_identity(m, out, q, a, err));
+    const wr_str *x = out[0].data, *y = out[1].data;
+    if (out[0].count != out[1].count) return wr_err_set(err, WEIR_EINVAL, "sizes differ");
+    for (int i = 0; i < 2; i++) WR_TRY(wr_tensor_alloc(&out[i], a, err));
+    for (size_t i = 0; i < out[0].count; i++) {
+        int64_t u, v;
+        WR_TRY(wr_num_i64(&u, x[i], err));
+        WR_TRY(wr_num_i64(&v, y[i], err));
+        for (int k = 0; k < 2; k++) {
+            uint64_t z = k ? (uint64_t)u - (uint64_t)v : (uint64_t)u + (uint64_t)v;
+            char *text = wr_arena_printf(a, "%lld", (long long)z);
+            if (!text) return wr_err_nomem(err);
+            ((wr_str *)out[k].data)[i] = wr_str_of(text);
+        }
     }
     return 0;
 }
@@ -142,6 +164,10 @@ OIP_IO(oip_pair, {.name = "INPUT0", .type = WR_TENSOR_INT32, .ndims = 2, .shape 
        {.name = "INPUT1", .type = WR_TENSOR_INT32, .ndims = 2, .shape = {-1, 16}});
 OIP_IO(oip_pair_out, {.name = "OUTPUT0", .type = WR_TENSOR_INT32, .ndims = 2, .shape = {-1, 16}},
        {.name = "OUTPUT1", .type = WR_TENSOR_INT32, .ndims = 2, .shape = {-1, 16}});
+OIP_IO(oip_text, {.name = "INPUT0", .type = WR_TENSOR_BYTES, .ndims = 2, .shape = {-1, 16}},
+       {.name = "INPUT1", .type = WR_TENSOR_BYTES, .ndims = 2, .shape = {-1, 16}});
+OIP_IO(oip_text_out, {.name = "OUTPUT0", .type = WR_TENSOR_BYTES, .ndims = 2, .shape = {-1, 16}},
+       {.name = "OUTPUT1", .type = WR_TENSOR_BYTES, .ndims = 2, .shape = {-1, 16}});
 OIP_IO(oip_late_in, {.name = "at", .type = WR_TENSOR_BYTES, .ndims = 1, .shape = {-1}, .lenient = true},
        {.name = "km", .type = WR_TENSOR_FP64, .ndims = 1, .shape = {-1}, .lenient = true},
        {.name = "from", .type = WR_TENSOR_BYTES, .ndims = 1, .shape = {-1}, .lenient = true});
@@ -167,6 +193,8 @@ static const oip_fake oip_models[] = {
     {OIP_MODEL("one", oip_one, oip_bytes_out, .rows = true), false, oip_identity},
     {OIP_MODEL("int64", oip_int64, oip_int64_out, .rows = true), false, oip_identity},
     {OIP_MODEL("simple", oip_pair, oip_pair_out, .rows = true), false, oip_simple},
+    {OIP_MODEL("simple_string", oip_text, oip_text_out, .rows = true), false, oip_strings},
+    {OIP_MODEL("simple_identity", oip_bytes, oip_bytes_out, .rows = true), false, oip_identity},
     {OIP_MODEL("late", oip_late_in, oip_late_out, .rows = true), true, oip_late},
     {OIP_MODEL("tree", oip_tree_in, oip_tree_out, .rows = true, .explains = true, .features = oip_features,
                .nfeatures = 3),
@@ -261,7 +289,7 @@ static int oip_index(void *ctx, wr_index_entry **out, size_t *n, wr_arena *a, wr
     *out = e;
     *n = OIP_MODELS + 1;
     if (ctx) { /* one model alone */
-        *out = (wr_index_entry *)memcpy(&e[0], &e[7], sizeof *e);
+        *out = (wr_index_entry *)memcpy(&e[0], &e[OIP_MODELS - 2], sizeof *e);
         *n = 1;
     }
     return 0;
@@ -271,6 +299,7 @@ static int oip_load(void *ctx, wr_str name, wr_str config, wr_err *err)
 {
     (void)ctx;
     if (wr_str_is(name, "wrong_model_name")) return wr_err_set(err, WEIR_ENOTFOUND, "no folder 'wrong_model_name'");
+    if (config.n && config.p[0] != '{') return wr_err_set(err, WEIR_EINVAL, "the configuration is no object");
     snprintf(fake.loaded, sizeof fake.loaded, "%.*s", WR_STR_FMT(wr_str_fit(name, 60)));
     snprintf(fake.config, sizeof fake.config, "%.*s", WR_STR_FMT(wr_str_fit(config, 200)));
     return 0;
