@@ -7,11 +7,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/file.h"
 #include "predict/graph.h"
 #include "predict/onnx_golden.h"
 #include "predict/ort.h"
 
-enum { TRIAL_ROWS = 3, TRIAL_MEMORY = 256 << 20 };
+enum { SETS = 4, SET_BYTES = 16 << 20, TRIAL_ROWS = 3, TRIAL_MEMORY = 256 << 20 };
 static const double AGREE = 1e-5;
 
 typedef struct {
@@ -123,11 +124,54 @@ static void try_kind(trial *t, const predictor *p, const wr_ort *other, wr_golde
     t->ran = true;
 }
 
+/* The model's own test data beside it (ONNX's layout: test_data_set_0/input_0.pb, output_0.pb), where there are some.
+ */
+static size_t read_set(wr_tensor *to, size_t most, const wr_onnx_model *m, int set, const char *what, wr_arena *a)
+{
+    size_t n = 0;
+    for (; n < most; n++) {
+        wr_buf b;
+        wr_buf_init(&b, 0);
+        char *path = wr_arena_printf(a, "%s/test_data_set_%d/%s_%zu.pb", m->dir, set, what, n);
+        bool there = path && wr_file_exists(path) && wr_file_read(&b, path, SET_BYTES, NULL) == 0;
+        wr_str bytes = there ? wr_arena_str(a, wr_buf_view(&b)) : (wr_str){0};
+        wr_buf_fini(&b);
+        if (!bytes.p || wr_onnx_tensor_read(&to[n], bytes, a, NULL) < 0) break;
+    }
+    return n;
+}
+
+static bool fits(const wr_tensor *in, const wr_onnx_model *m)
+{
+    for (size_t i = 0; i < m->nin; i++) {
+        if (in[i].type != m->in[i].type || (m->in[i].shaped && in[i].ndims != m->in[i].ndims)) return false;
+        for (int d = 0; m->in[i].shaped && d < in[i].ndims; d++)
+            if (m->in[i].shape[d] >= 0 && m->in[i].shape[d] != in[i].shape[d]) return false;
+    }
+    return true;
+}
+
+/* false: there is none. What ours answers must be what stands there. */
+static bool try_set(trial *t, const predictor *p, int set)
+{
+    const wr_onnx_model *m = p->model;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(TRIAL_MEMORY);
+    wr_tensor *in = a ? wr_arena_calloc(a, m->nin + 2 * m->nout + 1, sizeof *in) : NULL, *out = in ? in + m->nin : NULL;
+    if (!in || read_set(in, m->nin, m, set, "input", a) < m->nin || m->nin == 0 || !fits(in, m)) return false;
+    wr_tensor *theirs = out + m->nout;
+    if (read_set(theirs, m->nout, m, set, "output", a) < m->nout) return false;
+    if (run_one(p, out, in, a, NULL) < 0) t->agreed = false;
+    for (size_t i = 0; t->agreed && i < m->nout; i++)
+        if (!wr_tensor_agree(&out[i], &theirs[i], AGREE)) t->agreed = false;
+    return true;
+}
+
 static void try_all(trial *t, const predictor *p, const wr_ort *other)
 {
     *t = (trial){.agreed = true, .rows = true};
     for (wr_golden_kind k = WR_GOLDEN_PLAIN; k < WR_GOLDEN_KINDS; k++)
         if (wr_onnx_golden_fits(p->model, k) && (p->graph || !t->ran)) try_kind(t, p, other, k); /* big models: once */
+    for (int set = 0; p->graph && p->model->dir && set < SETS && try_set(t, p, set); set++) {}
     if (!t->ran) t->rows = false;
 }
 
@@ -213,8 +257,10 @@ static int choose(predictor *p, trial *t, wr_onnx_executor executor, wr_err *err
         p->ort = NULL;
         return keep_graph(p, t, other < 0 ? theirs.msg : "it agrees with ONNX Runtime");
     }
+    if (other < 0 && t->ran)
+        wr_err_set(&t->why, WEIR_EUNSUPPORTED, "the model's test data differ from the answers of Weir's own executor");
     if (other < 0) return neither(err, &t->why, &theirs);
-    return keep_ort(p, t, t->ran ? "its answers differ from our own" : t->why.msg);
+    return keep_ort(p, t, t->ran ? "its answers or the model's test data differ from our own answers" : t->why.msg);
 }
 
 /* ---- specifications ---- */

@@ -175,6 +175,34 @@ static void test_choice_by_configuration(void **state)
     assert_int_equal(wr_file_remove_tree(dir, NULL), 0);
 }
 
+/* Test data that our answers do not match: ONNX Runtime's turn. */
+static void test_choice_by_test_data(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/weir-onnx-XXXXXX", path[256];
+    static const char *const files[] = {"model.onnx", "test_data_set_0/input_0.pb", "test_data_set_0/output_0.pb"};
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/test_data_set_0", dir);
+    assert_int_equal(wr_file_mkdirs(path, NULL), 0);
+    for (int right = 1; right >= 0; right--) {
+        wr_predictor *p = NULL;
+        wr_err err = {0};
+        for (size_t i = 0; i < 3; i++) { /* the answers of another model of the same inputs */
+            const char *model = i < 2 || right ? "mlp_regressor" : "pca_ridge";
+            char from[512];
+            (void)snprintf(from, sizeof from, WEIR_SOURCE_DIR "/tests/reference/onnx/%s/%s", model, files[i]);
+            (void)snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+            assert_int_equal(wr_file_copy(from, path, NULL), 0);
+        }
+        (void)snprintf(path, sizeof path, "%s/model.onnx", dir);
+        int rc = wr_onnx_open(&p, path, WR_ONNX_AUTO, &err);
+        assert_int_equal(rc, right || have_ort() ? 0 : WEIR_EUNSUPPORTED);
+        if (rc == 0) assert_string_equal(p->platform, right ? "weir_onnx" : "onnxruntime_onnx");
+        wr_predictor_free(p);
+    }
+    assert_int_equal(wr_file_remove_tree(dir, NULL), 0);
+}
+
 /* ---- pipelines of scikit-learn and XGBoost ---- */
 
 #define MODELS WEIR_SOURCE_DIR "/tests/reference/onnx/"
@@ -373,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_strings_pass_whole),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_choice_by_configuration),
+        cmocka_unit_test(test_choice_by_test_data),
         cmocka_unit_test(test_pipelines),
         cmocka_unit_test(test_labels_and_features),
         cmocka_unit_test(test_no_memory),

@@ -298,7 +298,7 @@ void wr_graph_free(wr_graph *g)
 }
 
 size_t wr_graph_nnodes(const wr_graph *g) { return g->nnodes; }
-size_t wr_graph_memory(const wr_graph *g) { return wr_arena_used(g->mem); }
+size_t wr_graph_memory(const wr_graph *g) { return wr_arena_used(g->mem) + g->beside; }
 
 /* ---- running ---- */
 

@@ -61,6 +61,7 @@ struct wr_graph {
     size_t nslots, nown;
     int32_t *in, *out; /* slots of the graph's inputs and outputs */
     uint64_t work;
+    size_t beside; /* bytes of states outside of mem */
 };
 
 /* The tables. */

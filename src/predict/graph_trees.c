@@ -308,7 +308,9 @@ static int build(ensemble *e, lists *l, wr_graph *g, const char *prefix)
     e->positive = true;
     WR_TRY(which_outputs(only, l, &w, e));
     WR_TRY(put_values(&many, l, &w, only, e->outputs, g->work >> 14));
-    return fill_forest(e, l, only, many);
+    WR_TRY(fill_forest(e, l, only, many));
+    g->beside += wr_forest_memory(e->forest);
+    return 0;
 }
 
 static int prepare_ensemble(ensemble *e, wr_graph_node *n, wr_graph *g, const char *prefix, wr_err *err)
