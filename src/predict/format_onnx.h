@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* format_onnx.h - an ONNX file as a predictor: by our own executor (platform "weir_onnx") or ONNX Runtime
- * ("onnxruntime_onnx").
+/* format_onnx.h - an ONNX file as a predictor: by our own executor (platform "weir_onnx") or ONNX Runtime ("onnxruntime_onnx").
  *
- * Left to itself it takes ours when all ops are ours and it answers golden inputs (onnx_golden.h) as ONNX Runtime does,
- * to 1e-5; without ONNX Runtime, when all ops are ours and the golden inputs run. Golden inputs also tell whether rows
- * are answered each on its own (p->rows): together and alone they must answer the same. Test data beside the model (test_data_set_0/, as ONNX's own models have) must come out too.
- * WEIR_ONNX_EXECUTOR=weir|onnxruntime in the environment forces one. Maps of class to probability (ZipMap) are the
- * tensor of probabilities, [rows, classes], with the classes as the output's labels.
+ * Left to itself it takes ours when all ops are ours and it answers golden inputs (onnx_golden.h) as ONNX Runtime does, to 1e-5; without ONNX
+ * Runtime, when all ops are ours and the golden inputs run. Test data beside the model (test_data_set_0/, as ONNX's own models have them) must
+ * come out too. Golden inputs also tell whether rows are answered each on its own (p->rows): together and alone they must answer the same.
+ * WEIR_ONNX_EXECUTOR=weir|onnxruntime in the environment forces one.
+ * Maps of class to probability (ZipMap) are the tensor of probabilities, [rows, classes], with the classes as the output's labels.
  */
 #pragma once
 #include "predict/predictor.h"
