@@ -33,7 +33,10 @@ int wr_forest_new(wr_forest **out, const wr_forest_opt *opt, wr_err *err)
                      .has_cover = true};
     (void)pthread_mutex_init(&f->shap_lock, NULL);
     f->base = wr_calloc(opt->noutputs, sizeof *f->base);
-    if (!f->base || wr_vec_push(&f->sets, ((wr_fset){0, 0})) < 0) {
+    /* a forest without trees or sets has arrays too: kernels add offsets of 0 to them */
+    bool room = wr_vec_reserve(&f->trees, 1) == 0 && wr_vec_reserve(&f->nodes, 1) == 0 && wr_vec_reserve(&f->values, 1) == 0 &&
+                wr_vec_reserve(&f->set_bits, 1) == 0 && wr_vec_push(&f->sets, ((wr_fset){0, 0})) == 0;
+    if (!f->base || !room) {
         wr_forest_free(f);
         return wr_err_nomem(err);
     }
@@ -54,7 +57,7 @@ void wr_forest_free(wr_forest *f)
     wr_forest_shap_free(f);
     (void)pthread_mutex_destroy(&f->shap_lock);
     void *owned[] = {f->base,      f->trees.at, f->nodes.at,   f->values.at, f->sets.at, f->set_bits.at, f->columns, f->output_first,
-                     f->steps,     f->ops,      f->leaf_float, f->bin_sets,  f->deep,    f->exits};
+                     f->roots,     f->reach,    f->steps,       f->ops,        f->leaf_float, f->bin_sets,    f->deep,    f->exits,    f->features};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wr_free(owned[i]);
     wr_free(f);
 }

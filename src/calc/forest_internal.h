@@ -30,6 +30,7 @@ enum {
     WR_FOREST_MAX_VALUES = 1 << 28,
     WR_FOREST_MAX_CATEGORY = 1 << 24,    /* greatest bit of a set */
     WR_FOREST_SET_BYTES = 64 << 20,      /* all sets, as given and as columns need them, and maps of categories */
+    WR_FOREST_LANES = 16,                /* trees that one row walks at a time */
     WR_FOREST_MAX_COLUMNS = 16000,       /* more: the plain walk alone */
 };
 
@@ -41,7 +42,7 @@ typedef struct {
     bool wide, negative_missing;
     uint32_t line;      /* where its bins start, in lines of 64 bytes */
     uint32_t ncuts;     /* number */
-    float *cuts;        /* padded with +inf to a power of two above ncuts */
+    float *cuts;        /* as wr_bin_floats wants them */
     uint32_t nmap;      /* category: codes from nmap on are other */
     uint32_t *map;      /* code to bin */
     uint32_t ncodes;    /* bins 0 .. ncodes-1; other = ncodes, missing = ncodes + 1 */
@@ -100,6 +101,10 @@ struct wr_forest {
     wr_fcolumn *columns;
     size_t ncolumns, nlines;
     uint32_t *output_first; /* nmargins + 1: trees of an output */
+    uint32_t *features;     /* of the columns */
+    bool all_numbers;       /* every column is WR_FCOLUMN_NUMBER */
+    uint32_t *roots;        /* of the trees, in `steps` */
+    uint8_t *reach;         /* of a tree and the WR_FOREST_LANES - 1 behind it: steps to the deepest leaf, 255 for more than that */
     void *steps;            /* wr_fstep8, long_steps: wr_fstep12; parallel to nodes; NULL: plain walk alone */
     bool long_steps, any_category, direct; /* direct: leaves hold their float themselves */
     float *leaf_float;      /* values as float, when sum_float */

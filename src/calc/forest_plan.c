@@ -44,11 +44,15 @@ static int find_columns(wr_forest *f, wr_err *err)
     }
     for (size_t k = 0; k < keys; k++) f->ncolumns += column_of[k];
     f->columns = wr_calloc(f->ncolumns ? f->ncolumns : 1, sizeof *f->columns);
-    if (!f->columns) return wr_err_nomem(err);
+    f->features = wr_calloc(f->ncolumns ? f->ncolumns : 1, sizeof *f->features);
+    f->all_numbers = true;
+    if (!f->columns || !f->features) return wr_err_nomem(err);
     uint32_t j = 0;
     for (size_t k = 0; k < keys; k++) {
         if (!column_of[k]) continue;
         f->columns[j] = (wr_fcolumn){.feature = (uint32_t)(k / WR_FCOLUMN_KINDS), .kind = (wr_fcolumn_kind)(k % WR_FCOLUMN_KINDS)};
+        f->features[j] = f->columns[j].feature;
+        f->all_numbers &= f->columns[j].kind == WR_FCOLUMN_NUMBER;
         f->any_category |= f->columns[j].kind == WR_FCOLUMN_CATEGORY;
         f->columns[j].negative_missing = f->negative_missing && f->columns[j].kind == WR_FCOLUMN_CATEGORY;
         column_of[k] = j++;
@@ -68,16 +72,17 @@ static int by_float(const void *a, const void *b)
 
 static int take_cuts(wr_forest *f, wr_fcolumn *c, float *list, size_t n, wr_err *err)
 {
-    size_t k = 0, room = 1;
+    size_t k = 0;
     qsort(list, n, sizeof *list, by_float);
     for (size_t i = 0; i < n; i++) {
         if (!k || list[i] > list[k - 1]) list[k++] = list[i];
     }
-    while (room <= k) room *= 2;
+    size_t room = wr_cuts_room((uint32_t)k);
     c->ncuts = (uint32_t)k;
     c->cuts = wr_alloc(room * sizeof *c->cuts);
     if (!c->cuts) return wr_err_nomem(err);
-    for (size_t i = 0; i < room; i++) c->cuts[i] = i < k ? list[i] : INFINITY;
+    if (k) memcpy(c->cuts, list, k * sizeof *list);
+    wr_cuts_finish(c->cuts, c->ncuts);
     f->memory += room * sizeof *c->cuts;
     return 0;
 }
@@ -173,8 +178,25 @@ static int sets_by_bin(wr_forest *f, uint32_t *offset, size_t bytes, wr_err *err
 
 /* ---- steps ---- */
 
+static int make_roots(wr_forest *f, wr_err *err)
+{
+    size_t n = f->trees.n;
+    f->roots = wr_calloc(n + 1, sizeof *f->roots);
+    f->reach = wr_calloc(n + 1, sizeof *f->reach);
+    if (!f->roots || !f->reach) return wr_err_nomem(err);
+    f->memory += n * (sizeof *f->roots + sizeof *f->reach);
+    for (size_t k = 0; k < n; k++) {
+        uint32_t most = 0;
+        for (size_t l = k; l < n && l < k + WR_FOREST_LANES; l++) most = f->trees.at[l].depth > most ? f->trees.at[l].depth : most;
+        f->roots[k] = (uint32_t)f->trees.at[k].node;
+        f->reach[k] = (uint8_t)(most < 255 ? most : 255);
+    }
+    return 0;
+}
+
 static int make_steps(wr_forest *f, const uint32_t *offset, wr_err *err)
 {
+    WR_TRY(make_roots(f, err));
     for (size_t k = 0; k < f->trees.n; k++) {
         const wr_ftree *t = &f->trees.at[k];
         for (size_t i = 0; i < t->nnodes && !f->long_steps; i++) {

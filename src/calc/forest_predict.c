@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* forest_predict.c - margins of rows: the plain walk, one row, 64 rows.
  *
- * One row. It is copied to cells, two a column: the value, and the value with NaN replaced by -inf; then one cell with -inf. A comparison
+ * One row, sixteen trees at a time. It is copied to cells, two a column: the value, and the value with NaN replaced by -inf; then one cell with -inf. A comparison
  * `x <= threshold` sends NaN right and -inf left, so a node picks its direction for missing values by picking the cell. A leaf compares the
  * last cell with its own value: true, and its left child is itself. Categories are bins in both cells.
  *
@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "calc/forest_internal.h"
 
-enum { LANES = 8, TILE = WR_TREES_TILE, BLOCK = 2048, LEAST_TILE = 16 };
+enum { LANES = WR_FOREST_LANES, ROWS = 8, EVEN_DEPTH = 8, TILE = WR_TREES_TILE, BLOCK = 2048, LEAST_TILE = 16 };
 #define ALWAYS inline __attribute__((always_inline))
 
 /* ---- sums ---- */
@@ -68,9 +68,10 @@ static void fill_cells(const wr_forest *f, const float *row, float *x)
 {
     size_t n = f->ncolumns;
     for (size_t j = 0; j < n; j++) {
-        float v = wr_fcolumn_value(&f->columns[j], row[f->columns[j].feature]);
+        float v = row[f->features[j]];
+        if (!f->all_numbers) v = wr_fcolumn_value(&f->columns[j], v);
         x[j] = v;
-        x[n + j] = v == v ? v : -INFINITY;
+        x[n + j] = v > -INFINITY ? v : -INFINITY;
     }
     x[2 * n] = -INFINITY;
     for (size_t j = 0; f->any_category && j < n; j++) {
@@ -100,15 +101,23 @@ static ALWAYS size_t step(const wr_forest *f, shape s, size_t at, const float *x
     return (size_t)by + (1 & ~((cat & in) | (~cat & (v <= value))));
 }
 
-/* The leaves of LANES trees: the walks are independent, so their latencies overlap. */
-static ALWAYS void walk_lanes(const wr_forest *f, shape s, const wr_ftree *t, const float *x, size_t at[LANES])
+/* The leaves of `lanes` trees from tree k on (of the last one again, past `end`): the walks are independent, so their latencies overlap. Shallow
+ * trees walk as far as the deepest goes; others until all rest. */
+static ALWAYS void walk_lanes(const wr_forest *f, shape s, const size_t lanes, size_t k, size_t end, const float *x, size_t at[LANES])
 {
-    for (int l = 0; l < LANES; l++) at[l] = t[l].node;
+    for (size_t l = 0; l < lanes; l++) at[l] = f->roots[k + l < end ? k + l : end - 1];
+    if (f->reach[k] <= EVEN_DEPTH) {
+        for (unsigned d = f->reach[k]; d > 0; d--) {
+#pragma GCC unroll 16
+            for (size_t l = 0; l < lanes; l++) at[l] += step(f, s, at[l], x);
+        }
+        return;
+    }
     size_t moved;
     do {
         moved = 0;
-#pragma GCC unroll 8
-        for (int l = 0; l < LANES; l++) {
+#pragma GCC unroll 16
+        for (size_t l = 0; l < lanes; l++) {
             size_t by = step(f, s, at[l], x);
             at[l] += by;
             moved |= by;
@@ -116,11 +125,16 @@ static ALWAYS void walk_lanes(const wr_forest *f, shape s, const wr_ftree *t, co
     } while (moved);
 }
 
-static ALWAYS size_t walk_one(const wr_forest *f, shape s, const wr_ftree *t, const float *x)
+/* Some trees from k on: how many. */
+static ALWAYS size_t walk_some(const wr_forest *f, shape s, size_t k, size_t end, const float *x, size_t at[LANES])
 {
-    size_t at = t->node;
-    for (size_t by = 1; by;) at += by = step(f, s, at, x);
-    return at;
+    size_t n = end - k;
+    if (n <= LANES / 2) {
+        walk_lanes(f, s, LANES / 2, k, end, x, at);
+        return n;
+    }
+    walk_lanes(f, s, LANES, k, end, x, at);
+    return n < LANES ? n : LANES;
 }
 
 /* Leaves hold a float or the bits of their number. */
@@ -137,48 +151,44 @@ static ALWAYS uint32_t leaf_at(const wr_forest *f, bool wide, size_t at)
     return leaf;
 }
 
-static ALWAYS float sum_float(const wr_forest *f, shape s, const wr_ftree *t, const wr_ftree *end, const float *x, float m)
+/* The sums below: trees k to end - 1. */
+static ALWAYS float sum_float(const wr_forest *f, shape s, size_t k, size_t end, const float *x, float m)
 {
-    for (; t + LANES <= end; t += LANES) {
+    for (size_t n; k < end; k += n) {
         size_t at[LANES];
-        walk_lanes(f, s, t, x, at);
-        for (int l = 0; l < LANES; l++) m += value_at(f, s.wide, at[l]);
+        n = walk_some(f, s, k, end, x, at);
+        for (size_t l = 0; l < n; l++) m += value_at(f, s.wide, at[l]);
     }
-    for (; t < end; t++) m += value_at(f, s.wide, walk_one(f, s, t, x));
     return m;
 }
 
-static ALWAYS double sum_double(const wr_forest *f, shape s, const wr_ftree *t, const wr_ftree *end, const float *x, double m)
+static ALWAYS double sum_double(const wr_forest *f, shape s, size_t k, size_t end, const float *x, double m)
 {
-    const double *values = f->values.at;
-    for (; t + LANES <= end; t += LANES) {
+    for (size_t n; k < end; k += n) {
         size_t at[LANES];
-        walk_lanes(f, s, t, x, at);
-        for (int l = 0; l < LANES; l++) m += values[leaf_at(f, s.wide, at[l])];
+        n = walk_some(f, s, k, end, x, at);
+        for (size_t l = 0; l < n; l++) m += f->values.at[leaf_at(f, s.wide, at[l])];
     }
-    for (; t < end; t++) m += values[leaf_at(f, s.wide, walk_one(f, s, t, x))];
     return m;
 }
 
-static ALWAYS void sum_values(const wr_forest *f, shape s, const wr_ftree *t, const wr_ftree *end, const float *x, double *out)
+static ALWAYS void sum_values(const wr_forest *f, shape s, size_t k, size_t end, const float *x, double *out)
 {
-    for (; t + LANES <= end; t += LANES) {
+    for (size_t n; k < end; k += n) {
         size_t at[LANES];
-        walk_lanes(f, s, t, x, at);
-        for (int l = 0; l < LANES; l++) add_values(f, leaf_at(f, s.wide, at[l]), out);
+        n = walk_some(f, s, k, end, x, at);
+        for (size_t l = 0; l < n; l++) add_values(f, leaf_at(f, s.wide, at[l]), out);
     }
-    for (; t < end; t++) add_values(f, leaf_at(f, s.wide, walk_one(f, s, t, x)), out);
 }
 
 static ALWAYS void margins_of_cells(const wr_forest *f, shape s, const float *x, double *out)
 {
-    const wr_ftree *trees = f->trees.at;
     for (uint32_t k = 0; k < f->nmargins; k++) out[k] = first_sum(f, k);
     if (f->nvalues > 1) {
-        sum_values(f, s, trees, trees + f->trees.n, x, out);
+        sum_values(f, s, 0, f->trees.n, x, out);
     } else {
         for (uint32_t k = 0; k < f->nmargins; k++) {
-            const wr_ftree *from = trees + f->output_first[k], *end = trees + f->output_first[k + 1];
+            size_t from = f->output_first[k], end = f->output_first[k + 1];
             if (f->direct) out[k] = (double)sum_float(f, s, from, end, x, (float)out[k]);
             else out[k] = sum_double(f, s, from, end, x, out[k]);
         }
@@ -250,19 +260,19 @@ static void walk_deep(tile *w, const wr_ftree *t)
     const wr_forest *f = w->f;
     const wr_fdeep *nodes = f->deep + t->node;
     const uint32_t *exits = f->exits + t->exit;
-    for (size_t i = 0; i < TILE; i += LANES) {
-        uint32_t at[LANES], moved;
-        for (int l = 0; l < LANES; l++) at[l] = exits[w->exit[i + l]];
+    for (size_t i = 0; i < TILE; i += ROWS) {
+        uint32_t at[ROWS], moved;
+        for (int l = 0; l < ROWS; l++) at[l] = exits[w->exit[i + l]];
         do {
             moved = 0;
 #pragma GCC unroll 8
-            for (int l = 0; l < LANES; l++) {
+            for (int l = 0; l < ROWS; l++) {
                 uint32_t by = deep_step(f, &nodes[at[l]], w->bins, i + l);
                 at[l] += by;
                 moved |= by;
             }
         } while (moved);
-        for (int l = 0; l < LANES; l++) w->leaf[i + l] = nodes[at[l]].set;
+        for (int l = 0; l < ROWS; l++) w->leaf[i + l] = nodes[at[l]].set;
     }
 }
 

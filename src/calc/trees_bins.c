@@ -165,79 +165,100 @@ static inline uint8_t category_bin(const wr_tfeature *f, float x)
     return x < (float)f->nmap ? f->map[(uint32_t)x] : WR_TREES_OTHER;
 }
 
-/* First halving step for a search among `ncuts` cuts: the smallest power of two with 2 * step > ncuts. */
-static uint32_t first_step(uint32_t ncuts)
+static inline uint32_t numeric_bin(const float *cuts, uint32_t ncuts, float x, uint32_t missing)
 {
-    uint32_t s = 1;
-    while (2 * s <= ncuts) s *= 2;
-    return s;
-}
-
-static inline uint32_t numeric_bin(const float *cuts, uint32_t step, float x, uint32_t missing)
-{
-    uint32_t at = 0;
-    for (uint32_t s = step; s; s >>= 1) at += x > cuts[at + s - 1] ? s : 0;
-    return x == x ? at : missing;
+    uint32_t lo = 0, n = ncuts;
+    while (n) {
+        uint32_t half = n / 2;
+        bool above = x > cuts[lo + half];
+        lo += above ? half + 1 : 0;
+        n = above ? n - half - 1 : half;
+    }
+    return x == x ? lo : missing;
 }
 
 uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x)
 {
     if (f->categorical) return category_bin(f, x);
-    if (!f->ncuts) return x == x ? 0 : WR_TREES_MISSING;
-    return (uint8_t)numeric_bin(f->cuts, first_step(f->ncuts), x, WR_TREES_MISSING);
+    return (uint8_t)numeric_bin(f->cuts, f->ncuts, x, WR_TREES_MISSING);
+}
+
+/* Rows of the ladder of cuts, the longest first. */
+enum { RUNGS = 4, RUNG = 16 }; /* 16^4 cuts */
+static size_t rung_size(size_t below) { return (below / RUNG + RUNG - 1) / RUNG * RUNG; }
+
+size_t wr_cuts_room(uint32_t ncuts)
+{
+    size_t n = ((size_t)ncuts / RUNG + 1) * RUNG, room = n;
+    while (ncuts >= RUNG * RUNG && n > RUNG) room += n = rung_size(n);
+    return room;
+}
+
+void wr_cuts_finish(float *cuts, uint32_t ncuts)
+{
+    size_t n = ((size_t)ncuts / RUNG + 1) * RUNG;
+    for (size_t i = ncuts; i < n; i++) cuts[i] = INFINITY;
+    while (ncuts >= RUNG * RUNG && n > RUNG) {
+        float *up = cuts + n;
+        size_t above = rung_size(n);
+        for (size_t i = 0; i < above; i++) up[i] = i < n / RUNG ? cuts[i * RUNG + RUNG - 1] : INFINITY;
+        cuts = up;
+        n = above;
+    }
 }
 
 #if defined(__x86_64__)
-/* Sixteen searches at a time; the same comparisons as numeric_bin. Returns how many were done. */
-static WR_TREES_AVX2 size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n,
-                                     void *out, bool wide)
+/* How many of 16 numbers are below x. */
+static inline __attribute__((target("avx2,popcnt"))) uint32_t below16(const float *c, __m256 x)
 {
-    const __m256i missing = _mm256_set1_epi32(wide ? UINT16_MAX : WR_TREES_MISSING);
-    if (dist > INT32_MAX / 8) return 0;
-    const __m256i lane = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)dist));
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        __m256 v0, v1;
-        if (dist == 1) {
-            v0 = _mm256_loadu_ps(x + i);
-            v1 = _mm256_loadu_ps(x + i + 8);
-        } else {
-            v0 = _mm256_i32gather_ps(x + i * dist, lane, 4);
-            v1 = _mm256_i32gather_ps(x + (i + 8) * dist, lane, 4);
-        }
-        __m256i a0 = _mm256_setzero_si256(), a1 = a0;
-        for (uint32_t s = step; s; s >>= 1) {
-            __m256i vs = _mm256_set1_epi32((int)s);
-            __m256 c0 = _mm256_i32gather_ps(cuts + s - 1, a0, 4), c1 = _mm256_i32gather_ps(cuts + s - 1, a1, 4);
-            a0 = _mm256_add_epi32(a0, _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v0, c0, _CMP_GT_OQ)), vs));
-            a1 = _mm256_add_epi32(a1, _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v1, c1, _CMP_GT_OQ)), vs));
-        }
-        a0 = _mm256_or_si256(a0, _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v0, v0, _CMP_UNORD_Q)), missing));
-        a1 = _mm256_or_si256(a1, _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v1, v1, _CMP_UNORD_Q)), missing));
-        __m256i p = _mm256_permute4x64_epi64(_mm256_packus_epi32(a0, a1), 0xd8); /* 16 words in order */
-        if (wide) {
-            _mm256_storeu_si256((__m256i *)(void *)((uint16_t *)out + i), p);
-        } else {
-            __m128i b = _mm_packus_epi16(_mm256_castsi256_si128(p), _mm256_extracti128_si256(p, 1));
-            _mm_storeu_si128((__m128i *)(void *)((uint8_t *)out + i), b);
+    uint32_t lo = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, _mm256_loadu_ps(c), _CMP_GT_OQ));
+    uint32_t hi = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, _mm256_loadu_ps(c + 8), _CMP_GT_OQ));
+    return (uint32_t)__builtin_popcount(lo | hi << 8);
+}
+
+/* Down the ladder: a number's place in one row is the number of the 16 to look at in the row below. */
+static WR_TREES_POPCNT void bin_avx2(const float *cuts, uint32_t ncuts, const float *x, size_t dist, size_t n, void *out, bool wide)
+{
+    const float *rung[RUNGS + 1] = {cuts};
+    size_t size = ((size_t)ncuts / RUNG + 1) * RUNG;
+    int rungs = 1;
+    float second[RUNG];
+    if (ncuts < RUNG * RUNG) {
+        for (size_t i = 0; i < RUNG; i++) second[i] = i < size / RUNG ? cuts[i * RUNG + RUNG - 1] : INFINITY;
+        rung[rungs++] = second;
+    } else {
+        for (; size > RUNG; rungs++) {
+            rung[rungs] = rung[rungs - 1] + size;
+            size = rung_size(size);
         }
     }
-    return i;
-}
-#else
-static size_t bin_avx2(const float *cuts, uint32_t step, const float *x, size_t dist, size_t n, void *out, bool wide)
-{
-    (void)cuts, (void)step, (void)x, (void)dist, (void)n, (void)out, (void)wide;
-    return 0;
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i * dist];
+        __m256 all = _mm256_set1_ps(v);
+        uint32_t at = 0;
+        if (rungs == 2) {
+            at = below16(second, all);
+            at = at * RUNG + below16(cuts + at * RUNG, all);
+        } else {
+            for (int k = rungs; k-- > 0;) at = at * RUNG + below16(rung[k] + (size_t)at * RUNG, all);
+        }
+        if (wide) ((uint16_t *)out)[i] = (uint16_t)(v == v ? at : UINT16_MAX);
+        else ((uint8_t *)out)[i] = (uint8_t)(v == v ? at : WR_TREES_MISSING);
+    }
 }
 #endif
 
 void wr_bin_floats(const float *cuts, uint32_t ncuts, const float *x, size_t dist, size_t n, void *out, bool wide)
 {
-    uint32_t missing = wide ? UINT16_MAX : WR_TREES_MISSING, half = ncuts ? first_step(ncuts) : 0;
-    size_t i = half && wr_trees_avx2() ? bin_avx2(cuts, half, x, dist, n, out, wide) : 0;
-    for (; i < n; i++) {
-        uint32_t bin = numeric_bin(cuts, half, x[i * dist], missing);
+    uint32_t missing = wide ? UINT16_MAX : WR_TREES_MISSING;
+#if defined(__x86_64__)
+    if (ncuts && wr_trees_avx2()) {
+        bin_avx2(cuts, ncuts, x, dist, n, out, wide);
+        return;
+    }
+#endif
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bin = numeric_bin(cuts, ncuts, x[i * dist], missing);
         if (wide) ((uint16_t *)out)[i] = (uint16_t)bin;
         else ((uint8_t *)out)[i] = (uint8_t)bin;
     }

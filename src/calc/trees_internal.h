@@ -107,8 +107,10 @@ typedef struct {
  * effect. */
 #if defined(__clang__)
 #define WR_TREES_AVX2 __attribute__((target("avx2"), noinline))
+#define WR_TREES_POPCNT __attribute__((target("avx2,popcnt"), noinline))
 #else
 #define WR_TREES_AVX2 __attribute__((target("avx2"), noipa))
+#define WR_TREES_POPCNT __attribute__((target("avx2,popcnt"), noipa))
 #endif
 
 /* Test hooks. plain: never use AVX2; hist_bytes: cap of the histograms kept for subtraction; results depend on neither.
@@ -122,8 +124,12 @@ bool wr_trees_avx2(void);
 int wr_tfeature_cuts(wr_tfeature *f, const wr_trees_feature *src, size_t n, int max_bins, uint64_t seed, wr_err *err);
 uint8_t wr_tfeature_bin_one(const wr_tfeature *f, float x);
 void wr_tfeature_bin(const wr_tfeature *f, const float *x, size_t step, size_t n, uint8_t *out);
-/* Bins of n values, `dist` floats apart: how many cuts are below; the greatest number of the width (uint8_t or uint16_t) for NaN. cuts:
- * +inf from ncuts to the next power of two above it. */
+/* Cuts are searched 16 at a time: `cuts` goes on with +inf to a multiple of 16 above ncuts. From 256 cuts on, the last of each 16 follow as a
+ * row of their own (+inf to a multiple of 16 again), then those of that row, until a row is 16 long. wr_cuts_room: floats of all that;
+ * wr_cuts_finish fills in what follows the cuts. */
+size_t wr_cuts_room(uint32_t ncuts);
+void wr_cuts_finish(float *cuts, uint32_t ncuts);
+/* Bins of n values, `dist` floats apart: how many cuts are below; the greatest number of the width (uint8_t or uint16_t) for NaN. */
 void wr_bin_floats(const float *cuts, uint32_t ncuts, const float *x, size_t dist, size_t n, void *out, bool wide);
 int wr_tdata_make(wr_tdata *out, const wr_tfeature *features, const wr_trees_set *set, bool rows, wr_pool *pool,
                   wr_err *err);
