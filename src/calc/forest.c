@@ -57,7 +57,7 @@ void wr_forest_free(wr_forest *f)
     wr_forest_shap_free(f);
     (void)pthread_mutex_destroy(&f->shap_lock);
     void *owned[] = {f->base,      f->trees.at, f->nodes.at,   f->values.at, f->sets.at, f->set_bits.at, f->columns, f->output_first,
-                     f->roots,     f->reach,    f->steps,       f->ops,        f->leaf_float, f->bin_sets,    f->deep,    f->exits,    f->features};
+                     f->roots,     f->reach,    f->steps,       f->ops,        f->leaf_float, f->bin_sets,    f->exits,   f->below,    f->features};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wr_free(owned[i]);
     wr_free(f);
 }

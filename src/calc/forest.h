@@ -13,7 +13,7 @@
  * thread. Every kernel gives the same bits (a test compares them all).
  *
  * Kernels: one row walks sixteen trees at a time (nodes of 8 bytes); many rows are binned to bytes or 16 bits, 64 at a time, and each tree is
- * a program over bins (trees_internal.h); trees of more than 256 leaves run such a program to a depth and walk on from there.
+ * a program over bins (trees_internal.h); trees of more than 128 leaves run such a program to a depth and walk on from there.
  *
  * Threads: immutable after wr_forest_finish; predict from any thread. No allocation in predict for n rows up to WR_FOREST_STACK_ROWS
  * while at most WR_FOREST_STACK_COLUMNS features are used.

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* forest_internal.h - what the forest_*.c files share.
  *
- * Trees are kept breadth-first, children adjacent (right = left + 1), in up to four forms:
+ * Trees are kept breadth-first, children adjacent (right = left + 1), in up to three forms:
  *   wr_fnode   the tree itself: plain walk, SHAP, leaf numbers;
  *   wr_fstep8  8 bytes a node (wr_fstep12: large trees), for one row: steps without a branch, leaves step to themselves;
- *   wr_top     a program over bins for 64 rows (trees_internal.h);
- *   wr_fdeep   over bins too, for what lies below the program of a tree of more than 256 leaves.
+ *   wr_top     a program over bins for 64 rows (trees_internal.h): the whole tree, or the upper levels of a large one, whose rows go on from
+ *              the program's exits by steps.
  *
  * Every comparison is `x <= threshold` on float32 here: add_tree rounds (a float x is < t exactly when it is <= the greatest float below t).
  *
@@ -63,7 +63,7 @@ typedef struct {
     size_t leaf, nleaves; /* first of `values`, in leaves */
     uint32_t output, depth, number;
     size_t op, nops;     /* of the program */
-    size_t exit;         /* deep: first of `exits`; else SIZE_MAX */
+    size_t exit;         /* first of `exits` */
 } wr_ftree;
 
 typedef struct { size_t at, nbits; } wr_fset;
@@ -73,14 +73,6 @@ typedef struct {
     uint16_t slot, step; /* as wr_twalk */
 } wr_fstep8;
 typedef struct { float value; uint32_t slot, step; } wr_fstep12;
-
-typedef struct {
-    uint32_t step;       /* 0: leaf */
-    uint32_t set;        /* offset of a category's set; leaf: its number */
-    uint16_t bin;        /* 1 more when missing goes left */
-    uint16_t line;       /* of the column */
-    uint8_t up, category;
-} wr_fdeep;
 
 typedef struct wr_fshap wr_fshap; /* forest_shap.c */
 
@@ -111,8 +103,8 @@ struct wr_forest {
     uint8_t *bin_sets;      /* category sets by bin, in pieces of 32 bytes; starts with an empty one */
     size_t bin_sets_n;
     wr_top *ops;            /* NULL: no programs */
-    wr_fdeep *deep;         /* parallel to nodes; NULL: every tree is a program */
-    uint32_t *exits;
+    uint32_t *exits;        /* where programs end, in `steps`; NULL: every tree is a program, which ends in leaves */
+    uint8_t *below;         /* as `reach`, from there */
     uint32_t most_exits;
     pthread_mutex_t shap_lock;
     _Atomic(wr_fshap *) shap;

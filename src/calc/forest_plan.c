@@ -12,7 +12,8 @@ enum {
     WIDE_CUTS = 65534,
     NARROW_CODES = 254, /* with other and missing: 256 */
     WIDE_CODES = 65534,
-    DEEP_EXITS = 64,    /* of the program above a deep tree's walk: 63 operations cost less than six steps, the next 64 more than one */
+    WHOLE_LEAVES = 128, /* trees up to here are programs altogether: */
+    TOP_EXITS = 64,     /* 63 operations cost less than six steps, the 128 of the next two levels more than two */
 };
 
 /* ---- trees by output ---- */
@@ -236,12 +237,12 @@ static int make_steps(wr_forest *f, const uint32_t *offset, wr_err *err)
 /* ---- programs ---- */
 
 /* Widths and places of columns; false when 16 bits do not suffice. */
-static bool place_columns(wr_forest *f, bool deep)
+static bool place_columns(wr_forest *f)
 {
     for (size_t j = 0; j < f->ncolumns; j++) {
         wr_fcolumn *c = &f->columns[j];
         if (c->ncuts > WIDE_CUTS || c->ncodes > WIDE_CODES) return false;
-        c->wide = deep || c->ncuts > NARROW_CUTS || c->ncodes > NARROW_CODES;
+        c->wide = c->ncuts > NARROW_CUTS || c->ncodes > NARROW_CODES;
         c->line = (uint32_t)f->nlines;
         f->nlines += c->wide ? 2 : 1;
     }
@@ -274,19 +275,21 @@ static wr_top op_of(const wr_forest *f, const wr_fnode *d, uint32_t offset)
     return o;
 }
 
-/* The program of a tree: its first inner nodes by level, as many as leave `most` exits. Exits count in the order of nodes; line[] has room for
+static size_t exits_of(const wr_ftree *t) { return t->nleaves > WHOLE_LEAVES ? TOP_EXITS : t->nleaves; }
+
+/* The program of a tree: its first inner nodes by level, as many as leave exits_of. Exits count in the order of nodes; line[] has room for
  * the nodes. */
-static void make_program(wr_forest *f, wr_ftree *t, const uint32_t *offset, uint16_t *line, size_t most)
+static void make_program(wr_forest *f, wr_ftree *t, const uint32_t *offset, uint16_t *line)
 {
     const wr_fnode *nodes = f->nodes.at + t->node;
-    size_t inner = 0, last = 0, exits = 0; /* last: nodes up to here may be part of the program */
+    size_t inner = 0, last = 0, exits = 0, most = exits_of(t); /* last: nodes up to here may be part of the program */
     for (size_t i = 0; i < t->nnodes && inner < most - 1; i++) {
         if (nodes[i].left) inner++, last = i + 1;
     }
     size_t reach = last ? nodes[last - 1].left + 2 : 1; /* children of the last one are the last nodes the program knows */
     for (size_t i = 0; i < reach; i++) {
         if (i < last && nodes[i].left) continue;
-        if (f->exits && t->exit != SIZE_MAX) f->exits[t->exit + exits] = (uint32_t)i;
+        if (f->exits) f->exits[t->exit + exits] = (uint32_t)(t->node + i);
         line[i] = (uint16_t)exits++;
     }
     if (exits > f->most_exits) f->most_exits = (uint32_t)exits;
@@ -300,29 +303,32 @@ static void make_program(wr_forest *f, wr_ftree *t, const uint32_t *offset, uint
     }
 }
 
-static int make_deep(wr_forest *f, const uint32_t *offset, size_t exits, wr_err *err)
+/* Steps from a tree's exits to its deepest leaf. height: scratch, a number a node. */
+static uint32_t below_exits(const wr_forest *f, const wr_ftree *t, uint32_t *height)
 {
-    f->deep = wr_calloc(f->nodes.n, sizeof *f->deep);
-    f->exits = wr_calloc(exits, sizeof *f->exits);
-    if (!f->deep || !f->exits) return wr_err_nomem(err);
-    f->memory += f->nodes.n * sizeof *f->deep + exits * sizeof *f->exits;
-    for (size_t k = 0; k < f->trees.n; k++) {
-        const wr_ftree *t = &f->trees.at[k];
-        for (size_t i = 0; i < t->nnodes; i++) {
-            const wr_fnode *d = &f->nodes.at[t->node + i];
-            wr_fdeep *p = &f->deep[t->node + i];
-            if (!d->left) {
-                *p = (wr_fdeep){.bin = UINT16_MAX, .set = d->index};
-                continue;
-            }
-            wr_top o = op_of(f, d, offset[t->node + i]);
-            uint8_t up = (d->bits & WR_FOREST_MISSING_LEFT) != 0, category = (o.kind & WR_TN_CAT) != 0;
-            *p = (wr_fdeep){.step = (uint32_t)(d->left - i),
-                            .set = offset[t->node + i],
-                            .bin = (uint16_t)(o.bin + up),
-                            .line = o.feature,
-                            .up = category ? 0 : up,
-                            .category = category};
+    const wr_fnode *nodes = f->nodes.at + t->node;
+    uint32_t most = 0;
+    for (size_t i = t->nnodes; i-- > 0;) {
+        uint32_t l = nodes[i].left ? height[nodes[i].left] : 0, r = nodes[i].left ? height[nodes[i].left + 1] : 0;
+        height[i] = nodes[i].left ? 1 + (l > r ? l : r) : 0;
+    }
+    for (size_t k = 0; k < exits_of(t); k++) {
+        uint32_t h = height[f->exits[t->exit + k] - t->node];
+        most = h > most ? h : most;
+    }
+    return most;
+}
+
+static int make_below(wr_forest *f, size_t most_nodes, wr_err *err)
+{
+    size_t n = f->trees.n;
+    WR_AUTOFREE uint32_t *height = wr_alloc(most_nodes * sizeof *height);
+    f->below = wr_calloc(n + 1, sizeof *f->below);
+    if (!height || !f->below) return wr_err_nomem(err);
+    for (size_t k = 0; k < n; k++) {
+        uint32_t h = below_exits(f, &f->trees.at[k], height);
+        for (size_t l = k + 1 < WR_FOREST_LANES ? 0 : k + 1 - WR_FOREST_LANES; l <= k; l++) {
+            if (h > f->below[l]) f->below[l] = (uint8_t)(h < 255 ? h : 255);
         }
     }
     return 0;
@@ -331,28 +337,24 @@ static int make_deep(wr_forest *f, const uint32_t *offset, size_t exits, wr_err 
 static int make_programs(wr_forest *f, const uint32_t *offset, wr_err *err)
 {
     size_t nops = 0, exits = 0, most = 1;
-    bool deep = false;
-    for (size_t k = 0; k < f->trees.n; k++) deep |= f->trees.at[k].nleaves > WR_TREES_FAST_LEAVES;
-    if (!place_columns(f, deep)) return 0;
+    bool large = false;
+    if (!place_columns(f)) return 0;
     for (size_t k = 0; k < f->trees.n; k++) {
         wr_ftree *t = &f->trees.at[k];
-        bool large = t->nleaves > WR_TREES_FAST_LEAVES;
         t->op = nops;
-        t->exit = large ? exits : SIZE_MAX;
-        nops += large ? DEEP_EXITS - 1 : t->nleaves - 1;
-        if (large) exits += DEEP_EXITS;
+        t->exit = exits;
+        nops += exits_of(t) - 1;
+        exits += exits_of(t);
+        large |= t->nleaves > WHOLE_LEAVES;
         if (t->nnodes > most) most = t->nnodes;
     }
-    if (deep) WR_TRY(make_deep(f, offset, exits, err));
     WR_AUTOFREE uint16_t *line = wr_alloc(most * sizeof *line);
+    f->exits = large ? wr_calloc(exits, sizeof *f->exits) : NULL;
     f->ops = wr_calloc(nops ? nops : 1, sizeof *f->ops);
-    if (!line || !f->ops) return wr_err_nomem(err);
-    f->memory += nops * sizeof *f->ops;
-    for (size_t k = 0; k < f->trees.n; k++) {
-        wr_ftree *t = &f->trees.at[k];
-        make_program(f, t, offset, line, t->exit == SIZE_MAX ? WR_TREES_FAST_LEAVES : DEEP_EXITS);
-    }
-    return 0;
+    if (!line || !f->ops || (large && !f->exits)) return wr_err_nomem(err);
+    f->memory += nops * sizeof *f->ops + (large ? exits * sizeof *f->exits : 0);
+    for (size_t k = 0; k < f->trees.n; k++) make_program(f, &f->trees.at[k], offset, line);
+    return large ? make_below(f, most, err) : 0;
 }
 
 int wr_forest_plan(wr_forest *f, wr_err *err)

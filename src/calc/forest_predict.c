@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* forest_predict.c - margins of rows: the plain walk, one row, 64 rows.
  *
- * One row, sixteen trees at a time. It is copied to cells, two a column: the value, and the value with NaN replaced by -inf; then one cell with -inf. A comparison
- * `x <= threshold` sends NaN right and -inf left, so a node picks its direction for missing values by picking the cell. A leaf compares the
- * last cell with its own value: true, and its left child is itself. Categories are bins in both cells.
+ * One row, sixteen trees at a time. It is copied to cells, two a column: the value, and the value with NaN replaced by -inf; then one cell with
+ * -inf. A comparison `x <= threshold` sends NaN right and -inf left, so a node picks its direction for missing values by picking the cell. A
+ * leaf compares the last cell with its own value: true, and its left child is itself. Categories are bins in both cells.
  *
- * 64 rows. Columns are binned; a tree's program gives the number of its leaf, or of the node from which eight rows at a time walk on.
+ * 64 rows, up to eight times. Columns are binned; a tree's program gives the number of its leaf, or in large trees of the node from which the
+ * row walks on, through sixteen trees at a time again.
  *
  * Trees of one output are added one after the other, float or double as the forest says: all kernels make the same additions.
  */
@@ -15,7 +16,7 @@
 #include "base/mem.h"
 #include "calc/forest_internal.h"
 
-enum { LANES = WR_FOREST_LANES, ROWS = 8, EVEN_DEPTH = 8, TILE = WR_TREES_TILE, BLOCK = 2048, LEAST_TILE = 16 };
+enum { LANES = WR_FOREST_LANES, EVEN_DEPTH = 8, TILE = WR_TREES_TILE, BLOCK = 2048, LEAST_TILE = 16 };
 #define ALWAYS inline __attribute__((always_inline))
 
 /* ---- sums ---- */
@@ -101,13 +102,12 @@ static ALWAYS size_t step(const wr_forest *f, shape s, size_t at, const float *x
     return (size_t)by + (1 & ~((cat & in) | (~cat & (v <= value))));
 }
 
-/* The leaves of `lanes` trees from tree k on (of the last one again, past `end`): the walks are independent, so their latencies overlap. Shallow
- * trees walk as far as the deepest goes; others until all rest. */
-static ALWAYS void walk_lanes(const wr_forest *f, shape s, const size_t lanes, size_t k, size_t end, const float *x, size_t at[LANES])
+/* From nodes to leaves: the walks are independent, so their latencies overlap. reach: how far the deepest may go. Short ways are walked that
+ * far by all; others until all rest. */
+static ALWAYS void walk_lanes(const wr_forest *f, shape s, const size_t lanes, unsigned reach, const float *x, size_t at[LANES])
 {
-    for (size_t l = 0; l < lanes; l++) at[l] = f->roots[k + l < end ? k + l : end - 1];
-    if (f->reach[k] <= EVEN_DEPTH) {
-        for (unsigned d = f->reach[k]; d > 0; d--) {
+    if (reach <= EVEN_DEPTH) {
+        for (; reach > 0; reach--) {
 #pragma GCC unroll 16
             for (size_t l = 0; l < lanes; l++) at[l] += step(f, s, at[l], x);
         }
@@ -125,16 +125,14 @@ static ALWAYS void walk_lanes(const wr_forest *f, shape s, const size_t lanes, s
     } while (moved);
 }
 
-/* Some trees from k on: how many. */
+/* Leaves of some trees from k on: how many. Lanes past the end walk the last tree again. */
 static ALWAYS size_t walk_some(const wr_forest *f, shape s, size_t k, size_t end, const float *x, size_t at[LANES])
 {
-    size_t n = end - k;
-    if (n <= LANES / 2) {
-        walk_lanes(f, s, LANES / 2, k, end, x, at);
-        return n;
-    }
-    walk_lanes(f, s, LANES, k, end, x, at);
-    return n < LANES ? n : LANES;
+    size_t n = end - k < LANES ? end - k : LANES;
+    for (size_t l = 0; l < LANES; l++) at[l] = f->roots[l < n ? k + l : end - 1];
+    if (n <= LANES / 2) walk_lanes(f, s, LANES / 2, f->reach[k], x, at);
+    else walk_lanes(f, s, LANES, f->reach[k], x, at);
+    return n;
 }
 
 /* Leaves hold a float or the bits of their number. */
@@ -213,21 +211,23 @@ static void predict_rows(const wr_forest *f, const float *rows, size_t n, double
 
 /* ---- 64 rows ---- */
 
+/* Tiles whose bins are there together: a tree's nodes are read once for all of them. */
+enum { GROUP = 8 };
+
 typedef struct {
     const wr_forest *f;
-    uint8_t *bins;
+    uint8_t *bins;       /* of the first tile; others follow */
+    float *cells;        /* of its rows, when there are large trees */
+    size_t tiles, rows;  /* in the group */
     wr_tscratch scratch;
-    uint8_t exit[TILE];
-    uint32_t leaf[TILE]; /* of a deep tree */
-} tile;
+} group;
 
-static void bin_tile(tile *w, const float *rows, size_t n)
+static void bin_tile(const wr_forest *f, uint8_t *bins, const float *rows, size_t n)
 {
-    const wr_forest *f = w->f;
     float column[TILE];
     for (size_t j = 0; j < f->ncolumns; j++) {
         const wr_fcolumn *c = &f->columns[j];
-        uint8_t *out = w->bins + (size_t)c->line * TILE;
+        uint8_t *out = bins + (size_t)c->line * TILE;
         const float *x = rows + c->feature;
         size_t width = c->wide ? 2 : 1;
         if (n < TILE) memset(out + n * width, 0, (TILE - n) * width);
@@ -246,99 +246,138 @@ static void bin_tile(tile *w, const float *rows, size_t n)
     }
 }
 
-static inline uint32_t deep_step(const wr_forest *f, const wr_fdeep *d, const uint8_t *bins, size_t row)
+static void run_program(group *w, const wr_ftree *t, size_t number, uint8_t exit[TILE])
 {
-    uint16_t x;
-    memcpy(&x, bins + (size_t)d->line * TILE + row * 2, 2);
-    bool left = d->category ? f->bin_sets[d->set + (x >> 3)] >> (x & 7) & 1 : (uint16_t)(x + d->up) <= d->bin;
-    return d->step + !left;
+    const uint8_t *bins = w->bins + number * w->f->nlines * TILE;
+    wr_tree_tile(w->f->ops + t->op, t->nops, (const wr_tset *)(const void *)w->f->bin_sets, bins, TILE, &w->scratch, exit);
 }
 
-/* From a program's exits to leaves. */
-static void walk_deep(tile *w, const wr_ftree *t)
+/* Programs of whole trees: exits are leaves. */
+static void tiles_float(group *w, const wr_ftree *t, const wr_ftree *end, float *m)
 {
-    const wr_forest *f = w->f;
-    const wr_fdeep *nodes = f->deep + t->node;
-    const uint32_t *exits = f->exits + t->exit;
-    for (size_t i = 0; i < TILE; i += ROWS) {
-        uint32_t at[ROWS], moved;
-        for (int l = 0; l < ROWS; l++) at[l] = exits[w->exit[i + l]];
-        do {
-            moved = 0;
-#pragma GCC unroll 8
-            for (int l = 0; l < ROWS; l++) {
-                uint32_t by = deep_step(f, &nodes[at[l]], w->bins, i + l);
-                at[l] += by;
-                moved |= by;
-            }
-        } while (moved);
-        for (int l = 0; l < ROWS; l++) w->leaf[i + l] = nodes[at[l]].set;
-    }
-}
-
-/* Leaf numbers of a tree, in w->leaf when it is deep (true), else in w->exit. */
-static bool tile_leaves(tile *w, const wr_ftree *t)
-{
-    wr_tree_tile(w->f->ops + t->op, t->nops, (const wr_tset *)(const void *)w->f->bin_sets, w->bins, TILE, &w->scratch, w->exit);
-    if (t->exit == SIZE_MAX) return false;
-    walk_deep(w, t);
-    return true;
-}
-
-static void tile_float(tile *w, const wr_ftree *t, const wr_ftree *end, float m[TILE])
-{
+    uint8_t exit[TILE];
     for (; t < end; t++) {
         const float *values = w->f->leaf_float + t->leaf;
-        if (tile_leaves(w, t)) {
-            for (int i = 0; i < TILE; i++) m[i] += values[w->leaf[i]];
-        } else {
-            for (int i = 0; i < TILE; i++) m[i] += values[w->exit[i]];
+        for (size_t k = 0; k < w->tiles; k++) {
+            float *to = m + k * TILE;
+            run_program(w, t, k, exit);
+            for (int i = 0; i < TILE; i++) to[i] += values[exit[i]];
         }
     }
 }
 
-static void tile_double(tile *w, const wr_ftree *t, const wr_ftree *end, double m[TILE])
+static void tiles_double(group *w, const wr_ftree *t, const wr_ftree *end, double *m)
 {
+    uint8_t exit[TILE];
     for (; t < end; t++) {
         const double *values = w->f->values.at + t->leaf;
-        if (tile_leaves(w, t)) {
-            for (int i = 0; i < TILE; i++) m[i] += values[w->leaf[i]];
-        } else {
-            for (int i = 0; i < TILE; i++) m[i] += values[w->exit[i]];
+        for (size_t k = 0; k < w->tiles; k++) {
+            double *to = m + k * TILE;
+            run_program(w, t, k, exit);
+            for (int i = 0; i < TILE; i++) to[i] += values[exit[i]];
         }
     }
 }
 
-static void tile_values(tile *w, size_t n, double *out)
+static void tiles_values(group *w, double *out)
 {
     const wr_forest *f = w->f;
-    for (size_t k = 0; k < f->trees.n; k++) {
-        const wr_ftree *t = &f->trees.at[k];
-        bool deep = tile_leaves(w, t);
-        for (size_t i = 0; i < n; i++) add_values(f, t->leaf + (deep ? w->leaf[i] : w->exit[i]), out + i * f->nmargins);
+    uint8_t exit[TILE];
+    for (size_t t = 0; t < f->trees.n; t++) {
+        const wr_ftree *tree = &f->trees.at[t];
+        for (size_t k = 0; k < w->tiles; k++) {
+            run_program(w, tree, k, exit);
+            for (size_t i = 0; i < TILE && k * TILE + i < w->rows; i++) add_values(f, tree->leaf + exit[i], out + (k * TILE + i) * f->nmargins);
+        }
     }
 }
 
-static void predict_tile(tile *w, const float *rows, size_t n, double *out)
+/* Large trees: programs of some trees for a tile, then each row goes on from their exits through all of them. out: margins of the tile's rows,
+ * `stride` apart; of leaves of one value, of one output. */
+static ALWAYS void large_trees(group *w, shape s, size_t k, size_t n, size_t number, double *out, size_t stride)
 {
     const wr_forest *f = w->f;
-    size_t nm = f->nmargins;
-    bin_tile(w, rows, n);
-    for (size_t i = 0; i < n * nm && f->nvalues > 1; i++) out[i] = first_sum(f, (uint32_t)(i % nm));
-    if (f->nvalues > 1) tile_values(w, n, out);
-    for (uint32_t k = 0; k < nm && f->nvalues == 1; k++) {
-        const wr_ftree *from = f->trees.at + f->output_first[k], *end = f->trees.at + f->output_first[k + 1];
-        if (f->sum_float) {
-            float m[TILE];
-            for (int i = 0; i < TILE; i++) m[i] = (float)first_sum(f, k);
-            tile_float(w, from, end, m);
-            for (size_t i = 0; i < n; i++) out[i * nm + k] = (double)m[i];
+    const wr_ftree *t = f->trees.at + k;
+    uint8_t exit[LANES][TILE];
+    size_t from = number * TILE, rows = w->rows - from < TILE ? w->rows - from : TILE, width = 2 * f->ncolumns + 1;
+    for (size_t l = 0; l < n; l++) run_program(w, &t[l], number, exit[l]);
+    for (size_t i = 0; i < rows; i++) {
+        size_t at[LANES];
+        double *to = out + i * stride;
+        for (size_t l = 0; l < LANES; l++) at[l] = f->exits[t[l < n ? l : 0].exit + exit[l < n ? l : 0][i]];
+        walk_lanes(f, s, LANES, f->below[k], w->cells + (from + i) * width, at);
+        if (f->nvalues > 1) {
+            for (size_t l = 0; l < n; l++) add_values(f, leaf_at(f, s.wide, at[l]), to);
+        } else if (f->direct) {
+            float m = (float)*to;
+            for (size_t l = 0; l < n; l++) m += value_at(f, s.wide, at[l]);
+            *to = (double)m;
         } else {
-            double m[TILE];
-            for (int i = 0; i < TILE; i++) m[i] = first_sum(f, k);
-            tile_double(w, from, end, m);
-            for (size_t i = 0; i < n; i++) out[i * nm + k] = m[i];
+            for (size_t l = 0; l < n; l++) *to += f->values.at[leaf_at(f, s.wide, at[l])];
         }
+    }
+}
+
+static void large_output(group *w, size_t k, size_t end, double *out, size_t stride)
+{
+    const wr_forest *f = w->f;
+    for (; k < end; k += LANES) {
+        size_t n = end - k < LANES ? end - k : LANES;
+        for (size_t number = 0; number < w->tiles; number++) {
+            double *to = out + number * TILE * stride;
+            if (f->long_steps) large_trees(w, (shape){true, true}, k, n, number, to, stride);
+            else if (f->any_category) large_trees(w, (shape){false, true}, k, n, number, to, stride);
+            else large_trees(w, (shape){false, false}, k, n, number, to, stride);
+        }
+    }
+}
+
+static void predict_large(group *w, const float *rows, double *out)
+{
+    const wr_forest *f = w->f;
+    size_t n = w->rows, nm = f->nmargins;
+    for (size_t i = 0; i < n; i++) fill_cells(f, rows + i * f->nfeatures, w->cells + i * (2 * f->ncolumns + 1));
+    for (size_t i = 0; i < n * nm; i++) out[i] = first_sum(f, (uint32_t)(i % nm));
+    if (f->nvalues > 1) {
+        large_output(w, 0, f->trees.n, out, nm);
+    } else {
+        for (uint32_t k = 0; k < nm; k++) large_output(w, f->output_first[k], f->output_first[k + 1], out + k, nm);
+    }
+}
+
+static void predict_output(group *w, uint32_t output, double *out)
+{
+    const wr_forest *f = w->f;
+    const wr_ftree *from = f->trees.at + f->output_first[output], *end = f->trees.at + f->output_first[output + 1];
+    size_t nm = f->nmargins, n = w->tiles * TILE;
+    if (f->sum_float) {
+        float m[GROUP * TILE];
+        for (size_t i = 0; i < n; i++) m[i] = (float)first_sum(f, output);
+        tiles_float(w, from, end, m);
+        for (size_t i = 0; i < w->rows; i++) out[i * nm + output] = (double)m[i];
+    } else {
+        double m[GROUP * TILE];
+        for (size_t i = 0; i < n; i++) m[i] = first_sum(f, output);
+        tiles_double(w, from, end, m);
+        for (size_t i = 0; i < w->rows; i++) out[i * nm + output] = m[i];
+    }
+}
+
+static void predict_group(group *w, const float *rows, double *out)
+{
+    const wr_forest *f = w->f;
+    size_t n = w->rows, nm = f->nmargins;
+    for (size_t k = 0; k < w->tiles; k++) {
+        size_t from = k * TILE, some = n - from < TILE ? n - from : TILE;
+        bin_tile(f, w->bins + k * f->nlines * TILE, rows + from * f->nfeatures, some);
+    }
+    if (f->exits) {
+        predict_large(w, rows, out);
+    } else if (f->nvalues > 1) {
+        for (size_t i = 0; i < n * nm; i++) out[i] = first_sum(f, (uint32_t)(i % nm));
+        tiles_values(w, out);
+    } else {
+        for (uint32_t k = 0; k < nm; k++) predict_output(w, k, out);
     }
     if (!f->average && !f->base_last) return;
     for (size_t i = 0; i < n * nm; i++) out[i] = finish_sum(f, (uint32_t)(i % nm), out[i]);
@@ -357,7 +396,7 @@ typedef struct {
 static wr_forest_kernel choose(const wr_forest *f, size_t n)
 {
     wr_forest_kernel k = wr_forest_force;
-    bool no_room = n <= WR_FOREST_STACK_ROWS && f->nlines > 2 * WR_FOREST_STACK_COLUMNS;
+    bool no_room = n <= WR_FOREST_STACK_ROWS && (f->exits || f->nlines > 2 * WR_FOREST_STACK_COLUMNS); /* nothing is allocated for few rows */
     if (k == WR_FOREST_KERNEL_AUTO) k = n < LEAST_TILE || no_room ? WR_FOREST_KERNEL_ROW : WR_FOREST_KERNEL_TILE;
     if (k == WR_FOREST_KERNEL_TILE && !f->ops) k = WR_FOREST_KERNEL_ROW;
     if (k == WR_FOREST_KERNEL_ROW && !f->steps) k = WR_FOREST_KERNEL_PLAIN;
@@ -382,19 +421,22 @@ static void block_tiles(const work *w, size_t from, size_t to)
 {
     const wr_forest *f = w->f;
     alignas(64) uint8_t small[2 * WR_FOREST_STACK_COLUMNS * TILE];
-    size_t bytes = f->nlines * TILE;
+    size_t most = (to - from + TILE - 1) / TILE < GROUP ? (to - from + TILE - 1) / TILE : GROUP, bytes = f->nlines * TILE * most;
     WR_AUTOFREE uint8_t *large = bytes > sizeof small ? wr_alloc(bytes) : NULL;
-    tile t;
-    t.f = f;
-    t.bins = large ? large : small;
-    if (bytes > sizeof small && !large) {
-        block_plain(w, from, to);
+    WR_AUTOFREE float *cells = f->exits ? wr_alloc(most * TILE * (2 * f->ncolumns + 1) * sizeof *cells) : NULL;
+    group g;
+    if ((bytes > sizeof small && !large) || (f->exits && !cells)) {
+        block_plain(w, from, to); /* slower and the same */
         return;
     }
-    wr_tree_scratch(&t.scratch, f->most_exits ? f->most_exits : 1);
-    for (; from < to; from += TILE) {
-        size_t n = to - from < TILE ? to - from : TILE;
-        predict_tile(&t, w->rows + from * f->nfeatures, n, w->out + from * f->nmargins);
+    g.f = f;
+    g.cells = cells;
+    g.bins = large ? large : small;
+    wr_tree_scratch(&g.scratch, f->most_exits ? f->most_exits : 1);
+    for (; from < to; from += g.rows) {
+        g.rows = to - from < GROUP * TILE ? to - from : GROUP * TILE;
+        g.tiles = (g.rows + TILE - 1) / TILE;
+        predict_group(&g, w->rows + from * f->nfeatures, w->out + from * f->nmargins);
     }
 }
 

@@ -119,6 +119,39 @@ static void test_many_features(void **state)
     check((toy_opt){.nfeatures = 3000, .noutputs = 1, .ntrees = 100, .leaves = 200, .cuts = 3, .ncats = 5}, 80);
 }
 
+/* The ladder of cuts at every length where a row more begins. */
+static void test_bins(void **state)
+{
+    (void)state;
+    static const uint32_t lengths[] = {0, 1, 2, 15, 16, 17, 254, 255, 256, 257, 4079, 4080, 4095, 4096, 4097, 65534};
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+        uint32_t n = lengths[k];
+        float *cuts = malloc(wr_cuts_room(n) * sizeof *cuts), x[301];
+        uint16_t wide[2][100];
+        uint8_t narrow[2][100];
+        for (uint32_t i = 0; i < n; i++) cuts[i] = (float)i * 2;
+        wr_cuts_finish(cuts, n);
+        for (size_t i = 0; i < 301; i++) {
+            x[i] = i % 9 == 8 ? NAN : i % 17 == 1 ? INFINITY : i % 19 == 1 ? -INFINITY : (float)(i * (2 * n + 3) / 300) - 1 + (float)(i % 2);
+        }
+        for (int plain = 0; plain < 2; plain++) {
+            wr_trees_plain = plain;
+            wr_bin_floats(cuts, n, x, 3, 100, wide[plain], true);
+            if (n < 255) wr_bin_floats(cuts, n, x, 3, 100, narrow[plain], false);
+        }
+        wr_trees_plain = false;
+        for (size_t i = 0; i < 100; i++) {
+            uint32_t below = 0;
+            for (uint32_t c = 0; c < n; c++) below += x[i * 3] > (float)c * 2;
+            for (int plain = 0; plain < 2; plain++) {
+                assert_int_equal(wide[plain][i], isnan(x[i * 3]) ? 65535 : below);
+                if (n < 255) assert_int_equal(narrow[plain][i], isnan(x[i * 3]) ? 255 : below);
+            }
+        }
+        free(cuts);
+    }
+}
+
 static wr_forest *stump(const wr_forest_opt *opt, double threshold, uint8_t bits)
 {
     wr_forest *f = NULL;
@@ -305,7 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),    cmocka_unit_test(test_wide),       cmocka_unit_test(test_categories),
         cmocka_unit_test(test_outputs),    cmocka_unit_test(test_deep),       cmocka_unit_test(test_many_features),
-        cmocka_unit_test(test_thresholds), cmocka_unit_test(test_transforms), cmocka_unit_test(test_softmax_argmax),
+        cmocka_unit_test(test_bins),       cmocka_unit_test(test_thresholds), cmocka_unit_test(test_transforms), cmocka_unit_test(test_softmax_argmax),
         cmocka_unit_test(test_pool),       cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
