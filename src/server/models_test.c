@@ -250,6 +250,80 @@ static void test_other_protocols(void **state)
     stop();
 }
 
+/* ---- what the real client says ---- */
+
+/* One answer of a connection that stays open, into `got`. */
+static void receive_one(int fd)
+{
+    wr_buf_clear(&got.in);
+    got.body = (wr_str){"", 0};
+    for (size_t want = 1; got.in.n < want;) {
+        assert_true(wr_buf_reserve(&got.in, 64 << 10));
+        ssize_t n = recv(fd, got.in.p + got.in.n, 64 << 10, 0);
+        if (n <= 0) fail_msg("the connection ends after %zu bytes: %.*s", got.in.n, (int)got.in.n, got.in.p);
+        got.in.n += (size_t)n;
+        got.in.p[got.in.n] = 0;
+        char *end = memmem(got.in.p, got.in.n, "\r\n\r\n", 4), *length = strcasestr(got.in.p, "\r\ncontent-length:");
+        want = !end ? got.in.n + 1
+                    : (size_t)(end - got.in.p) + 4 + (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
+        if (end) got.body = (wr_str){end + 4, want - (size_t)(end - got.in.p) - 4};
+    }
+    got.status = (int)strtol(got.in.p + 9, NULL, 10);
+}
+
+/* "> BYTES\n..." */
+static wr_str line_of(wr_str *rest, const char *mark)
+{
+    wr_str line = wr_str_cut(rest, '\n');
+    if (!wr_str_starts(line, mark)) fail_msg("the session is out of step: %.*s", WR_STR_FMT(wr_str_fit(line, 100)));
+    return wr_str_sub(line, 2, line.n);
+}
+
+static void play(const char *name, wr_str rest)
+{
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    for (int i = 0; rest.n; i++) {
+        size_t n = strtoul(line_of(&rest, "> ").p, NULL, 10);
+        assert_int_equal(send(fd, rest.p, n, MSG_NOSIGNAL), (ssize_t)n);
+        rest = wr_str_sub(rest, n + 1, rest.n);
+        wr_str head = line_of(&rest, "< "), status = wr_str_cut(&head, ' ');
+        receive_one(fd);
+        if (got.status != (int)strtol(status.p, NULL, 10))
+            fail_msg("%s, answer %d: %d %.*s", name, i, got.status, WR_STR_FMT(got.body));
+        if (wr_str_is(head, "-")) continue;
+        wr_str body = {rest.p, strtoul(head.p, NULL, 10)};
+        rest = wr_str_sub(rest, body.n + 1, rest.n);
+        if (!wr_str_eq(body, got.body))
+            fail_msg("%s, answer %d: \"%.*s\" is not \"%.*s\"", name, i, WR_STR_FMT(got.body), WR_STR_FMT(body));
+    }
+    close(fd);
+}
+
+/* Sessions of Triton's example programs (tests/triton/sessions.py). */
+static void test_recorded_sessions(void **state)
+{
+    (void)state;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    static const char folder[] = WEIR_SOURCE_DIR "/tests/triton/recorded";
+    char **names;
+    size_t n;
+    copy("simple_int8", "simple_int8", "1");
+    for (int i = 1; i <= 3; i++) copy("simple", wr_arena_printf(a, "copy%d", i), "1"); /* model_control counts seven */
+    OK(wr_file_write(wr_arena_printf(a, "%s/weir.yaml", dir), WR_STR("serving: {name: triton}\n"), err));
+    OK(wr_file_list(&names, &n, a, folder, err));
+    assert_true(n >= 7);
+    for (size_t i = 0; i < n; i++) {
+        WR_AUTOBUF wr_buf b = {0};
+        OK(wr_file_read(&b, wr_path_join(a, folder, names[i]), 1 << 20, err));
+        start(false);
+        play(names[i], wr_buf_view(&b));
+        stop();
+    }
+}
+
 /* ---- large requests, many requests ---- */
 
 static void test_large_requests_leave_the_loop(void **state)
@@ -392,13 +466,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_a_folder_is_served),
-        T(test_binary_tensors),
-        T(test_models_come_and_go),
-        T(test_other_protocols),
-        T(test_large_requests_leave_the_loop),
-        T(test_loads_fail_no_request),
-        T(test_who_may),
+        T(test_a_folder_is_served),    T(test_binary_tensors),    T(test_models_come_and_go),
+        T(test_other_protocols),       T(test_recorded_sessions), T(test_large_requests_leave_the_loop),
+        T(test_loads_fail_no_request), T(test_who_may),
     };
     return cmocka_run_group_tests(tests, NULL, end);
 }
