@@ -221,6 +221,9 @@ static int check_sets(const wr_onnx_model *m, wr_err *err)
         return wr_err_set(err, WEIR_EUNSUPPORTED,
                           "operator set %lld of ai.onnx.ml is not one of Weir's own executor (1 to %d)",
                           (long long)m->opset_ml, WR_GRAPH_OPSET_ML);
+    if (m->ir_version > WR_GRAPH_IR)
+        return wr_err_set(err, WEIR_EUNSUPPORTED, "IR version %lld is newer than Weir's own executor knows (%d)",
+                          (long long)m->ir_version, WR_GRAPH_IR);
     if (m->nfunctions)
         return wr_err_set(err, WEIR_EUNSUPPORTED,
                           "an ONNX model with functions of its own is nothing for Weir's own executor");

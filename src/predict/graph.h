@@ -11,7 +11,7 @@
  * graph_learn.c, graph_encode.c, graph_trees.c, graph_vectors.c); docs/onnx.md lists them for users. Adding one: an entry and a case in
  * tests/reference/onnx_ops.py.
  *
- * Semantics are those of the operator set the model imports (7 to WR_GRAPH_OPSET, ai.onnx.ml 1 to WR_GRAPH_OPSET_ML);
+ * Semantics are those of the operator set the model imports (7 to WR_GRAPH_OPSET, ai.onnx.ml 1 to WR_GRAPH_OPSET_ML; IR versions to WR_GRAPH_IR);
  * where the standard is silent, ONNX Runtime's behaviour on a CPU counts. ZipMap's output is the tensor of its values.
  *
  * A hostile graph costs what `work` allows: elements made, multiplications and comparisons together; beyond it a run is
@@ -24,7 +24,7 @@
 
 typedef struct wr_graph wr_graph;
 
-enum { WR_GRAPH_OPSET = 25, WR_GRAPH_OPSET_ML = 5 };
+enum { WR_GRAPH_IR = 13, WR_GRAPH_OPSET = 25, WR_GRAPH_OPSET_ML = 5 };
 #define WR_GRAPH_WORK ((uint64_t)1 << 40)
 
 /* `m` must outlive the graph. work 0 = WR_GRAPH_WORK. WEIR_EUNSUPPORTED names the op that is not ours (or the form of

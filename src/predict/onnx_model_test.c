@@ -144,9 +144,11 @@ typedef struct {
 } weights;
 
 /* y = x + w, w of floats in another file or, without location, zeros in raw form. */
+static uint64_t ir = 8, opset = 17; /* of the models below */
+
 static void put_model(wr_buf *b, const weights *w, const char *from)
 {
-    wr_pbw_u64(b, 1, 8);
+    wr_pbw_u64(b, 1, ir);
     size_t graph = wr_pbw_open(b, 7), t, set;
     put_node(b, "Add", from, "w", "y");
     t = wr_pbw_open(b, 5);
@@ -166,7 +168,7 @@ static void put_model(wr_buf *b, const weights *w, const char *from)
     put_value(b, 12, "y");
     wr_pbw_close(b, graph);
     set = wr_pbw_open(b, 8);
-    wr_pbw_u64(b, 2, 17);
+    wr_pbw_u64(b, 2, opset);
     wr_pbw_close(b, set);
 }
 
@@ -272,12 +274,40 @@ static void test_shapes_and_names(void **state)
     assert_int_equal(code_of_graph(&(weights){NULL, NULL, NULL, {2}, 1}, "y"), WEIR_ECORRUPT); /* a circle */
 }
 
+/* Versions from the future: both executors say so, and what to do. */
+static void test_versions(void **state)
+{
+    (void)state;
+    for (int future_ir = 0; future_ir < 2; future_ir++) {
+        WR_AUTOBUF wr_buf b = {0};
+        wr_buf_init(&b, 0);
+        ir = future_ir ? 99 : 8;
+        opset = future_ir ? 17 : 99;
+        put_model(&b, &(weights){NULL, NULL, NULL, {2}, 1}, "x");
+        wr_onnx_model *m = NULL;
+        wr_graph *g = NULL;
+        wr_ort *s = NULL;
+        wr_err err = {0};
+        assert_int_equal(wr_onnx_model_read(&m, wr_buf_view(&b), NULL, NULL), 0);
+        assert_int_equal(wr_graph_new(&g, m, 0, &err), WEIR_EUNSUPPORTED);
+        assert_non_null(strstr(err.msg, "99"));
+        if (wr_ort_load(NULL) == 0) {
+            assert_int_equal(wr_ort_open(&s, m, &err), WEIR_EUNSUPPORTED);
+            assert_non_null(strstr(err.detail, "99"));
+            assert_non_null(strstr(err.hint, "export"));
+        }
+        wr_onnx_model_free(m);
+    }
+    ir = 8;
+    opset = 17;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_real_file),      cmocka_unit_test(test_broken_files),
         cmocka_unit_test(test_what_is_no_model), cmocka_unit_test(test_external_data),
-        cmocka_unit_test(test_shapes_and_names),
+        cmocka_unit_test(test_shapes_and_names), cmocka_unit_test(test_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
