@@ -25,7 +25,7 @@
 typedef struct wr_graph wr_graph;
 
 enum { WR_GRAPH_IR = 13, WR_GRAPH_OPSET = 25, WR_GRAPH_OPSET_ML = 5 };
-#define WR_GRAPH_WORK ((uint64_t)1 << 40)
+#define WR_GRAPH_WORK ((uint64_t)1 << 36) /* a minute, about */
 
 /* `m` must outlive the graph. work 0 = WR_GRAPH_WORK. WEIR_EUNSUPPORTED names the op that is not ours (or the form of
  * it, the operator set); WEIR_ECORRUPT: a value that nobody makes, one made twice, attributes that contradict each

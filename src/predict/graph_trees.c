@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "calc/forest.h"
 
+enum { CELLS_MAX = 1 << 26 }; /* values of leaves */
+
 typedef struct {
     wr_forest *forest;
     size_t features, outputs, trees;
@@ -307,7 +309,7 @@ static int build(ensemble *e, lists *l, wr_graph *g, const char *prefix)
     if (!only || !e->scored) return wr_err_nomem(l->err);
     e->positive = true;
     WR_TRY(which_outputs(only, l, &w, e));
-    WR_TRY(put_values(&many, l, &w, only, e->outputs, g->work >> 14));
+    WR_TRY(put_values(&many, l, &w, only, e->outputs, g->work < CELLS_MAX ? g->work : CELLS_MAX));
     WR_TRY(fill_forest(e, l, only, many));
     g->beside += wr_forest_memory(e->forest);
     return 0;
