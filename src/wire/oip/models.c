@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* models.c - what a model says of itself: metadata, readiness, configuration, statistics. */
-#include <stdio.h>
-
-#include "base/limits.h"
 #include "wire/oip/inside.h"
 
 /* ---- metadata ---- */
@@ -51,44 +48,11 @@ static void ready(wr_oip_call *c)
 
 /* ---- configuration ---- */
 
-static void put_tensor_config(wr_jsonw *w, const char *key, const wr_tensor_spec *specs, size_t n, bool rows)
-{
-    wr_jsonw_key(w, key);
-    wr_jsonw_arr(w);
-    for (size_t i = 0; i < n; i++) {
-        char type[16];
-        const char *name = specs[i].type == WR_TENSOR_BYTES ? "STRING" : wr_tensor_type_name(specs[i].type);
-        snprintf(type, sizeof type, "TYPE_%s", name);
-        wr_jsonw_obj(w);
-        wr_jsonw_kstr(w, "name", specs[i].name);
-        wr_jsonw_kstr(w, "data_type", type);
-        wr_jsonw_key(w, "dims");
-        wr_jsonw_arr(w);
-        for (int k = rows; k < specs[i].ndims; k++) wr_jsonw_i64(w, specs[i].shape[k]);
-        wr_jsonw_end(w);
-        if (specs[i].optional) wr_jsonw_kbool(w, "optional", true);
-        wr_jsonw_end(w);
-    }
-    wr_jsonw_end(w);
-}
-
 static void config(wr_oip_call *c)
 {
     wr_str json;
-    if (c->ops->config) {
-        int rc = c->ops->config(c->ops->ctx, &json, &c->m, c->arena, &c->err);
-        if (rc < 0) wr_oip_fail_with(c, &c->err);
-        else wr_jsonw_raw(&c->w, json);
-        return;
-    }
-    wr_jsonw_obj(&c->w);
-    wr_jsonw_kslice(&c->w, "name", c->m.name);
-    wr_jsonw_kstr(&c->w, "platform", c->m.platform ? c->m.platform : "weir");
-    wr_jsonw_kstr(&c->w, "backend", "weir");
-    wr_jsonw_ki64(&c->w, "max_batch_size", c->m.rows ? WR_LIMIT_ROWS_INFER : 0);
-    put_tensor_config(&c->w, "input", c->m.in, c->m.nin, c->m.rows);
-    put_tensor_config(&c->w, "output", c->m.out, c->m.nout, c->m.rows);
-    wr_jsonw_end(&c->w);
+    if (wr_oip_config(&json, c->ops, &c->m, c->arena, &c->err) < 0) wr_oip_fail_with(c, &c->err);
+    else wr_jsonw_raw(&c->w, json);
 }
 
 /* ---- statistics ---- */

@@ -70,7 +70,7 @@ int wr_oip_load_parameter(bool *config, wr_str key, wr_err *err)
 {
     *config = wr_str_is(key, "config");
     if (wr_str_starts(key, "file:")) {
-        wr_err_set(err, WEIR_EUNSUPPORTED, "files of a model are not taken from requests");
+        wr_err_set(err, WEIR_EUNSUPPORTED, "failed to poll from model repository: files of a model are not taken from requests");
         return wr_err_hint(err, WEIR_EUNSUPPORTED, "put '%.*s' into the repository's folder and load it again",
                            WR_STR_FMT(wr_str_fit(wr_str_sub(key, 5, key.n), 80)));
     }

@@ -15,7 +15,9 @@ enum { WR_OIP_EXTENSIONS = 16 };
 size_t wr_oip_extensions(const char *out[WR_OIP_EXTENSIONS], const wr_oip *o, const wr_oip_ops *ops);
 /* Versions to be told in a model's metadata, asked for with `version`. */
 const wr_str *wr_oip_versions(size_t *n, const wr_oip_model *m, wr_str version);
-/* ops->stats, the same; WEIR_EUNSUPPORTED when there is none. */
+/* ops->config, or one made of the model's specs: JSON of a ModelConfig (config.c). */
+int wr_oip_config(wr_str *json, const wr_oip_ops *ops, const wr_oip_model *m, wr_arena *a, wr_err *err);
+/* ops->stats, in the words that clients know; WEIR_EUNSUPPORTED when there is none. */
 int wr_oip_find_stats(wr_stats_entry **out, size_t *n, const wr_oip_ops *ops, wr_str name, wr_str version, wr_arena *a, wr_err *err);
 /* A parameter of a load by its name: *config says whether it is the configuration, else it means nothing; or it is refused. */
 int wr_oip_load_parameter(bool *config, wr_str key, wr_err *err);
