@@ -87,7 +87,7 @@ int wr_oip_may_control(const wr_oip_ops *ops, bool load, wr_err *err)
 
 int wr_oip_uncontrolled(bool load, wr_str name, wr_err *err)
 {
-    if (wr_str_starts(wr_str_of(err->msg), "failed to")) return err->code;
+    if (wr_str_starts(wr_str_of(err->msg), load ? "failed to load" : "failed to unload")) return err->code;
     return wr_err_wrap(err, err->code, "failed to %s '%.*s'", load ? "load" : "unload",
                        WR_STR_FMT(wr_str_fit(name, 120)));
 }

@@ -1,0 +1,1012 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* grpc_test.c - messages of the protocol over gRPC, against the models of oip_testing.h. */
+#include "wire/oip/grpc.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "codec/protobuf.h"
+#include "wire/oip/oip_testing.h"
+
+static wr_oip *oip;
+static wr_arena *arena;
+static wr_buf body, message;
+static wr_oip_grpc_response answer;
+static wr_oip_ops ops;
+static int64_t start_ns, deadline_ns;
+
+static int set_up(void **state)
+{
+    (void)state;
+    static const wr_oip_opt opt = {.server_name = "triton", .server_version = "9", .shared_memory = true};
+    arena = wr_arena_new(0);
+    ops = oip_ops;
+    fake = (oip_fakes){.ready = true};
+    start_ns = deadline_ns = 0;
+    return arena && wr_oip_new(&oip, &opt, NULL) == 0 ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    wr_buf_fini(&body);
+    wr_buf_fini(&message);
+    wr_arena_free(arena);
+    wr_oip_free(oip);
+    return 0;
+}
+
+static wr_grpc_status call_path(const char *path, wr_str text)
+{
+    wr_oip_grpc_request in = {
+        .path = wr_str_of(path), .message = text, .start_ns = start_ns, .deadline_ns = deadline_ns};
+    wr_arena_clear(arena);
+    wr_buf_clear(&body);
+    wr_buf_str(&body, "12345"); /* what is there stays */
+    answer = (wr_oip_grpc_response){.body = &body};
+    wr_oip_grpc(&answer, oip, &in, &ops, arena);
+    assert_int_equal(fake.held, 0);
+    assert_memory_equal(body.p, "12345", 5);
+    if (answer.status) assert_int_equal(body.n, 5);
+    assert_int_equal(answer.status == WR_GRPC_OK, answer.text[0] == 0);
+    return answer.status;
+}
+
+/* With what was put into `message`, which is empty afterwards. */
+static wr_grpc_status call(const char *method)
+{
+    char path[100];
+    snprintf(path, sizeof path, WR_OIP_GRPC_PATH "/%s", method);
+    wr_grpc_status s = call_path(path, wr_buf_view(&message));
+    wr_buf_clear(&message);
+    return s;
+}
+
+#define CALL(method, status) assert_int_equal(call(method), status)
+#define SAYS(words)          assert_non_null(strstr(answer.text, words))
+
+/* ---- looking at answers ---- */
+
+static wr_str reply(void) { return wr_str_sub(wr_buf_view(&body), 5, body.n); }
+
+/* The nth field of that number; number 0 when there is none. */
+static wr_pb_field nth(wr_str text, uint32_t number, int n)
+{
+    wr_pb r;
+    wr_pb_field f;
+    wr_pb_init(&r, text);
+    while (wr_pb_next(&r, &f))
+        if (f.number == number && n-- == 0) return f;
+    assert_false(wr_pb_failed(&r));
+    return (wr_pb_field){0};
+}
+static wr_str part(wr_str text, uint32_t number, int n) { return nth(text, number, n).bytes; }
+static uint64_t whole(wr_str text, uint32_t number) { return nth(text, number, 0).value; }
+static int count(wr_str text, uint32_t number)
+{
+    int n = 0;
+    while (nth(text, number, n).number) n++;
+    return n;
+}
+/* The value of a map's entry; p NULL when there is none. */
+static wr_str entry(wr_str text, uint32_t number, const char *key)
+{
+    for (int i = 0; nth(text, number, i).number; i++)
+        if (wr_str_is(part(part(text, number, i), 1, 0), key)) return part(part(text, number, i), 2, 0);
+    return (wr_str){NULL, 0};
+}
+#define TEXT(is, want) assert_true(wr_str_is(is, want))
+
+/* ---- making requests ---- */
+
+static void named(const char *name, const char *version)
+{
+    wr_pbw_str(&message, 1, wr_str_of(name));
+    if (version) wr_pbw_str(&message, 2, wr_str_of(version));
+}
+
+static void put_param(uint32_t number, const char *key, uint32_t choice, uint64_t v, const char *text)
+{
+    size_t e = wr_pbw_open(&message, number);
+    wr_pbw_str(&message, 1, wr_str_of(key));
+    size_t value = wr_pbw_open(&message, 2);
+    if (text) wr_pbw_str(&message, choice, wr_str_of(text));
+    else if (choice == 4) wr_pbw_fixed64(&message, 4, v);
+    else if (choice) wr_pbw_u64(&message, choice, v);
+    wr_pbw_close(&message, value);
+    wr_pbw_close(&message, e);
+}
+
+static size_t open_input(const char *name, const char *type, int64_t a, int64_t b)
+{
+    size_t at = wr_pbw_open(&message, 5);
+    wr_pbw_str(&message, 1, wr_str_of(name));
+    wr_pbw_str(&message, 2, wr_str_of(type));
+    wr_pbw_i64(&message, 3, a); /* unpacked, as some write it */
+    if (b >= -1) {
+        size_t list = wr_pbw_open(&message, 3);
+        wr_pbw_varint(&message, (uint64_t)b);
+        wr_pbw_close(&message, list);
+    }
+    return at;
+}
+
+static void put_input(const char *name, const char *type, int64_t a, int64_t b)
+{
+    wr_pbw_close(&message, open_input(name, type, a, b));
+}
+
+static void put_raw(const void *p, size_t n) { wr_pbw_str(&message, 7, (wr_str){p, n}); }
+
+static void put_typed(const char *name, const char *type, int64_t a, int64_t b, uint32_t number, int n,
+                      const uint64_t *v)
+{
+    size_t at = open_input(name, type, a, b), contents = wr_pbw_open(&message, 5);
+    size_t list = wr_pbw_open(&message, number);
+    for (int i = 0; i < n; i++) {
+        if (number == 6) wr_pbw_raw32(&message, (uint32_t)v[i]);
+        else if (number == 7) wr_pbw_raw64(&message, v[i]);
+        else wr_pbw_varint(&message, v[i]);
+    }
+    wr_pbw_close(&message, list);
+    wr_pbw_close(&message, contents);
+    wr_pbw_close(&message, at);
+}
+
+static int32_t pair[2][16];
+static void put_pair(void)
+{
+    for (int i = 0; i < 16; i++) {
+        pair[0][i] = i;
+        pair[1][i] = 1;
+    }
+    put_input("INPUT0", "INT32", 1, 16);
+    put_input("INPUT1", "INT32", 1, 16);
+    put_raw(pair[0], sizeof pair[0]);
+    put_raw(pair[1], sizeof pair[1]);
+}
+
+static void check_pair(wr_str sum, wr_str difference)
+{
+    int32_t v[2][16];
+    assert_int_equal(sum.n, 64);
+    assert_int_equal(difference.n, 64);
+    memcpy(v[0], sum.p, 64);
+    memcpy(v[1], difference.p, 64);
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(v[0][i], i + 1);
+        assert_int_equal(v[1][i], i - 1);
+    }
+}
+
+/* ---- the server and its models ---- */
+
+static void test_health(void **state)
+{
+    (void)state;
+    CALL("ServerLive", WR_GRPC_OK);
+    assert_int_equal(whole(reply(), 1), 1);
+    CALL("ServerReady", WR_GRPC_OK);
+    assert_int_equal(whole(reply(), 1), 1);
+    assert_int_equal(call_path("/grpc.health.v1.Health/Check", WR_STR("")), WR_GRPC_OK);
+    assert_int_equal(whole(reply(), 1), 1);
+    fake.ready = false;
+    CALL("ServerReady", WR_GRPC_OK);
+    assert_int_equal(whole(reply(), 1), 0);
+    CALL("ServerLive", WR_GRPC_OK);
+    assert_int_equal(whole(reply(), 1), 1);
+    wr_pbw_str(&message, 1, WR_STR("inference.GRPCInferenceService"));
+    assert_int_equal(call_path("/grpc.health.v1.Health/Check", wr_buf_view(&message)), WR_GRPC_OK);
+    assert_int_equal(whole(reply(), 1), 2);
+    wr_buf_clear(&message);
+    wr_pbw_str(&message, 1, WR_STR("other"));
+    assert_int_equal(call_path("/grpc.health.v1.Health/Check", wr_buf_view(&message)), WR_GRPC_NOT_FOUND);
+    assert_int_equal(call_path("/grpc.health.v1.Health/Watch", WR_STR("")), WR_GRPC_UNIMPLEMENTED);
+    wr_buf_clear(&message);
+    CALL("Nothing", WR_GRPC_UNIMPLEMENTED);
+    CALL("ModelStreamInfer", WR_GRPC_UNIMPLEMENTED);
+    SAYS("use ModelInfer");
+    assert_int_equal(call_path(WR_OIP_GRPC_PATH, WR_STR("")), WR_GRPC_UNIMPLEMENTED);
+}
+
+static void test_metadata(void **state)
+{
+    (void)state;
+    CALL("ServerMetadata", WR_GRPC_OK);
+    TEXT(part(reply(), 1, 0), "triton");
+    TEXT(part(reply(), 2, 0), "9");
+    TEXT(part(reply(), 3, 0), "classification");
+    assert_true(count(reply(), 3) >= 10);
+    named("simple", "3");
+    CALL("ModelMetadata", WR_GRPC_OK);
+    TEXT(part(reply(), 1, 0), "simple");
+    TEXT(part(reply(), 2, 0), "3");
+    TEXT(part(reply(), 3, 0), "fake");
+    assert_int_equal(count(reply(), 4), 2);
+    wr_str out = part(reply(), 5, 1);
+    TEXT(part(out, 1, 0), "OUTPUT1");
+    TEXT(part(out, 2, 0), "INT32");
+    assert_memory_equal(part(out, 3, 0).p, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10", 11); /* -1, 16 */
+    named("wrong_model_name", NULL);
+    CALL("ModelMetadata", WR_GRPC_NOT_FOUND);
+    SAYS("Request for unknown model: 'wrong_model_name' is not found");
+    named("simple", "4");
+    CALL("ModelMetadata", WR_GRPC_NOT_FOUND);
+    named("gone", NULL);
+    CALL("ModelMetadata", WR_GRPC_UNAVAILABLE);
+    SAYS("is not at ready state");
+}
+
+static void test_model_ready(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *version;
+        uint64_t ready;
+    } cases[] = {{"simple", NULL, 1}, {"simple", "3", 1}, {"simple", "4", 0}, {"gone", NULL, 0}, {"none", NULL, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        named(cases[i].name, cases[i].version);
+        CALL("ModelReady", WR_GRPC_OK);
+        assert_int_equal(whole(reply(), 1), cases[i].ready);
+    }
+}
+
+static void test_statistics(void **state)
+{
+    (void)state;
+    named("simple", NULL);
+    CALL("ModelStatistics", WR_GRPC_OK);
+    wr_str s = part(reply(), 1, 0);
+    TEXT(part(s, 1, 0), "simple");
+    assert_int_equal(whole(s, 3), 77);
+    assert_int_equal(whole(s, 4), 5);
+    assert_int_equal(whole(s, 5), 2);
+    assert_int_equal(whole(part(part(s, 6, 0), 1, 0), 2), 300);
+    CALL("ModelStatistics", WR_GRPC_OK);
+    assert_int_equal(count(reply(), 1), 1);
+    named("none", NULL);
+    CALL("ModelStatistics", WR_GRPC_NOT_FOUND);
+    SAYS("requested model 'none' is not available");
+    ops.stats = NULL;
+    CALL("ModelStatistics", WR_GRPC_UNIMPLEMENTED);
+}
+
+/* ---- configuration ---- */
+
+static int config_of_test(void *ctx, wr_str *json, const wr_oip_model *m, wr_arena *a, wr_err *err)
+{
+    (void)ctx, (void)m, (void)a, (void)err;
+    *json = WR_STR(
+        "{\"name\":\"simple\",\"max_batch_size\":16,\"unknown\":[1],\"version_policy\":{\"latest\":{\"num_versions\":2}"
+        "},"
+        "\"input\":[{\"name\":\"A\",\"data_type\":\"TYPE_STRING\",\"format\":\"FORMAT_NCHW\",\"dims\":[\"-1\",7],"
+        "\"reshape\":{\"shape\":[]},\"optional\":true},{\"name\":\"B\",\"data_type\":\"TYPE_NONE\"}],"
+        "\"dynamic_batching\":{\"max_queue_delay_microseconds\":\"100\",\"preserve_ordering\":false},"
+        "\"sequence_batching\":{\"direct\":{\"minimum_slot_utilization\":0.5}},"
+        "\"parameters\":{\"k\":{\"string_value\":\"v\"}},\"cc_model_filenames\":{\"7.5\":\"f\"},"
+        "\"instance_group\":[{\"kind\":\"KIND_CPU\",\"count\":3}],\"response_cache\":{\"enable\":true},\"platform\":"
+        "null}");
+    return 0;
+}
+
+static void test_config(void **state)
+{
+    (void)state;
+    named("simple", NULL);
+    CALL("ModelConfig", WR_GRPC_OK);
+    wr_str c = part(reply(), 1, 0);
+    TEXT(part(c, 1, 0), "simple");
+    TEXT(part(c, 17, 0), "weir");
+    assert_int_equal(whole(part(c, 5, 1), 2), 8); /* TYPE_INT32 */
+    assert_int_equal(whole(part(c, 5, 1), 4), 16);
+    assert_int_equal(count(c, 6), 2);
+    ops.config = config_of_test;
+    named("simple", NULL);
+    CALL("ModelConfig", WR_GRPC_OK);
+    c = part(reply(), 1, 0);
+    assert_int_equal(whole(c, 4), 16);
+    assert_int_equal(whole(part(part(c, 3, 0), 1, 0), 1), 2);
+    wr_str a = part(c, 5, 0);
+    assert_int_equal(whole(a, 2), 13);
+    assert_int_equal(whole(a, 3), 2);
+    assert_int_equal((int64_t)nth(a, 4, 0).value, -1);
+    assert_int_equal(nth(a, 4, 1).value, 7);
+    assert_int_equal(nth(a, 5, 0).number, 5);
+    assert_int_equal(part(a, 5, 0).n, 0);
+    assert_int_equal(whole(a, 8), 1);
+    assert_int_equal(nth(part(c, 5, 1), 2, 0).number, 0); /* a type that is none */
+    assert_int_equal(whole(part(c, 11, 0), 2), 100);
+    assert_true(wr_pb_as_f32(whole(part(part(c, 13, 0), 3, 0), 2)) == 0.5F);
+    TEXT(part(entry(c, 14, "k"), 1, 0), "v");
+    TEXT(entry(c, 9, "7.5"), "f");
+    assert_int_equal(whole(part(c, 7, 0), 4), 2);
+    assert_int_equal(whole(part(c, 24, 0), 1), 1);
+    assert_int_equal(count(c, 2), 0);
+    named("none", NULL);
+    CALL("ModelConfig", WR_GRPC_NOT_FOUND);
+}
+
+/* ---- inference ---- */
+
+static void test_raw(void **state)
+{
+    (void)state;
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    wr_pbw_str(&message, 3, WR_STR("my-id"));
+    put_pair();
+    CALL("ModelInfer", WR_GRPC_OK);
+    TEXT(part(reply(), 1, 0), "simple");
+    TEXT(part(reply(), 2, 0), "3");
+    TEXT(part(reply(), 3, 0), "my-id");
+    assert_int_equal(count(reply(), 5), 2);
+    TEXT(part(part(reply(), 5, 0), 1, 0), "OUTPUT0");
+    TEXT(part(part(reply(), 5, 0), 2, 0), "INT32");
+    assert_memory_equal(part(part(reply(), 5, 0), 3, 0).p, "\1\20", 2);
+    check_pair(part(reply(), 6, 0), part(reply(), 6, 1));
+    assert_false(answer.kept);
+}
+
+/* Tensors in front of what they belong to, before the model is named. */
+static void test_order_of_fields(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 16; i++) pair[0][i] = i, pair[1][i] = 1;
+    put_raw(pair[0], sizeof pair[0]);
+    put_raw(pair[1], sizeof pair[1]);
+    put_input("INPUT0", "INT32", 1, 16);
+    put_input("INPUT1", "INT32", 1, 16);
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    CALL("ModelInfer", WR_GRPC_OK);
+    check_pair(part(reply(), 6, 0), part(reply(), 6, 1));
+}
+
+static void test_outputs(void **state)
+{
+    (void)state;
+    for (int twice = 0; twice < 2; twice++) {
+        wr_pbw_str(&message, 1, WR_STR("simple"));
+        put_pair();
+        for (int i = 0; i <= twice; i++) {
+            size_t at = wr_pbw_open(&message, 6);
+            wr_pbw_str(&message, 1, WR_STR("OUTPUT1"));
+            wr_pbw_close(&message, at);
+        }
+        CALL("ModelInfer", twice ? WR_GRPC_INVALID_ARGUMENT : WR_GRPC_OK);
+        if (twice) SAYS("output 'OUTPUT1' already exists in request");
+        else assert_int_equal(count(reply(), 6), 1);
+    }
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_pair();
+    size_t at = wr_pbw_open(&message, 6);
+    wr_pbw_str(&message, 1, WR_STR("OUTPUT7"));
+    wr_pbw_close(&message, at);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("unexpected inference output 'OUTPUT7' for model 'simple'");
+}
+
+static void test_strings(void **state)
+{
+    (void)state;
+    static const char raw[] = "\3\0\0\0abc\0\0\0\0";
+    wr_pbw_str(&message, 1, WR_STR("bytes"));
+    put_input("INPUT0", "BYTES", 1, 2);
+    put_raw(raw, sizeof raw - 1);
+    CALL("ModelInfer", WR_GRPC_OK);
+    assert_int_equal(part(reply(), 6, 0).n, sizeof raw - 1);
+    assert_memory_equal(part(reply(), 6, 0).p, raw, sizeof raw - 1);
+    for (int n = 1; n < 4; n++) { /* typed: as many as the shape says */
+        wr_pbw_str(&message, 1, WR_STR("bytes"));
+        size_t at = open_input("INPUT0", "BYTES", 1, 2), contents = wr_pbw_open(&message, 5);
+        for (int i = 0; i < n; i++) wr_pbw_str(&message, 8, i ? WR_STR("") : WR_STR("abc"));
+        wr_pbw_close(&message, contents);
+        wr_pbw_close(&message, at);
+        CALL("ModelInfer", n == 2 ? WR_GRPC_OK : WR_GRPC_INVALID_ARGUMENT);
+        if (n != 2) SAYS("expected 2 string elements for inference input 'INPUT0' for model 'bytes'");
+        else assert_memory_equal(part(reply(), 6, 0).p, raw, sizeof raw - 1);
+    }
+}
+
+/* Any type, told by a model that takes what it gets: the tensor that reached it is looked at. */
+static int take_any(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a,
+                    wr_err *err)
+{
+    (void)ctx, (void)m, (void)a, (void)err;
+    fake.q = *q;
+    *out = (wr_oip_result){0};
+    return 0;
+}
+
+static void test_typed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        uint32_t number;
+        uint64_t good, bad;
+        unsigned char bytes[8];
+    } cases[] = {{"BOOL", 1, 1, 0, {1}},
+                 {"INT8", 2, (uint64_t)-128, 128, {0x80}},
+                 {"INT16", 2, (uint64_t)-2, 0x8000, {0xfe, 0xff}},
+                 {"INT32", 2, (uint64_t)-2, 1ULL << 31, {0xfe, 0xff, 0xff, 0xff}},
+                 {"INT64", 3, (uint64_t)-2, 0, {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+                 {"UINT8", 4, 255, 256, {0xff}},
+                 {"UINT16", 4, 258, 65536, {2, 1}},
+                 {"UINT32", 4, 0xffffffff, 1ULL << 32, {0xff, 0xff, 0xff, 0xff}},
+                 {"UINT64", 5, 1ULL << 63, 0, {0, 0, 0, 0, 0, 0, 0, 0x80}},
+                 {"FP32", 6, 0x3f800000, 0, {0, 0, 0x80, 0x3f}},
+                 {"FP64", 7, 0x3ff0000000000000, 0, {0, 0, 0, 0, 0, 0, 0xf0, 0x3f}}};
+    ops.infer = take_any;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t v[3] = {cases[i].good, cases[i].good, cases[i].bad};
+        wr_pbw_str(&message, 1, WR_STR("fp32"));
+        put_typed("INPUT0", cases[i].type, 1, 2, cases[i].number, 2, v);
+        CALL("ModelInfer", WR_GRPC_OK);
+        const wr_tensor *t = &fake.q.in[0];
+        assert_int_equal(t->count, 2);
+        for (int k = 0; k < 2; k++)
+            assert_memory_equal((char *)t->data + (size_t)k * wr_tensor_type_size(t->type), cases[i].bytes,
+                                wr_tensor_type_size(t->type));
+        wr_pbw_str(&message, 1, WR_STR("fp32"));
+        put_typed("INPUT0", cases[i].type, 1, 2, cases[i].number, 3, v);
+        CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+        SAYS("input byte size mismatch for input 'INPUT0' for model 'fp32'");
+        wr_pbw_str(&message, 1, WR_STR("fp32"));
+        put_typed("INPUT0", cases[i].type, 1, 2, cases[i].number == 1 ? 2 : 1, 2, v);
+        CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+        SAYS("unexpected explicit tensor data");
+        if (!cases[i].bad) continue;
+        wr_pbw_str(&message, 1, WR_STR("fp32"));
+        put_typed("INPUT0", cases[i].type, 1, 2, cases[i].number, 2, v + 1);
+        CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+        SAYS("element 1 of input 'INPUT0' does not fit");
+    }
+}
+
+/* No memory is taken for elements that did not come. */
+static void test_shapes(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t a, b;
+        const char *says;
+    } cases[] = {{1 << 15, 1 << 15, "byte size"},
+                 {1LL << 40, 1LL << 40, "elements"},
+                 {-1, 5, "negative"},
+                 {INT64_MAX, 2, "elements"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int typed = 0; typed < 2; typed++) {
+            uint64_t v[] = {0, 1};
+            wr_pbw_str(&message, 1, WR_STR("fp32"));
+            if (typed) put_typed("INPUT0", "FP32", cases[i].a, cases[i].b, 6, 2, v);
+            else put_input("INPUT0", "FP32", cases[i].a, cases[i].b);
+            if (!typed) put_raw("12345678", 8);
+            CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+            assert_true(wr_arena_used(arena) < 100000);
+        }
+    }
+    wr_pbw_str(&message, 1, WR_STR("fp32"));
+    size_t at = open_input("INPUT0", "FP32", 1, 1);
+    for (int i = 0; i < 10; i++) wr_pbw_u64(&message, 3, 1);
+    wr_pbw_close(&message, at);
+    put_raw("1234", 4);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("more than 8 dimensions");
+    wr_pbw_str(&message, 1, WR_STR("whole")); /* a shape of none: one element */
+    at = wr_pbw_open(&message, 5);
+    wr_pbw_str(&message, 1, WR_STR("x"));
+    wr_pbw_str(&message, 2, WR_STR("FP64"));
+    wr_pbw_close(&message, at);
+    put_raw("\0\0\0\0\0\0\360\77", 8);
+    CALL("ModelInfer", WR_GRPC_OK);
+    assert_int_equal(count(part(reply(), 5, 0), 3), 0);
+    assert_memory_equal(part(reply(), 6, 0).p, "\0\0\0\0\0\0\360\77", 8);
+}
+
+static void test_sources(void **state)
+{
+    (void)state;
+    uint64_t v[] = {1, 2};
+    wr_pbw_str(&message, 1, WR_STR("fp32"));
+    put_typed("INPUT0", "FP32", 1, 2, 6, 2, v);
+    put_raw("12345678", 8);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("contents field must not be specified when using raw_input_contents for 'INPUT0' for model 'fp32'");
+    wr_pbw_str(&message, 1, WR_STR("fp32"));
+    put_input("INPUT0", "FP32", 1, 2);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("unable to find data for input tensor 'INPUT0' for model 'fp32' in request.");
+    wr_pbw_str(&message, 1, WR_STR("fp32"));
+    put_input("INPUT0", "FP32", 1, 2);
+    put_raw("12345678", 8);
+    put_raw("12345678", 8);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("1 raw_input_contents are of no input");
+    for (int n = 7; n < 10; n += 2) {
+        wr_pbw_str(&message, 1, WR_STR("fp32"));
+        put_input("INPUT0", "FP32", 1, 2);
+        put_raw("123456789", (size_t)n);
+        CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    }
+    wr_pbw_str(&message, 1, WR_STR("fp16"));
+    put_typed("INPUT0", "FP16", 1, 2, 6, 2, v);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("FP16 tensors travel in raw_input_contents alone");
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_input("INPUT0", "INT32", 1, 16);
+    put_input("INPUT0", "INT32", 1, 16);
+    put_raw(pair[0], 64);
+    put_raw(pair[0], 64);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("input 'INPUT0' already exists in request");
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_input("INPUT2", "INT32", 1, 16);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("unexpected inference input 'INPUT2' for model 'simple' (did you mean 'INPUT");
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_input("INPUT0", "INT33", 1, 16);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("unknown datatype 'INT33'");
+}
+
+static void test_half(void **state)
+{
+    (void)state;
+    wr_pbw_str(&message, 1, WR_STR("fp16"));
+    size_t at = open_input("INPUT0", "FP16", 1, 1);
+    wr_pbw_u64(&message, 3, 2);
+    wr_pbw_close(&message, at);
+    put_raw("\0\x3c\0\xbc", 4);
+    CALL("ModelInfer", WR_GRPC_OK);
+    TEXT(part(part(reply(), 5, 0), 2, 0), "FP16");
+    assert_memory_equal(part(reply(), 6, 0).p, "\0\x3c\0\xbc", 4);
+}
+
+static void test_parameters(void **state)
+{
+    (void)state;
+    double half = 0.5;
+    uint64_t bits;
+    memcpy(&bits, &half, sizeof bits);
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_param(4, "flag", 1, 1, NULL);
+    put_param(4, "n", 2, (uint64_t)-7, NULL);
+    put_param(4, "s", 3, 0, "text");
+    put_param(4, "d", 4, bits, NULL);
+    put_param(4, "priority", 5, 3, NULL);
+    put_param(4, "timeout", 2, 1000, NULL);
+    put_pair();
+    CALL("ModelInfer", WR_GRPC_OK);
+    const wr_oip_param *p = fake.q.params;
+    assert_int_equal(fake.q.nparams, 4);
+    assert_true(p[0].kind == WR_OIP_BOOL && p[0].b && wr_str_is(p[0].name, "flag"));
+    assert_true(p[1].kind == WR_OIP_I64 && p[1].i64 == -7);
+    assert_true(p[2].kind == WR_OIP_STR && wr_str_is(p[2].str, "text"));
+    assert_true(p[3].kind == WR_OIP_F64 && p[3].f64 == 0.5);
+    assert_int_equal(fake.q.priority, 3);
+    assert_int_equal(fake.q.timeout_us, 1000);
+    static const struct {
+        const char *key;
+        uint32_t choice;
+        uint64_t v;
+        const char *text, *says;
+    } wrong[] = {{"priority", 2, (uint64_t)-1, NULL, "invalid value for 'priority', expected value >= 0."},
+                 {"timeout", 3, 0, "1", "invalid value type for 'timeout' parameter"},
+                 {"x", 0, 0, NULL, "invalid value type for 'x' parameter"},
+                 {"x", 5, 1, NULL, "invalid value type for 'x' parameter"},
+                 {"triton_x", 2, 1, NULL, "parameter keys starting with 'triton_' are reserved"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        wr_pbw_str(&message, 1, WR_STR("simple"));
+        put_param(4, wrong[i].key, wrong[i].choice, wrong[i].v, wrong[i].text);
+        put_pair();
+        CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+        SAYS(wrong[i].says);
+    }
+}
+
+static void test_kept(void **state)
+{
+    (void)state;
+    static const uint64_t km[] = {0x4000000000000000, 0x4008000000000000};
+    for (int with_id = 0; with_id < 2; with_id++) {
+        wr_pbw_str(&message, 1, WR_STR("late"));
+        if (with_id) wr_pbw_str(&message, 3, WR_STR("a\"b"));
+        put_typed("km", "FP64", 2, -2, 7, 2, km);
+        for (int i = 0; i < 2; i++) {
+            size_t at = open_input(i ? "at" : "from", "BYTES", 2, -2), contents = wr_pbw_open(&message, 5);
+            for (int k = 0; k < 2; k++) wr_pbw_str(&message, 8, WR_STR("x"));
+            wr_pbw_close(&message, contents);
+            wr_pbw_close(&message, at);
+        }
+        CALL("ModelInfer", WR_GRPC_OK);
+        assert_true(answer.kept);
+        TEXT(part(entry(reply(), 4, "prediction_ids"), 3, 0),
+             with_id ? "[\"a\\\"b/0\",\"a\\\"b/1\"]" : "[\"made-0\",\"made-1\"]");
+    }
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    char id[WR_LIMIT_ID + 1] = {0};
+    wr_pbw_str(&message, 3, (wr_str){id, sizeof id});
+    put_pair();
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+}
+
+static void ask_classes(uint32_t choice, uint64_t k, const char *text)
+{
+    static const float x[] = {1, 2, 3, 5, 0, 0};
+    wr_pbw_str(&message, 1, WR_STR("tree"));
+    put_input("input", "FP32", 2, 3);
+    put_raw(x, sizeof x);
+    size_t at = wr_pbw_open(&message, 6);
+    wr_pbw_str(&message, 1, WR_STR("score"));
+    put_param(2, "classification", choice, k, text);
+    wr_pbw_close(&message, at);
+}
+
+static void test_classification(void **state)
+{
+    (void)state;
+    ask_classes(2, 1, NULL);
+    CALL("ModelInfer", WR_GRPC_OK);
+    TEXT(part(part(reply(), 5, 0), 2, 0), "BYTES");
+    assert_memory_equal(part(part(reply(), 5, 0), 3, 0).p, "\2\1", 2);
+    wr_str raw = part(reply(), 6, 0);
+    assert_memory_equal(raw.p,
+                        "\x9\0\0\0"
+                        "321:0:low",
+                        13);
+    assert_int_equal(raw.n, 2 * 4 + 9 + 7);
+    ask_classes(3, 0, "1");
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    ask_classes(2, (uint64_t)-1, NULL);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+}
+
+static void test_failures(void **state)
+{
+    (void)state;
+    static const struct {
+        int code;
+        wr_grpc_status status;
+    } cases[] = {{WEIR_EUNAVAILABLE, WR_GRPC_UNAVAILABLE}, {WEIR_ETIMEOUT, WR_GRPC_UNAVAILABLE},
+                 {WEIR_EINVAL, WR_GRPC_INVALID_ARGUMENT},  {WEIR_ENOMEM, WR_GRPC_RESOURCE_EXHAUSTED},
+                 {WEIR_EINTERNAL, WR_GRPC_INTERNAL},       {WEIR_EACCESS, WR_GRPC_PERMISSION_DENIED},
+                 {WEIR_ELIMIT, WR_GRPC_RESOURCE_EXHAUSTED}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake.fail = cases[i].code;
+        wr_pbw_str(&message, 1, WR_STR("simple"));
+        put_pair();
+        CALL("ModelInfer", cases[i].status);
+        SAYS("Exceeds maximum queue size");
+    }
+    fake.fail = 0;
+    wr_pbw_str(&message, 1, WR_STR("gone"));
+    CALL("ModelInfer", WR_GRPC_UNAVAILABLE);
+    wr_pbw_str(&message, 1, WR_STR("none"));
+    CALL("ModelInfer", WR_GRPC_NOT_FOUND);
+    CALL("ModelInfer", WR_GRPC_NOT_FOUND);
+}
+
+static void test_deadline(void **state)
+{
+    (void)state;
+    int64_t now = wr_clock_mono_ns();
+    start_ns = now - 1000000;
+    deadline_ns = now - 1;
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_pair();
+    int asked = fake.asked;
+    CALL("ModelInfer", WR_GRPC_DEADLINE_EXCEEDED);
+    assert_int_equal(fake.asked, asked); /* the model did not run */
+    deadline_ns = now + 60000000000;
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_pair();
+    CALL("ModelInfer", WR_GRPC_OK);
+    assert_in_range(fake.q.timeout_us, 60000000, 60002000);
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_param(4, "timeout", 2, 7, NULL); /* the shorter one */
+    put_pair();
+    CALL("ModelInfer", WR_GRPC_OK);
+    assert_int_equal(fake.q.timeout_us, 7);
+    fake.fail = WEIR_ETIMEOUT;
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_pair();
+    CALL("ModelInfer", WR_GRPC_DEADLINE_EXCEEDED);
+}
+
+/* Cut anywhere, or with a byte changed, a message is refused or means something: never more. */
+static void test_cut(void **state)
+{
+    (void)state;
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    put_param(4, "p", 3, 0, "q");
+    put_pair();
+    wr_buf all = {0};
+    wr_buf_slice(&all, wr_buf_view(&message));
+    int refused = 0;
+    for (size_t n = 0; n < all.n; n++) {
+        char *copy = malloc(n + 1); /* exactly as long, for the sanitizer */
+        memcpy(copy, all.p, n);
+        refused += call_path(WR_OIP_GRPC_PATH "/ModelInfer", (wr_str){copy, n}) != WR_GRPC_OK;
+        free(copy);
+    }
+    assert_int_equal(refused, all.n);
+    for (size_t i = 0; i < all.n; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            all.p[i] = (char)(all.p[i] ^ 1 << bit);
+            (void)call_path(WR_OIP_GRPC_PATH "/ModelInfer", wr_buf_view(&all));
+            all.p[i] = (char)(all.p[i] ^ 1 << bit);
+        }
+    wr_buf_fini(&all);
+    wr_buf_clear(&message);
+}
+
+/* ---- repository ---- */
+
+static void test_index(void **state)
+{
+    (void)state;
+    CALL("RepositoryIndex", WR_GRPC_OK);
+    assert_int_equal(count(reply(), 1), OIP_MODELS + 1);
+    wr_str gone = part(reply(), 1, OIP_MODELS);
+    TEXT(part(gone, 1, 0), "gone");
+    TEXT(part(gone, 3, 0), "UNAVAILABLE");
+    TEXT(part(gone, 4, 0), "unloaded");
+    wr_pbw_bool(&message, 2, true);
+    CALL("RepositoryIndex", WR_GRPC_OK);
+    assert_int_equal(count(reply(), 1), OIP_MODELS);
+}
+
+static void test_control(void **state)
+{
+    (void)state;
+    wr_pbw_str(&message, 2, WR_STR("simple"));
+    put_param(3, "config", 3, 0, "{\"max_batch_size\":\"16\"}");
+    CALL("RepositoryModelLoad", WR_GRPC_OK);
+    assert_string_equal(fake.loaded, "simple");
+    assert_string_equal(fake.config, "{\"max_batch_size\":\"16\"}");
+    assert_int_equal(body.n, 5);
+    wr_pbw_str(&message, 2, WR_STR("simple"));
+    put_param(3, "unload_dependents", 1, 1, NULL);
+    CALL("RepositoryModelUnload", WR_GRPC_OK);
+    assert_string_equal(fake.loaded, "");
+    wr_pbw_str(&message, 2, WR_STR("wrong_model_name"));
+    CALL("RepositoryModelLoad", WR_GRPC_NOT_FOUND);
+    SAYS("failed to load 'wrong_model_name'");
+    wr_pbw_str(&message, 2, WR_STR("wrong_model_name"));
+    CALL("RepositoryModelUnload", WR_GRPC_NOT_FOUND);
+    SAYS("failed to unload 'wrong_model_name'");
+    static const struct {
+        const char *key;
+        uint32_t choice;
+        wr_grpc_status status;
+    } wrong[] = {{"config", 2, WR_GRPC_INVALID_ARGUMENT},
+                 {"config", 0, WR_GRPC_INVALID_ARGUMENT},
+                 {"other", 2, WR_GRPC_INVALID_ARGUMENT},
+                 {"file:1/model.onnx", 2, WR_GRPC_INTERNAL}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        wr_pbw_str(&message, 2, WR_STR("simple"));
+        put_param(3, wrong[i].key, wrong[i].choice, 1, NULL);
+        CALL("RepositoryModelLoad", wrong[i].status);
+        SAYS("failed to load 'simple'");
+        assert_string_equal(fake.loaded, "");
+    }
+    SAYS("failed to poll from model repository");
+    ops.load = NULL;
+    wr_pbw_str(&message, 2, WR_STR("simple"));
+    CALL("RepositoryModelLoad", WR_GRPC_UNIMPLEMENTED);
+    SAYS("explicit model load / unload is not allowed");
+}
+
+/* ---- shared memory ---- */
+
+static void put_region(const char *name, const char *key, uint64_t offset, uint64_t size)
+{
+    wr_pbw_str(&message, 1, wr_str_of(name));
+    wr_pbw_str(&message, 2, wr_str_of(key));
+    wr_pbw_u64(&message, 3, offset);
+    wr_pbw_u64(&message, 4, size);
+}
+
+static void put_place(const char *region, uint64_t offset, uint64_t size, uint32_t number)
+{
+    put_param(number, "shared_memory_region", 3, 0, region);
+    put_param(number, "shared_memory_byte_size", 2, size, NULL);
+    if (offset) put_param(number, "shared_memory_offset", 2, offset, NULL);
+}
+
+static void ask_regions(bool with_contents)
+{
+    wr_pbw_str(&message, 1, WR_STR("simple"));
+    for (uint64_t i = 0; i < 2; i++) {
+        size_t at = open_input(i ? "INPUT1" : "INPUT0", "INT32", 1, 16);
+        put_place("data", i * 64, 64, 4);
+        if (with_contents) wr_pbw_str(&message, 5, WR_STR(""));
+        wr_pbw_close(&message, at);
+    }
+    size_t at = wr_pbw_open(&message, 6);
+    wr_pbw_str(&message, 1, WR_STR("OUTPUT1"));
+    put_place("data", 128, 64, 2);
+    wr_pbw_close(&message, at);
+    at = wr_pbw_open(&message, 6);
+    wr_pbw_str(&message, 1, WR_STR("OUTPUT0"));
+    wr_pbw_close(&message, at);
+}
+
+static void test_regions(void **state)
+{
+    (void)state;
+    char key[64];
+    snprintf(key, sizeof key, "/weir_grpc_test_%d", (int)getpid());
+    int fd = shm_open(key, O_CREAT | O_RDWR, 0600);
+    assert_true(fd >= 0 && ftruncate(fd, 200) == 0);
+    char *p = mmap(NULL, 200, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    for (int i = 0; i < 16; i++) pair[0][i] = i, pair[1][i] = 1;
+    memcpy(p, pair, sizeof pair);
+    put_region("data", key, 0, 192);
+    CALL("SystemSharedMemoryRegister", WR_GRPC_OK);
+    assert_int_equal(body.n, 5);
+    put_region("data", key, 0, 192);
+    CALL("SystemSharedMemoryRegister", WR_GRPC_ALREADY_EXISTS);
+    SAYS("shared memory region 'data' already in manager");
+    put_region("more", key, 100, 192);
+    CALL("SystemSharedMemoryRegister", WR_GRPC_INVALID_ARGUMENT);
+    CALL("SystemSharedMemoryStatus", WR_GRPC_OK);
+    wr_str r = entry(reply(), 1, "data");
+    TEXT(part(r, 1, 0), "data");
+    TEXT(part(r, 2, 0), key);
+    assert_int_equal(whole(r, 4), 192);
+    ask_regions(false);
+    CALL("ModelInfer", WR_GRPC_OK);
+    TEXT(part(part(reply(), 5, 0), 1, 0), "OUTPUT1");
+    assert_int_equal(count(reply(), 6), 2); /* one each; empty for what is elsewhere */
+    assert_int_equal(part(reply(), 6, 0).n, 0);
+    check_pair(part(reply(), 6, 1), (wr_str){p + 128, 64});
+    ask_regions(true);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("unexpected 'content' provided when using shared memory for input tensor 'INPUT0' for model 'simple'");
+    wr_pbw_str(&message, 1, WR_STR("data"));
+    CALL("SystemSharedMemoryUnregister", WR_GRPC_OK);
+    ask_regions(false);
+    CALL("ModelInfer", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("Unable to find shared memory region: 'data'");
+    wr_pbw_str(&message, 1, WR_STR("data"));
+    CALL("SystemSharedMemoryStatus", WR_GRPC_INVALID_ARGUMENT);
+    CALL("SystemSharedMemoryUnregister", WR_GRPC_OK);
+    munmap(p, 200);
+    close(fd);
+    shm_unlink(key);
+}
+
+static void test_cuda(void **state)
+{
+    (void)state;
+    CALL("CudaSharedMemoryStatus", WR_GRPC_OK);
+    assert_int_equal(body.n, 5);
+    CALL("CudaSharedMemoryUnregister", WR_GRPC_OK);
+    named("x", NULL);
+    CALL("CudaSharedMemoryStatus", WR_GRPC_INVALID_ARGUMENT);
+    named("x", NULL);
+    CALL("CudaSharedMemoryRegister", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("GPUs not supported");
+}
+
+/* ---- settings ---- */
+
+static void put_trace(const char *key, const char *value)
+{
+    size_t e = wr_pbw_open(&message, 1);
+    wr_pbw_str(&message, 1, wr_str_of(key));
+    size_t v = wr_pbw_open(&message, 2);
+    wr_pbw_str(&message, 1, wr_str_of(value));
+    wr_pbw_close(&message, v);
+    wr_pbw_close(&message, e);
+}
+
+static void test_trace(void **state)
+{
+    (void)state;
+    CALL("TraceSetting", WR_GRPC_OK);
+    TEXT(part(entry(reply(), 1, "trace_level"), 1, 0), "OFF");
+    TEXT(part(entry(reply(), 1, "trace_rate"), 1, 0), "0");
+    put_trace("trace_level", "OFF");
+    put_trace("trace_rate", "100");
+    CALL("TraceSetting", WR_GRPC_OK);
+    put_trace("trace_level", "TIMESTAMPS");
+    CALL("TraceSetting", WR_GRPC_UNIMPLEMENTED);
+    put_trace("trace_file", "x");
+    CALL("TraceSetting", WR_GRPC_UNIMPLEMENTED);
+}
+
+static void test_log(void **state)
+{
+    (void)state;
+    wr_log_level before = wr_log_get_level();
+    put_param(1, "log_verbose_level", 2, 1, NULL);
+    put_param(1, "log_format", 3, 0, "ISO8601");
+    CALL("LogSettings", WR_GRPC_OK);
+    assert_int_equal(wr_log_get_level(), WR_LOG_DEBUG);
+    assert_int_equal(whole(entry(reply(), 1, "log_verbose_level"), 2), 1);
+    assert_int_equal(whole(entry(reply(), 1, "log_info"), 1), 1);
+    put_param(1, "log_verbose_level", 2, 0, NULL);
+    put_param(1, "log_info", 1, 0, NULL);
+    CALL("LogSettings", WR_GRPC_OK);
+    assert_int_equal(wr_log_get_level(), WR_LOG_WARN);
+    assert_int_equal(whole(entry(reply(), 1, "log_info"), 1), 0);
+    put_param(1, "log_info", 3, 0, "true");
+    CALL("LogSettings", WR_GRPC_INVALID_ARGUMENT);
+    SAYS("expect bool_param for 'log_info'");
+    put_param(1, "log_error", 1, 0, NULL);
+    CALL("LogSettings", WR_GRPC_UNIMPLEMENTED);
+    put_param(1, "log_file", 3, 0, "x");
+    CALL("LogSettings", WR_GRPC_UNIMPLEMENTED);
+    put_param(1, "log_format", 3, 0, "default");
+    CALL("LogSettings", WR_GRPC_INVALID_ARGUMENT);
+    assert_int_equal(wr_log_get_level(), WR_LOG_WARN);
+    wr_log_set_level(before);
+}
+
+/* ---- what a call does ---- */
+
+static void test_controls(void **state)
+{
+    (void)state;
+    wr_str name;
+    wr_pbw_str(&message, 2, WR_STR("m"));
+    assert_true(wr_oip_grpc_controls(&name, WR_STR(WR_OIP_GRPC_PATH "/RepositoryModelLoad"), wr_buf_view(&message)));
+    TEXT(name, "m");
+    assert_true(wr_oip_grpc_controls(&name, WR_STR(WR_OIP_GRPC_PATH "/RepositoryModelUnload"), wr_buf_view(&message)));
+    assert_false(wr_oip_grpc_controls(&name, WR_STR(WR_OIP_GRPC_PATH "/RepositoryIndex"), wr_buf_view(&message)));
+    assert_false(wr_oip_grpc_controls(&name, WR_STR(WR_OIP_GRPC_PATH "/TraceSetting"), wr_buf_view(&message)));
+    wr_buf_clear(&message);
+    put_trace("trace_level", "OFF");
+    assert_true(wr_oip_grpc_controls(&name, WR_STR(WR_OIP_GRPC_PATH "/TraceSetting"), wr_buf_view(&message)));
+    TEXT(name, "*");
+    assert_true(wr_oip_grpc_controls(&name, WR_STR(WR_OIP_GRPC_PATH "/LogSettings"), wr_buf_view(&message)));
+    assert_false(wr_oip_grpc_controls(&name, WR_STR("/other/RepositoryModelLoad"), wr_buf_view(&message)));
+    wr_buf_clear(&message);
+    assert_true(wr_oip_grpc_is_open(WR_STR(WR_OIP_GRPC_PATH "/ServerReady")));
+    assert_true(wr_oip_grpc_is_open(WR_STR(WR_OIP_HEALTH_PATH "/Check")));
+    assert_false(wr_oip_grpc_is_open(WR_STR(WR_OIP_GRPC_PATH "/ModelReady")));
+    assert_false(wr_oip_grpc_is_open(WR_STR(WR_OIP_GRPC_PATH "ServerReady")));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {TEST(test_health),
+                                       TEST(test_metadata),
+                                       TEST(test_model_ready),
+                                       TEST(test_statistics),
+                                       TEST(test_config),
+                                       TEST(test_raw),
+                                       TEST(test_order_of_fields),
+                                       TEST(test_outputs),
+                                       TEST(test_strings),
+                                       TEST(test_typed),
+                                       TEST(test_shapes),
+                                       TEST(test_sources),
+                                       TEST(test_half),
+                                       TEST(test_parameters),
+                                       TEST(test_kept),
+                                       TEST(test_classification),
+                                       TEST(test_failures),
+                                       TEST(test_deadline),
+                                       TEST(test_cut),
+                                       TEST(test_index),
+                                       TEST(test_control),
+                                       TEST(test_regions),
+                                       TEST(test_cuda),
+                                       TEST(test_trace),
+                                       TEST(test_log),
+                                       TEST(test_controls)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
