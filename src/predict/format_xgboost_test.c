@@ -112,6 +112,31 @@ static void test_labels(void **state)
     wr_predictor_free(p);
 }
 
+/* An MLflow model says what its object was; a bare file answers as its booster. */
+static void test_mlflow_folder(void **state)
+{
+    (void)state;
+    char dir[] = WEIR_BINARY_DIR "/xgboost-folder-XXXXXX", path[512];
+    WR_AUTOBUF wr_buf b = {0};
+    wr_predictor *p = NULL;
+    wr_err err = {0};
+    assert_non_null(mkdtemp(dir));
+    file_read(&b, "xgb32_softprob.ubj");
+    (void)snprintf(path, sizeof path, "%s/model.ubj", dir);
+    assert_int_equal(wr_file_write(path, wr_buf_view(&b), &err), 0);
+    assert_int_equal(wr_predictor_open(&p, dir, &err), 0);
+    assert_true(p->out->type == WR_TENSOR_FP32 && p->out->ndims == 2);
+    wr_predictor_free(p);
+    (void)snprintf(path, sizeof path, "%s/MLmodel", dir);
+    wr_str text = WR_STR("flavors:\n  python_function:\n    data: model.ubj\n    loader_module: mlflow.xgboost\n  xgboost:\n    code: null\n"
+                         "    data: model.ubj\n    model_class: xgboost.sklearn.XGBClassifier\n    model_format: ubj\n    xgb_version: 3.2.0\n");
+    assert_int_equal(wr_file_write(path, text, &err), 0);
+    assert_int_equal(wr_predictor_open(&p, dir, &err), 0);
+    assert_true(p->out->type == WR_TENSOR_INT64 && p->out->ndims == 1);
+    wr_predictor_free(p);
+    assert_int_equal(wr_file_remove_tree(dir, &err), 0);
+}
+
 static void replace(wr_buf *b, const char *from, const char *to)
 {
     const char *at = memmem(b->p, b->n, from, strlen(from));
@@ -279,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_models), cmocka_unit_test(test_facts),   cmocka_unit_test(test_labels),     cmocka_unit_test(test_tiny),
         cmocka_unit_test(test_broken), cmocka_unit_test(test_cut_off), cmocka_unit_test(test_old_format), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_mlflow_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

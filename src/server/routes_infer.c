@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
 #include "stage/deploy/rows.h"
@@ -223,7 +222,6 @@ typedef struct {
     wr_http_req *req;
     wr_auth_who *who; /* to be given back; NULL = nobody was asked */
     wr_str path, body;
-    wr_str control; /* of loads, unloads and settings: the model, or "*"; else empty */
     int64_t start;
 } job;
 
@@ -278,22 +276,6 @@ static void finish_error(job *j, int status, const char *json)
     finish(j, &opt, wr_str_of(json));
 }
 
-/* Who changed what is served. */
-static int audit_fn(wr_track *t, void *arg, wr_err *err)
-{
-    const job *j = arg;
-    return wr_audit_add(t, j->who->access.user->name, j->path, j->control, wr_str_of(wr_http_req_peer(j->req)), 200,
-                        err);
-}
-
-static void audit(job *j, int status)
-{
-    wr_err err;
-    if (!j->who || !j->control.n || status != 200 || !wr_str_is(wr_http_req_head(j->req)->method, "POST")) return;
-    if (wr_track_write(j->server->track, audit_fn, j, &err) < 0)
-        wr_warn("the audit log lacks %.*s: %s", WR_STR_FMT(j->path), err.msg);
-}
-
 static void run_job(void *ctx, size_t index)
 {
     job *j = ctx;
@@ -308,7 +290,6 @@ static void run_job(void *ctx, size_t index)
         return;
     }
     answer(&out, &s, j, &body);
-    audit(j, out.status);
     int rc = wr_serve_round_end(s.round, &err);
     wr_round_free(s.round);
     wr_http_reply_opt opt = reply_of(&out);
@@ -383,8 +364,7 @@ void wr_handle_infer(wr_call *c)
     }
     if (j.path.p != c->path.p || control || c->body.n > ON_LOOP_MAX)
         j.path = wr_arena_str(c->arena, j.path); /* lasts as long as the request */
-    if (control) j.control = wr_arena_str(c->arena, name);
-    if (control && j.path.p && j.control.p && hand_over(c, &j, s->loader)) return;
+    if (control && j.path.p && hand_over(c, &j, s->loader)) return;
     if (c->body.n > ON_LOOP_MAX && j.path.p && hand_over(c, &j, s->heavy)) return;
     source from = {.server = s, .round = c->loop->round, .access = access};
     wr_oip_response out = {0};
