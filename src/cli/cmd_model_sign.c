@@ -60,20 +60,6 @@ static void put_subject(wr_jsonw *w, const subject *s)
     if (!s->path) wr_jsonw_ki64(w, "version", s->v.version);
 }
 
-static char *own_signature(wr_cli *c, const char *path)
-{
-    return wr_arena_printf(wr_cli_arena(c), "%s%s" WR_MANIFEST_SIGNATURE, path,
-                           path[0] && path[strlen(path) - 1] == '/' ? "" : "/");
-}
-
-/* Of a folder it lies inside, of a single file beside it: weights.onnx.sig. */
-static const char *signature_place(wr_cli *c, const char *path)
-{
-    char *inside = own_signature(c, path), *as_folder = wr_arena_printf(wr_cli_arena(c), "%s/.", path);
-    if (!inside || !as_folder) return NULL;
-    return wr_file_exists(as_folder) ? inside : wr_arena_printf(wr_cli_arena(c), "%s.sig", path);
-}
-
 /* ---- keys ---- */
 
 static void wipe(wr_buf *b)
@@ -133,7 +119,7 @@ static int sign(wr_cli *c, const subject *s, const wr_signing_key *key, wr_err *
     WR_AUTOBUF wr_buf bundle = {0};
     wr_manifest m;
     const char *out = wr_cli_text(c, "out");
-    if (s->path && !out) out = signature_place(c, s->path);
+    if (s->path && !out) out = wr_signature_beside(wr_cli_arena(c), s->path);
     if (s->path && !out) return wr_err_nomem(err);
     if (s->path) WR_TRY(sign_path(&m, &bundle, c, s->path, key, err));
     else WR_TRY(wr_signing_sign(&m, &bundle, wr_cli_arena(c), s->project, &s->v, key, err));
@@ -219,7 +205,7 @@ static int read_bundle(wr_buf *out, wr_cli *c, const subject *s, wr_err *err)
     const char *file = wr_cli_text(c, "sig");
     if (file) return wr_file_read(out, file, WR_LIMIT_SIGNATURE, err);
     if (!s->path) return wr_signing_bundle(out, s->project, &s->v, err);
-    file = signature_place(c, s->path);
+    file = wr_signature_beside(wr_cli_arena(c), s->path);
     if (!file) return wr_err_nomem(err);
     if (wr_file_exists(file)) return wr_file_read(out, file, WR_LIMIT_SIGNATURE, err);
     wr_err_set(err, WEIR_ENO, "it is not signed");

@@ -125,7 +125,13 @@ static int read_artifacts(reader *r, const wr_registered_version *v, wr_err *err
     wr_str root;
     if (!wr_model_files_root(&root, v))
         return wr_err_set(err, WEIR_ENOTFOUND, "not among the artifacts of this project");
+    wr_artifact_info info;
     WR_TRY(wr_project_artifacts(&r->artifacts, r->project, NULL, err));
+    if (wr_artifacts_stat(&info, r->artifacts, root, NULL) == 0 && !info.is_dir) {
+        wr_model_file file = {.path = ".", .size = info.size};
+        WR_TRY(hash_artifact(&file.hash, r, root, err));
+        return add(r, &file, err);
+    }
     WR_TRY(walk(r, root, "", 0, err));
     return r->files.n ? 0 : wr_err_set(err, WEIR_ENOTFOUND, "there are none at its source");
 }
@@ -144,7 +150,8 @@ static int read_artifact(wr_buf *out, wr_project *p, wr_arena *a, wr_str root, c
 {
     wr_artifacts *artifacts;
     wr_artifact_reader *in;
-    char *path = wr_arena_printf(a, "%.*s/%s", WR_STR_FMT(root), file->path);
+    bool alone = strcmp(file->path, ".") == 0;
+    char *path = wr_arena_printf(a, "%.*s%s%s", WR_STR_FMT(root), alone ? "" : "/", alone ? "" : file->path);
     if (!path) return wr_err_nomem(err);
     WR_TRY(wr_project_artifacts(&artifacts, p, NULL, err));
     WR_TRY(wr_artifacts_read(&in, artifacts, wr_str_of(path), err));

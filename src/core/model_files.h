@@ -8,7 +8,7 @@
 #include "track/registry.h"
 
 typedef struct {
-    const char *path, *hash;         /* SHA-256, 64 digits; with KNOWN of a remote store its etag */
+    const char *path, *hash;         /* "." when the source is one file; SHA-256, 64 digits; with KNOWN of a remote store its etag */
     int64_t size;
 } wr_model_file;
 

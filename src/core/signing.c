@@ -89,11 +89,14 @@ static int report_fn(wr_track *t, void *arg, wr_err *err)
 static int put_beside(wr_project *p, wr_arena *a, const wr_registered_version *v, wr_str bundle, wr_err *err)
 {
     wr_artifacts *artifacts;
+    wr_artifact_info info;
     wr_str root;
     if (!wr_model_files_root(&root, v)) return 0;
     char *path = wr_arena_printf(a, "%.*s/" WR_MANIFEST_SIGNATURE, WR_STR_FMT(root));
     if (!path) return wr_err_nomem(err);
     WR_TRY(wr_project_artifacts(&artifacts, p, NULL, err));
+    if (wr_artifacts_stat(&info, artifacts, root, NULL) == 0 && !info.is_dir)
+        return 0; /* one file: there is no inside */
     return wr_artifacts_put(artifacts, wr_str_of(path), bundle, NULL, err);
 }
 
@@ -213,10 +216,20 @@ int wr_signing_verify(const char **by, wr_arena *a, wr_project *p, const wr_regi
     return wr_manifest_compare(&found, &s.manifest, err);
 }
 
+/* The files are those of the store, or those at `path`. */
+static int check_files(wr_project *p, const wr_registered_version *v, const char *path, const wr_manifest *expected,
+                       wr_arena *a, wr_err *err)
+{
+    wr_manifest found;
+    if (path) WR_TRY(wr_manifest_read(&found, a, path, NULL, err));
+    else WR_TRY(wr_signing_manifest(&found, a, p, v, v->package.n ? WR_FILES_KNOWN : WR_FILES_READ, err));
+    return wr_manifest_compare(&found, expected, err);
+}
+
 typedef enum { SIGNER, SIGNER_AND_PACKAGE, EVERYTHING } depth;
 
 /* By the project's own trust. */
-static int judge(wr_project *p, const wr_registered_version *v, depth how, wr_err *err)
+static int judge(wr_project *p, const wr_registered_version *v, depth how, const char *path, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     WR_AUTOBUF wr_buf bundle;
@@ -227,10 +240,9 @@ static int judge(wr_project *p, const wr_registered_version *v, depth how, wr_er
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_signing_trust(&t, p, err));
     int rc = wr_signing_bundle(&bundle, p, v, err);
+    if (rc == 0) rc = check_signer(&s, &by, a, wr_buf_view(&bundle), t, err);
     if (rc == 0 && (how == EVERYTHING || (how == SIGNER_AND_PACKAGE && v->package.n)))
-        rc = wr_signing_verify(&by, a, p, v, wr_buf_view(&bundle), t, v->package.n ? WR_FILES_KNOWN : WR_FILES_READ,
-                               err);
-    else if (rc == 0) rc = check_signer(&s, &by, a, wr_buf_view(&bundle), t, err);
+        rc = check_files(p, v, path, &s.manifest, a, err);
     wr_trust_free(t);
     return rc;
 }
@@ -260,7 +272,7 @@ static int refused(const char *model, int64_t version, int rc, wr_err *err)
     return wr_err_wrap(err, WEIR_ENO, "the signature of version %lld of \"%s\"", (long long)version, model);
 }
 
-int wr_signature_check_policy(wr_project *p, const char *model, int64_t version, wr_err *err)
+static int check_version(wr_project *p, const char *model, int64_t version, const char *path, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_registered_version v;
@@ -275,13 +287,65 @@ int wr_signature_check_policy(wr_project *p, const char *model, int64_t version,
     WR_TRY(wr_project_track(&t, p, err));
     WR_TRY(wr_registered_version_get(&v, a, t, wr_str_of(model), version, err));
     if (!always && !asked_here(t, &v)) return 0;
-    return refused(model, version, judge(p, &v, EVERYTHING, err), err);
+    return refused(model, version, judge(p, &v, EVERYTHING, path, err), err);
+}
+
+int wr_signature_check_policy(wr_project *p, const char *model, int64_t version, wr_err *err)
+{
+    return check_version(p, model, version, NULL, err);
+}
+
+int wr_signature_check_loaded(wr_project *p, const char *model, int64_t version, const char *path, wr_err *err)
+{
+    return check_version(p, model, version, path, err);
+}
+
+/* ---- what no version names ---- */
+
+const char *wr_signature_beside(wr_arena *a, const char *path)
+{
+    const char *as_folder = wr_arena_printf(a, "%s/.", path),
+               *slash = *path && path[strlen(path) - 1] == '/' ? "" : "/";
+    if (!as_folder) return NULL;
+    if (!wr_file_exists(as_folder)) return wr_arena_printf(a, "%s.sig", path);
+    return wr_arena_printf(a, "%s%s" WR_MANIFEST_SIGNATURE, path, slash);
+}
+
+static int judge_path(wr_project *p, wr_arena *a, const char *path, const char *file, wr_err *err)
+{
+    WR_AUTOBUF wr_buf bundle;
+    wr_signature s;
+    wr_trust *t;
+    const char *by;
+    wr_buf_init(&bundle, WR_LIMIT_SIGNATURE + 1);
+    WR_TRY(wr_file_read(&bundle, file, WR_LIMIT_SIGNATURE, err));
+    WR_TRY(wr_signing_trust(&t, p, err));
+    int rc = check_signer(&s, &by, a, wr_buf_view(&bundle), t, err);
+    if (rc == 0) rc = check_files(p, NULL, path, &s.manifest, a, err);
+    wr_trust_free(t);
+    return rc;
+}
+
+int wr_signature_check_path(wr_project *p, const char *path, wr_err *err)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    const char *file = a ? wr_signature_beside(a, path) : NULL;
+    if (!required(p)) return 0;
+    if (!file) return wr_err_nomem(err);
+    if (!wr_file_exists(file)) {
+        wr_err_set(err, WEIR_ENO, "a signature is required, and \"%s\" has none", path);
+        return wr_err_hint(err, WEIR_ENO, "weir model sign %s --key FILE signs it", path);
+    }
+    int rc = judge_path(p, a, path, file, err);
+    if (rc == 0 || rc == WEIR_ENOMEM) return rc;
+    if (err) err->code = WEIR_ENO;
+    return wr_err_wrap(err, WEIR_ENO, "the signature of \"%s\"", path);
 }
 
 int wr_signing_judge(void *ctx, const wr_registered_version *v, wr_str report, wr_err *err)
 {
     if (!wr_str_is(report, WR_SIGNATURE_REPORT)) return 0;
-    return refused(v->name.p, v->version, judge(ctx, v, SIGNER_AND_PACKAGE, err), err);
+    return refused(v->name.p, v->version, judge(ctx, v, SIGNER_AND_PACKAGE, NULL, err), err);
 }
 
 int wr_signing_before_move(wr_project *p, const wr_registered_version *v, const char *alias, wr_err *err)
@@ -291,5 +355,5 @@ int wr_signing_before_move(wr_project *p, const wr_registered_version *v, const 
     WR_TRY(wr_project_track(&t, p, err));
     if (!wr_registered_policy_asks(t, v->name, wr_str_of(alias), nowhere, WR_STR(WR_SIGNATURE_REPORT))) return 0;
     if (!report_tag(v) && v->package.n) return 0; /* the policy says what is missing, with the other reports */
-    return refused(v->name.p, v->version, judge(p, v, EVERYTHING, err), err);
+    return refused(v->name.p, v->version, judge(p, v, EVERYTHING, NULL, err), err);
 }

@@ -35,6 +35,12 @@ int wr_signing_verify(const char **by, wr_arena *a, wr_project *p, const wr_regi
 
 /* May this version be loaded, as far as signatures go? Called before a model is opened; version 0 is a candidate. WEIR_ENO says why not. */
 int wr_signature_check_policy(wr_project *p, const char *model, int64_t version, wr_err *err);
+/* The same of the files that will be opened: a folder, or the model's one file, of this machine. */
+int wr_signature_check_loaded(wr_project *p, const char *model, int64_t version, const char *path, wr_err *err);
+/* May this folder or file be loaded, which no version names? With `require: signature` it has its own: FOLDER/model.sig, FILE.sig. */
+int wr_signature_check_path(wr_project *p, const char *path, wr_err *err);
+/* "FOLDER/model.sig", "FILE.sig". In the arena. */
+const char *wr_signature_beside(wr_arena *a, const char *path);
 /* The judge of the policies (registry_policy.h); `ctx` is the project. */
 int wr_signing_judge(void *ctx, const wr_registered_version *v, wr_str report, wr_err *err);
 /* Everything `wr_signing_judge` knows and the bytes, before a move to `alias` begins: what must not be done inside a write. */

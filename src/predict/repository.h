@@ -70,6 +70,8 @@ typedef struct {
     wr_pool *pool;                 /* large batches of row-wise models go over it; NULL = not. Nobody who answers may run in it */
     /* Opens a version; NULL = wr_predictor_open. `path` is a file or a folder. */
     int (*open)(wr_predictor **out, const char *path, wr_err *err);
+    /* May that version of DIR, a folder or file, be opened? Asked before it is. NULL = all may. */
+    int (*admit)(void *ctx, const char *path, wr_err *err);
     /* Told of each answer with its tensors, before it goes out; by the thread that made it. NULL = nobody is. */
     void (*answered)(void *ctx, const wr_instance *m, const struct wr_infer_request *q, const struct wr_infer_answer *a);
     void *ctx;

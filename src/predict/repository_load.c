@@ -223,6 +223,7 @@ static int open_version(wr_instance **out, loader *l, wr_served_version *v, cons
 {
     wr_predictor *p;
     const char *file = path;
+    if (l->r->opt.admit) WR_TRY(l->r->opt.admit(l->r->opt.ctx, path, err));
     if (l->config->model_file.n) {
         file = wr_path_join(l->a, path, l->config->model_file.p);
         if (!file) return wr_err_nomem(err);

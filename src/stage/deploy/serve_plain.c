@@ -32,6 +32,11 @@ void wr_serve_on_answer(wr_serve *s, wr_serve_answered fn, void *ctx)
     s->answered_ctx = ctx;
 }
 
+static int admit(void *ctx, const char *path, wr_err *err)
+{
+    return wr_signature_check_path(((wr_serve *)ctx)->project, path, err);
+}
+
 int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
 {
     static const wr_serve_opt none = {0};
@@ -40,6 +45,7 @@ int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
                            .load_all = opt->load_all,
                            .cache_bytes = opt->cache_bytes,
                            .pool = opt->pool,
+                           .admit = admit,
                            .answered = answered,
                            .ctx = s};
     return wr_repository_open(&s->repository, &o, err);
@@ -113,8 +119,8 @@ static int load_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registere
 {
     char *path, version[24], folder[WR_SHA256_HEX];
     snprintf(version, sizeof version, "%lld", (long long)v->version);
-    WR_TRY(wr_signature_check_policy(s->project, v->name.p, v->version, err));
     WR_TRY(wr_materialize(&path, folder, a, s->project, wr_registered_version_location(v), err));
+    WR_TRY(wr_signature_check_loaded(s->project, v->name.p, v->version, path, err));
     int rc = put(s, e, version, path, err);
     if (rc < 0) {
         name_source(err, path, wr_registered_version_location(v));
@@ -170,7 +176,10 @@ int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
     e->tried = print;
     snprintf(name, sizeof name, "%s", e->path);
     wr_model_version told = {.name = name, .version = 0, .package = empty};
-    if (put(s, e, "1", e->path, &why) == 0) install(s, e, &told);
-    else refuse(s, e, &told, &why);
+    int rc = wr_signature_check_path(s->project, e->path, &why);
+    if (rc == WEIR_ENO) e->tried = 0; /* its signature may still come */
+    if (rc == 0) rc = put(s, e, "1", e->path, &why);
+    if (rc == 0) install(s, e, &told);
+    else if (rc != WEIR_ENO || strcmp(e->error, why.msg) != 0) refuse(s, e, &told, &why);
     return 0;
 }

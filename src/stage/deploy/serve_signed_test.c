@@ -81,8 +81,62 @@ static void test_signed_only(void **state)
     wr_signing_key_free(wrong);
 }
 
+static const char simple_onnx[] = WEIR_SOURCE_DIR "/tests/triton/models/simple/1/model.onnx";
+
+static void sign_path(trips *w, const char *path, const char *to, const wr_signing_key *key)
+{
+    WR_AUTOBUF wr_buf bundle = {0};
+    wr_manifest m;
+    OK(wr_manifest_read(&m, w->a, trips_path(w, path), NULL, err));
+    OK(wr_signature_make(&bundle, &m, key, err));
+    trips_write(w, to, wr_buf_cstr(&bundle));
+}
+
+static bool ready(wr_serve *s, const char *name)
+{
+    wr_instance *m;
+    if (wr_repository_take(&m, wr_serve_repository(s), wr_str_of(name), (wr_str){NULL, 0}, NULL) < 0) return false;
+    wr_instance_give(m);
+    return true;
+}
+
+/* What no version names is signed by a file of its own: an endpoint's path, and the versions of a folder of models. */
+static void test_signed_paths(void **state)
+{
+    trips *w = *state;
+    wr_serve *s;
+    wr_signing_key *right = make_key(w, "key.pub"), *wrong = make_key(w, NULL);
+    trips_write(w, "weir.yaml",
+                "endpoints:\n  file: {path: m.onnx}\nregistry:\n  require: signature\n  trust: [key.pub]\n");
+    reopen(w);
+    OK(wr_file_copy(simple_onnx, trips_path(w, "m.onnx"), err));
+    OK(wr_file_mkdirs(trips_path(w, "models/simple/1"), err));
+    OK(wr_file_copy(simple_onnx, trips_path(w, "models/simple/1/model.onnx"), err));
+    wr_serve_opt opt = {.repository = trips_path(w, "models")};
+    OK(wr_serve_open(&s, w->project, &opt, err));
+    assert_false(ready(s, "file"));
+    assert_int_equal(wr_repository_load(wr_serve_repository(s), WR_STR("simple"), (wr_str){NULL, 0}, NULL), WEIR_ENO);
+    sign_path(w, "m.onnx", "m.onnx.sig", wrong);
+    sign_path(w, "models/simple/1", "models/simple/1/model.sig", wrong);
+    for (int i = 0; i < 3; i++) OK(wr_serve_refresh(s, err));
+    assert_false(ready(s, "file"));
+    assert_int_equal(wr_repository_load(wr_serve_repository(s), WR_STR("simple"), (wr_str){NULL, 0}, NULL), WEIR_ENO);
+    assert_false(ready(s, "simple"));
+    sign_path(w, "m.onnx", "m.onnx.sig", right);
+    sign_path(w, "models/simple/1", "models/simple/1/model.sig", right);
+    for (int i = 0; i < 3; i++) OK(wr_serve_refresh(s, err));
+    assert_true(ready(s, "file"));
+    OK(wr_repository_load(wr_serve_repository(s), WR_STR("simple"), (wr_str){NULL, 0}, err));
+    assert_true(ready(s, "simple"));
+    wr_serve_close(s);
+    wr_signing_key_free(right);
+    wr_signing_key_free(wrong);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, trips_make, trips_end)
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_signed_only, trips_make, trips_end)};
+    const struct CMUnitTest tests[] = {TEST(test_signed_only), TEST(test_signed_paths)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
