@@ -12,7 +12,7 @@
 #include "predict/onnx_golden.h"
 #include "predict/ort.h"
 
-enum { SETS = 4, SET_BYTES = 16 << 20, TRIAL_ROWS = 3, TRIAL_MEMORY = 256 << 20 };
+enum { SETS = 4, SET_BYTES = 16 << 20, TRIAL_ROWS = 3, TREES_ROWS = 50, TRIAL_MEMORY = 256 << 20 };
 static const double AGREE = 1e-5;
 
 typedef struct {
@@ -66,39 +66,39 @@ static int run_one(const predictor *p, wr_tensor *out, const wr_tensor *in, wr_a
     return p->graph ? wr_graph_run(p->graph, out, NULL, in, a, err) : wr_ort_run(p->ort, out, NULL, in, a, err);
 }
 
-static void note_shapes(trial *t, const wr_tensor *three, const wr_tensor *one, size_t nout)
+static void note_shapes(trial *t, const wr_tensor *many, const wr_tensor *one, size_t nout)
 {
     for (size_t i = 0; i < nout && i < OUTPUTS_MAX; i++) {
-        t->ndims[i] = three[i].ndims;
-        for (int d = 0; d < three[i].ndims; d++)
+        t->ndims[i] = many[i].ndims;
+        for (int d = 0; d < many[i].ndims; d++)
             t->shape[i][d] =
-                one[i].ndims == three[i].ndims && one[i].shape[d] == three[i].shape[d] ? one[i].shape[d] : -1;
+                one[i].ndims == many[i].ndims && one[i].shape[d] == many[i].shape[d] ? one[i].shape[d] : -1;
     }
 }
 
-/* Row i of the answer for three is the answer for row i alone. */
-static bool same_row(const wr_tensor *three, const wr_tensor *alone, size_t nout, size_t i)
+/* Row i of the answer for many is the answer for row i alone. */
+static bool same_row(const wr_tensor *many, const wr_tensor *alone, size_t nout, size_t i, size_t rows)
 {
     for (size_t k = 0; k < nout; k++) {
-        wr_tensor row = three[k];
-        if (row.ndims == 0 || row.shape[0] != TRIAL_ROWS || alone[k].ndims != row.ndims || alone[k].shape[0] != 1)
+        wr_tensor row = many[k];
+        if (row.ndims == 0 || row.shape[0] != (int64_t)rows || alone[k].ndims != row.ndims || alone[k].shape[0] != 1)
             return false;
         row.shape[0] = 1;
-        row.count /= TRIAL_ROWS;
+        row.count /= rows;
         row.data = (char *)row.data + i * row.count * wr_tensor_type_size(row.type);
         if (!wr_tensor_agree(&row, &alone[k], AGREE)) return false;
     }
     return true;
 }
 
-static void try_rows(trial *t, const predictor *p, const wr_tensor *three, const wr_tensor *in, wr_arena *a)
+static void try_rows(trial *t, const predictor *p, const wr_tensor *many, const wr_tensor *in, size_t rows, wr_arena *a)
 {
     const wr_onnx_model *m = p->model;
     wr_tensor *row = wr_arena_calloc(a, m->nin + m->nout + 1, sizeof *row), *alone = row ? row + m->nin : NULL;
     for (size_t i = 0; row && i < TRIAL_ROWS; i++) {
         wr_onnx_golden_row(row, in, m, i);
-        if (run_one(p, alone, row, a, NULL) < 0 || !same_row(three, alone, m->nout, i)) t->rows = false;
-        if (i == 0 && !t->ran) note_shapes(t, three, alone, m->nout);
+        if (run_one(p, alone, row, a, NULL) < 0 || !same_row(many, alone, m->nout, i, rows)) t->rows = false;
+        if (i == 0 && !t->ran) note_shapes(t, many, alone, m->nout);
     }
 }
 
@@ -106,11 +106,12 @@ static void try_rows(trial *t, const predictor *p, const wr_tensor *three, const
 static void try_kind(trial *t, const predictor *p, const wr_ort *other, wr_golden_kind kind)
 {
     const wr_onnx_model *m = p->model;
+    size_t rows = kind == WR_GOLDEN_TREES ? TREES_ROWS : TRIAL_ROWS;
     wr_err err = {.code = WEIR_ENOMEM};
     WR_AUTOARENA wr_arena *a = wr_arena_new(TRIAL_MEMORY);
     wr_tensor *in = a ? wr_arena_calloc(a, m->nin + 2 * m->nout + 1, sizeof *in) : NULL, *out = in ? in + m->nin : NULL,
               *theirs = in ? out + m->nout : NULL;
-    int made = in ? wr_onnx_golden(in, m, TRIAL_ROWS, kind, a, &err) : WEIR_ENOMEM, rc = made;
+    int made = in ? wr_onnx_golden(in, m, rows, kind, a, &err) : WEIR_ENOMEM, rc = made;
     if (rc == 0) rc = run_one(p, out, in, a, &err);
     int other_rc = made == 0 && other ? wr_ort_run(other, theirs, NULL, in, a, NULL) : rc;
     if ((rc == 0) != (other_rc == 0)) t->agreed = false; /* both refuse: they agree */
@@ -120,7 +121,7 @@ static void try_kind(trial *t, const predictor *p, const wr_ort *other, wr_golde
         if (t->why.code == 0) t->why = err;
         return;
     }
-    try_rows(t, p, out, in, a);
+    try_rows(t, p, out, in, rows, a);
     t->ran = true;
 }
 

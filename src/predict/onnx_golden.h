@@ -13,6 +13,7 @@ typedef enum {
     WR_GOLDEN_PLAIN,   /* normal numbers, small whole ones, strings of the model */
     WR_GOLDEN_WIDE,    /* large numbers of both signs, strings with decimal numbers */
     WR_GOLDEN_ZEROS,   /* zeros and ones */
+    WR_GOLDEN_TREES,   /* thresholds of the model's trees, exactly and a little beside; only for models with trees */
     WR_GOLDEN_MISSING, /* NaN among the numbers; only for models with ops that heed them */
     WR_GOLDEN_KINDS
 } wr_golden_kind;

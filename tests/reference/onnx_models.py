@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pipelines of scikit-learn and XGBoost exported to ONNX, with inputs and ONNX Runtime's answers, in the layout of ONNX's own test data:
+"""Pipelines of scikit-learn, XGBoost and LightGBM exported to ONNX, with inputs and ONNX Runtime's answers, in the layout of ONNX's own test data:
 onnx/NAME/model.onnx, onnx/NAME/test_data_set_0/input_0.pb, output_0.pb. Maps of probabilities (ZipMap) are kept as the matrix of their values.
 
-Needs: pip install onnx onnxruntime skl2onnx onnxmltools scikit-learn xgboost. Usage: onnx_models.py (writes beside itself)
+Needs: pip install onnx onnxruntime skl2onnx onnxmltools scikit-learn xgboost lightgbm pandas. Usage: onnx_models.py (writes beside itself)
 """
 import os
 import shutil
@@ -113,6 +113,13 @@ for name, encoder in (("columns_one_hot", OneHotEncoder(handle_unknown="ignore")
         head.loc[3, "city"] = "Rom"
     rows = {c: head[[c]].to_numpy().astype(object if t.__class__ is StringTensorType else np.int64 if c == "visits" else np.float32) for c, t in columns}
     pipeline(name, model, frame, label, types=columns, inputs=rows)
+
+import lightgbm as lgb
+from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+for cls, shape in ((lgb.LGBMClassifier, calculate_linear_classifier_output_shapes), (lgb.LGBMRegressor, calculate_linear_regressor_output_shapes)):
+    update_registered_converter(cls, "Lgbm" + cls.__name__, shape, convert_lightgbm, options={"nocl": [True, False], "zipmap": [True, False, "columns"]} if cls is lgb.LGBMClassifier else {"split": None})
+pipeline("lightgbm", lgb.LGBMClassifier(n_estimators=8, num_leaves=7, verbose=-1), holes, cy, options={"zipmap": False})
+pipeline("lightgbm_regressor", lgb.LGBMRegressor(n_estimators=8, num_leaves=7, verbose=-1), dX, dy)
 
 for cls, shape in ((xgb.XGBClassifier, calculate_linear_classifier_output_shapes), (xgb.XGBRegressor, calculate_linear_regressor_output_shapes)):
     update_registered_converter(cls, cls.__name__, shape, convert_xgboost, options={"nocl": [True, False], "zipmap": [True, False, "columns"]} if cls is xgb.XGBClassifier else None)
