@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* num.h - the one parser for numbers, durations and sizes, and their human forms. All reject trailing characters. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -23,3 +24,5 @@ size_t wr_f64_text(char out[32], double v);
  * the whole number 0); "nan", "inf", "-inf". The float's text reads back as the same float. */
 size_t wr_f64_shortest(char out[32], double v);
 size_t wr_f32_shortest(char out[32], float v);
+/* The double nearest to digits * 10^exp, exactly; false when this quick way cannot tell (zero, some ties, what is not normal). */
+bool wr_f64_nearest(double *out, uint64_t digits, int exp);

@@ -51,12 +51,24 @@ static decimal shortest(uint64_t c, int q, bool closer)
     return (decimal){s + (v > middle || (v == middle && (s & 1))), k};
 }
 
+/* Two digits at a time. */
 static size_t put_whole(char *out, uint64_t v)
 {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354"
+        "555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
     char text[20];
     char *p = text + sizeof text;
-    do *--p = (char)('0' + v % 10);
-    while (v /= 10);
+    for (; v >= 100; v /= 100) {
+        p -= 2;
+        memcpy(p, pairs + 2 * (v % 100), 2);
+    }
+    if (v >= 10) {
+        p -= 2;
+        memcpy(p, pairs + 2 * v, 2);
+    } else {
+        *--p = (char)('0' + v);
+    }
     size_t n = (size_t)(text + sizeof text - p);
     memcpy(out, p, n);
     return n;

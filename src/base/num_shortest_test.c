@@ -97,6 +97,43 @@ static void test_corners(void **state)
     check_f32(FLT_MIN);
 }
 
+/* Where the quick way says something it is what strtod says, also for digits around the middle between two doubles; it
+ * hardly ever is silent. */
+static void test_nearest(void **state)
+{
+    (void)state;
+    wr_rng r;
+    int silent = 0;
+    wr_rng_init(&r, 3);
+    for (int i = 0; i < 300000; i++) {
+        uint64_t digits = wr_rng_u64(&r) >> (wr_rng_u64(&r) & 63);
+        int exp = (int)(wr_rng_u64(&r) % 640) - 320;
+        char text[40];
+        double v;
+        if (i & 1) { /* 19 digits of a middle, and one more or less */
+            double d = ldexp((double)((wr_rng_u64(&r) >> 11) | 1), (int)(wr_rng_u64(&r) % 120) - 60);
+            char middle[64];
+            snprintf(middle, sizeof middle, "%.18Le", ((long double)d + (long double)nextafter(d, INFINITY)) / 2);
+            digits = strtoull(middle, NULL, 10) * 1000000000000000000ULL + strtoull(middle + 2, NULL, 10) +
+                     wr_rng_u64(&r) % 3 - 1;
+            exp = (int)strtol(strchr(middle, 'e') + 1, NULL, 10) - 18;
+        }
+        snprintf(text, sizeof text, "%llue%d", (unsigned long long)digits, exp);
+        double want = strtod(text, NULL);
+        bool said = wr_f64_nearest(&v, digits, exp);
+        if (said && v != want) fail_msg("%s: %.17g instead of %.17g", text, v, want);
+        silent += !(i & 1) && !said && digits && isnormal(want) && exp >= -292;
+    }
+    assert_true(silent < 300);
+    double v;
+    assert_false(wr_f64_nearest(&v, 9007199254740993, 0)); /* a tie */
+    assert_false(wr_f64_nearest(&v, 0, 0));
+    assert_false(wr_f64_nearest(&v, 1, 400));
+    assert_false(wr_f64_nearest(&v, 5, -324));
+    assert_true(wr_f64_nearest(&v, 17976931348623157, 292) && v == DBL_MAX);
+    assert_false(wr_f64_nearest(&v, 17976931348623159, 292)); /* infinite */
+}
+
 static void test_forms(void **state)
 {
     (void)state;
@@ -145,6 +182,6 @@ static void test_forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_corners),
-                                       cmocka_unit_test(test_forms)};
+                                       cmocka_unit_test(test_forms), cmocka_unit_test(test_nearest)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include "base/chars.h"
 #include "base/limits.h"
+#include "base/num.h"
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 static bool white(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
@@ -165,33 +166,78 @@ static void whole(wr_jnumber *out, bool minus, uint64_t v)
     *out = (wr_jnumber){.whole = true, .minus = minus, .magnitude = v, .real = minus ? -(double)v : (double)v};
 }
 
-/* At most 18 digits and no exponent; with a fraction, a numerator and a power of ten that doubles hold exactly: one
- * division, one rounding. */
+/* Digits at *at, into *v as long as they fit 19 of them; false when there are more. Zeros in front of the first digit
+ * count for nothing. */
+static bool take_digits(const char **at, uint64_t *v, int *n)
+{
+    const char *p = *at;
+    for (; digit(*p); p++) {
+        if (*n == 19) return false;
+        *v = *v * 10 + (uint64_t)(*p - '0');
+        *n += *v > 0;
+    }
+    *at = p;
+    return true;
+}
+
+/* "e-12" at *at, if there is one; false when it is malformed or far off. */
+static bool take_exponent(const char **at, int *exp)
+{
+    const char *p = *at;
+    int e = 0;
+    if (*p != 'e' && *p != 'E') return true;
+    p++;
+    bool minus = *p == '-';
+    p += minus || *p == '+';
+    if (!digit(*p)) return false;
+    for (; digit(*p); p++) {
+        if (e > 1000) return false;
+        e = e * 10 + (*p - '0');
+    }
+    *exp += minus ? -e : e;
+    *at = p;
+    return true;
+}
+
+/* Both factors exact: one rounding. Else the long way of base/num, which may not know. */
+static bool scale(double *out, uint64_t v, int exp)
+{
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    if (v <= (uint64_t)1 << 53 && exp >= -22 && exp <= 22) {
+        *out = exp < 0 ? (double)v / tens[-exp] : (double)v * tens[exp];
+        return true;
+    }
+    return wr_f64_nearest(out, v, exp);
+}
+
+/* What most numbers are: at most 19 digits. *at is moved only when it is one. */
 static bool quick(wr_jnumber *out, const char **at)
 {
-    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
-                                  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
     const char *p = *at;
     bool minus = *p == '-';
     const char *first = p += minus;
     uint64_t v = 0;
-    for (; digit(*p) && p - first < 18; p++) v = v * 10 + (uint64_t)(*p - '0');
-    if (p == first || (*first == '0' && p - first > 1) || digit(*p)) return false;
-    const char *point = p;
-    if (*p == '.')
-        for (p++; digit(*p) && p - first < 19; p++) v = v * 10 + (uint64_t)(*p - '0');
-    if (of_number(*p) || p == point + 1) return false;
-    if (p == point) {
+    int n = 0, exp = 0;
+    double x;
+    if (!take_digits(&p, &v, &n) || p == first || (*first == '0' && p - first > 1)) return false;
+    if (!of_number(*p)) {
         *at = p;
         whole(out, minus, v);
         return true;
     }
-    if (v > (uint64_t)1 << 53) return false;
+    if (*p == '.') {
+        const char *point = ++p;
+        if (!take_digits(&p, &v, &n) || p == point) return false;
+        exp = (int)(point - p);
+    }
+    if (!take_exponent(&p, &exp) || of_number(*p) || !scale(&x, v, exp)) return false;
     *at = p;
-    double x = (double)v / tens[p - point - 1];
-    *out = (wr_jnumber){.real = minus ? -x : x};
+    *out = (wr_jnumber){.minus = minus, .real = minus ? -x : x};
     return true;
 }
+
+bool wr_jscan_quick(wr_jnumber *out, const char **at) { return quick(out, at); }
 
 int wr_jscan_number(wr_jscan *s, wr_jnumber *out)
 {

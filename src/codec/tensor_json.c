@@ -160,6 +160,25 @@ static int read_element(reading *r, char c)
     return 0;
 }
 
+/* The usual case, without detours: numbers that follow, each behind its comma. Stops before whatever is not one of
+ * them, or needs a second look; the comma is then still there. */
+static void read_run(reading *r)
+{
+    const char *p = r->s->at, *end = r->s->end;
+    size_t size = wr_tensor_type_size(r->t->type);
+    bool fp32 = r->t->type == WR_TENSOR_FP32;
+    while (r->i < r->end && p < end && *p == ',') {
+        wr_jnumber v;
+        const char *q = p + 1;
+        while (q < end && *q == ' ') q++;
+        if (q == end || !wr_jscan_quick(&v, &q) || (fp32 && between_floats(v.real))) break;
+        if (!r->put((char *)r->t->data + r->i * size, &v)) break;
+        r->i++;
+        p = q;
+    }
+    r->s->at = p;
+}
+
 /* Lists in lists, to any depth up to the limit: only the order of the elements counts. */
 static int read_lists(reading *r)
 {
@@ -174,6 +193,7 @@ static int read_lists(reading *r)
             WR_TRY(wr_jscan_open(r->s, '[', &first));
         } else {
             WR_TRY(read_element(r, c));
+            if (r->put) read_run(r);
         }
         int more;
         while ((more = wr_jscan_item(r->s, &first)) == 0 && --depth) first = false;
@@ -326,14 +346,24 @@ void wr_tensor_write_json_element(wr_buf *out, const wr_tensor *t, size_t i, boo
     }
 }
 
+/* Room is made for many elements at a time. */
+static void put_elements(wr_buf *out, const wr_tensor *t)
+{
+    enum { MANY = 64 };
+    for (size_t i = 0; i < t->count; i++) {
+        if (i % MANY == 0 && !wr_buf_reserve(out, (t->count - i < MANY ? t->count - i : MANY) * ELEMENT_ROOM)) return;
+        if (i) out->p[out->n++] = ',';
+        put_element(out, t, i);
+    }
+}
+
 void wr_tensor_write_json(wr_buf *out, const wr_tensor *t)
 {
     wr_buf_char(out, '[');
-    for (size_t i = 0; i < t->count; i++) {
+    if (t->type != WR_TENSOR_BYTES) put_elements(out, t);
+    for (size_t i = 0; t->type == WR_TENSOR_BYTES && i < t->count; i++) {
         if (i) wr_buf_char(out, ',');
-        if (t->type == WR_TENSOR_BYTES) put_string(out, ((const wr_str *)t->data)[i]);
-        else if (!wr_buf_reserve(out, ELEMENT_ROOM)) return;
-        else put_element(out, t, i);
+        put_string(out, ((const wr_str *)t->data)[i]);
     }
     wr_buf_char(out, ']');
 }
