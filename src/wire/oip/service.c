@@ -53,9 +53,8 @@ int wr_oip_find_stats(wr_stats_entry **out, size_t *n, const wr_oip_ops *ops, wr
 
 size_t wr_oip_extensions(const char *out[WR_OIP_EXTENSIONS], const wr_oip *o, const wr_oip_ops *ops)
 {
-    static const char *const always[] = {
-        "classification", "sequence", "model_configuration", "schedule_policy", "binary_tensor_data", "parameters",
-        "trace",          "logging"};
+    static const char *const always[] = {"classification",     "model_configuration", "schedule_policy",
+                                         "binary_tensor_data", "parameters",          "logging"};
     size_t n = sizeof always / sizeof *always;
     memcpy(out, always, sizeof always);
     if (ops->load) out[n++] = "model_repository";
