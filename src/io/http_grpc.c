@@ -56,6 +56,42 @@ wr_grpc_status wr_grpc_status_of(int weir_code)
     }
 }
 
+int wr_grpc_http(wr_grpc_status status)
+{
+    static const short http[] = {200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401};
+    return (size_t)status < sizeof http / sizeof *http ? http[status] : 500;
+}
+
+/* ---- deadlines ---- */
+
+int64_t wr_grpc_parse_timeout(wr_str text)
+{
+    static const struct {
+        char name;
+        int64_t ns;
+    } units[] = {{'H', 3600000000000}, {'M', 60000000000}, {'S', 1000000000}, {'m', 1000000}, {'u', 1000}, {'n', 1}};
+    enum { DIGITS = 8 };
+    int64_t n = 0;
+    if (text.n < 2 || text.n > DIGITS + 1) return 0;
+    for (size_t i = 0; i + 1 < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9') return 0;
+        n = n * 10 + (text.p[i] - '0');
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        int64_t ns;
+        if (text.p[text.n - 1] != units[i].name) continue;
+        if (__builtin_mul_overflow(n, units[i].ns, &ns) || ns > INT64_MAX / 2) return INT64_MAX / 2;
+        return ns > 0 ? ns : 1; /* none is left, which is not the same as unlimited */
+    }
+    return 0;
+}
+
+int64_t wr_grpc_timeout_ns(const wr_http_req *r)
+{
+    wr_str text = wr_http_get(&r->head, "grpc-timeout");
+    return text.p ? wr_grpc_parse_timeout(text) : 0;
+}
+
 static wr_grpc_status status_of_http(int status)
 {
     switch (status) {

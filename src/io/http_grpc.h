@@ -6,8 +6,8 @@
  * body is one message behind a prefix of five bytes; route.body_max is the limit (RESOURCE_EXHAUSTED beyond). The status travels in
  * trailers, behind the message, or alone when there is none. Failures of the server itself (no route, body too large, commit failed)
  * reach a gRPC client as a status too.
- * Compressed messages are refused with UNIMPLEMENTED, as the protocol asks: the answer names "identity". grpc-timeout is not looked at:
- * the client gives up by itself and resets the stream.
+ * Compressed messages are refused with UNIMPLEMENTED, as the protocol asks: the answer names "identity". grpc-timeout is for handlers to
+ * heed where that is cheap: the client gives up by itself and resets the stream.
  */
 #pragma once
 #include "io/http_server.h"
@@ -34,6 +34,11 @@ typedef enum {
 
 bool wr_grpc_is(const wr_http_req *r);
 wr_grpc_status wr_grpc_status_of(int weir_code);              /* WEIR_ENOTFOUND: NOT_FOUND ... */
+
+int wr_grpc_http(wr_grpc_status status);                      /* for counters: NOT_FOUND: 404 ... */
+/* Nanoseconds that the client gives the call (grpc-timeout); 0 when it does not say, or nothing that makes sense. */
+int64_t wr_grpc_timeout_ns(const wr_http_req *r);
+int64_t wr_grpc_parse_timeout(wr_str text);                   /* "250m" */
 
 /* The message in a call's body, a slice of it. WEIR_EPARSE, or WEIR_EUNSUPPORTED when it is compressed. */
 int wr_grpc_message(wr_str *out, wr_str body, wr_err *err);

@@ -88,6 +88,33 @@ static void test_codes(void **state)
     assert_int_equal(wr_grpc_status_of(WEIR_EEXIST), WR_GRPC_ALREADY_EXISTS);
 }
 
+static void test_timeout(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ns;
+    } all[] = {{"250m", 250000000},
+               {"1H", 3600000000000},
+               {"2M", 120000000000},
+               {"99999999S", 99999999000000000},
+               {"7u", 7000},
+               {"7n", 7},
+               {"0n", 1},
+               {"99999999H", INT64_MAX / 2},
+               {"123456789S", 0},
+               {"S", 0},
+               {"", 0},
+               {"5", 0},
+               {"-5S", 0},
+               {"5s", 0},
+               {"5 S", 0}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        assert_int_equal(wr_grpc_parse_timeout(wr_str_of(all[i].text)), all[i].ns);
+    assert_int_equal(wr_grpc_http(WR_GRPC_OK), 200);
+    for (int i = 1; i < 20; i++) assert_in_range(wr_grpc_http(i), 400, 599);
+}
+
 /* ---- a server ---- */
 
 static wr_http_server *server;
@@ -371,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_message),
         cmocka_unit_test(test_status_text),
         cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_timeout),
         cmocka_unit_test_setup_teardown(test_recorded_client, start, stop),
         cmocka_unit_test_setup_teardown(test_commit_fails, start, stop),
         cmocka_unit_test_setup_teardown(test_refusals, start, stop),

@@ -7,6 +7,7 @@
 #include "codec/inflate.h"
 #include "server/server_inside.h"
 #include "wire/mlflow/artifacts.h"
+#include "wire/oip/grpc.h"
 
 /* Pattern: {} is one segment, a star at the end the rest. One line adds a path. */
 typedef struct {
@@ -22,6 +23,8 @@ static const route routes[] = {
     {NULL, "/invocations", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
     {NULL, "/endpoints/{}/invocations", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
     {NULL, "/ping", wr_handle_infer, WR_LIMIT_HTTP_BODY_API, WR_KIND_INFER},
+    {"POST", WR_OIP_GRPC_PATH "*", wr_handle_infer_grpc, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
+    {"POST", WR_OIP_HEALTH_PATH "*", wr_handle_infer_grpc, WR_LIMIT_HTTP_BODY_API, WR_KIND_INFER},
     {"POST", "/api/weir/1/endpoints/{}/labels", wr_handle_labels, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_LABELS},
     {"POST", "/api/weir/1/views/{}/events", wr_handle_view_events, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_EVENTS},
     {"GET", "/api/weir/1/runs/{}/events", wr_handle_watch_run, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
@@ -171,7 +174,8 @@ static void wrong_method(wr_call *c)
 static bool is_open(wr_str path)
 {
     return wr_str_is(path, "/health") || wr_str_is(path, "/version") || wr_str_ends(path, "/3.0/mlflow/server-info") ||
-           wr_str_is(path, "/ping") || wr_str_is(path, "/v2/health/live") || wr_str_is(path, "/v2/health/ready");
+           wr_str_is(path, "/ping") || wr_str_is(path, "/v2/health/live") || wr_str_is(path, "/v2/health/ready") ||
+           wr_oip_grpc_is_open(path);
 }
 
 void wr_server_put_refusal(wr_buf *out, wr_http_reply_opt *opt, int status, const wr_err *err)

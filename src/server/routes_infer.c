@@ -12,16 +12,8 @@
 #include "base/mem.h"
 #include "server/server_inside.h"
 #include "stage/deploy/rows.h"
-#include "wire/mlflow/access.h"
 
-enum { ON_LOOP_MAX = 64 << 10 }; /* bytes of a body */
-
-typedef struct {
-    wr_server *server;
-    wr_round *round;
-    const wr_mlflow_access *access; /* NULL: everything is allowed */
-    bool all_versions;              /* of a model, for its metadata */
-} source;
+typedef wr_asker source;
 
 /* What a request holds on to. */
 typedef struct {
@@ -40,6 +32,11 @@ static int allowed(const wr_mlflow_access *access, wr_str name, wr_permission ne
     wr_err_set(err, WEIR_EACCESS, "user '%.*s' may not do this with '%.*s'", WR_STR_FMT(access->user->name),
                WR_STR_FMT(wr_str_fit(name, 100)));
     return wr_err_hint(err, WEIR_EACCESS, "weir user grant USER endpoint NAME %s", wr_permission_name(needs));
+}
+
+int wr_asker_may(const wr_mlflow_access *access, wr_str name, wr_permission needs, wr_err *err)
+{
+    return allowed(access, name, needs, err);
 }
 
 /* ---- what there is ---- */
@@ -214,6 +211,20 @@ static int unload(void *ctx, wr_str name, wr_err *err)
     return wr_repository_unload(wr_serve_repository(((source *)ctx)->server->serve), name, err);
 }
 
+wr_oip_ops wr_asker_ops(wr_asker *s)
+{
+    return (wr_oip_ops){.ctx = s,
+                        .ready = ready,
+                        .model = model,
+                        .release = release,
+                        .infer = infer,
+                        .config = config,
+                        .index = models,
+                        .stats = stats,
+                        .load = s->server->loads ? load : NULL,
+                        .unload = s->server->loads ? unload : NULL};
+}
+
 /* ---- a request ---- */
 
 typedef struct {
@@ -228,16 +239,7 @@ typedef struct {
 static void answer(wr_oip_response *out, source *s, const job *j, wr_buf *body)
 {
     const wr_http_head *h = wr_http_req_head(j->req);
-    wr_oip_ops ops = {.ctx = s,
-                      .ready = ready,
-                      .model = model,
-                      .release = release,
-                      .infer = infer,
-                      .config = config,
-                      .index = models,
-                      .stats = stats,
-                      .load = s->server->loads ? load : NULL,
-                      .unload = s->server->loads ? unload : NULL};
+    wr_oip_ops ops = wr_asker_ops(s);
     wr_oip_request in = {.method = h->method,
                          .path = j->path,
                          .query = h->query,
@@ -362,10 +364,10 @@ void wr_handle_infer(wr_call *c)
         refuse(c, &err);
         return;
     }
-    if (j.path.p != c->path.p || control || c->body.n > ON_LOOP_MAX)
+    if (j.path.p != c->path.p || control || c->body.n > WR_INFER_ON_LOOP_MAX)
         j.path = wr_arena_str(c->arena, j.path); /* lasts as long as the request */
     if (control && j.path.p && hand_over(c, &j, s->loader)) return;
-    if (c->body.n > ON_LOOP_MAX && j.path.p && hand_over(c, &j, s->heavy)) return;
+    if (c->body.n > WR_INFER_ON_LOOP_MAX && j.path.p && hand_over(c, &j, s->heavy)) return;
     source from = {.server = s, .round = c->loop->round, .access = access};
     wr_oip_response out = {0};
     answer(&out, &from, &j, &c->loop->body);

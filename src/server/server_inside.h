@@ -4,6 +4,7 @@
  *   server.c         open, run, close; the keeper thread
  *   routes.c         the list of paths; finding one; timing
  *   routes_infer.c   /v2, /v1, /invocations                  routes_feedback.c   labels and events
+ *   routes_infer_grpc.c  the same models by gRPC
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
  *   routes_mlflow.c  MLflow's protocol, /health, /version    routes_otlp.c       /v1/traces
  *   routes_artifacts.c  files up and down
@@ -27,6 +28,7 @@
 #include "stage/deploy/drain.h"
 #include "stage/deploy/serve.h"
 #include "store/artifacts_sign.h"
+#include "wire/mlflow/access.h"
 #include "wire/mlflow/mlflow.h"
 #include "wire/oip/rest.h"
 
@@ -125,8 +127,20 @@ void wr_call_err(wr_call *c, const wr_err *e);
 /* Another thread will answer. What was read of the head before this call is gone; c->body is made to last, and the head is read anew. */
 void wr_call_defer(wr_call *c);
 
+/* Somebody who asks for predictions, whatever the protocol (routes_infer.c). */
+typedef struct {
+    wr_server *server;
+    wr_round *round;
+    const wr_mlflow_access *access; /* NULL: everything is allowed */
+    bool all_versions;              /* of a model, for its metadata */
+} wr_asker;
+wr_oip_ops wr_asker_ops(wr_asker *s); /* `s` lasts as long */
+int wr_asker_may(const wr_mlflow_access *access, wr_str name, wr_permission needs, wr_err *err);
+enum { WR_INFER_ON_LOOP_MAX = 64 << 10 }; /* bytes of a body; larger ones are answered on threads of their own */
+
 /* handlers */
 void wr_handle_infer(wr_call *c);
+void wr_handle_infer_grpc(wr_call *c);
 void wr_handle_labels(wr_call *c);
 void wr_handle_view_events(wr_call *c);
 void wr_handle_flush(wr_call *c);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* routes_infer_grpc.c - the protocol of serving over gRPC. What is answered where, and who may what, is as over REST
+ * (routes_infer.c). */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "io/http_grpc.h"
+#include "server/server_inside.h"
+#include "wire/oip/grpc.h"
+
+/* A call off the loop. */
+typedef struct {
+    wr_server *server;
+    wr_server_loop *loop;
+    wr_http_req *req;
+    wr_auth_who *who; /* to be given back; NULL = nobody was asked */
+    wr_str path, message;
+    int64_t start, deadline;
+} job;
+
+static void run(wr_oip_grpc_response *out, wr_asker *s, const job *j, wr_buf *body)
+{
+    s->all_versions = wr_str_ends(j->path, "/ModelMetadata");
+    wr_oip_ops ops = wr_asker_ops(s);
+    wr_oip_grpc_request in = {.path = j->path, .message = j->message, .start_ns = j->start, .deadline_ns = j->deadline};
+    out->body = body;
+    wr_grpc_begin(body);
+    wr_oip_grpc(out, s->server->oip, &in, &ops, wr_http_req_arena(j->req));
+}
+
+/* ---- off the loop ---- */
+
+/* The request is gone afterwards; its body with it. */
+static void finish(job *j, wr_grpc_status status, const char *text, wr_buf *body)
+{
+    wr_server_count(j->loop, WR_KIND_INFER, wr_grpc_http(status), wr_clock_mono_ns() - j->start);
+    if (j->who) wr_auth_done(j->who);
+    if (status) wr_grpc_fail(j->req, status, text);
+    else wr_grpc_reply(j->req, false, body);
+    wr_free(j);
+}
+
+static void run_job(void *ctx, size_t index)
+{
+    job *j = ctx;
+    wr_asker s = {
+        .server = j->server, .round = wr_round_new(j->server->serve), .access = j->who ? &j->who->access : NULL};
+    wr_oip_grpc_response out;
+    WR_AUTOBUF wr_buf body = {0};
+    wr_err err = {0};
+    (void)index;
+    if (!s.round) {
+        finish(j, WR_GRPC_RESOURCE_EXHAUSTED, "out of memory", NULL);
+        return;
+    }
+    run(&out, &s, j, &body);
+    int rc = wr_serve_round_end(s.round, &err);
+    wr_round_free(s.round);
+    if (rc < 0) finish(j, WR_GRPC_UNAVAILABLE, "the predictions could not be kept", NULL);
+    else finish(j, out.status, out.text, &body);
+}
+
+static bool hand_over(wr_call *c, const job *j, wr_pool *pool)
+{
+    job *own = wr_alloc(sizeof *own);
+    wr_err err;
+    if (!own) return false;
+    *own = *j;
+    own->path = wr_arena_str(c->arena, j->path); /* what the head says now is gone afterwards */
+    if (!own->path.p) {
+        wr_free(own);
+        return false;
+    }
+    wr_call_defer(c);
+    own->who = c->who;
+    c->who = NULL;
+    if (wr_grpc_message(&own->message, wr_http_req_body(c->req), &err) < 0 || wr_pool_post(pool, run_job, own, 0) < 0)
+        finish(own, WR_GRPC_RESOURCE_EXHAUSTED, "out of memory", NULL);
+    return true;
+}
+
+/* ---- on the loop ---- */
+
+static void fail(wr_call *c, const wr_err *e)
+{
+    wr_grpc_fail_err(c->req, e);
+    c->status = wr_err_http(e->code);
+}
+
+static void answer(wr_call *c, const job *j)
+{
+    wr_asker s = {.server = c->server, .round = c->loop->round, .access = c->who ? &c->who->access : NULL};
+    wr_oip_grpc_response out;
+    run(&out, &s, j, &c->loop->body);
+    if (out.status) wr_grpc_fail(c->req, out.status, out.text);
+    else wr_grpc_reply(c->req, out.kept, &c->loop->body);
+    c->status = wr_grpc_http(out.status);
+}
+
+void wr_handle_infer_grpc(wr_call *c)
+{
+    wr_str name;
+    wr_err err = {0};
+    job j = {.server = c->server, .loop = c->loop, .req = c->req, .path = c->path, .start = wr_clock_mono_ns()};
+    if (!wr_grpc_is(c->req)) {
+        wr_err_set(&err, WEIR_EUNSUPPORTED, "this path speaks gRPC");
+        wr_err_hint(&err, WEIR_EUNSUPPORTED, "over HTTP/2, with content type application/grpc; JSON is at /v2");
+        wr_call_err(c, &err);
+        return;
+    }
+    int64_t left = wr_grpc_timeout_ns(c->req);
+    if (left) j.deadline = j.start + left;
+    bool control = false;
+    int rc = wr_grpc_message(&j.message, wr_http_req_body(c->req), &err);
+    if (rc == 0) control = wr_oip_grpc_controls(&name, j.path, j.message);
+    if (control) rc = wr_asker_may(c->who ? &c->who->access : NULL, name, WR_CAN_MANAGE, &err);
+    if (rc < 0) {
+        fail(c, &err);
+        return;
+    }
+    if (control && hand_over(c, &j, c->server->loader)) return;
+    if (c->body.n > WR_INFER_ON_LOOP_MAX && hand_over(c, &j, c->server->heavy)) return;
+    answer(c, &j);
+}
