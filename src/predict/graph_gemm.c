@@ -9,7 +9,7 @@
 #define AVX2 __attribute__((target("avx2,fma")))
 #endif
 
-enum { P = WR_GEMM_PANEL };
+enum { P = WR_GEMM_PANEL, BLOCK = 48 };
 
 void wr_gemm_pack(float *to, const float *b, size_t k, size_t n, size_t row, size_t column, float alpha)
 {
@@ -160,9 +160,13 @@ static AVX2 void gemm_avx2(float *out, const float *a, const float *packed, cons
         for (; i < m; i++) put_one(out + i, column_avx2(a + i * k, packed, bias ? *bias : 0, k), after);
         return;
     }
-    for (; i + 6 <= m; i += 6)
+    while (i + 6 <= m) { /* a panel serves many rows while it is near */
+        size_t end = i + BLOCK < m ? i + BLOCK : m;
         for (size_t j = 0; j < n; j += P)
-            rows_by_one(out + i * n + j, a + i * k, packed + j * k, bias ? bias + j : NULL, 6, k, n, n - j, after);
+            for (size_t l = i; l + 6 <= end; l += 6)
+                rows_by_one(out + l * n + j, a + l * k, packed + j * k, bias ? bias + j : NULL, 6, k, n, n - j, after);
+        i += (end - i) / 6 * 6;
+    }
     for (; i < m; i++) {
         size_t j = 0;
         for (; j + 3 * P < n; j += 4 * P)
