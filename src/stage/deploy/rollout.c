@@ -27,7 +27,7 @@ size_t wr_route_arm(const wr_route *r, double u)
 
 static void bandit_shares(wr_route *out, const wr_rollout_spec *s, const bool *is_out, const wr_moments *reward)
 {
-    wr_moments in[WR_ROLLOUT_ARMS];
+    wr_moments in[WR_ROLLOUT_ARMS] = {0};
     double share[WR_ROLLOUT_ARMS];
     size_t at[WR_ROLLOUT_ARMS], n = 0;
     for (size_t i = 0; i < s->narms; i++) {
