@@ -21,13 +21,20 @@ static int path_of(const char **out, wr_arena *a, wr_project *p, const wr_yaml *
 
 static int read_log(double *out, const wr_yaml *e, wr_err *err)
 {
+    static const char *const keys[] = {"sample", NULL};
     const wr_yaml *v = wr_yaml_get(e, "log");
     *out = 0;
     if (wr_yaml_null(v)) return 0;
-    if (v->kind == WR_YAML_SCALAR && wr_str_is(v->text, "none")) return 0;
+    if (v->kind == WR_YAML_MAP) {
+        WR_TRY(wr_yaml_known(v, "log", keys, err));
+        const wr_yaml *share = wr_yaml_get(v, "sample");
+        if (!share) return wr_yaml_error(v, WEIR_EINVAL, err, "log is {sample: SHARE}");
+        v = share;
+    }
+    if (v->kind == WR_YAML_SCALAR && (wr_str_is(v->text, "none") || wr_str_is(v->text, "off"))) return 0;
     if (v->kind == WR_YAML_SCALAR && wr_str_is(v->text, "all")) *out = 1;
     else if (v->kind != WR_YAML_SCALAR || wr_num_f64(out, v->text, NULL) < 0 || !(*out >= 0 && *out <= 1))
-        return wr_yaml_error(v, WEIR_EINVAL, err, "log is all, none, or a share of the requests, 0 to 1");
+        return wr_yaml_error(v, WEIR_EINVAL, err, "log is all, off, or a share of the requests, 0 to 1: {sample: 0.01}");
     return 0;
 }
 

@@ -15,7 +15,7 @@
  *     shared_memory: true          clients of this machine may name regions under /dev/shm
  *
  * The feature view comes with the package. Predictions of NAME go to dataset "predictions.NAME", labels to "labels.NAME". `log` is about models
- * without a view: all, none (default) or a share of the requests; `config` is Triton's ModelConfig for them.
+ * without a view: all, off (default; none is the same) or {sample: SHARE} of the requests (or the share alone); `config` is Triton's ModelConfig for them.
  */
 #pragma once
 #include "core/project.h"

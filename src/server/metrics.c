@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/os.h"
 #include "server/server_inside.h"
+#include "stage/deploy/keep.h"
 
 const double wr_latency_bounds[WR_LATENCY_BUCKETS] = {20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3,
                                                       10e-3, 20e-3, 50e-3,  100e-3, 200e-3, 0.5,  1,    INFINITY};
@@ -94,6 +95,18 @@ static void put_endpoints(wr_buf *b, wr_server *s)
         wr_serve_status_of(&st, s->serve, i);
         wr_buf_printf(b, "weir_endpoint_ready{endpoint=\"%s\"} %d\n", st.name, st.ready);
     }
+}
+
+static void put_keep(wr_buf *b, wr_server *s)
+{
+    wr_queue_stats k;
+    wr_serve_keep_stats(&k, s->serve);
+    head(b, "weir_kept_answers_total", "counter", "Answers of models without a view that were handed to the log.");
+    value(b, "weir_kept_answers_total", (double)k.put);
+    head(b, "weir_kept_answers_dropped_total", "counter", "Of those that should have been logged: not kept, for want of room.");
+    value(b, "weir_kept_answers_dropped_total", (double)k.dropped);
+    head(b, "weir_kept_answers_waiting_bytes", "gauge", "Bytes on their way to the log.");
+    value(b, "weir_kept_answers_waiting_bytes", (double)k.waiting);
 }
 
 /* ---- models, by the names that dashboards for Triton look for ---- */
@@ -221,6 +234,7 @@ void wr_handle_metrics(wr_call *c)
          "From the whole request to its answer, without the commit of the log.");
     for (int k = 0; k < WR_KINDS; k++) put_latency(b, c->server, (wr_server_kind)k);
     put_endpoints(b, c->server);
+    put_keep(b, c->server);
     put_models(b, c->server, c->arena);
     put_process(b, c->server);
     wr_http_reply_opt opt = {.status = b->failed ? 500 : 200, .type = "text/plain; version=0.0.4; charset=utf-8"};

@@ -5,12 +5,14 @@
  * that neither waits for the other and no loop waits at all. With authentication: who is known may ask what there is
  * and predict, unless a grant on the endpoint says less than USE (or nothing is granted by default); loading, unloading
  * and settings take MANAGE on the endpoint ("*" for settings), which administrators have. */
+#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
+#include "stage/deploy/keep.h"
 #include "stage/deploy/rows.h"
 
 typedef wr_asker source;
@@ -119,12 +121,18 @@ static int infer_package(wr_oip_result *out, source *s, wr_served *m, const wr_i
     return 0;
 }
 
-static int infer_plain(wr_oip_result *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
+static int infer_plain(wr_oip_result *out, source *s, const wr_instance *m, const wr_infer_request *q, wr_str id,
+                       wr_arena *a, wr_err *err)
 {
     wr_infer_answer ans;
+    wr_kept kept;
+    wr_keep_opt keep = {.id = id, .propensity = NAN};
     WR_TRY(wr_infer(&ans, m, q, a, err));
+    wr_serve_keep(&kept, s->server->serve, m, q, &ans, &keep, a);
     out->out = ans.out;
     out->nout = ans.nout;
+    out->ids = kept.ids;
+    out->nids = kept.nids;
     return 0;
 }
 
@@ -142,7 +150,7 @@ static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_
                           .start_ns = q->start_ns,
                           .decoded_ns = q->decoded_ns,
                           .explain = q->explain};
-    return h->package ? infer_package(out, s, h->package, &r, q->id, a, err) : infer_plain(out, h->model, &r, a, err);
+    return h->package ? infer_package(out, s, h->package, &r, q->id, a, err) : infer_plain(out, s, h->model, &r, q->id, a, err);
 }
 
 /* ---- about models ---- */

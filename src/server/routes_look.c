@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "core/event.h"
 #include "server/server_inside.h"
+#include "stage/deploy/keep.h"
 
 /* ---- endpoints and jobs ---- */
 
@@ -53,6 +54,18 @@ void wr_server_put_endpoints(wr_jsonw *w, wr_server *s)
     wr_jsonw_end(w);
 }
 
+static void put_log(wr_jsonw *w, wr_server *s)
+{
+    wr_queue_stats k;
+    wr_serve_keep_stats(&k, s->serve);
+    wr_jsonw_key(w, "log");
+    wr_jsonw_obj(w);
+    wr_jsonw_ki64(w, "answers", (int64_t)k.put);
+    wr_jsonw_ki64(w, "dropped", (int64_t)k.dropped);
+    wr_jsonw_ki64(w, "waiting_bytes", (int64_t)k.waiting);
+    wr_jsonw_end(w);
+}
+
 void wr_handle_endpoints(wr_call *c)
 {
     wr_jsonw w;
@@ -60,6 +73,7 @@ void wr_handle_endpoints(wr_call *c)
     wr_jsonw_obj(&w);
     wr_jsonw_key(&w, "endpoints");
     wr_server_put_endpoints(&w, c->server);
+    put_log(&w, c->server);
     wr_jsonw_end(&w);
     wr_call_json(c, 200, &c->loop->body, false);
 }

@@ -4,12 +4,14 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "base/fault.h"
 #include "base/limits.h"
 #include "core/dataset.h"
 #include "core/model.h"
 #include "stage/deploy/drain_rows.h"
+#include "stage/deploy/keep.h"
 #include "stage/deploy/serve_inside.h"
 
 typedef struct {
@@ -58,15 +60,45 @@ static int seal(job *j, wr_err *err)
 
 /* ---- step 2 ---- */
 
-static bool same_columns(const wr_delta_snapshot *s, const wr_table_column *c, size_t n)
+static const wr_table_column *column_named(const wr_table_column *c, size_t n, const char *name)
 {
-    if (s->nfields != n) return false;
     for (size_t i = 0; i < n; i++)
-        if (strcmp(s->fields[i].name, c[i].name) != 0 || strcmp(s->fields[i].type, c[i].type) != 0) return false;
-    return true;
+        if (strcasecmp(c[i].name, name) == 0) return &c[i];
+    return NULL;
 }
 
-/* Append, or when the columns have changed write anew old and new rows together. */
+typedef enum { SAME, FEWER, OTHER } columns;
+
+/* FEWER: all of them are there, of the same types, in whatever order. */
+static columns compare(const wr_delta_snapshot *s, const wr_table_column *c, size_t n)
+{
+    size_t found = 0;
+    bool same = s->nfields == n;
+    for (size_t i = 0; i < s->nfields; i++) {
+        const wr_table_column *x = column_named(c, n, s->fields[i].name);
+        same = same && strcmp(s->fields[i].name, c[i].name) == 0;
+        if (x && strcmp(s->fields[i].type, x->type) != 0) return OTHER;
+        found += x != NULL;
+    }
+    return found < n ? OTHER : same ? SAME : FEWER;
+}
+
+/* The rows with all columns of the dataset, in its order. */
+static void fill_up(wr_buf *sql, const wr_delta_snapshot *s)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    for (size_t i = 0; i < s->nfields; i++) {
+        wr_buf_str(&b, i ? ", " : "SELECT ");
+        wr_sql_ident(&b, wr_str_of(s->fields[i].name));
+    }
+    wr_buf_printf(&b, " FROM (%s UNION ALL BY NAME (SELECT * FROM \"_before\" LIMIT 0))", wr_buf_cstr(sql));
+    bool failed = sql->failed || b.failed;
+    wr_buf_clear(sql);
+    wr_buf_slice(sql, wr_buf_view(&b));
+    sql->failed |= failed;
+}
+
+/* Append, or when there are new columns write anew old and new rows together. */
 static int write_rows(job *j, const char *dataset, wr_buf *sql, wr_dataset_write_opt *opt, wr_err *err)
 {
     wr_project *p = j->serve->project;
@@ -77,13 +109,12 @@ static int write_rows(job *j, const char *dataset, wr_buf *sql, wr_dataset_write
         size_t n;
         WR_TRY(wr_tables_describe(j->tables, &c, &n, j->arena, wr_buf_cstr(sql), err));
         WR_TRY(wr_dataset_read(&now, p, dataset, err));
-        bool same = same_columns(&now, c, n);
+        columns are = compare(&now, c, n);
+        if (are == FEWER) fill_up(sql, &now);
         wr_delta_free(&now);
-        if (!same) {
-            wr_buf_str(sql, " UNION ALL BY NAME SELECT * FROM \"_before\"");
-            opt->mode = WR_DELTA_OVERWRITE;
-            WR_TRY(wr_dataset_view(j->tables, p, dataset, "_before", err));
-        }
+        if (are == OTHER) wr_buf_str(sql, " UNION ALL BY NAME SELECT * FROM \"_before\"");
+        if (are == OTHER) opt->mode = WR_DELTA_OVERWRITE;
+        if (are != SAME) WR_TRY(wr_dataset_view(j->tables, p, dataset, "_before", err));
     }
     return sql->failed ? wr_err_nomem(err) : wr_dataset_write(&w, j->tables, p, dataset, wr_buf_cstr(sql), opt, err);
 }
@@ -148,7 +179,8 @@ static int write_dataset(job *j, const wr_drain_rows *r, size_t first, uint64_t 
         .mode = WR_DELTA_APPEND, .operation = "STREAMING UPDATE", .txn_app = app, .txn_version = (int64_t)segment};
     WR_TRY(write_rows(j, dataset, &sql, &opt, err));
     wr_fault_crash_point();
-    return r->tables[first].type == WR_PREDLOG_PREDICTION ? record_models(j, r, dataset, err) : 0;
+    bool predictions = r->tables[first].type == WR_PREDLOG_PREDICTION || r->tables[first].type == WR_PREDLOG_TENSORS;
+    return predictions ? record_models(j, r, dataset, err) : 0;
 }
 
 static void drop_tables(job *j, const wr_drain_rows *r)
@@ -173,8 +205,8 @@ static void note_stray(job *j, const wr_drain_table *t)
 static void count(job *j, const wr_drain_table *t)
 {
     uint64_t n = t->frame->nrows;
-    if (t->type == WR_PREDLOG_PREDICTION) j->out->predictions += n;
-    else if (t->type == WR_PREDLOG_LABEL) j->out->labels += n;
+    if (t->type == WR_PREDLOG_PREDICTION || t->type == WR_PREDLOG_TENSORS) j->out->predictions += n;
+    else if (t->type == WR_PREDLOG_LABEL || t->type == WR_PREDLOG_FEEDBACK) j->out->labels += n;
     else j->out->events += n;
 }
 
@@ -239,6 +271,7 @@ int wr_serve_drain(wr_drained *out, wr_serve *s, wr_err *err)
     job j = {.serve = s, .arena = a, .out = out};
     *out = (wr_drained){0};
     if (!a) return wr_err_nomem(err);
+    wr_serve_keep_flush(s);
     pthread_mutex_lock(&s->drain);
     int rc = drain(&j, err);
     bool worked = j.tables != NULL;

@@ -3,7 +3,10 @@
  *
  *   predictions.ENDPOINT  prediction_id VARCHAR, model VARCHAR, version BIGINT, served_at, event_time TIMESTAMPTZ, score DOUBLE, then the
  *                         view's request columns and features; a name that is both appears once, as the feature
- *   labels.ENDPOINT       prediction_id VARCHAR, label DOUBLE, known_at, received_at TIMESTAMPTZ
+ *                         of a model without a view: prediction_id, model, version, served_at, latency_us DOUBLE, joules DOUBLE, arm VARCHAR,
+ *                         propensity DOUBLE, then its inputs and outputs (layout.h)
+ *   labels.ENDPOINT       prediction_id VARCHAR, label DOUBLE, known_at, received_at TIMESTAMPTZ; label_text VARCHAR once a class was told by name
+ *   rewards.ENDPOINT      prediction_id VARCHAR, reward DOUBLE, known_at, received_at TIMESTAMPTZ
  *   events.VIEW           _time TIMESTAMPTZ, the view's event columns
  *
  * A view's column that has the name of one of the first columns is kept as NAME_ (wr_drain_column).
@@ -16,10 +19,12 @@
  *   4. delete the sealed segments
  * Step 2 repeats freely, step 3 is atomic a view, step 4 leaves nothing that is needed.
  *
- * When the columns of a dataset changed (another version of the view), the dataset is written anew as the union of both by name.
+ * Rows with fewer columns than the dataset has get NULL there. When new columns come (another version of the view, another model), the
+ * dataset is written anew as the union of both by name.
  * Runs on any thread that may wait; one at a time. Requests wait for step 1 only.
  */
 #pragma once
+#include "stage/deploy/layout.h"
 #include "stage/deploy/serve.h"
 
 typedef struct { uint64_t segments, predictions, labels, events; } wr_drained;
@@ -28,6 +33,9 @@ typedef struct { uint64_t segments, predictions, labels, events; } wr_drained;
 int wr_serve_drain(wr_drained *out, wr_serve *s, wr_err *err);
 /* How a view's column is called in predictions.ENDPOINT; text in `a`. */
 const char *wr_drain_column(wr_arena *a, const char *name);
+
+/* Columns of a record's tensors there, behind the fixed ones. */
+int wr_drain_layout(wr_layout *out, wr_arena *a, const wr_predlog_tensors *r, const char *const *features, size_t nfeatures, wr_err *err);
 
 /* A row of the footprint ledger for each endpoint: the process's CPU time since the last row, shared by predictions. Nothing is
  * written, and the time goes on counting, while there are none; unless `last`. */

@@ -2,14 +2,16 @@
 /* drain_rows.h - records of one segment gathered into frames, one for each dataset and version of its view. Private to this folder. */
 #pragma once
 #include "stage/deploy/drain.h"
+#include "stage/deploy/layout.h"
 
 typedef struct {
     uint32_t type;                  /* wr_predlog_type */
-    char *dataset;                  /* "predictions.delay" */
+    const char *dataset;            /* "predictions.delay" */
     char *name;                     /* endpoint or view */
-    uint64_t view_id;
-    const wr_view *view;            /* NULL for labels */
+    uint64_t view_id;               /* or of the layout; of feedback 1 = rewards */
+    const wr_view *view;            /* NULL for labels, feedback and tensors */
     int *request_at, *feature_at;   /* columns of the view's cells, -1 = not kept */
+    wr_layout layout;               /* of tensors */
     wr_frame *frame;
 } wr_drain_table;
 

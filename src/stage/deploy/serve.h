@@ -69,9 +69,6 @@ void wr_serve_close(wr_serve *s);
 int wr_serve_refresh(wr_serve *s, wr_err *err);
 /* Endpoints' models without a view, and those of the folder. Ready, index and stats of both and of packages: wr_serve_ready, ... */
 wr_repository *wr_serve_repository(wr_serve *s);
-/* The tensors of requests to endpoints without a view, as their `log` says; by the thread that answered. Set before the first request. */
-typedef void (*wr_serve_answered)(void *ctx, const char *endpoint, const wr_instance *m, const wr_infer_request *q, const wr_infer_answer *a);
-void wr_serve_on_answer(wr_serve *s, wr_serve_answered fn, void *ctx);
 
 /* Hold an endpoint's model. WEIR_ENOTFOUND (did-you-mean), WEIR_EUNAVAILABLE when it is not ready (why is in detail). */
 int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err);

@@ -29,6 +29,7 @@ typedef struct wr_serve_endpoint {
     char folder[WR_SHA256_HEX];      /* of the cache, in use */
     uint64_t seen, tried;            /* fingerprints of the path */
     atomic_uint_fast64_t asked;      /* requests, for sampling */
+    atomic_uint_fast64_t layout;     /* keep.c: the last one that was told */
     atomic_uint_fast64_t predictions, labels;
     atomic_int_fast64_t watermark;
 } wr_serve_endpoint;
@@ -42,8 +43,7 @@ struct wr_serve {
     size_t nendpoints;
     wr_map names;                    /* of endpoints */
     wr_repository *repository;
-    wr_serve_answered answered;
-    void *answered_ctx;
+    struct wr_keep *keep;            /* NULL: nothing is logged of models without a view */
     bool opened;                     /* the first look is done */
     wr_live **lives;                 /* at most one a view name; nlives only grows, entries are final */
     atomic_size_t nlives;
@@ -67,6 +67,11 @@ int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registe
 /* A package took its place. */
 void wr_serve_plain_ends(wr_serve *s, wr_serve_endpoint *e);
 int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err);
+
+/* keep.c; may be called after a failed open */
+typedef struct wr_keep wr_keep;
+int wr_keep_open(wr_serve *s, wr_err *err);
+void wr_keep_close(wr_serve *s);
 
 int wr_serve_ledger_open(wr_serve *s, wr_err *err);
 void wr_serve_ledger_close(wr_serve *s);

@@ -269,6 +269,7 @@ static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
     if (opt && opt->before) WR_TRY(opt->before(opt->ctx, err));
     WR_TRY(wr_serve_ledger_open(s, err));
     WR_TRY(wr_serve_repository_open(s, opt, err));
+    WR_TRY(wr_keep_open(s, err));
     WR_TRY(wr_serve_refresh(s, err));
     s->opened = true;
     sweep(s);
@@ -294,6 +295,7 @@ int wr_serve_open(wr_serve **out, wr_project *p, const wr_serve_opt *opt, wr_err
 void wr_serve_close(wr_serve *s)
 {
     if (!s) return;
+    wr_keep_close(s);
     wr_serve_ledger_close(s);
     wr_applog_close(s->log);
     wr_repository_close(s->repository);

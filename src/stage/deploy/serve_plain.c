@@ -7,29 +7,11 @@
 #include "stage/deploy/materialize.h"
 #include "stage/deploy/serve_inside.h"
 
-/* ---- what requests have said ---- */
-
-/* Spreads the share over requests evenly: request n is one when n * share steps over a whole number. */
-static bool sampled(wr_serve_endpoint *e)
-{
-    if (e->log <= 0) return false;
-    double n = (double)atomic_fetch_add_explicit(&e->asked, 1, memory_order_relaxed);
-    return (uint64_t)((n + 1) * e->log) != (uint64_t)(n * e->log);
-}
-
 static void answered(void *ctx, const wr_instance *m, const wr_infer_request *q, const wr_infer_answer *a)
 {
-    wr_serve *s = ctx;
-    wr_serve_endpoint *e = wr_serve_endpoint_named(s, wr_str_of(m->name));
-    if (!e) return;
-    atomic_fetch_add_explicit(&e->predictions, a->rows, memory_order_relaxed);
-    if (s->answered && sampled(e)) s->answered(s->answered_ctx, e->name, m, q, a);
-}
-
-void wr_serve_on_answer(wr_serve *s, wr_serve_answered fn, void *ctx)
-{
-    s->answered = fn;
-    s->answered_ctx = ctx;
+    wr_serve_endpoint *e = wr_serve_endpoint_named(ctx, wr_str_of(m->name));
+    (void)q;
+    if (e) atomic_fetch_add_explicit(&e->predictions, a->rows, memory_order_relaxed);
 }
 
 static int admit(void *ctx, const char *path, wr_err *err)
