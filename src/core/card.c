@@ -265,12 +265,26 @@ static void front_emissions(wr_buf *out, const wr_card *c)
     front_line(out, "  hardware_used", t.source);
 }
 
+/* The flavor that says more than "python_function". */
+static void front_library(wr_buf *out, const wr_card *c)
+{
+    char name[64];
+    for (wr_str rest = wr_str_of(c->parts ? "weir" : c->flavors); rest.p;) {
+        wr_str flavor = wr_str_trim(wr_str_cut(&rest, ','));
+        if (!flavor.n || flavor.n >= sizeof name || wr_str_is(flavor, "python_function")) continue;
+        memcpy(name, flavor.p, flavor.n);
+        name[flavor.n] = 0;
+        front_line(out, "library_name", name);
+        return;
+    }
+}
+
 static void front(wr_buf *out, const wr_card *c)
 {
     wr_buf_str(out, "---\n");
     front_line(out, "model_name", c->model);
     front_line(out, "license", wr_card_text(c, WR_CARD_LICENSE));
-    front_line(out, "library_name", c->parts ? "weir" : NULL);
+    front_library(out, c);
     front_line(out, "pipeline_tag", wr_card_task(c));
     front_data(out, c);
     front_results(out, c);
@@ -446,7 +460,7 @@ static void columns(wr_buf *out, const char *side, const wr_mlmodel_columns *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         wr_buf_printf(out, "| %s | ", side);
-        code_text(out, l->at[i].name);
+        if (l->at[i].name[0]) code_text(out, l->at[i].name);
         wr_buf_str(out, " | ");
         code_text(out, l->at[i].type);
         wr_buf_printf(out, " | %s |\n", l->at[i].optional ? "no" : "yes");

@@ -106,7 +106,7 @@ static void test_markdown(void **state)
     wr_card c = sample(s);
     const char *text = card_text(s, &c);
     static const char *const parts[] = {
-        "---\nmodel_name: \"delay\"\nlicense: \"Apache-2.0 OR MIT\"\npipeline_tag: \"tabular-regression\"\n",
+        "---\nmodel_name: \"delay\"\nlicense: \"Apache-2.0 OR MIT\"\nlibrary_name: \"sklearn\"\npipeline_tag: \"tabular-regression\"\n",
         "- {type: \"acc`|<b>\", value: 0.5}\n",
         "co2_eq_emissions:\n  emissions: 401\n  source: \"weir, tier C\"\n  geographical_location: \"DEU\"\n",
         "# Model Card for `delay`\n",

@@ -16,8 +16,8 @@
 
 enum { STEP = 256 << 10, DEPTH_MAX = 64 };
 
-const char *const wr_manifest_ignored[WR_MANIFEST_IGNORED] = {WR_MANIFEST_SIGNATURE, ".git", ".gitattributes",
-                                                              ".github", ".gitignore"};
+const char *const wr_manifest_ignored[WR_MANIFEST_IGNORED] = {
+    WR_MANIFEST_SIGNATURE, ".git", ".gitattributes", ".github", ".gitignore", "registered_model_meta"};
 
 /* ---- paths ---- */
 

@@ -34,8 +34,9 @@ typedef struct {
     char root[WR_SHA256_HEX];
 } wr_manifest;
 
-enum { WR_MANIFEST_IGNORED = 5 };
-extern const char *const wr_manifest_ignored[WR_MANIFEST_IGNORED]; /* by default: model.sig and Git's */
+enum { WR_MANIFEST_IGNORED = 6 };
+/* By default: model.sig, Git's, and registered_model_meta, which MLflow's client puts into what it downloads of the registry. */
+extern const char *const wr_manifest_ignored[WR_MANIFEST_IGNORED];
 
 /* Of a folder or file on disk, which is read. `like` (NULL = the defaults) says how it is cut and what is ignored. WEIR_EINVAL for
  * links and special files, WEIR_ENOTFOUND, WEIR_ELIMIT. Memory in the arena. */

@@ -12,7 +12,7 @@
  * model_signing. A version whose client had put a model.sig among its files is signed by that, as long as there is no report.
  *
  * A version is judged when it moves, inside the write: signed by somebody trusted, and, of a package, for exactly its files. It is judged
- * again with all its bytes when it is to be loaded. Nothing but model.sig and Git's files may be unsigned.
+ * again with all its bytes when it is to be loaded. Nothing but what is ignored by default (manifest.h) may be unsigned.
  */
 #pragma once
 #include "core/model_files.h"
