@@ -66,7 +66,7 @@ int wr_forest_add_set(uint32_t *index, wr_forest *f, const uint8_t *bits, size_t
 {
     WR_BUG_IF(f->finished);
     size_t bytes = (nbits + 7) / 8;
-    if (nbits > WR_FOREST_MAX_CATEGORY || f->set_bits.n + bytes > WR_FOREST_SET_BYTES || f->sets.n >= WR_FOREST_MAX_NODES) {
+    if (nbits > WR_FOREST_CATEGORIES || f->set_bits.n + bytes > WR_FOREST_SET_BYTES || f->sets.n >= WR_FOREST_MAX_NODES) {
         return wr_err_set(err, WEIR_ELIMIT, "forest: sets of categories are too large");
     }
     if (wr_vec_reserve(&f->set_bits, bytes) < 0 || wr_vec_push(&f->sets, ((wr_fset){f->set_bits.n, nbits})) < 0) return wr_err_nomem(err);

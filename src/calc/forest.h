@@ -76,7 +76,8 @@ typedef struct {
 /* `opt` is copied. */
 int wr_forest_new(wr_forest **out, const wr_forest_opt *opt, wr_err *err);
 void wr_forest_free(wr_forest *f);
-/* A set of categories 0 .. nbits-1 (bit b of byte b / 8); its index. */
+/* A set of categories 0 .. nbits-1 (bit b of byte b / 8); its index. nbits is at most WR_FOREST_CATEGORIES, else WEIR_ELIMIT. */
+enum { WR_FOREST_CATEGORIES = 1 << 20 };
 int wr_forest_add_set(uint32_t *index, wr_forest *f, const uint8_t *bits, size_t nbits, wr_err *err);
 /* A tree whose leaves add to output `output` (values NULL), or to outputs 0 .. nvalues-1 with values[leaf's node * nvalues + k].
  * Nodes that the root does not reach are left out. WEIR_ECORRUPT for an index out of range, a circle, a node with two parents, a threshold

@@ -28,8 +28,8 @@ enum {
     WR_FOREST_MAX_OUTPUTS = 1 << 16,
     WR_FOREST_MAX_NODES = 1 << 28,
     WR_FOREST_MAX_VALUES = 1 << 28,
-    WR_FOREST_MAX_CATEGORY = 1 << 24,    /* greatest bit of a set */
-    WR_FOREST_SET_BYTES = 64 << 20,      /* all sets, as given and as columns need them, and maps of categories */
+    WR_FOREST_SET_BYTES = 64 << 20,      /* all sets, as given and as columns need them */
+    WR_FOREST_MAP_BYTES = 16 << 20,      /* category to bin, all columns together */
     WR_FOREST_LANES = 16,                /* trees that one row walks at a time */
     WR_FOREST_MAX_COLUMNS = 16000,       /* more: the plain walk alone */
 };

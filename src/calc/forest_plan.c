@@ -118,7 +118,7 @@ static size_t next_code(const wr_forest *f, const wr_fset *s, size_t code)
 }
 
 /* The categories that any node's set of a column has become bins, in order. */
-static int category_maps(wr_forest *f, size_t *bytes, wr_err *err)
+static int category_maps(wr_forest *f, wr_err *err)
 {
     for (size_t i = 0; i < f->nodes.n; i++) {
         const wr_fnode *d = &f->nodes.at[i];
@@ -126,11 +126,12 @@ static int category_maps(wr_forest *f, size_t *bytes, wr_err *err)
         wr_fcolumn *c = &f->columns[d->column];
         if (f->sets.at[d->index].nbits > c->nmap) c->nmap = (uint32_t)f->sets.at[d->index].nbits;
     }
+    size_t bytes = 0;
     for (size_t j = 0; j < f->ncolumns; j++) {
         wr_fcolumn *c = &f->columns[j];
         if (c->kind != WR_FCOLUMN_CATEGORY) continue;
-        *bytes += c->nmap * sizeof *c->map;
-        if (*bytes > WR_FOREST_SET_BYTES) return wr_err_set(err, WEIR_ELIMIT, "forest: categories are too large numbers");
+        bytes += c->nmap * sizeof *c->map;
+        if (bytes > WR_FOREST_MAP_BYTES) return wr_err_set(err, WEIR_ELIMIT, "forest: categories are too large numbers");
         c->map = wr_calloc(c->nmap ? c->nmap : 1, sizeof *c->map);
         if (!c->map) return wr_err_nomem(err);
     }
@@ -145,12 +146,12 @@ static int category_maps(wr_forest *f, size_t *bytes, wr_err *err)
         for (uint32_t k = 0; k < c->nmap; k++) c->ncodes += c->map[k];
         for (uint32_t k = 0, bin = 0; k < c->nmap; k++) c->map[k] = c->map[k] ? bin++ : c->ncodes;
     }
-    f->memory += *bytes;
+    f->memory += bytes;
     return 0;
 }
 
 /* Sets of nodes by bin. offset: parallel to nodes. */
-static int sets_by_bin(wr_forest *f, uint32_t *offset, size_t bytes, wr_err *err)
+static int sets_by_bin(wr_forest *f, uint32_t *offset, wr_err *err)
 {
     size_t total = 32;
     for (size_t i = 0; i < f->nodes.n; i++) {
@@ -158,7 +159,7 @@ static int sets_by_bin(wr_forest *f, uint32_t *offset, size_t bytes, wr_err *err
         if (!d->left || !(d->bits & WR_FOREST_CATEGORY)) continue;
         offset[i] = (uint32_t)total;
         total += ((size_t)f->columns[d->column].ncodes + 2 + 255) / 256 * 32;
-        if (total + bytes > WR_FOREST_SET_BYTES) return wr_err_set(err, WEIR_ELIMIT, "forest: sets of categories are too large");
+        if (total > WR_FOREST_SET_BYTES) return wr_err_set(err, WEIR_ELIMIT, "forest: sets of categories are too large");
     }
     f->bin_sets = wr_calloc(total, 1);
     if (!f->bin_sets) return wr_err_nomem(err);
@@ -359,7 +360,6 @@ static int make_programs(wr_forest *f, const uint32_t *offset, wr_err *err)
 
 int wr_forest_plan(wr_forest *f, wr_err *err)
 {
-    size_t bytes = 0;
     f->memory += sizeof *f + f->nodes.n * sizeof(wr_fnode) + f->values.n * sizeof(double) + f->set_bits.n + f->trees.n * sizeof(wr_ftree);
     WR_TRY(order_trees(f, err));
     WR_TRY(find_columns(f, err));
@@ -374,8 +374,8 @@ int wr_forest_plan(wr_forest *f, wr_err *err)
     WR_AUTOFREE uint32_t *offset = wr_calloc(f->nodes.n ? f->nodes.n : 1, sizeof *offset);
     if (!offset) return wr_err_nomem(err);
     WR_TRY(number_cuts(f, err));
-    WR_TRY(category_maps(f, &bytes, err));
-    WR_TRY(sets_by_bin(f, offset, bytes, err));
+    WR_TRY(category_maps(f, err));
+    WR_TRY(sets_by_bin(f, offset, err));
     WR_TRY(make_steps(f, offset, err));
     return make_programs(f, offset, err);
 }

@@ -154,7 +154,10 @@ static int read_categories(reader *r, yyjson_val *t, tree *out)
     if (!codes) return wr_err_nomem(r->err);
     for (size_t k = 0; k < ncats; k++) {
         int64_t code = next_i64(&cats, -1);
-        if (code < 0 || code >= 1 << 24) return corrupt(r, "a category is none");
+        if (code < 0) return corrupt(r, "a category is none");
+        if (code >= WR_FOREST_CATEGORIES) {
+            return wr_err_set(r->err, WEIR_ELIMIT, "%s: category %lld, below %d are possible", r->what, (long long)code, WR_FOREST_CATEGORIES);
+        }
         codes[k] = (uint32_t)code;
     }
     for (size_t k = 0; k < nnodes; k++) {

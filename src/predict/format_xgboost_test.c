@@ -225,7 +225,7 @@ static const struct { const char *categories; int code; } sets[] = {
     {"\"categories\":[3],\"categories_nodes\":[0,0],\"categories_segments\":[0,0],\"categories_sizes\":[1,1]", WEIR_ECORRUPT},
     {"\"categories\":[3],\"categories_nodes\":[9],\"categories_segments\":[0],\"categories_sizes\":[1]", WEIR_ECORRUPT},
     {"\"categories\":[-3],\"categories_nodes\":[0],\"categories_segments\":[0],\"categories_sizes\":[1]", WEIR_ECORRUPT},
-    {"\"categories\":[99999999],\"categories_nodes\":[0],\"categories_segments\":[0],\"categories_sizes\":[1]", WEIR_ECORRUPT},
+    {"\"categories\":[99999999],\"categories_nodes\":[0],\"categories_segments\":[0],\"categories_sizes\":[1]", WEIR_ELIMIT},
 };
 
 static void test_broken(void **state)
