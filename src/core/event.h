@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* event.h - what happened, as data: a lower floor writes an event, a higher one acts on it. Append-only, numbered.
  *
- * Kinds today: "drift" "performance" "promoted" "withdrawn" "retrained" "gate" "served" "replayed" "log-dropped" "log-resumed".
+ * Kinds today: "drift" "performance" "promoted" "withdrawn" "retrained" "gate" "served" "replayed" "log-dropped" "log-resumed"
+ * "rollout" "step" "rollback".
  * A consumer remembers the last number it acted on in the same transaction as its action (wr_event_ack).
  */
 #pragma once

@@ -12,8 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
-#include "stage/deploy/keep.h"
-#include "stage/deploy/rows.h"
+#include "stage/deploy/rollout_run.h"
 
 typedef wr_asker source;
 
@@ -21,6 +20,7 @@ typedef wr_asker source;
 typedef struct {
     wr_served *package; /* or */
     wr_instance *model;
+    bool pinned; /* a version was asked for */
 } held;
 
 /* ---- who may ---- */
@@ -94,6 +94,7 @@ static int model(void *ctx, wr_oip_model *out, wr_str name, wr_str version, wr_a
     held *h = wr_arena_alloc(a, sizeof *h);
     *out = (wr_oip_model){.handle = h};
     if (!h) return wr_err_nomem(err);
+    h->pinned = version.n > 0;
     WR_TRY(wr_serve_find(&h->package, &h->model, s->server->serve, name, version, err));
     int rc = h->package ? package_model(out, h->package, a, err) : plain_model(out, s, h->model, a, err);
     if (rc < 0) give(h);
@@ -108,32 +109,27 @@ static void release(void *ctx, wr_oip_model *m)
 
 /* ---- predicting ---- */
 
-static int infer_package(wr_oip_result *out, source *s, wr_served *m, const wr_infer_request *q, wr_str id, wr_arena *a,
-                         wr_err *err)
-{
-    wr_serve_answer ans;
-    WR_TRY(wr_serve_infer(&ans, s->round, m, q, id, a, err));
-    out->out = ans.out;
-    out->nout = ans.nout;
-    out->ids = ans.ids;
-    out->nids = ans.rows;
-    out->kept = true;
-    return 0;
-}
+typedef struct {
+    const source *from;
+    const wr_oip_infer *q;
+    wr_arena *a;
+} asked_of;
 
-static int infer_plain(wr_oip_result *out, source *s, const wr_instance *m, const wr_infer_request *q, wr_str id,
-                       wr_arena *a, wr_err *err)
+/* A header, or a parameter as text: for rollouts that stick to one. */
+static wr_str look_up(void *ctx, bool header, const char *name)
 {
-    wr_infer_answer ans;
-    wr_kept kept;
-    wr_keep_opt keep = {.id = id, .propensity = NAN};
-    WR_TRY(wr_infer(&ans, m, q, a, err));
-    wr_serve_keep(&kept, s->server->serve, m, q, &ans, &keep, a);
-    out->out = ans.out;
-    out->nout = ans.nout;
-    out->ids = kept.ids;
-    out->nids = kept.nids;
-    return 0;
+    const asked_of *k = ctx;
+    if (header) return k->from->head ? wr_http_get(k->from->head, name) : (wr_str){NULL, 0};
+    for (size_t i = 0; i < k->q->nparams; i++) {
+        const wr_oip_param *p = &k->q->params[i];
+        if (!wr_str_is(p->name, name)) continue;
+        if (p->kind == WR_OIP_STR) return p->str;
+        return wr_str_of(p->kind == WR_OIP_I64   ? wr_arena_printf(k->a, "%lld", (long long)p->i64)
+                         : p->kind == WR_OIP_F64 ? wr_arena_printf(k->a, "%.17g", p->f64)
+                         : p->b                  ? "true"
+                                                 : "false");
+    }
+    return (wr_str){NULL, 0};
 }
 
 static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a, wr_err *err)
@@ -150,7 +146,17 @@ static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_
                           .start_ns = q->start_ns,
                           .decoded_ns = q->decoded_ns,
                           .explain = q->explain};
-    return h->package ? infer_package(out, s, h->package, &r, q->id, a, err) : infer_plain(out, s, h->model, &r, q->id, a, err);
+    wr_serve_reply reply;
+    asked_of k = {s, q, a};
+    wr_serve_asked asked = {.id = q->id, .pinned = h->pinned, .lookup = look_up, .ctx = &k};
+    WR_TRY(wr_serve_answer_to(&reply, s->round, h->package, h->model, &r, &asked, a, err));
+    *out = (wr_oip_result){.out = reply.out,
+                           .nout = reply.nout,
+                           .version = reply.version,
+                           .ids = reply.ids,
+                           .nids = reply.nids,
+                           .kept = reply.kept};
+    return 0;
 }
 
 /* ---- about models ---- */
@@ -257,6 +263,7 @@ static void answer(wr_oip_response *out, source *s, const job *j, wr_buf *body)
                          .accept_encoding = wr_http_get(h, "accept-encoding"),
                          .endpoint = wr_http_get(h, "x-weir-endpoint"),
                          .start_ns = j->start};
+    s->head = h;
     s->all_versions = wr_str_is(h->method, "GET");
     out->body = body;
     wr_oip_rest(out, s->server->oip, &in, &ops, wr_http_req_arena(j->req));

@@ -21,6 +21,7 @@ static void run(wr_oip_grpc_response *out, wr_asker *s, const job *j, wr_buf *bo
 {
     s->all_versions = wr_str_ends(j->path, "/ModelMetadata");
     wr_oip_ops ops = wr_asker_ops(s);
+    s->head = wr_http_req_head(j->req);
     wr_oip_grpc_request in = {.path = j->path, .message = j->message, .start_ns = j->start, .deadline_ns = j->deadline};
     out->body = body;
     wr_grpc_begin(body);

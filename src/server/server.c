@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "server/server_inside.h"
+#include "stage/deploy/rollout_run.h"
 #include "track/metric.h"
 
 enum {
@@ -108,6 +109,7 @@ static void each_second(wr_server *s, int64_t now)
 {
     wr_err err;
     look_soon(s);
+    wr_rollout_tick(s->serve);
     wr_feed_push(s->feed);
     wr_watch_look(s->watch);
     wr_auth_tick(s->auth);

@@ -4,6 +4,8 @@
  * Paths (the list is in routes.c):
  *   /v2/..., /v1/models/..., /invocations, /ping   predictions (wire/oip/rest.h)
  *   POST /api/weir/1/endpoints/E/labels    {"labels": [{"id", "label", "known_at"}]}     known_at: ISO 8601 or microseconds, default now
+ *   GET  /api/weir/1/endpoints/E/rollout   how it goes;  PUT begins one (JSON or YAML, core/rollout.h);  POST {"action": "promote" | "rollback",
+ *                                          "arm"}, or {"rewards": [{"id" | "arm", "reward"}]}
  *   POST /api/weir/1/views/V/events        {"events": [{"time", COLUMN: VALUE, ...}]}    "_time" when the view has a column "time"
  *   POST /api/weir/1/flush                 drain the log into the lake, answer when done
  *   GET  /api/weir/1/endpoints, /api/weir/1/jobs

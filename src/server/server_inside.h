@@ -6,6 +6,7 @@
  *   routes_infer.c   /v2, /v1, /invocations                  routes_feedback.c   labels and events
  *   routes_infer_grpc.c  the same models by gRPC
  *   routes_look.c    endpoints, jobs, events, flush          feed.c              events pushed to those who listen
+ *   routes_rollout.c  rollouts of endpoints: look, begin, end, rewards
  *   routes_mlflow.c  MLflow's protocol, /health, /version    routes_otlp.c       /v1/traces
  *   routes_artifacts.c  files up and down
  *   webhooks_send.c  the outbox of webhooks
@@ -132,6 +133,7 @@ typedef struct {
     wr_server *server;
     wr_round *round;
     const wr_mlflow_access *access; /* NULL: everything is allowed */
+    const wr_http_head *head;       /* of the request; NULL: rollouts see no headers */
     bool all_versions;              /* of a model, for its metadata */
 } wr_asker;
 wr_oip_ops wr_asker_ops(wr_asker *s); /* `s` lasts as long */
@@ -143,6 +145,7 @@ void wr_handle_infer(wr_call *c);
 void wr_handle_infer_grpc(wr_call *c);
 void wr_handle_labels(wr_call *c);
 void wr_handle_view_events(wr_call *c);
+void wr_handle_rollout(wr_call *c);
 void wr_handle_flush(wr_call *c);
 void wr_handle_endpoints(wr_call *c);
 void wr_handle_jobs(wr_call *c);

@@ -207,7 +207,7 @@ static void count(job *j, const wr_drain_table *t)
     uint64_t n = t->frame->nrows;
     if (t->type == WR_PREDLOG_PREDICTION || t->type == WR_PREDLOG_TENSORS) j->out->predictions += n;
     else if (t->type == WR_PREDLOG_LABEL || t->type == WR_PREDLOG_FEEDBACK) j->out->labels += n;
-    else j->out->events += n;
+    else if (t->type == WR_PREDLOG_EVENT) j->out->events += n;
 }
 
 static int drain_segment(job *j, uint64_t segment, wr_err *err)

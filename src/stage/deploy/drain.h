@@ -7,6 +7,7 @@
  *                         propensity DOUBLE, then its inputs and outputs (layout.h)
  *   labels.ENDPOINT       prediction_id VARCHAR, label DOUBLE, known_at, received_at TIMESTAMPTZ; label_text VARCHAR once a class was told by name
  *   rewards.ENDPOINT      prediction_id VARCHAR, reward DOUBLE, known_at, received_at TIMESTAMPTZ
+ *   decisions.ENDPOINT    prediction_id, arm, answered_by VARCHAR, version BIGINT, propensity, seconds DOUBLE, decided_at TIMESTAMPTZ: of rollouts
  *   events.VIEW           _time TIMESTAMPTZ, the view's event columns
  *
  * A view's column that has the name of one of the first columns is kept as NAME_ (wr_drain_column).

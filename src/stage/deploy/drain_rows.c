@@ -37,6 +37,13 @@ static const struct {
      {"received_at", WR_TS}},
     {{"prediction_id", WR_TEXT}, {"reward", WR_F64}, {"known_at", WR_TS}, {"received_at", WR_TS}}};
 
+static const struct {
+    const char *name;
+    wr_type type;
+} decision_columns[] = {{"prediction_id", WR_TEXT}, {"arm", WR_TEXT},    {"answered_by", WR_TEXT}, {"version", WR_I64},
+                        {"propensity", WR_F64},     {"seconds", WR_F64}, {"decided_at", WR_TS}};
+enum { NDECISION = sizeof decision_columns / sizeof *decision_columns };
+
 int wr_drain_layout(wr_layout *out, wr_arena *a, const wr_predlog_tensors *r, const char *const *features,
                     size_t nfeatures, wr_err *err)
 {
@@ -114,6 +121,9 @@ static int feedback_frame(wr_drain_table *t, wr_err *err)
 
 static int other_frame(wr_drain_table *t, wr_err *err)
 {
+    for (size_t i = 0; t->type == WR_PREDLOG_DECISION && i < NDECISION; i++)
+        WR_TRY(add_column(t->frame, decision_columns[i].name, decision_columns[i].type, err));
+    if (t->type == WR_PREDLOG_DECISION) return 0;
     if (t->type == WR_PREDLOG_LABEL) {
         for (size_t i = 0; i < 4; i++) WR_TRY(add_column(t->frame, label_columns[i].name, label_columns[i].type, err));
         return 0;
@@ -132,7 +142,8 @@ static const char *dataset_of(wr_arena *a, const wr_drain_table *t)
                                          [WR_PREDLOG_LABEL] = "labels",
                                          [WR_PREDLOG_EVENT] = "events",
                                          [WR_PREDLOG_TENSORS] = "predictions",
-                                         [WR_PREDLOG_FEEDBACK] = "labels"};
+                                         [WR_PREDLOG_FEEDBACK] = "labels",
+                                         [WR_PREDLOG_DECISION] = "decisions"};
     bool rewards = t->type == WR_PREDLOG_FEEDBACK && t->view_id == REWARDS;
     return wr_arena_printf(a, "%s.%s", rewards ? "rewards" : prefix[t->type], t->name);
 }
@@ -264,6 +275,20 @@ static int add_label(wr_drain_table *t, size_t row, wr_str payload, wr_err *err)
     return put_time(&c[3], row, l.received_us, err);
 }
 
+static int add_decision(wr_drain_table *t, size_t row, wr_str payload, wr_err *err)
+{
+    wr_predlog_decision d;
+    wr_col *c = t->frame->cols;
+    WR_TRY(wr_predlog_get_decision(&d, payload, err));
+    WR_TRY(put_text(&c[0], row, d.id, err));
+    WR_TRY(put_text(&c[1], row, d.arm, err));
+    WR_TRY(put_text(&c[2], row, d.answered, err));
+    c[3].i64[row] = d.version;
+    c[4].f64[row] = d.propensity;
+    c[5].f64[row] = d.took_s;
+    return put_time(&c[6], row, d.decided_us, err);
+}
+
 static int add_event(wr_drain_rows *r, wr_drain_table *t, size_t row, wr_str payload, wr_err *err)
 {
     wr_predlog_event e;
@@ -371,6 +396,7 @@ static int add_record(void *ctx, uint32_t type, wr_str payload)
     wr_arena_clear(r->scratch);
     if (type == WR_PREDLOG_PREDICTION) return add_prediction(r, t, row, payload, &r->err);
     if (type == WR_PREDLOG_FEEDBACK) return add_feedback(t, row, payload, &r->err);
+    if (type == WR_PREDLOG_DECISION) return add_decision(t, row, payload, &r->err);
     return type == WR_PREDLOG_LABEL ? add_label(t, row, payload, &r->err) : add_event(r, t, row, payload, &r->err);
 }
 

@@ -9,7 +9,7 @@ typedef struct {
     const char *dataset;            /* "predictions.delay" */
     char *name;                     /* endpoint or view */
     uint64_t view_id;               /* or of the layout; of feedback 1 = rewards */
-    const wr_view *view;            /* NULL for labels, feedback and tensors */
+    const wr_view *view;            /* NULL for labels, feedback, decisions and tensors */
     int *request_at, *feature_at;   /* columns of the view's cells, -1 = not kept */
     wr_layout layout;               /* of tensors */
     wr_frame *frame;

@@ -96,6 +96,18 @@ void wr_predlog_put_label(wr_buf *out, const wr_predlog_label *r)
     put_i64(out, r->received_us);
 }
 
+void wr_predlog_put_decision(wr_buf *out, const wr_predlog_decision *r)
+{
+    put_str(out, r->endpoint);
+    put_str(out, r->id);
+    put_str(out, r->arm);
+    put_str(out, r->answered);
+    put_i64(out, r->version);
+    put_f64(out, r->propensity);
+    put_f64(out, r->took_s);
+    put_i64(out, r->decided_us);
+}
+
 void wr_predlog_put_event(wr_buf *out, const wr_predlog_event *r, const wr_view *v)
 {
     put_str(out, r->view_name);
@@ -303,6 +315,20 @@ int wr_predlog_get_label(wr_predlog_label *out, wr_str payload, wr_err *err)
     return finish(&c, NULL, err);
 }
 
+int wr_predlog_get_decision(wr_predlog_decision *out, wr_str payload, wr_err *err)
+{
+    cursor c = {payload.p, payload.n, false};
+    out->endpoint = take_str(&c);
+    out->id = take_str(&c);
+    out->arm = take_str(&c);
+    out->answered = take_str(&c);
+    out->version = take_i64(&c);
+    out->propensity = take_f64(&c);
+    out->took_s = take_f64(&c);
+    out->decided_us = take_i64(&c);
+    return finish(&c, NULL, err);
+}
+
 int wr_predlog_get_event(wr_predlog_event *out, wr_arena *a, wr_str payload, wr_err *err)
 {
     cursor c = {payload.p, payload.n, false};
@@ -437,10 +463,10 @@ int wr_predlog_peek(wr_str *name, uint64_t *view, uint32_t type, wr_str payload,
         take_str(&c);
         take_i64(&c);
     }
-    if (type != WR_PREDLOG_LABEL && type != WR_PREDLOG_FEEDBACK) take(&c, view, sizeof *view);
+    if (type != WR_PREDLOG_LABEL && type != WR_PREDLOG_FEEDBACK && type != WR_PREDLOG_DECISION) take(&c, view, sizeof *view);
     c.left = 0;
     if ((type >= WR_PREDLOG_PREDICTION && type <= WR_PREDLOG_EVENT) || type == WR_PREDLOG_TENSORS ||
-        type == WR_PREDLOG_FEEDBACK)
+        type == WR_PREDLOG_FEEDBACK || type == WR_PREDLOG_DECISION)
         return finish(&c, NULL, err);
     return wr_err_set(err, WEIR_ECORRUPT, "a record of the serving log has the unknown type %u", type);
 }

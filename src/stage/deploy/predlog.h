@@ -14,9 +14,11 @@
  *   feedback (6)    str endpoint, str id, u8 reward, u8 kind: 1 f64 | 3 str, value, i64 known_at, i64 received_at
  *   event (3)       str view, u64 view, i64 time, i64 received_at, u16 n, n cells in the order of the view's event columns
  *
+ *   decision (8)    str endpoint, str id, str arm, str arm that answered, i64 version, f64 propensity, f64 seconds, i64 decided_at
+ *
  * The u64 `view` is the first 16 hex digits of the view's hash; the view itself is kept as canonical JSON in .weir/log/views/DIGITS.json
  * from before the first record names it, so a segment can be read whatever weir.yaml says by then. A missing time is INT64_MIN.
- * The u64 `layout` is of names, types and shapes of a row (keep.h): records of one layout have the same columns. Type 4 is rollouts'.
+ * The u64 `layout` is of names, types and shapes of a row (keep.h): records of one layout have the same columns.
  *
  * Decoding trusts nothing: lengths, counts and kinds are checked, and bytes left over are an error (WEIR_ECORRUPT). Slices point into
  * the payload. No locks, no allocation but the buffer's and the arena's.
@@ -28,7 +30,14 @@
 #include "codec/tensor.h"
 #include "core/view.h"
 
-typedef enum { WR_PREDLOG_PREDICTION = 1, WR_PREDLOG_LABEL = 2, WR_PREDLOG_EVENT = 3, WR_PREDLOG_TENSORS = 5, WR_PREDLOG_FEEDBACK = 6 } wr_predlog_type;
+typedef enum {
+    WR_PREDLOG_PREDICTION = 1,
+    WR_PREDLOG_LABEL = 2,
+    WR_PREDLOG_EVENT = 3,
+    WR_PREDLOG_TENSORS = 5,
+    WR_PREDLOG_FEEDBACK = 6,
+    WR_PREDLOG_DECISION = 8
+} wr_predlog_type;
 
 #define WR_PREDLOG_NO_TIME INT64_MIN
 
@@ -42,6 +51,8 @@ typedef struct {
     const float *num;               /* features; NaN = missing */
     const wr_str *text;             /* categories; p NULL = missing */
 } wr_predlog_prediction;
+/* Which arm of a rollout was picked for a prediction, with what probability; `answered` is another one where that arm could not. */
+typedef struct { wr_str endpoint, id, arm, answered; int64_t version, decided_us; double propensity, took_s; } wr_predlog_decision;
 typedef struct { wr_str endpoint, id; double label; int64_t known_us, received_us; } wr_predlog_label;
 typedef struct { wr_str view_name; uint64_t view; int64_t time_us, received_us; size_t ncells; const wr_cell *cells; } wr_predlog_event;
 
@@ -69,6 +80,7 @@ uint64_t wr_predlog_view_id(const wr_view *v);
 
 /* Append to `out`; check out->failed. Kinds of cells come from the view's types. */
 void wr_predlog_put_prediction(wr_buf *out, const wr_predlog_prediction *r, const wr_view *v);
+void wr_predlog_put_decision(wr_buf *out, const wr_predlog_decision *r);
 void wr_predlog_put_label(wr_buf *out, const wr_predlog_label *r);
 void wr_predlog_put_event(wr_buf *out, const wr_predlog_event *r, const wr_view *v);
 /* in and out: of the whole request; the rows that first and rows name are put. */
@@ -77,6 +89,7 @@ void wr_predlog_put_feedback(wr_buf *out, const wr_predlog_feedback *r);
 
 /* Cells, numbers and texts of the result are in `a`. */
 int wr_predlog_get_prediction(wr_predlog_prediction *out, wr_arena *a, wr_str payload, wr_err *err);
+int wr_predlog_get_decision(wr_predlog_decision *out, wr_str payload, wr_err *err);
 int wr_predlog_get_label(wr_predlog_label *out, wr_str payload, wr_err *err);
 int wr_predlog_get_event(wr_predlog_event *out, wr_arena *a, wr_str payload, wr_err *err);
 int wr_predlog_get_tensors(wr_predlog_tensors *out, wr_arena *a, wr_str payload, wr_err *err);

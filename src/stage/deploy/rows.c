@@ -218,14 +218,14 @@ static int put_outputs(wr_serve_answer *out, const reading *r, const int *which,
 
 /* ---- predicting ---- */
 
-static int make_ids(wr_str *ids, const reading *r, wr_serve *s, wr_str id)
+int wr_serve_ids(wr_str *ids, size_t rows, wr_serve *s, wr_str id, wr_arena *a, wr_err *err)
 {
     if (id.n > WR_LIMIT_ID - ROOM_FOR_ROW)
-        return wr_err_set(r->err, WEIR_EINVAL, "the id is longer than %d bytes", WR_LIMIT_ID - ROOM_FOR_ROW);
-    for (size_t i = 0; i < r->rows; i++) {
-        char *text = id.n && r->rows == 1 ? NULL : wr_arena_alloc(r->a, id.n ? id.n + ROOM_FOR_ROW + 1 : WR_SERVE_ID);
-        if (id.n && r->rows == 1) ids[i] = id;
-        else if (!text) return wr_err_nomem(r->err);
+        return wr_err_set(err, WEIR_EINVAL, "the id is longer than %d bytes", WR_LIMIT_ID - ROOM_FOR_ROW);
+    for (size_t i = 0; i < rows; i++) {
+        char *text = id.n && rows == 1 ? NULL : wr_arena_alloc(a, id.n ? id.n + ROOM_FOR_ROW + 1 : WR_SERVE_ID);
+        if (id.n && rows == 1) ids[i] = id;
+        else if (!text) return wr_err_nomem(err);
         else if (!id.n) ids[i] = (wr_str){text, wr_serve_id(s, text)};
         else ids[i] = (wr_str){text, (size_t)snprintf(text, id.n + ROOM_FOR_ROW + 1, "%.*s/%zu", WR_STR_FMT(id), i)};
     }
@@ -241,7 +241,7 @@ static int predict(wr_serve_answer *out, wr_round *round, wr_served *m, reading 
     double *scores = wr_arena_alloc(r->a, (r->rows + 1) * sizeof *scores);
     wr_str *ids = wr_arena_alloc(r->a, (r->rows + 1) * sizeof *ids);
     if (!scores || !ids) return wr_err_nomem(r->err);
-    WR_TRY(make_ids(ids, r, wr_round_serve(round), id));
+    WR_TRY(wr_serve_ids(ids, r->rows, wr_round_serve(round), id, r->a, r->err));
     for (size_t i = 0; i < r->rows; i++) {
         int rc = wr_serve_predict(&scores[i], round, m, r->cells + i * r->view->nrequest, ids[i], r->err);
         if (rc < 0) return r->rows > 1 ? wr_err_wrap(r->err, rc, "row %zu", i) : rc;
@@ -249,6 +249,26 @@ static int predict(wr_serve_answer *out, wr_round *round, wr_served *m, reading 
     out->rows = r->rows;
     out->ids = ids;
     return put_outputs(out, r, which, n, scores);
+}
+
+int wr_serve_try(wr_serve_answer *out, wr_served *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
+{
+    reading r = {.view = m->view, .m = m, .q = q, .a = a, .err = err};
+    int which[OUTPUTS];
+    size_t n;
+    *out = (wr_serve_answer){0};
+    WR_TRY(choose(which, &n, &r));
+    WR_TRY(read_rows(&r));
+    double *scores = wr_arena_alloc(a, (r.rows + 1) * sizeof *scores);
+    float *num = wr_arena_alloc(a, WR_VIEW_FEATURES * sizeof *num);
+    wr_str *text = wr_arena_alloc(a, WR_VIEW_FEATURES * sizeof *text);
+    if (!scores || !num || !text) return wr_err_nomem(err);
+    for (size_t i = 0; i < r.rows; i++) {
+        wr_live_row(m->live, r.cells + i * m->view->nrequest, num, text);
+        scores[i] = wr_package_predict_row(m->package, num, text);
+    }
+    out->rows = r.rows;
+    return put_outputs(out, &r, which, n, scores);
 }
 
 static void add(wr_duration *d, int64_t ns)

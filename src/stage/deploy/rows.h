@@ -17,6 +17,10 @@ typedef struct {
 
 /* What clients see of `m`: specs of inputs and outputs, in `a`. */
 int wr_serve_specs(wr_tensor_spec **in, size_t *nin, wr_tensor_spec **out, size_t *nout, const wr_served *m, wr_arena *a, wr_err *err);
+/* Ids of rows: `id`, of several rows ID/i, or made. WEIR_EINVAL when it is too long. */
+int wr_serve_ids(wr_str *ids, size_t rows, wr_serve *s, wr_str id, wr_arena *a, wr_err *err);
+/* Predicts as below, and neither records nor counts it: for copies of requests. No ids. */
+int wr_serve_try(wr_serve_answer *out, wr_served *m, const wr_infer_request *q, wr_arena *a, wr_err *err);
 /* Predicts and records each row in round `r`; counts in m->stats. `id`: of the request, row i of several is kept as ID/i; n 0 = ids are made.
  * Errors name the input. */
 int wr_serve_infer(wr_serve_answer *out, wr_round *r, wr_served *m, const wr_infer_request *q, wr_str id, wr_arena *a, wr_err *err);

@@ -112,7 +112,7 @@ size_t wr_serve_id(wr_serve *s, char out[WR_SERVE_ID])
     return (size_t)(p - out);
 }
 
-static int no_endpoint(wr_serve *s, wr_str name, wr_err *err)
+int wr_serve_no_endpoint(wr_serve *s, wr_str name, wr_err *err)
 {
     const char *names[64];
     size_t n = s->nendpoints < 64 ? s->nendpoints : 64;
@@ -126,7 +126,7 @@ static int no_endpoint(wr_serve *s, wr_str name, wr_err *err)
 int wr_serve_label(wr_round *r, wr_str endpoint, wr_str id, double label, int64_t known_us, wr_err *err)
 {
     wr_serve_endpoint *e = wr_serve_endpoint_named(r->serve, endpoint);
-    if (!e) return no_endpoint(r->serve, endpoint, err);
+    if (!e) return wr_serve_no_endpoint(r->serve, endpoint, err);
     if (id.n == 0 || id.n > WR_LIMIT_ID) return wr_err_set(err, WEIR_EINVAL, "an id has 1 to %d bytes", WR_LIMIT_ID);
     if (!isfinite(label)) return wr_err_set(err, WEIR_EINVAL, "the label of \"%.*s\" is not a number", WR_STR_FMT(id));
     wr_predlog_label rec = {
@@ -137,6 +137,13 @@ int wr_serve_label(wr_round *r, wr_str endpoint, wr_str id, double label, int64_
     r->sync = true;
     atomic_fetch_add_explicit(&e->labels, 1, memory_order_relaxed);
     return 0;
+}
+
+int wr_serve_log_decision(wr_round *r, const wr_predlog_decision *d, wr_err *err)
+{
+    wr_buf_clear(&r->record);
+    wr_predlog_put_decision(&r->record, d);
+    return log_record(r, WR_PREDLOG_DECISION, err);
 }
 
 /* The event waits here until its commit; wr_live_apply reads the same bytes that a restart would. */
@@ -244,7 +251,7 @@ static int not_ready(const wr_serve_endpoint *e, wr_err *err) /* under its lock 
 int wr_serve_take(wr_served **out, wr_serve *s, wr_str endpoint, wr_err *err)
 {
     wr_serve_endpoint *e = wr_serve_endpoint_named(s, endpoint);
-    if (!e) return no_endpoint(s, endpoint, err);
+    if (!e) return wr_serve_no_endpoint(s, endpoint, err);
     pthread_mutex_lock(&e->lock);
     wr_served *m = e->now;
     if (m) {

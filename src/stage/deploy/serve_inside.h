@@ -2,6 +2,8 @@
 /* serve_inside.h - what serve.c, drain.c and serve_ledger.c share. Private to this folder. */
 #pragma once
 #include "base/map.h"
+#include "io/meter.h"
+#include "stage/deploy/predlog.h"
 #include "stage/deploy/serve.h"
 
 typedef struct wr_serve_version { /* counter of one version; never freed before the end, so that metrics only grow */
@@ -11,12 +13,16 @@ typedef struct wr_serve_version { /* counter of one version; never freed before 
     wr_model_stats stats;
 } wr_serve_version;
 
+typedef struct wr_rollout wr_rollout;
+
 typedef struct wr_serve_endpoint {
+    struct wr_serve_endpoint *parent; /* of an arm of a rollout: the endpoint it answers for */
+    const char *version;             /* what the repository calls the version of a path; NULL = 1 */
     const char *name, *reference;
     const char *path;                /* NULL = the reference says it */
     double threshold, log;
     wr_str config;                   /* of models without a view */
-    pthread_mutex_t lock;            /* rank 4; guards now, error, package, versions, plain, plain_model, plain_version */
+    pthread_mutex_t lock;            /* rank 4; guards now, error, package, versions, plain, plain_model, plain_version, rollout */
     wr_served *now;
     wr_serve_version *versions;
     char package[WR_SHA256_HEX];     /* of now */
@@ -32,6 +38,8 @@ typedef struct wr_serve_endpoint {
     atomic_uint_fast64_t layout;     /* keep.c: the last one that was told */
     atomic_uint_fast64_t predictions, labels;
     atomic_int_fast64_t watermark;
+    const char *declared;            /* rollout of weir.yaml as JSON; "" = none */
+    wr_rollout *rollout;             /* rollout_run.h; NULL = none */
 } wr_serve_endpoint;
 
 struct wr_serve {
@@ -54,9 +62,15 @@ struct wr_serve {
     uint64_t id_seed;
     atomic_uint_fast64_t id_next;
     struct wr_serve_ledger *ledger;  /* has its own lock */
+    struct wr_shadow *shadow;        /* has its own lock */
 };
 
+/* serve.c */
+int wr_serve_no_endpoint(wr_serve *s, wr_str name, wr_err *err); /* WEIR_ENOTFOUND with did-you-mean */
+int wr_serve_log_decision(wr_round *r, const wr_predlog_decision *d, wr_err *err);
+
 /* serve_models.c */
+int wr_serve_look(wr_serve *s, wr_serve_endpoint *e, wr_err *err); /* has its model moved? under refresh */
 wr_serve_endpoint *wr_serve_endpoint_named(wr_serve *s, wr_str name); /* NULL */
 void wr_serve_say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before, const wr_err *why);
 void wr_serve_set_error(wr_serve_endpoint *e, const wr_err *why);
@@ -66,6 +80,8 @@ int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err);
 int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registered_version *v, wr_err *err);
 /* A package took its place. */
 void wr_serve_plain_ends(wr_serve *s, wr_serve_endpoint *e);
+/* Of the thread that answers copies: they are no traffic. */
+extern _Thread_local bool wr_serve_silent;
 int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err);
 
 /* keep.c; may be called after a failed open */
@@ -75,3 +91,7 @@ void wr_keep_close(wr_serve *s);
 
 int wr_serve_ledger_open(wr_serve *s, wr_err *err);
 void wr_serve_ledger_close(wr_serve *s);
+/* Energy and CPU seconds of the process since the last call. One thread at a time. */
+void wr_serve_energy_since(wr_energy *out, double *cpu_s, wr_serve *s);
+/* shadow.c */
+struct wr_shadow *wr_shadow_new(wr_serve *s);

@@ -14,6 +14,8 @@ typedef struct wr_serve_ledger {
     wr_meter *meter;
     wr_meter_mark start, mark;
     double start_cpu_s, cpu_s;
+    wr_meter_mark arms; /* where arms of rollouts were given their energy last */
+    double arms_cpu_s;
     int64_t t_us;
     uint64_t *before; /* predictions of each endpoint at the last row */
 } wr_serve_ledger;
@@ -28,8 +30,8 @@ int wr_serve_ledger_open(wr_serve *s, wr_err *err)
     if (!g->before) return wr_err_nomem(err);
     WR_TRY(wr_meter_open(&g->meter, NULL, err));
     wr_meter_read(g->meter, &g->start);
-    g->mark = g->start;
-    g->start_cpu_s = g->cpu_s = wr_clock_cpu_s();
+    g->mark = g->arms = g->start;
+    g->start_cpu_s = g->arms_cpu_s = g->cpu_s = wr_clock_cpu_s();
     g->t_us = wr_clock_wall_us();
     return 0;
 }
@@ -103,6 +105,20 @@ int wr_serve_footprint(wr_serve *s, bool last, wr_err *err)
     int rc = add_rows(s, last, err);
     pthread_mutex_unlock(&s->ledger->lock);
     return rc;
+}
+
+void wr_serve_energy_since(wr_energy *out, double *cpu_s, wr_serve *s)
+{
+    wr_serve_ledger *g = s->ledger;
+    wr_meter_mark now;
+    pthread_mutex_lock(&g->lock);
+    double cpu = wr_clock_cpu_s();
+    wr_meter_read(g->meter, &now);
+    *cpu_s = cpu - g->arms_cpu_s;
+    wr_meter_energy(g->meter, &g->arms, &now, *cpu_s, out);
+    g->arms = now;
+    g->arms_cpu_s = cpu;
+    pthread_mutex_unlock(&g->lock);
 }
 
 double wr_serve_energy(wr_serve *s)

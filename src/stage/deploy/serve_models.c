@@ -11,7 +11,7 @@
 #include "core/signing.h"
 #include "stage/deploy/materialize.h"
 #include "stage/deploy/rows.h"
-#include "stage/deploy/serve_inside.h"
+#include "stage/deploy/rollout_inside.h"
 
 /* ---- events ---- */
 
@@ -57,7 +57,8 @@ static int state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err)
         *out = s->lives[i];
         return 0;
     }
-    WR_BUG_IF(n >= s->nendpoints);
+    if (n >= s->nendpoints * WR_ROLLOUT_ARMS)
+        return wr_err_set(err, WEIR_ELIMIT, "more feature views than %zu are served", n);
     WR_TRY(wr_live_open(out, s->project, v, s->log_dir, UINT64_MAX, err));
     s->lives[n] = *out;
     atomic_store_explicit(&s->nlives, n + 1, memory_order_release);
@@ -87,7 +88,8 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     wr_served *m = wr_calloc(1, sizeof *m);
     wr_arena *a = wr_arena_new(0);
     char *name = a ? wr_arena_strdup(a, v->name) : NULL;
-    wr_serve_version *count = counters(s, e, v->version);
+    wr_serve_endpoint *face = e->parent ? e->parent : e;
+    wr_serve_version *count = counters(s, face, v->version);
     wr_tensor_spec *in, *outputs;
     if (!m || !name || !count) {
         wr_free(m);
@@ -98,13 +100,13 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     atomic_init(&m->refs, 1);
     m->package = k;
     m->view = wr_package_get(k)->view;
-    m->endpoint = e->name;
+    m->endpoint = face->name;
     m->model = name;
     m->version = v->version;
     m->threshold = e->threshold;
     m->live = live;
     m->view_id = live->id;
-    m->of = e;
+    m->of = face;
     m->count = &count->n;
     m->stats = &count->stats;
     m->arena = a;
@@ -161,7 +163,7 @@ void wr_serve_set_error(wr_serve_endpoint *e, const wr_err *why)
 }
 
 /* `now` and `package` change only here, under s->refresh. */
-static int look(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
+int wr_serve_look(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     wr_model_version v;
@@ -203,7 +205,8 @@ int wr_serve_refresh(wr_serve *s, wr_err *err)
 {
     int rc = 0;
     pthread_mutex_lock(&s->refresh);
-    for (size_t i = 0; i < s->nendpoints && rc == 0; i++) rc = look(s, &s->endpoints[i], err);
+    for (size_t i = 0; i < s->nendpoints && rc == 0; i++) rc = wr_serve_look(s, &s->endpoints[i], err);
+    if (rc == 0 && s->opened) rc = wr_rollouts_refresh(s, err);
     pthread_mutex_unlock(&s->refresh);
     return rc;
 }
@@ -219,13 +222,21 @@ static void init_gate(pthread_rwlock_t *gate)
     pthread_rwlockattr_destroy(&attr);
 }
 
+/* "" = none; NULL without memory. */
+static const char *declared(wr_arena *a, const wr_yaml *rollout)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    if (rollout) wr_yaml_to_json(&b, rollout);
+    return b.failed ? NULL : wr_arena_strdup(a, wr_buf_cstr(&b));
+}
+
 static int list_endpoints(wr_serve *s, wr_err *err)
 {
     wr_endpoint *list;
     int rc = 0;
     WR_TRY(wr_endpoint_list(&list, &s->nendpoints, s->arena, s->project, err));
     s->endpoints = wr_arena_calloc(s->arena, s->nendpoints + 1, sizeof *s->endpoints);
-    s->lives = wr_arena_calloc(s->arena, s->nendpoints + 1, sizeof *s->lives);
+    s->lives = wr_arena_calloc(s->arena, s->nendpoints * WR_ROLLOUT_ARMS + 1, sizeof *s->lives);
     if (!s->endpoints || !s->lives) {
         s->nendpoints = 0;
         return wr_err_nomem(err);
@@ -238,6 +249,8 @@ static int list_endpoints(wr_serve *s, wr_err *err)
         e->threshold = list[i].threshold;
         e->log = list[i].log;
         e->config = list[i].config;
+        e->declared = declared(s->arena, list[i].rollout);
+        if (!e->declared) rc = wr_err_nomem(err);
         if (wr_map_put(&s->names, wr_str_of(e->name), e) < 0) rc = wr_err_nomem(err);
         atomic_init(&e->watermark, INT64_MIN);
         pthread_mutex_init(&e->lock, NULL);
@@ -250,10 +263,15 @@ wr_serve_endpoint *wr_serve_endpoint_named(wr_serve *s, wr_str name) { return wr
 /* Files of models that nobody serves any more. */
 static void sweep(wr_serve *s)
 {
-    const char **folders = wr_arena_alloc(s->arena, (s->nendpoints + 1) * sizeof *folders);
+    const char **folders = wr_arena_alloc(s->arena, (s->nendpoints + 1) * WR_ROLLOUT_ARMS * sizeof *folders);
+    size_t n = 0;
     if (!folders) return;
-    for (size_t i = 0; i < s->nendpoints; i++) folders[i] = s->endpoints[i].folder;
-    wr_materialize_sweep(s->project, folders, s->nendpoints);
+    for (size_t i = 0; i < s->nendpoints; i++) {
+        wr_rollout *r = s->endpoints[i].rollout;
+        folders[n++] = s->endpoints[i].folder;
+        for (size_t k = 1; r && k < r->spec.narms; k++) folders[n++] = r->arms[k].model->folder;
+    }
+    wr_materialize_sweep(s->project, folders, n);
 }
 
 static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
@@ -270,8 +288,13 @@ static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
     WR_TRY(wr_serve_ledger_open(s, err));
     WR_TRY(wr_serve_repository_open(s, opt, err));
     WR_TRY(wr_keep_open(s, err));
+    if (!(s->shadow = wr_shadow_new(s))) return wr_err_nomem(err);
     WR_TRY(wr_serve_refresh(s, err));
-    s->opened = true;
+    pthread_mutex_lock(&s->refresh);
+    rc = wr_rollouts_open(s, err);
+    s->opened = rc == 0;
+    pthread_mutex_unlock(&s->refresh);
+    WR_TRY(rc);
     sweep(s);
     return 0;
 }
@@ -295,7 +318,9 @@ int wr_serve_open(wr_serve **out, wr_project *p, const wr_serve_opt *opt, wr_err
 void wr_serve_close(wr_serve *s)
 {
     if (!s) return;
+    wr_shadow_close(s);
     wr_keep_close(s);
+    wr_rollouts_close(s);
     wr_serve_ledger_close(s);
     wr_applog_close(s->log);
     wr_repository_close(s->repository);

@@ -7,9 +7,12 @@
 #include "stage/deploy/materialize.h"
 #include "stage/deploy/serve_inside.h"
 
+_Thread_local bool wr_serve_silent;
+
 static void answered(void *ctx, const wr_instance *m, const wr_infer_request *q, const wr_infer_answer *a)
 {
-    wr_serve_endpoint *e = wr_serve_endpoint_named(ctx, wr_str_of(m->name));
+    wr_str rest = wr_str_of(m->name); /* an arm's is ENDPOINT:ARM */
+    wr_serve_endpoint *e = wr_serve_silent ? NULL : wr_serve_endpoint_named(ctx, wr_str_cut(&rest, ':'));
     (void)q;
     if (e) atomic_fetch_add_explicit(&e->predictions, a->rows, memory_order_relaxed);
 }
@@ -160,7 +163,7 @@ int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
     wr_model_version told = {.name = name, .version = 0, .package = empty};
     int rc = wr_signature_check_path(s->project, e->path, &why);
     if (rc == WEIR_ENO) e->tried = 0; /* its signature may still come */
-    if (rc == 0) rc = put(s, e, "1", e->path, &why);
+    if (rc == 0) rc = put(s, e, e->version ? e->version : "1", e->path, &why);
     if (rc == 0) install(s, e, &told);
     else if (rc != WEIR_ENO || strcmp(e->error, why.msg) != 0) refuse(s, e, &told, &why);
     return 0;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rollout_inside.h - what the files of running rollouts share. Private to this folder.
+ *
+ *   rollout_run.c     life, commands, refresh          rollout_answer.c   a request and its arm; rewards
+ *   rollout_tick.c    judging, steps, the end           rollout_state.c    kept and told: JSON
+ */
+#pragma once
+#include <pthread.h>
+#include "stage/deploy/reward_map.h"
+#include "stage/deploy/rollout_run.h"
+#include "stage/deploy/serve_inside.h"
+
+typedef enum { WR_PHASE_RUNNING, WR_PHASE_HELD, WR_PHASE_PROMOTING, WR_PHASE_PROMOTED, WR_PHASE_ROLLED_BACK, WR_PHASES } wr_rollout_phase;
+extern const char *const wr_phase_names[WR_PHASES];
+
+typedef struct {
+    wr_serve_endpoint *model;       /* NULL: the endpoint itself */
+    /* written by those who answer */
+    atomic_uint_fast64_t requests, errors, rows, busy_ns, unready, pairs, agree, dropped;
+    atomic_uint_fast64_t latency[WR_DURATION_BINS], score[WR_VALUE_BINS];
+    atomic_uint_fast64_t pair_score[WR_VALUE_BINS]; /* the primary's scores of what a shadow was compared in */
+    /* under `lock` of the rollout */
+    wr_moments reward;
+    wr_offpolicy value;
+    double most_apart;
+    /* under `judge` */
+    double joules, busy_then_s, rows_then;
+    wr_moments joule_ratio;
+    wr_arm_totals now, then;        /* then: at the beginning of the interval */
+    wr_verdict verdicts[WR_GUARDS];
+    wr_look looks[WR_GUARDS];
+} wr_rollout_arm_run;
+
+struct wr_rollout {
+    atomic_int refs;
+    wr_arena *arena;
+    wr_serve_endpoint *endpoint;
+    wr_rollout_spec spec;
+    const char *spec_json, *declared, *salt;
+    uint64_t seed;                  /* of requests without a key */
+    atomic_uint_fast64_t draws;
+    wr_reward_map *rewards;
+    pthread_mutex_t judge;          /* guards phase and all of judging */
+    wr_rollout_phase phase;
+    double weight;                  /* of a plan's canary */
+    int64_t step, failed, started_us, interval_ns;
+    char why[400];
+    size_t promoted;                /* arm */
+    int64_t promoted_version;       /* 0 = no alias moved */
+    bool loaded, ended;             /* arms are models; they are to go */
+    int64_t saved_ns;
+    double saved_requests;
+    bool dirty;
+    pthread_mutex_t lock;           /* guards route, out and what arms say */
+    wr_route route;
+    bool out[WR_ROLLOUT_ARMS];
+    wr_rollout_arm_run *arms;       /* spec.narms */
+};
+
+/* Held while used; NULL when the endpoint has none. */
+wr_rollout *wr_rollout_hold(wr_serve_endpoint *e);
+void wr_rollout_drop(wr_rollout *r);
+static inline bool wr_rollout_on(const wr_rollout *r) { return r->phase < WR_PHASE_PROMOTED; }
+
+/* rollout_run.c */
+int wr_rollouts_open(wr_serve *s, wr_err *err);    /* what is kept and what is declared; under refresh */
+void wr_rollouts_close(wr_serve *s);
+int wr_rollouts_refresh(wr_serve *s, wr_err *err); /* arms that moved; under refresh */
+/* A table from weight and out; under judge. */
+void wr_rollout_table(wr_rollout *r);
+/* The model of an arm, to be given back; false: it has none now. */
+bool wr_rollout_take(wr_served **package, wr_instance **model, wr_serve *s, wr_rollout_arm_run *arm);
+
+/* rollout_tick.c; under judge */
+void wr_rollout_arm_out(wr_serve *s, wr_rollout *r, size_t arm, const char *why);
+int wr_rollout_promote_arm(wr_serve *s, wr_rollout *r, size_t arm, wr_err *err);
+void wr_rollout_totals(wr_arm_totals *out, wr_rollout *r, size_t arm);
+void wr_rollout_event(wr_serve *s, const wr_rollout *r, const char *kind, size_t arm, const char *why);
+
+/* rollout_state.c; under judge */
+int wr_rollout_save(wr_serve *s, wr_rollout *r, wr_err *err);
+void wr_rollout_restore(wr_rollout *r, wr_str state); /* what cannot be read is left at its beginning */
+
+/* shadow.c */
+struct wr_shadow;
+void wr_shadow_offer(wr_serve *s, wr_rollout *r, size_t arm, const wr_infer_request *q, const wr_serve_reply *primary);
+void wr_shadow_close(wr_serve *s);
