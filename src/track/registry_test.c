@@ -368,6 +368,42 @@ static void policies(store *s)
     OK(wr_registered_alias_set(s->t, S("n"), S("champion"), 1, &bob, &s->err));
 }
 
+static int judge(void *ctx, const wr_registered_version *v, wr_str report, wr_err *err)
+{
+    int *asked = ctx;
+    ++*asked;
+    if (wr_str_is(report, "signature") && v->version == 2) return wr_err_set(err, WEIR_ENO, "not by us");
+    return 0;
+}
+
+/* Any alias; and a judge who looks at reports that are there, never at those that are not. */
+static void judged(store *s)
+{
+    static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    wr_str reports[] = {S("signature")}, none = {NULL, 0};
+    wr_registered_policy all[] = {{.alias = S("*"), .reports = reports, .nreports = 1}};
+    int asked = 0;
+    create(s, S("m"));
+    for (int i = 0; i < 2; i++) add(s, S("m"), S("runs:/r/model"), S("r"));
+    OK(wr_registered_policies_set(s->t, all, 1, &s->err));
+    wr_registered_judge_set(s->t, judge, &asked);
+    assert_true(wr_registered_policy_asks(s->t, S("m"), S("any"), none, S("signature")));
+    assert_false(wr_registered_policy_asks(s->t, S("m"), S("any"), none, S("evaluation")));
+    assert_false(wr_registered_policy_asks(s->t, S("m"), none, S("Production"), S("signature")));
+    FAILS(WEIR_ENO, "may not become \"blue\": reports are missing: signature",
+          wr_registered_alias_set(s->t, S("m"), S("blue"), 1, NULL, &s->err));
+    assert_int_equal(asked, 0);
+    for (int i = 1; i <= 2; i++)
+        OK(wr_registered_version_set_tag(s->t, S("m"), i, S("weir.report.signature"), wr_str_of(hash), &s->err));
+    OK(wr_registered_alias_set(s->t, S("m"), S("blue"), 1, NULL, &s->err));
+    FAILS(WEIR_ENO, "not by us", wr_registered_alias_set(s->t, S("m"), S("green"), 2, NULL, &s->err));
+    assert_int_equal(asked, 2);
+    OK(wr_registered_version_move(s->t, S("m"), 2, S("Production"), false, NULL, &s->err)); /* stages are not aliases */
+    OK(wr_registered_alias_delete(s->t, S("m"), S("blue"), NULL, &s->err));
+    wr_registered_judge_set(s->t, NULL, NULL);
+    OK(wr_registered_alias_set(s->t, S("m"), S("green"), 2, NULL, &s->err));
+}
+
 /* ---- many ---- */
 
 /* What belongs to rows is read for many at once: nothing may get to a neighbour. */
@@ -572,6 +608,7 @@ BODY(aliases)
 BODY(references)
 BODY(inputs)
 BODY(policies)
+BODY(judged)
 BODY(rollback)
 BODY(many)
 BODY(search_models)
@@ -591,6 +628,7 @@ int main(void)
         T(references_test),
         T(inputs_test),
         T(policies_test),
+        T(judged_test),
         T(rollback_test),
         T(many_test),
         T(search_models_test),
