@@ -2,7 +2,9 @@
 # A folder of models in service: list, load, unload, infer; and a model file as an endpoint.
 cp -r "$CASES/../triton/models" models
 chmod -R u+w models
-mkdir exports
+mkdir -p models/trees/1 models/boost/1 exports
+cp "$CASES/../reference/forests/lgb_regression.txt" models/trees/1/model.txt
+cp "$CASES/../reference/forests/xgb17_squarederror.json" models/boost/1/model.json
 cp models/simple/1/model.onnx exports/sums.onnx
 weir init >/dev/null
 cat >weir.yaml <<'YAML'
@@ -36,6 +38,14 @@ code=0
 weir deploy infer simple nowhere.csv || code=$?
 echo "exit code $code"
 weir deploy list --json | json 0 name
+weir deploy load trees
+weir deploy load boost
+printf 'e,d,c,b,a\n1,20,0.25,-0.5,1\n2,3,0,1,-2\n' >rows.csv
+weir deploy infer trees rows.csv
+weir deploy infer trees rows.csv --json >by_name.json
+echo '[{"a": 1, "b": -0.5, "c": 0.25, "d": 20, "e": 1}, {"a": -2, "b": 1, "c": 0, "d": 3, "e": 2}]' | weir deploy infer trees - --json | cmp - by_name.json
+echo '[[1, -0.5, 0.25, 20, 1], [-2, 1, 0, 3, 2]]' | weir deploy infer trees - --json | cmp - by_name.json
+echo '[[1, 2]]' | weir deploy infer boost - --json >/dev/null || echo "exit code $?"
 echo '{"max_batch_size": 1}' >one.json
 weir deploy load simple --config one.json
 code=0
