@@ -388,12 +388,16 @@ void wr_conn_stop(wr_http_conn *c)
     else wr_conn_dirty(c);
 }
 
+/* Does it wait for the peer to take what is unsent? Not as long as nobody tried: an answer of this round is sent at its
+ * end. */
+static bool is_blocked(const wr_http_conn *c) { return wr_conn_unsent(c) && (c->events & EPOLLOUT); }
+
 int64_t wr_conn_deadline(const wr_http_conn *c)
 {
     const wr_http_server *s = c->loop->server;
     if (c->lingering) return c->linger_until;
     int64_t at = c->ops ? c->ops->deadline(c) : INT64_MAX;
-    if (wr_conn_unsent(c)) {
+    if (is_blocked(c)) {
         int64_t out = c->blocked_since + s->write_ns;
         return out < at ? out : at;
     }
@@ -405,7 +409,7 @@ int64_t wr_conn_deadline(const wr_http_conn *c)
 void wr_conn_expire(wr_http_conn *c)
 {
     bool owes = c->ops && !c->lingering && c->ops->deadline(c) <= c->loop->now;
-    bool stuck = wr_conn_unsent(c) && c->blocked_since + c->loop->server->write_ns <= c->loop->now;
+    bool stuck = is_blocked(c) && c->blocked_since + c->loop->server->write_ns <= c->loop->now;
     if (!owes || stuck) {
         wr_conn_close(c);
         return;

@@ -51,6 +51,11 @@ static void durable(wr_http_req *r)
     const char *own = wr_http_req_head(r)->query.n ? "{\"sorry\":1}" : NULL;
     wr_http_reply(r, &(wr_http_reply_opt){.durable = true, .unkept = own}, WR_STR("stored"));
 }
+static void slowly(wr_http_req *r)
+{
+    usleep(1000);
+    hello(r);
+}
 static void empty(wr_http_req *r) { wr_http_reply(r, &(wr_http_reply_opt){.status = 204}, (wr_str){0}); }
 static void closing(wr_http_req *r) { wr_http_reply(r, &(wr_http_reply_opt){.close = true}, WR_STR("bye")); }
 
@@ -112,6 +117,7 @@ static void route(void *ctx, wr_http_req *r, wr_http_route *out)
         {"/silent", {.handle = silent}},
         {"/failing", {.handle = failing}},
         {"/empty", {.handle = empty}},
+        {"/slowly", {.handle = slowly}},
         {"/closing", {.handle = closing}},
         {"/big", {.handle = big}},
     };
@@ -455,6 +461,38 @@ static void unread_answer_is_cut_off(void **state)
     assert_int_equal(st.connections, 0);
     assert_true(st.requests < 20); /* it did not go on making answers nobody reads */
     close(fd);
+    stop(&f, 0);
+}
+
+static void *asks_slowly(void *arg)
+{
+    fixture *f = arg;
+    size_t unanswered = 0;
+    for (int i = 0; i < 100; i++) {
+        char text[200];
+        int fd = dial(f->port);
+        say(fd, "GET /slowly HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+        ssize_t n = recv(fd, text, sizeof text, MSG_WAITALL);
+        unanswered += n < 12 || memcmp(text, "HTTP/1.1 200", 12) != 0;
+        close(fd);
+    }
+    return (void *)unanswered;
+}
+
+/* An answer that waits for the end of its round is not one that the peer does not read: deadlines were looked at in between, and the first
+ * request of a connection had nothing to measure its own by. */
+static void first_answers_survive_a_look_at_deadlines(void **state)
+{
+    (void)state;
+    fixture f;
+    pthread_t t[4];
+    start(&f, (wr_http_server_opt){.write_ms = 20});
+    for (size_t i = 0; i < 4; i++) assert_int_equal(pthread_create(&t[i], NULL, asks_slowly, &f), 0);
+    for (size_t i = 0; i < 4; i++) {
+        void *unanswered;
+        pthread_join(t[i], &unanswered);
+        assert_null(unanswered);
+    }
     stop(&f, 0);
 }
 
@@ -1236,6 +1274,7 @@ int main(void)
         cmocka_unit_test(slow_header_is_cut_off),
         cmocka_unit_test(slow_body_is_cut_off),
         cmocka_unit_test(idle_is_closed),
+        cmocka_unit_test(first_answers_survive_a_look_at_deadlines),
         cmocka_unit_test(unread_answer_is_cut_off),
         cmocka_unit_test(limits_connections_in_all),
         cmocka_unit_test(limits_connections_of_an_address),
