@@ -68,7 +68,7 @@ function(weir_test test)
   target_compile_definitions(test_${test} PRIVATE WEIR_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEIR_BINARY_DIR="${CMAKE_BINARY_DIR}")
   add_test(NAME ${test} COMMAND test_${test})
   set_tests_properties(${test} PROPERTIES TIMEOUT 300
-    ENVIRONMENT "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0;UBSAN_OPTIONS=print_stacktrace=1;WEIR_DUCKDB=${WEIR_DUCKDB_LIBRARY}")
+    ENVIRONMENT "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0;UBSAN_OPTIONS=print_stacktrace=1;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/lsan.supp:print_suppressions=0;WEIR_DUCKDB=${WEIR_DUCKDB_LIBRARY}")
 endfunction()
 
 # weir_test_pg(NAMES...): tests that are there already, once more with their records in PostgreSQL (store/pg_testing.h).
@@ -142,7 +142,7 @@ function(weir_fuzz file)
     add_executable(fuzz_${name} "${file}" "${CMAKE_SOURCE_DIR}/fuzz/replay.c" ${objects})
     add_test(NAME fuzz.${name} COMMAND fuzz_${name} "${corpus}")
     set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120 ENVIRONMENT
-      "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0;UBSAN_OPTIONS=print_stacktrace=1;WEIR_DUCKDB=${WEIR_DUCKDB_LIBRARY}")
+      "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0;UBSAN_OPTIONS=print_stacktrace=1;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/lsan.supp:print_suppressions=0;WEIR_DUCKDB=${WEIR_DUCKDB_LIBRARY}")
   endif()
   target_link_libraries(fuzz_${name} PRIVATE weir_options weir_deps)
 endfunction()

@@ -2,6 +2,7 @@
 /* models_test.c - a folder of models over HTTP, as clients of Triton and MLflow ask: JSON and binary tensors, index,
  * load, unload, statistics, metrics; who may; loads under fire. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -82,6 +83,8 @@ static struct {
     wr_str head, body;
 } got;
 
+static const char *told; /* the path of the last request */
+
 static void receive(int fd)
 {
     ssize_t n;
@@ -93,7 +96,7 @@ static void receive(int fd)
     } while (n > 0);
     got.in.p[got.in.n] = 0;
     char *end = memmem(got.in.p, got.in.n, "\r\n\r\n", 4);
-    assert_non_null(end);
+    if (!end) fail_msg("%s: no answer: %zu bytes, %s", told, got.in.n, n < 0 ? strerror(errno) : "end");
     got.status = (int)strtol(got.in.p + 9, NULL, 10);
     got.head = (wr_str){got.in.p, (size_t)(end - got.in.p)};
     got.body = (wr_str){end + 4, got.in.n - got.head.n - 4};
@@ -114,6 +117,7 @@ static int ask_with(const char *method, const char *path, const char *headers, w
         assert_true(n > 0);
         at += (size_t)n;
     }
+    told = path;
     receive(fd);
     close(fd);
     return got.status;
