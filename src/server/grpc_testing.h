@@ -3,10 +3,11 @@
 #pragma once
 #include <arpa/inet.h>
 #include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/str.h"
+#include "server/server_testing.h"
 
 typedef struct {
     int fd, status; /* of the last call; -1: there was none */
@@ -100,13 +101,17 @@ static inline nghttp2_nv grpc_client_nv(const char *name, wr_str value)
     return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value.p, strlen(name), value.n, 0};
 }
 
-/* The status; c->reply or c->text says more. `who` is a value of authorization, `timeout` of grpc-timeout; NULL = none. */
+/* The status; c->reply or c->text says more. `who` is a value of authorization, `timeout` of grpc-timeout; NULL = none.
+ */
 static inline int grpc_client_call(grpc_client *c, wr_str path, wr_str message, const char *who, const char *timeout)
 {
     enum { PREFIX = 5 };
-    nghttp2_nv nv[8] = {grpc_client_nv(":method", WR_STR("POST")),          grpc_client_nv(":scheme", WR_STR("http")),
-                        grpc_client_nv(":path", path),                      grpc_client_nv(":authority", WR_STR("localhost")),
-                        grpc_client_nv("content-type", WR_STR("application/grpc")), grpc_client_nv("te", WR_STR("trailers"))};
+    nghttp2_nv nv[8] = {grpc_client_nv(":method", WR_STR("POST")),
+                        grpc_client_nv(":scheme", WR_STR("http")),
+                        grpc_client_nv(":path", path),
+                        grpc_client_nv(":authority", WR_STR("localhost")),
+                        grpc_client_nv("content-type", WR_STR("application/grpc")),
+                        grpc_client_nv("te", WR_STR("trailers"))};
     size_t n = 6;
     WR_AUTOBUF wr_buf body = {0};
     char piece[16384];

@@ -7,73 +7,8 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#include "server/server.h"
-#include "server/server_testing.h"
+#include "server/models_testing.h"
 #include "track/user.h"
-
-static char dir[300];
-static wr_project *project;
-static wr_server *server;
-static pthread_t thread;
-static int port;
-
-static void *run(void *arg)
-{
-    (void)arg;
-    OK(wr_server_run(server, err));
-    return NULL;
-}
-
-static void start(bool auth)
-{
-    char models[400];
-    snprintf(models, sizeof models, "%s/models", dir);
-    wr_server_opt opt = {.loops = 2, .auth = auth, .repository = models};
-    OK(wr_project_open(&project, dir, err));
-    OK(wr_server_open(&server, project, &opt, err));
-    port = wr_server_port(server);
-    assert_int_equal(pthread_create(&thread, NULL, run, NULL), 0);
-}
-
-static void stop(void)
-{
-    wr_server_stop(server);
-    pthread_join(thread, NULL);
-    OK(wr_server_close(server, err));
-    wr_project_close(project);
-}
-
-static void copy(const char *model, const char *as, const char *version)
-{
-    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    const char *from = wr_arena_printf(a, "%s/tests/triton/models/%s", WEIR_SOURCE_DIR, model);
-    const char *to = wr_arena_printf(a, "%s/models/%s", dir, as);
-    OK(wr_file_mkdirs(wr_arena_printf(a, "%s/%s", to, version), err));
-    OK(wr_file_copy(wr_arena_printf(a, "%s/1/model.onnx", from), wr_arena_printf(a, "%s/%s/model.onnx", to, version),
-                    err));
-    if (strcmp(model, as) == 0)
-        OK(wr_file_copy(wr_arena_printf(a, "%s/config.pbtxt", from), wr_arena_printf(a, "%s/config.pbtxt", to), err));
-}
-
-static int setup(void **state)
-{
-    const char *tmp = getenv("TMPDIR");
-    (void)state;
-    snprintf(dir, sizeof dir, "%s/weir-models-XXXXXX", tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(dir));
-    OK(wr_project_init(dir, err));
-    copy("simple", "simple", "1");
-    copy("simple_string", "simple_string", "1");
-    copy("simple_identity", "simple_identity", "1");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    OK(wr_file_remove_tree(dir, err));
-    return 0;
-}
 
 /* ---- a client that says what it likes ---- */
 

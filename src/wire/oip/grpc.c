@@ -99,7 +99,8 @@ static int run(wr_oip_rpc *c, wr_err *err)
     } else if (method_of(&method, c->in->path, WR_OIP_HEALTH_PATH) && wr_str_is(method, "Check")) {
         return wr_oip_rpc_health(c, err);
     }
-    return wr_err_set(err, WEIR_EUNSUPPORTED, "there is no procedure '%.*s'", WR_STR_FMT(wr_str_fit(c->in->path, 120)));
+    wr_str shown = wr_str_utf8(c->in->path) ? wr_str_fit(c->in->path, 120) : WR_STR("?");
+    return wr_err_set(err, WEIR_EUNSUPPORTED, "there is no procedure '%.*s'", WR_STR_FMT(shown));
 }
 
 /* A queue that was too long for a request is not the client's deadline. */
