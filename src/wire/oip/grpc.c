@@ -116,7 +116,7 @@ static void fail(wr_oip_grpc_response *out, wr_grpc_status status, const wr_err 
     wr_buf_init(&text, sizeof out->text);
     wr_oip_error_text(&text, e);
     out->status = status;
-    snprintf(out->text, sizeof out->text, "%s", wr_buf_cstr(&text));
+    snprintf(out->text, sizeof out->text, "%s", text.failed ? wr_err_text(e->code) : wr_buf_cstr(&text));
 }
 
 void wr_oip_grpc(wr_oip_grpc_response *out, wr_oip *o, const wr_oip_grpc_request *in, const wr_oip_ops *ops,
