@@ -23,7 +23,7 @@ static inline int grpc_client_field(nghttp2_session *s, const nghttp2_frame *f, 
     grpc_client *c = arg;
     wr_str key = {(const char *)name, nname}, v = {(const char *)value, nvalue};
     (void)s, (void)f, (void)flags;
-    if (wr_str_is(key, "grpc-status")) c->status = atoi((const char *)value);
+    if (wr_str_is(key, "grpc-status")) c->status = (int)strtol((const char *)value, NULL, 10);
     if (wr_str_is(key, "grpc-message")) {
         for (size_t i = 0; i < v.n; i++) {
             unsigned byte = 0;

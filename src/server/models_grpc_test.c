@@ -6,6 +6,12 @@
 #include "server/models_testing.h"
 #include "track/user.h"
 
+static int setup(void **state)
+{
+    (void)state;
+    return setup_from(WEIR_SOURCE_DIR);
+}
+
 #define INFERENCE "/inference.GRPCInferenceService/"
 
 static grpc_client client;

@@ -10,6 +10,12 @@
 #include "server/models_testing.h"
 #include "track/user.h"
 
+static int setup(void **state)
+{
+    (void)state;
+    return setup_from(WEIR_SOURCE_DIR);
+}
+
 /* ---- a client that says what it likes ---- */
 
 static struct {

@@ -38,10 +38,10 @@ static inline void stop(void)
     wr_project_close(project);
 }
 
-static void copy(const char *model, const char *as, const char *version)
+static void copy_from(const char *top, const char *model, const char *as, const char *version)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    const char *from = wr_arena_printf(a, "%s/tests/triton/models/%s", WEIR_SOURCE_DIR, model);
+    const char *from = wr_arena_printf(a, "%s/tests/triton/models/%s", top, model);
     const char *to = wr_arena_printf(a, "%s/models/%s", dir, as);
     OK(wr_file_mkdirs(wr_arena_printf(a, "%s/%s", to, version), err));
     OK(wr_file_copy(wr_arena_printf(a, "%s/1/model.onnx", from), wr_arena_printf(a, "%s/%s/model.onnx", to, version),
@@ -49,17 +49,18 @@ static void copy(const char *model, const char *as, const char *version)
     if (strcmp(model, as) == 0)
         OK(wr_file_copy(wr_arena_printf(a, "%s/config.pbtxt", from), wr_arena_printf(a, "%s/config.pbtxt", to), err));
 }
+/* A model of tests/triton into the folder. */
+#define copy(model, as, version) copy_from(WEIR_SOURCE_DIR, model, as, version)
 
-static int setup(void **state)
+static inline int setup_from(const char *top)
 {
     const char *tmp = getenv("TMPDIR");
-    (void)state;
     snprintf(dir, sizeof dir, "%s/weir-models-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(dir));
     OK(wr_project_init(dir, err));
-    copy("simple", "simple", "1");
-    copy("simple_string", "simple_string", "1");
-    copy("simple_identity", "simple_identity", "1");
+    copy_from(top, "simple", "simple", "1");
+    copy_from(top, "simple_string", "simple_string", "1");
+    copy_from(top, "simple_identity", "simple_identity", "1");
     return 0;
 }
 
