@@ -63,7 +63,7 @@ typedef struct {
     size_t leaf, nleaves; /* first of `values`, in leaves */
     uint32_t output, depth, number;
     size_t op, nops;     /* of the program */
-    size_t exit;         /* first of `exits` */
+    size_t exit, nexits; /* of `exits` */
 } wr_ftree;
 
 typedef struct { size_t at, nbits; } wr_fset;

@@ -276,26 +276,47 @@ static wr_top op_of(const wr_forest *f, const wr_fnode *d, uint32_t offset)
     return o;
 }
 
-static size_t exits_of(const wr_ftree *t) { return t->nleaves > WHOLE_LEAVES ? TOP_EXITS : t->nleaves; }
+/* A set of many categories is looked up row by row: a step does that as well. */
+static bool slow_op(const wr_forest *f, const wr_fnode *d)
+{
+    const wr_fcolumn *c = &f->columns[d->column];
+    return c->wide && c->kind == WR_FCOLUMN_CATEGORY;
+}
 
-/* The program of a tree: its first inner nodes by level, as many as leave exits_of. Exits count in the order of nodes; line[] has room for
- * the nodes. */
+static bool is_whole(const wr_forest *f, const wr_ftree *t)
+{
+    if (t->nleaves > WHOLE_LEAVES) return false;
+    for (size_t i = t->node; i < t->node + t->nnodes; i++) {
+        if (f->nodes.at[i].left && slow_op(f, &f->nodes.at[i])) return false;
+    }
+    return true;
+}
+
+static size_t exits_at_most(const wr_ftree *t) { return t->nleaves > WHOLE_LEAVES ? TOP_EXITS : t->nleaves; }
+
+/* The program of a tree: its first inner nodes by level, as many as leave exits_at_most, and in whole trees all. Exits count in the order of
+ * nodes. line[] has room for the nodes. */
 static void make_program(wr_forest *f, wr_ftree *t, const uint32_t *offset, uint16_t *line)
 {
+    enum { AWAY = UINT16_MAX, REACHED = UINT16_MAX - 1, PART = UINT16_MAX - 2 };
     const wr_fnode *nodes = f->nodes.at + t->node;
-    size_t inner = 0, last = 0, exits = 0, most = exits_of(t); /* last: nodes up to here may be part of the program */
-    for (size_t i = 0; i < t->nnodes && inner < most - 1; i++) {
-        if (nodes[i].left) inner++, last = i + 1;
+    size_t inner = 0, last = 1, most = exits_at_most(t); /* last: behind the last node that is reached */
+    for (size_t i = 0; i < t->nnodes; i++) line[i] = i ? AWAY : REACHED;
+    for (size_t i = 0; i < last; i++) {
+        if (line[i] != REACHED) continue;
+        if (nodes[i].left && inner < most - 1 && !slow_op(f, &nodes[i])) {
+            line[i] = PART;
+            line[nodes[i].left] = line[nodes[i].left + 1] = REACHED;
+            last = nodes[i].left + 2;
+            inner++;
+            continue;
+        }
+        if (f->exits) f->exits[t->exit + t->nexits] = (uint32_t)(t->node + i);
+        line[i] = (uint16_t)t->nexits++;
     }
-    size_t reach = last ? nodes[last - 1].left + 2 : 1; /* children of the last one are the last nodes the program knows */
-    for (size_t i = 0; i < reach; i++) {
-        if (i < last && nodes[i].left) continue;
-        if (f->exits) f->exits[t->exit + exits] = (uint32_t)(t->node + i);
-        line[i] = (uint16_t)exits++;
-    }
-    if (exits > f->most_exits) f->most_exits = (uint32_t)exits;
+    if (t->nexits > f->most_exits) f->most_exits = (uint32_t)t->nexits;
     for (size_t i = last; i-- > 0;) {
-        if (!nodes[i].left) continue;
+        if (line[i] != PART) continue;
         wr_top *o = &f->ops[t->op + t->nops];
         *o = op_of(f, &nodes[i], offset[t->node + i]);
         o->left = line[nodes[i].left];
@@ -313,7 +334,7 @@ static uint32_t below_exits(const wr_forest *f, const wr_ftree *t, uint32_t *hei
         uint32_t l = nodes[i].left ? height[nodes[i].left] : 0, r = nodes[i].left ? height[nodes[i].left + 1] : 0;
         height[i] = nodes[i].left ? 1 + (l > r ? l : r) : 0;
     }
-    for (size_t k = 0; k < exits_of(t); k++) {
+    for (size_t k = 0; k < t->nexits; k++) {
         uint32_t h = height[f->exits[t->exit + k] - t->node];
         most = h > most ? h : most;
     }
@@ -344,9 +365,9 @@ static int make_programs(wr_forest *f, const uint32_t *offset, wr_err *err)
         wr_ftree *t = &f->trees.at[k];
         t->op = nops;
         t->exit = exits;
-        nops += exits_of(t) - 1;
-        exits += exits_of(t);
-        large |= t->nleaves > WHOLE_LEAVES;
+        nops += exits_at_most(t) - 1;
+        exits += exits_at_most(t);
+        large |= !is_whole(f, t);
         if (t->nnodes > most) most = t->nnodes;
     }
     WR_AUTOFREE uint16_t *line = wr_alloc(most * sizeof *line);
