@@ -13,6 +13,8 @@ extern const wr_cmd wr_cmd_model_train, wr_cmd_model_evaluate, wr_cmd_model_regi
     wr_cmd_model_card, wr_cmd_model_bom;
 extern const wr_cmd wr_cmd_deploy_list, wr_cmd_deploy_load, wr_cmd_deploy_unload, wr_cmd_deploy_infer, wr_cmd_deploy_replay,
     wr_cmd_deploy_feedback, wr_cmd_deploy_flush;
+extern const wr_cmd wr_cmd_deploy_rollout, wr_cmd_deploy_split, wr_cmd_deploy_shadow, wr_cmd_deploy_switch, wr_cmd_deploy_bandit,
+    wr_cmd_deploy_status, wr_cmd_deploy_promote, wr_cmd_deploy_rollback;
 extern const wr_cmd wr_cmd_run, wr_cmd_status, wr_cmd_graph, wr_cmd_runs_list, wr_cmd_runs_show;
 extern const wr_cmd wr_cmd_runs_search, wr_cmd_runs_compare, wr_cmd_runs_plot, wr_cmd_runs_delete, wr_cmd_runs_restore,
     wr_cmd_runs_purge, wr_cmd_runs_watch, wr_cmd_runs_sync, wr_cmd_user_add, wr_cmd_user_list, wr_cmd_user_remove,

@@ -268,10 +268,16 @@ int wr_rollout_spec_parse(wr_rollout_spec *out, wr_arena *a, const char *root, w
 
 /* ---- writing ---- */
 
-static void put_duration(wr_jsonw *w, const char *key, double s)
+static void put_duration(wr_jsonw *w, const char *key, int64_t us)
 {
+    static const struct {
+        const char *unit;
+        int64_t us;
+    } units[] = {{"h", 3600000000}, {"m", 60000000}, {"s", 1000000}, {"ms", 1000}, {"us", 1}};
     char text[40];
-    snprintf(text, sizeof text, "%.0fus", s * 1e6);
+    size_t k = 0;
+    while (us % units[k].us) k++;
+    snprintf(text, sizeof text, "%lld%s", (long long)(us / units[k].us), us ? units[k].unit : "s");
     wr_jsonw_kstr(w, key, text);
 }
 
@@ -291,7 +297,7 @@ static void put_guards(wr_jsonw *w, const wr_rollout_spec *s)
         wr_jsonw_key(w, wr_guard_names[k]);
         wr_jsonw_obj(w);
         if (!isnan(g->worse_by)) wr_jsonw_kf64(w, "worse_by", g->worse_by);
-        if (!isnan(g->limit) && k == WR_GUARD_P99) put_duration(w, "max", g->limit);
+        if (!isnan(g->limit) && k == WR_GUARD_P99) put_duration(w, "max", llround(g->limit * 1e6));
         else if (!isnan(g->limit)) wr_jsonw_kf64(w, k == WR_GUARD_REWARD ? "min" : "max", g->limit);
         wr_jsonw_end(w);
     }
@@ -318,7 +324,7 @@ static void put_plan(wr_jsonw *w, const wr_rollout_spec *s)
     if (s->steps) {
         wr_jsonw_key(w, "steps");
         wr_jsonw_obj(w);
-        put_duration(w, "interval", (double)s->interval_us / 1e6);
+        put_duration(w, "interval", s->interval_us);
         wr_jsonw_ki64(w, "threshold", s->threshold);
         wr_jsonw_kf64(w, "step_weight", s->step_weight);
         wr_jsonw_kf64(w, "max_weight", s->max_weight);
@@ -351,7 +357,7 @@ void wr_rollout_spec_write(wr_jsonw *w, const wr_rollout_spec *s)
     put_guards(w, s);
     wr_jsonw_kf64(w, "confidence", s->confidence);
     wr_jsonw_ki64(w, "min_samples", s->min_samples);
-    put_duration(w, "min_time", (double)s->min_time_us / 1e6);
+    put_duration(w, "min_time", s->min_time_us);
     wr_jsonw_kbool(w, "promote", s->promote);
     wr_jsonw_end(w);
 }
