@@ -90,6 +90,11 @@ static void put_endpoints(wr_buf *b, wr_server *s)
         wr_serve_status_of(&st, s->serve, i);
         wr_buf_printf(b, "weir_labels_total{endpoint=\"%s\"} %llu\n", st.name, (unsigned long long)st.labels);
     }
+    head(b, "weir_rewards_total", "counter", "Rewards received, by endpoint.");
+    for (size_t i = 0; i < wr_serve_count(s->serve); i++) {
+        wr_serve_status_of(&st, s->serve, i);
+        wr_buf_printf(b, "weir_rewards_total{endpoint=\"%s\"} %llu\n", st.name, (unsigned long long)st.rewards);
+    }
     head(b, "weir_endpoint_ready", "gauge", "1 when the endpoint has a model.");
     for (size_t i = 0; i < wr_serve_count(s->serve); i++) {
         wr_serve_status_of(&st, s->serve, i);

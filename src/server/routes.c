@@ -18,6 +18,7 @@ typedef struct {
 } route;
 
 static const route routes[] = {
+    {"POST", "/v2/models/{}/feedback", wr_handle_feedback, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_LABELS},
     {NULL, "/v2*", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER}, /* the protocol answers for its methods */
     {NULL, "/v1/models*", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
     {NULL, "/invocations", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
@@ -29,6 +30,7 @@ static const route routes[] = {
     {"GET", "/api/weir/1/endpoints/{}/rollout", wr_handle_rollout, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"PUT", "/api/weir/1/endpoints/{}/rollout", wr_handle_rollout, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
     {"POST", "/api/weir/1/endpoints/{}/rollout", wr_handle_rollout, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_OTHER},
+    {"POST", "/api/weir/1/endpoints/{}/feedback", wr_handle_feedback, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_LABELS},
     {"POST", "/api/weir/1/views/{}/events", wr_handle_view_events, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_EVENTS},
     {"GET", "/api/weir/1/runs/{}/events", wr_handle_watch_run, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},
     {"GET", "/api/weir/1/experiments/{}/events", wr_handle_watch_experiment, WR_LIMIT_HTTP_BODY_API, WR_KIND_TRACK},

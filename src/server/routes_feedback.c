@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* routes_feedback.c - labels and feature events. A request is checked as a whole before anything of it is kept. */
+/* routes_feedback.c - labels, rewards and feature events. A request is checked as a whole before anything of it is
+ * kept. */
 #include <math.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "server/server_inside.h"
+#include "stage/deploy/feedback_take.h"
 
 static void accepted(wr_call *c, size_t n)
 {
@@ -93,6 +95,102 @@ void wr_handle_labels(wr_call *c)
     if (rc == 0) rc = take_labels(&n, c, &err);
     if (rc < 0) wr_call_err(c, &err);
     else accepted(c, n);
+}
+
+/* ---- feedback of all kinds ----
+ * On a thread of its own: bodies may be large, and what was told last is remembered behind the commit
+ * (feedback_take.h). */
+
+/* In the request's arena until it is finished. */
+typedef struct {
+    wr_server *server;
+    wr_server_loop *loop;
+    wr_http_req *req;
+    wr_auth_who *who;
+    wr_arena *arena;
+    wr_feedback_form form;
+    wr_str endpoint, body;
+    int64_t start;
+} feedback_job;
+
+static void put_error(wr_jsonw *w, const wr_err *e)
+{
+    wr_jsonw_obj(w);
+    wr_jsonw_kstr(w, "error", e->msg);
+    if (e->detail[0]) wr_jsonw_kstr(w, "detail", e->detail);
+    if (e->hint[0]) wr_jsonw_kstr(w, "hint", e->hint);
+    wr_jsonw_end(w);
+}
+
+static int take_feedback(wr_feedback_taken *out, feedback_job *j, wr_err *err)
+{
+    wr_feedback_item *items;
+    size_t n;
+    const wr_mlflow_access *access = j->who ? &j->who->access : NULL;
+    WR_TRY(wr_asker_may(access, j->endpoint, WR_CAN_USE, err));
+    WR_TRY(wr_feedback_read(&items, &n, j->body, &j->form, j->arena, err));
+    wr_round *r = wr_round_new(j->server->serve);
+    if (!r) return wr_err_nomem(err);
+    int rc = wr_serve_feedback(out, r, j->endpoint, items, n, err);
+    wr_round_free(r);
+    return rc;
+}
+
+static void run_feedback(void *ctx, size_t index)
+{
+    feedback_job *j = ctx;
+    wr_feedback_taken taken;
+    wr_err err = {0};
+    wr_jsonw w;
+    WR_AUTOBUF wr_buf body = {0};
+    (void)index;
+    int rc = take_feedback(&taken, j, &err);
+    wr_jsonw_init(&w, &body, 0);
+    if (rc < 0) {
+        put_error(&w, &err);
+    } else {
+        wr_jsonw_obj(&w);
+        wr_jsonw_ki64(&w, "accepted", (int64_t)taken.accepted);
+        wr_jsonw_ki64(&w, "unchanged", (int64_t)taken.unchanged);
+        wr_jsonw_end(&w);
+    }
+    wr_http_reply_opt opt = {.status = rc < 0 ? wr_err_http(rc) : 200};
+    wr_server_count(j->loop, WR_KIND_LABELS, opt.status, wr_clock_mono_ns() - j->start);
+    if (j->who) wr_auth_done(j->who);
+    wr_http_finish(j->req, &opt, wr_buf_view(&body)); /* the job goes with it */
+}
+
+static wr_str lasting(wr_arena *a, wr_str s) { return s.p ? wr_arena_str(a, s) : s; }
+
+void wr_handle_feedback(wr_call *c)
+{
+    wr_err err = {0};
+    feedback_job *j = wr_arena_calloc(c->arena, 1, sizeof *j);
+    wr_str endpoint = wr_arena_str(c->arena, c->param);
+    if (!j || !endpoint.p) {
+        wr_err_nomem(&err);
+        wr_call_err(c, &err);
+        return;
+    }
+    wr_call_defer(c);
+    const wr_http_head *h = wr_http_req_head(c->req);
+    *j = (feedback_job){.server = c->server,
+                        .loop = c->loop,
+                        .req = c->req,
+                        .who = c->who,
+                        .arena = c->arena,
+                        .endpoint = endpoint,
+                        .body = c->body,
+                        .start = wr_clock_mono_ns()};
+    j->form = (wr_feedback_form){.content_type = lasting(c->arena, wr_http_get(h, "content-type")),
+                                 .ce_version = lasting(c->arena, wr_http_get(h, "ce-specversion")),
+                                 .ce_subject = lasting(c->arena, wr_http_get(h, "ce-subject")),
+                                 .ce_time = lasting(c->arena, wr_http_get(h, "ce-time")),
+                                 .now_us = wr_clock_wall_us()};
+    c->who = NULL;
+    if (wr_pool_post(c->server->heavy, run_feedback, j, 0) == 0) return;
+    if (j->who) wr_auth_done(j->who);
+    wr_http_finish(j->req, &(wr_http_reply_opt){.status = 503}, WR_STR("{\"error\":\"out of memory\"}"));
 }
 
 /* ---- feature events ---- */

@@ -38,6 +38,7 @@ static void put_endpoint(wr_jsonw *w, const wr_serve_status *st)
     wr_jsonw_kf64(w, "threshold", st->threshold);
     wr_jsonw_ki64(w, "predictions", (int64_t)st->predictions);
     wr_jsonw_ki64(w, "labels", (int64_t)st->labels);
+    wr_jsonw_ki64(w, "rewards", (int64_t)st->rewards);
     put_time(w, "watermark", st->watermark_us);
     if (st->error[0]) wr_jsonw_kstr(w, "error", st->error);
     wr_jsonw_end(w);

@@ -6,12 +6,13 @@
  *   POST /api/weir/1/endpoints/E/labels    {"labels": [{"id", "label", "known_at"}]}     known_at: ISO 8601 or microseconds, default now
  *   GET  /api/weir/1/endpoints/E/rollout   how it goes;  PUT begins one (JSON or YAML, core/rollout.h);  POST {"action": "promote" | "rollback",
  *                                          "arm"}, or {"rewards": [{"id" | "arm", "reward"}]}
+ *   POST /api/weir/1/endpoints/E/feedback, /v2/models/E/feedback    labels and rewards (stage/deploy/feedback_body.h)
  *   POST /api/weir/1/views/V/events        {"events": [{"time", COLUMN: VALUE, ...}]}    "_time" when the view has a column "time"
  *   POST /api/weir/1/flush                 drain the log into the lake, answer when done
  *   GET  /api/weir/1/endpoints, /api/weir/1/jobs
  *   GET  /api/weir/1/events[?after=N&kind=K&limit=N]   JSON; server-sent events with Accept: text/event-stream (Last-Event-ID)
  *   GET  /metrics                          Prometheus text;   GET /  status page
- * A label may be sent again: of one id the first received counts. Events are not recognised when sent again.
+ * A label may be sent again: of one id the latest known counts. Events are not recognised when sent again.
  *
  * Threads: HTTP loops; a keeper (syncs the log within 100 ms, looks each second for new events to push and
  * whether to drain, writes the ledger each minute); a worker for drains; threads for large requests; a loader, which looks each second for

@@ -144,6 +144,7 @@ enum { WR_INFER_ON_LOOP_MAX = 64 << 10 }; /* bytes of a body; larger ones are an
 void wr_handle_infer(wr_call *c);
 void wr_handle_infer_grpc(wr_call *c);
 void wr_handle_labels(wr_call *c);
+void wr_handle_feedback(wr_call *c);
 void wr_handle_view_events(wr_call *c);
 void wr_handle_rollout(wr_call *c);
 void wr_handle_flush(wr_call *c);

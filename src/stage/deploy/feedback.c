@@ -83,7 +83,7 @@ static int make_sql(wr_buf *b, job *j, wr_err *err)
     wr_buf_str(b, " FROM ");
     first_of(b, j->predictions, "served_at", "");
     wr_buf_str(b, " p JOIN ");
-    first_of(b, j->labels, "received_at", wr_buf_cstr(&where));
+    first_of(b, j->labels, "known_at DESC, received_at DESC", wr_buf_cstr(&where));
     wr_buf_str(b, " l USING (prediction_id) ORDER BY p.event_time, p.prediction_id");
     return b->failed || where.failed || wr_arena_failed(j->arena) ? wr_err_nomem(err) : 0;
 }

@@ -146,6 +146,15 @@ int wr_serve_log_decision(wr_round *r, const wr_predlog_decision *d, wr_err *err
     return log_record(r, WR_PREDLOG_DECISION, err);
 }
 
+int wr_serve_log_feedback(wr_round *r, const wr_predlog_feedback *rec, wr_err *err)
+{
+    wr_buf_clear(&r->record);
+    wr_predlog_put_feedback(&r->record, rec);
+    WR_TRY(log_record(r, WR_PREDLOG_FEEDBACK, err));
+    r->sync = true;
+    return 0;
+}
+
 /* The event waits here until its commit; wr_live_apply reads the same bytes that a restart would. */
 static int remember(wr_round *r, wr_live *l, wr_err *err)
 {

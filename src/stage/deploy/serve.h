@@ -105,7 +105,7 @@ typedef struct {
     bool plain;                     /* no package and no view: a model of the repository */
     char model[256], package[WR_SHA256_HEX], view[256], error[320];
     int64_t version;
-    uint64_t predictions, labels;   /* since the start */
+    uint64_t predictions, labels, rewards; /* since the start */
     int64_t watermark_us;           /* newest event time seen in predictions and feature events, INT64_MIN = none */
     double threshold;
 } wr_serve_status;

@@ -36,7 +36,7 @@ typedef struct wr_serve_endpoint {
     uint64_t seen, tried;            /* fingerprints of the path */
     atomic_uint_fast64_t asked;      /* requests, for sampling */
     atomic_uint_fast64_t layout;     /* keep.c: the last one that was told */
-    atomic_uint_fast64_t predictions, labels;
+    atomic_uint_fast64_t predictions, labels, rewards;
     atomic_int_fast64_t watermark;
     const char *declared;            /* rollout of weir.yaml as JSON; "" = none */
     wr_rollout *rollout;             /* rollout_run.h; NULL = none */
@@ -52,6 +52,7 @@ struct wr_serve {
     wr_map names;                    /* of endpoints */
     wr_repository *repository;
     struct wr_keep *keep;            /* NULL: nothing is logged of models without a view */
+    struct wr_feedback_memory *feedback;
     bool opened;                     /* the first look is done */
     wr_live **lives;                 /* at most one a view name; nlives only grows, entries are final */
     atomic_size_t nlives;
@@ -83,6 +84,13 @@ void wr_serve_plain_ends(wr_serve *s, wr_serve_endpoint *e);
 /* Of the thread that answers copies: they are no traffic. */
 extern _Thread_local bool wr_serve_silent;
 int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err);
+
+/* serve.c */
+int wr_serve_no_endpoint(wr_serve *s, wr_str name, wr_err *err);
+int wr_serve_log_feedback(wr_round *r, const wr_predlog_feedback *rec, wr_err *err); /* synced at the round's end */
+/* feedback_take.c */
+int wr_feedback_memory_open(struct wr_feedback_memory **out, wr_err *err);
+void wr_feedback_memory_close(struct wr_feedback_memory *m);
 
 /* keep.c; may be called after a failed open */
 typedef struct wr_keep wr_keep;

@@ -16,6 +16,7 @@ void wr_serve_status_of(wr_serve_status *out, wr_serve *s, size_t i)
                              .threshold = e->threshold,
                              .predictions = atomic_load_explicit(&e->predictions, memory_order_relaxed),
                              .labels = atomic_load_explicit(&e->labels, memory_order_relaxed),
+                             .rewards = atomic_load_explicit(&e->rewards, memory_order_relaxed),
                              .watermark_us = atomic_load_explicit(&e->watermark, memory_order_relaxed)};
     pthread_mutex_lock(&e->lock);
     out->plain = e->plain;

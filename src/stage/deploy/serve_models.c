@@ -287,6 +287,7 @@ static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
     if (opt && opt->before) WR_TRY(opt->before(opt->ctx, err));
     WR_TRY(wr_serve_ledger_open(s, err));
     WR_TRY(wr_serve_repository_open(s, opt, err));
+    WR_TRY(wr_feedback_memory_open(&s->feedback, err));
     WR_TRY(wr_keep_open(s, err));
     if (!(s->shadow = wr_shadow_new(s))) return wr_err_nomem(err);
     WR_TRY(wr_serve_refresh(s, err));
@@ -321,6 +322,7 @@ void wr_serve_close(wr_serve *s)
     wr_shadow_close(s);
     wr_keep_close(s);
     wr_rollouts_close(s);
+    wr_feedback_memory_close(s->feedback);
     wr_serve_ledger_close(s);
     wr_applog_close(s->log);
     wr_repository_close(s->repository);

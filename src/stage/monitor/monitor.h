@@ -15,7 +15,7 @@
  *       thresholds: {b: 0.5}           # for single columns, "score" included
  *
  * Window k is [from + k every, from + k every + window) of event time. Its rows are those of dataset predictions.ENDPOINT;
- * labels are those of labels.ENDPOINT, the first received for an id counts. A label that comes late changes the figures of
+ * labels are those of labels.ENDPOINT, of several for an id the one known last counts. A label that comes late changes the figures of
  * the window its prediction is in, and of no other. Reference scores come from the newest model version in the window.
  *
  * A column of text is judged by a statistic for categories: if the one chosen is for numbers only, by the first of calc/drift

@@ -559,20 +559,24 @@ static void test_late_labels_change_their_window_only(void **state)
         for (size_t k = 0; k < 3; k++) assert_true(before[i].drift[k].value == after[i].drift[k].value);
 }
 
-static void test_first_received_label_counts(void **state)
+static void test_the_label_known_last_counts(void **state)
 {
     world *w = *state;
     wr_monitor_result r, again;
     label(w, 0, WEEK, TRUTH, 5000);
     judge(&r, w, 7);
-    label(w, 0, WEEK, "1 - (" TRUTH ")", 6000); /* a correction that came later */
-    label(w, 0, WEEK, "'nan'", 1);              /* no value is no label, however early */
-    label(w, 0, WEEK, "NULL", 1);
-    label(w, 0, WEEK, "'inf'", 1);
+    label(w, 0, WEEK, "'nan'", 9000); /* no value is no label, however late */
+    label(w, 0, WEEK, "NULL", 9000);
+    label(w, 0, WEEK, "'inf'", 9000);
     label(w, 100000, 100100, "1", 1); /* of predictions nobody made */
+    label(w, 0, WEEK, "1", 4000);     /* known earlier, only told later */
     judge(&again, w, 7);
     assert_true(same_performance(&r.all, &again.all));
-    label(w, 0, WEEK, "1", 4000); /* received earlier, only flushed later */
+    label(w, 0, WEEK, "1 - (" TRUTH ")", 6000); /* a correction */
+    judge(&again, w, 7);
+    assert_int_equal(again.all.positives, WEEK - r.all.positives);
+    assert_true(fabs(again.all.auc - (1 - r.all.auc)) < 1e-9);
+    label(w, 0, WEEK, "1", 7000);
     judge(&again, w, 7);
     assert_int_equal(again.all.positives, WEEK);
     assert_true(isnan(again.all.auc)); /* one class */
@@ -729,7 +733,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_run_errors, setup_served, teardown),
         cmocka_unit_test_setup_teardown(test_no_predictions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_labels_change_their_window_only, setup_served, teardown),
-        cmocka_unit_test_setup_teardown(test_first_received_label_counts, setup_served, teardown),
+        cmocka_unit_test_setup_teardown(test_the_label_known_last_counts, setup_served, teardown),
         cmocka_unit_test_setup_teardown(test_record, setup_served, teardown),
         cmocka_unit_test_setup_teardown(test_record_faults, setup_served, teardown),
         cmocka_unit_test_setup_teardown(test_window_faults, setup_served, teardown),

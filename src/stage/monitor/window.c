@@ -140,7 +140,7 @@ static int rows_sql(wr_buf *b, wr_arena *a, wr_monitor_session *s, int64_t start
             ", l AS (SELECT prediction_id, CAST(label AS DOUBLE) AS _label FROM %s WHERE isfinite(CAST(label AS "
             "DOUBLE))"
             " AND prediction_id IN (SELECT prediction_id FROM c)"
-            " QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY received_at, known_at, label) = 1)",
+            " QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY known_at DESC, received_at DESC, label) = 1)",
             s->labels);
     wr_buf_printf(b,
                   " SELECT c.* EXCLUDE (event_time, prediction_id), %s FROM c%s ORDER BY c.event_time, c.prediction_id",

@@ -80,7 +80,7 @@ static int fill(wr_trace_prediction *q, wr_arena *a, const wr_frame *f, wr_err *
     return 0;
 }
 
-/* The label that counts is the first received. */
+/* The label that counts is the one known last; of several known then the one received last. */
 static int label(wr_trace_prediction *q, wr_arena *a, wr_project *p, wr_tables *t, wr_err *err)
 {
     WR_AUTOFRAME wr_frame *f = NULL;
@@ -94,7 +94,9 @@ static int label(wr_trace_prediction *q, wr_arena *a, wr_project *p, wr_tables *
     WR_TRY(wr_frame_need(&known, f, "known_at", WR_TS, err));
     WR_TRY(wr_frame_need(&received, f, "received_at", WR_TS, err));
     for (size_t i = 0; i < f->nrows; i++) {
-        if (!isfinite(wr_col_num(value, i)) || (q->has_label && received->i64[i] >= q->received_us)) continue;
+        bool older = q->has_label && (known->i64[i] < q->known_us ||
+                                      (known->i64[i] == q->known_us && received->i64[i] <= q->received_us));
+        if (!isfinite(wr_col_num(value, i)) || older) continue;
         q->has_label = true;
         q->label = value->f64[i];
         q->known_us = known->i64[i];

@@ -340,7 +340,7 @@ static void test_prediction(void **state)
     assert_null(value(q, "place"));
     assert_null(value(q, "gone"));
     assert_string_equal(value(q, "t"), "1970-01-01T00:00:02.000003Z");
-    assert_true(q->has_label && q->label == 0 && q->known_us == 31); /* first received */
+    assert_true(q->has_label && q->label == 0 && q->known_us == 31); /* known last */
     assert_non_null(node(&t, "file", "data/trips.csv"));
     trace(&t, w, "prediction:p-4", false);
     assert_false(t.prediction->has_label); /* a label that is no number is none */
