@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "stage/deploy/rollout_run.h"
 #include "stage/deploy/serve_inside.h"
 
 enum { BUCKETS = 16384, WAYS = 8 };
@@ -103,8 +104,10 @@ static int add_all(bool *kept, size_t *n_kept, wr_round *r, const wr_serve_endpo
 static void acknowledged(wr_serve *s, wr_serve_endpoint *e, const wr_feedback_item *items, const bool *kept, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        wr_err none;
         if (!kept[i]) continue;
         entry x = entry_of(wr_str_of(e->name), &items[i]);
+        if (items[i].reward) (void)wr_rollout_reward(s, wr_str_of(e->name), items[i].id, items[i].value, &none);
         remember(s->feedback, &x);
         atomic_fetch_add_explicit(items[i].reward ? &e->rewards : &e->labels, 1, memory_order_relaxed);
     }

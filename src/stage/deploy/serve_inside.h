@@ -86,7 +86,6 @@ extern _Thread_local bool wr_serve_silent;
 int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err);
 
 /* serve.c */
-int wr_serve_no_endpoint(wr_serve *s, wr_str name, wr_err *err);
 int wr_serve_log_feedback(wr_round *r, const wr_predlog_feedback *rec, wr_err *err); /* synced at the round's end */
 /* feedback_take.c */
 int wr_feedback_memory_open(struct wr_feedback_memory **out, wr_err *err);
