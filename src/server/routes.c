@@ -19,12 +19,12 @@ typedef struct {
 
 static const route routes[] = {
     {"POST", "/v2/models/{}/feedback", wr_handle_feedback, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_LABELS},
+    {"POST", WR_OIP_GRPC_PATH "*", wr_handle_infer_grpc, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
     {NULL, "/v2*", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER}, /* the protocol answers for its methods */
     {NULL, "/v1/models*", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
     {NULL, "/invocations", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
     {NULL, "/endpoints/{}/invocations", wr_handle_infer, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
     {NULL, "/ping", wr_handle_infer, WR_LIMIT_HTTP_BODY_API, WR_KIND_INFER},
-    {"POST", WR_OIP_GRPC_PATH "*", wr_handle_infer_grpc, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_INFER},
     {"POST", WR_OIP_HEALTH_PATH "*", wr_handle_infer_grpc, WR_LIMIT_HTTP_BODY_API, WR_KIND_INFER},
     {"POST", "/api/weir/1/endpoints/{}/labels", wr_handle_labels, WR_LIMIT_HTTP_BODY_INFER, WR_KIND_LABELS},
     {"GET", "/api/weir/1/endpoints/{}/rollout", wr_handle_rollout, WR_LIMIT_HTTP_BODY_API, WR_KIND_OTHER},
