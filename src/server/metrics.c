@@ -7,6 +7,7 @@
 #include "base/os.h"
 #include "server/server_inside.h"
 #include "stage/deploy/keep.h"
+#include "stage/deploy/rollout_run.h"
 
 const double wr_latency_bounds[WR_LATENCY_BUCKETS] = {20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3,
                                                       10e-3, 20e-3, 50e-3,  100e-3, 200e-3, 0.5,  1,    INFINITY};
@@ -108,7 +109,8 @@ static void put_keep(wr_buf *b, wr_server *s)
     wr_serve_keep_stats(&k, s->serve);
     head(b, "weir_kept_answers_total", "counter", "Answers of models without a view that were handed to the log.");
     value(b, "weir_kept_answers_total", (double)k.put);
-    head(b, "weir_kept_answers_dropped_total", "counter", "Of those that should have been logged: not kept, for want of room.");
+    head(b, "weir_kept_answers_dropped_total", "counter",
+         "Of those that should have been logged: not kept, for want of room.");
     value(b, "weir_kept_answers_dropped_total", (double)k.dropped);
     head(b, "weir_kept_answers_waiting_bytes", "gauge", "Bytes on their way to the log.");
     value(b, "weir_kept_answers_waiting_bytes", (double)k.waiting);
@@ -168,6 +170,37 @@ static void put_pending(models *m)
         wr_buf_str(m->b, name);
         labels(m->b, &m->all[i]);
         wr_buf_printf(m->b, "} %lld\n", (long long)(v > 0 ? v : 0));
+    }
+}
+
+/* ---- arms of rollouts ---- */
+
+static double look_value(const wr_rollout_look *l, int what)
+{
+    const double values[] = {l->share, (double)l->requests, (double)l->errors, (double)l->dropped};
+    return values[what];
+}
+
+static void put_rollouts(wr_buf *b, wr_server *s)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } all[] = {{"weir_rollout_share", "gauge", "Share of the requests that an arm of a rollout gets."},
+               {"weir_rollout_requests_total", "counter", "Requests that an arm answered or failed."},
+               {"weir_rollout_errors_total", "counter", "Requests that an arm failed; the primary answered them."},
+               {"weir_rollout_dropped_total", "counter", "Copies of requests that found no room."}};
+    for (int k = 0; k < 4; k++) {
+        wr_rollout_look l;
+        head(b, all[k].name, all[k].type, all[k].help);
+        for (size_t i = 0; i < wr_serve_count(s->serve); i++) {
+            wr_serve_status st;
+            if (wr_rollout_look_at(&l, s->serve, i, 0)) wr_serve_status_of(&st, s->serve, i);
+            for (size_t arm = 0; wr_rollout_look_at(&l, s->serve, i, arm); arm++) {
+                wr_buf_printf(b, "%s{endpoint=\"%s\",arm=\"%s\"} ", all[k].name, st.name, l.name);
+                wr_buf_f64(b, look_value(&l, k));
+                wr_buf_char(b, '\n');
+            }
+        }
     }
 }
 
@@ -241,6 +274,7 @@ void wr_handle_metrics(wr_call *c)
     put_endpoints(b, c->server);
     put_keep(b, c->server);
     put_models(b, c->server, c->arena);
+    put_rollouts(b, c->server);
     put_process(b, c->server);
     wr_http_reply_opt opt = {.status = b->failed ? 500 : 200, .type = "text/plain; version=0.0.4; charset=utf-8"};
     wr_http_reply(c->req, &opt, b->failed ? WR_STR("") : wr_buf_view(b));

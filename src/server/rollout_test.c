@@ -225,6 +225,8 @@ static void test_promoted(void **state)
     (void)event_of(w, "step");
     wr_str reply = {"", 0};
     assert_int_equal(call(u.c, "POST", ROLLOUT, "{\"action\":\"promote\"}", &reply), 409);
+    assert_int_equal(call(u.c, "POST", ROLLOUT, "{\"action\":\"rollback\"}", &reply), 409);
+    assert_non_null(strstr(reply.p, "weir model rollback"));
     stop(&u);
 }
 
@@ -395,6 +397,16 @@ static void test_refusals(void **state)
     assert_int_equal(call(u.c, "PUT", "/api/weir/1/endpoints/lat/rollout", "arms: {c: {model: late@1}}", &reply), 404);
     assert_non_null(strstr(reply.p, "did you mean \\\"late\\\"?"));
     assert_int_equal(call(u.c, "POST", ROLLOUT, "{\"action\":\"rollback\"}", &reply), 404);
+    trips_write(w, "broken.onnx", "no model at all");
+    assert_int_equal(
+        begin(u.c, wr_arena_printf(w->a, "arms: {c: {path: %s/broken.onnx, weight: 50%%}}", w->dir), &reply), 200);
+    assert_non_null(strstr(reply.p, "\"error\":"));
+    assert_int_equal(call(u.c, "GET", "/v2/health/ready", "", NULL), 200); /* the endpoint is, whatever its arms are */
+    assert_int_equal(call(u.c, "GET", "/metrics", "", &reply), 200);
+    assert_non_null(strstr(reply.p, "weir_rollout_share{endpoint=\"late\",arm=\"c\"} 0.5\n"));
+    ask_many(&u, 20, NULL);
+    assert_true(number(u.c, "/arms/1/not_ready") + number(u.c, "/arms/0/requests") >= 20 &&
+                number(u.c, "/arms/1/errors") == 0);
     assert_int_equal(begin(u.c, "arms: {c: {model: late@77}}", &reply), 200); /* it may come yet */
     assert_true(number(u.c, "/arms/1/ready") == 0);
     assert_int_equal(call(u.c, "POST", ROLLOUT, "{\"action\":\"prmote\"}", &reply), 400);

@@ -138,12 +138,9 @@ static int other_frame(wr_drain_table *t, wr_err *err)
 
 static const char *dataset_of(wr_arena *a, const wr_drain_table *t)
 {
-    static const char *const prefix[] = {[WR_PREDLOG_PREDICTION] = "predictions",
-                                         [WR_PREDLOG_LABEL] = "labels",
-                                         [WR_PREDLOG_EVENT] = "events",
-                                         [WR_PREDLOG_TENSORS] = "predictions",
-                                         [WR_PREDLOG_FEEDBACK] = "labels",
-                                         [WR_PREDLOG_DECISION] = "decisions"};
+    static const char *const prefix[] = {
+        [WR_PREDLOG_PREDICTION] = "predictions", [WR_PREDLOG_LABEL] = "labels",    [WR_PREDLOG_EVENT] = "events",
+        [WR_PREDLOG_TENSORS] = "predictions",    [WR_PREDLOG_FEEDBACK] = "labels", [WR_PREDLOG_DECISION] = "decisions"};
     bool rewards = t->type == WR_PREDLOG_FEEDBACK && t->view_id == REWARDS;
     return wr_arena_printf(a, "%s.%s", rewards ? "rewards" : prefix[t->type], t->name);
 }

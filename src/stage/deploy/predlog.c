@@ -463,7 +463,8 @@ int wr_predlog_peek(wr_str *name, uint64_t *view, uint32_t type, wr_str payload,
         take_str(&c);
         take_i64(&c);
     }
-    if (type != WR_PREDLOG_LABEL && type != WR_PREDLOG_FEEDBACK && type != WR_PREDLOG_DECISION) take(&c, view, sizeof *view);
+    if (type != WR_PREDLOG_LABEL && type != WR_PREDLOG_FEEDBACK && type != WR_PREDLOG_DECISION)
+        take(&c, view, sizeof *view);
     c.left = 0;
     if ((type >= WR_PREDLOG_PREDICTION && type <= WR_PREDLOG_EVENT) || type == WR_PREDLOG_TENSORS ||
         type == WR_PREDLOG_FEEDBACK || type == WR_PREDLOG_DECISION)

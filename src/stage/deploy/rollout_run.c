@@ -293,8 +293,10 @@ static int held(wr_rollout **out, wr_serve *s, wr_str endpoint, wr_err *err)
 
 static int over(const wr_rollout *r, wr_err *err)
 {
-    return wr_err_set(err, WEIR_ECONFLICT, "the rollout of endpoint \"%s\" is over: %s", r->endpoint->name,
-                      wr_phase_names[r->phase]);
+    wr_err_set(err, WEIR_ECONFLICT, "the rollout of endpoint \"%s\" is over: %s", r->endpoint->name,
+               wr_phase_names[r->phase]);
+    return r->promoted_version ? wr_err_hint(err, WEIR_ECONFLICT, "weir model rollback brings its alias back")
+                               : WEIR_ECONFLICT;
 }
 
 static int arm_named(size_t *out, const wr_rollout *r, wr_str name, wr_err *err)
@@ -343,7 +345,7 @@ int wr_rollout_back(wr_serve *s, wr_str endpoint, wr_err *err)
     wr_rollout *r;
     WR_TRY(held(&r, s, endpoint, err));
     pthread_mutex_lock(&r->judge);
-    bool on = r->phase != WR_PHASE_ROLLED_BACK && !(r->phase == WR_PHASE_PROMOTED && r->promoted_version);
+    bool on = !r->promoted_version && r->phase != WR_PHASE_ROLLED_BACK;
     if (on) r->phase = WR_PHASE_RUNNING;
     for (size_t i = 1; on && i < r->spec.narms; i++)
         if (!r->out[i]) wr_rollout_arm_out(s, r, i, "it was asked for");

@@ -32,6 +32,9 @@ int wr_rollout_begin(wr_serve *s, wr_str endpoint, wr_str text, wr_err *err);
 int wr_rollout_promote(wr_serve *s, wr_str endpoint, wr_str arm, wr_err *err);
 /* All requests to the primary, in microseconds. */
 int wr_rollout_back(wr_serve *s, wr_str endpoint, wr_err *err);
+/* An arm as metrics show it; false: the endpoint (number `i` of wr_serve_count) has no rollout, or no arm of this number. */
+typedef struct { char name[64]; double share; uint64_t requests, errors, dropped; bool out; } wr_rollout_look;
+bool wr_rollout_look_at(wr_rollout_look *out, wr_serve *s, size_t i, size_t arm);
 /* JSON for people and programs: phase, shares, counts, verdicts. */
 int wr_rollout_status(wr_buf *out, wr_serve *s, wr_str endpoint, wr_err *err);
 

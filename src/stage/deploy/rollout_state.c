@@ -312,6 +312,25 @@ static void show(wr_jsonw *w, wr_rollout *r)
     wr_jsonw_end(w);
 }
 
+bool wr_rollout_look_at(wr_rollout_look *out, wr_serve *s, size_t i, size_t arm)
+{
+    wr_rollout *r = wr_rollout_hold(&s->endpoints[i]);
+    bool there = r && arm < r->spec.narms;
+    if (there) {
+        wr_rollout_arm_run *a = &r->arms[arm];
+        *out = (wr_rollout_look){.requests = atomic_load(&a->requests),
+                                 .errors = atomic_load(&a->errors),
+                                 .dropped = atomic_load(&a->dropped)};
+        snprintf(out->name, sizeof out->name, "%s", r->spec.arms[arm].name);
+        pthread_mutex_lock(&r->lock);
+        out->share = r->route.share[arm];
+        out->out = r->out[arm];
+        pthread_mutex_unlock(&r->lock);
+    }
+    wr_rollout_drop(r);
+    return there;
+}
+
 int wr_rollout_status(wr_buf *out, wr_serve *s, wr_str endpoint, wr_err *err)
 {
     wr_jsonw w;
