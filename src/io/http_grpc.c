@@ -2,6 +2,7 @@
 /* http_grpc.c - the five bytes in front of a message and the trailers behind it. */
 #include "io/http_grpc.h"
 
+#include "codec/inflate.h"
 #include "io/http_internal.h"
 
 enum { PREFIX = 5, MESSAGE_MAX = 2000 };
@@ -115,20 +116,45 @@ static wr_grpc_status status_of_http(int status)
     }
 }
 
-int wr_grpc_message(wr_str *out, wr_str body, wr_err *err)
+/* What is behind the prefix. */
+static int payload(wr_str *out, bool *packed, wr_str body, wr_err *err)
 {
     if (body.n < PREFIX) return wr_err_set(err, WEIR_EPARSE, "the call has no message");
     const unsigned char *p = (const unsigned char *)body.p;
     size_t n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
-    if (p[0] == 1) {
-        wr_err_set(err, WEIR_EUNSUPPORTED, "the message is compressed");
-        return wr_err_hint(err, WEIR_EUNSUPPORTED, "send it as it is: grpc-encoding identity");
-    }
-    if (p[0] != 0) return wr_err_set(err, WEIR_EPARSE, "the message begins with '%d', not with 0 or 1", p[0]);
+    *packed = p[0] == 1;
+    if (p[0] > 1) return wr_err_set(err, WEIR_EPARSE, "the message begins with '%d', not with 0 or 1", (int)p[0]);
     if (n != body.n - PREFIX)
         return wr_err_set(err, WEIR_EPARSE, "the message has '%zu' bytes and says '%zu'", body.n - PREFIX, n);
     *out = wr_str_sub(body, PREFIX, body.n);
     return 0;
+}
+
+static int compressed(wr_err *err)
+{
+    wr_err_set(err, WEIR_EUNSUPPORTED, "the message is compressed");
+    return wr_err_hint(err, WEIR_EUNSUPPORTED, "send it as it is: grpc-encoding identity");
+}
+
+int wr_grpc_message(wr_str *out, wr_str body, wr_err *err)
+{
+    bool packed;
+    WR_TRY(payload(out, &packed, body, err));
+    return packed ? compressed(err) : 0;
+}
+
+int wr_grpc_unpacked(wr_str *out, wr_http_req *r, size_t max, wr_err *err)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    wr_coding coding;
+    bool packed;
+    WR_TRY(payload(out, &packed, wr_http_req_body(r), err));
+    if (!packed) return 0;
+    if (wr_coding_parse(&coding, wr_http_get(&r->head, "grpc-encoding"), NULL) < 0 || coding == WR_CODING_NONE)
+        return compressed(err);
+    WR_TRY(wr_inflate(&b, *out, coding, max, err));
+    *out = wr_arena_str(r->arena, wr_buf_view(&b));
+    return out->p ? 0 : wr_err_nomem(err);
 }
 
 /* ---- answers ---- */
@@ -156,7 +182,7 @@ static void answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body)
 static wr_http_reply_opt status_only(wr_buf *headers, wr_grpc_status status, const char *message)
 {
     wr_grpc_put_status(headers, status, message);
-    if (status == WR_GRPC_UNIMPLEMENTED) wr_buf_str(headers, "grpc-accept-encoding: identity\r\n");
+    if (status == WR_GRPC_UNIMPLEMENTED) wr_buf_str(headers, "grpc-accept-encoding: identity,gzip,deflate\r\n");
     return (wr_http_reply_opt){.type = TYPE, .headers = headers->failed ? "grpc-status: 8\r\n" : wr_buf_cstr(headers)};
 }
 

@@ -6,7 +6,8 @@
  * body is one message behind a prefix of five bytes; route.body_max is the limit (RESOURCE_EXHAUSTED beyond). The status travels in
  * trailers, behind the message, or alone when there is none. Failures of the server itself (no route, body too large, commit failed)
  * reach a gRPC client as a status too.
- * Compressed messages are refused with UNIMPLEMENTED, as the protocol asks: the answer names "identity". grpc-timeout is for handlers to
+ * Compressed messages (gzip, deflate) are for handlers that ask wr_grpc_unpacked(); wr_grpc_message() refuses them with UNIMPLEMENTED, as the
+ * protocol asks: the answer names what is taken. Answers are never compressed. grpc-timeout is for handlers to
  * heed where that is cheap: the client gives up by itself and resets the stream.
  */
 #pragma once
@@ -42,6 +43,9 @@ int64_t wr_grpc_parse_timeout(wr_str text);                   /* "250m" */
 
 /* The message in a call's body, a slice of it. WEIR_EPARSE, or WEIR_EUNSUPPORTED when it is compressed. */
 int wr_grpc_message(wr_str *out, wr_str body, wr_err *err);
+/* The same of a call whose message may be compressed as its grpc-encoding says: unpacked, up to `max` bytes (WEIR_ELIMIT beyond), it is in the
+ * request's arena. */
+int wr_grpc_unpacked(wr_str *out, wr_http_req *r, size_t max, wr_err *err);
 
 /* Answers, each in the handler or, after wr_http_defer(), from any thread: then `r` is gone afterwards.
  * Write the message between begin and reply; a buffer that failed becomes RESOURCE_EXHAUSTED. `durable` as in wr_http_reply_opt. */

@@ -385,7 +385,7 @@ static void test_refusals(void **state)
     for (int i = 0; i < CALLS; i++) has(&all[i], want[i]);
     has(&all[8], "grpc-message={\"error\":\"who are you?\"}\n");
     assert_int_equal(all[8].data.n, 0);
-    has(&all[1], "grpc-accept-encoding=identity\n");
+    has(&all[1], "grpc-accept-encoding=identity,gzip,deflate\n");
     has(&all[7], "grpc-message=no more\n");
     assert_int_equal(all[7].data.n, 21);
     assert_memory_equal(all[7].data.p, "\0\0\0\0\2m0\0\0\0\0\2m1\0\0\0\0\2m2", 21);

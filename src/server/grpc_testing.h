@@ -14,7 +14,8 @@ typedef struct {
     nghttp2_session *h2;
     wr_buf reply, text; /* of the last call: the message, or what the status says */
     wr_str sending;
-    bool ended;
+    bool ended, packed; /* the messages to send are packed, */
+    const char *coding; /* as grpc-encoding says; NULL = it does not */
 } grpc_client;
 
 static inline int grpc_client_field(nghttp2_session *s, const nghttp2_frame *f, const uint8_t *name, size_t nname,
@@ -106,7 +107,7 @@ static inline nghttp2_nv grpc_client_nv(const char *name, wr_str value)
 static inline int grpc_client_call(grpc_client *c, wr_str path, wr_str message, const char *who, const char *timeout)
 {
     enum { PREFIX = 5 };
-    nghttp2_nv nv[8] = {grpc_client_nv(":method", WR_STR("POST")),
+    nghttp2_nv nv[9] = {grpc_client_nv(":method", WR_STR("POST")),
                         grpc_client_nv(":scheme", WR_STR("http")),
                         grpc_client_nv(":path", path),
                         grpc_client_nv(":authority", WR_STR("localhost")),
@@ -117,7 +118,8 @@ static inline int grpc_client_call(grpc_client *c, wr_str path, wr_str message, 
     char piece[16384];
     if (who) nv[n++] = grpc_client_nv("authorization", wr_str_of(who));
     if (timeout) nv[n++] = grpc_client_nv("grpc-timeout", wr_str_of(timeout));
-    char prefix[PREFIX] = {0};
+    if (c->coding) nv[n++] = grpc_client_nv("grpc-encoding", wr_str_of(c->coding));
+    char prefix[PREFIX] = {c->packed};
     for (int i = 0; i < 4; i++) prefix[1 + i] = (char)(message.n >> (24 - 8 * i));
     wr_buf_add(&body, prefix, PREFIX);
     wr_buf_slice(&body, message);

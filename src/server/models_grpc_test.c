@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* models_grpc_test.c - a folder of models over gRPC: what Triton's client says, who may, large tensors, deadlines,
  * counters. */
+#include "codec/inflate.h"
 #include "codec/protobuf.h"
 #include "server/grpc_testing.h"
 #include "server/models_testing.h"
@@ -162,6 +163,39 @@ static void test_large_calls(void **state)
     end();
 }
 
+static void test_packed_messages(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *coding;
+        wr_coding as;
+        int status;
+    } all[] = {{"gzip", WR_CODING_GZIP, 0},    {"deflate", WR_CODING_DEFLATE, 0}, {"gzip", WR_CODING_DEFLATE, 3},
+               {"snappy", WR_CODING_GZIP, 12}, {"identity", WR_CODING_GZIP, 12},  {NULL, WR_CODING_GZIP, 12}};
+    copy("simple", "wide", "1");
+    begin(false);
+    for (int64_t rows = 1; rows < 3000; rows += 2000) /* on the loop, off it */
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            WR_AUTOBUF wr_buf packed = {0};
+            put_simple("wide", rows);
+            OK(wr_deflate(&packed, wr_buf_view(&message), all[i].as, err));
+            wr_buf_clear(&message);
+            wr_buf_slice(&message, wr_buf_view(&packed));
+            client.coding = all[i].coding;
+            client.packed = true;
+            assert_int_equal(ask("ModelInfer"), all[i].status);
+            if (!client.status) check_simple(rows);
+        }
+    WR_AUTOBUF wr_buf packed = {0}, large = {0}; /* small on the wire */
+    assert_true(wr_buf_reserve(&large, 65 << 20));
+    memset(large.p, 0, 65 << 20);
+    OK(wr_deflate(&packed, (wr_str){large.p, 65 << 20}, WR_CODING_GZIP, err));
+    wr_buf_slice(&message, wr_buf_view(&packed));
+    client.coding = "gzip";
+    assert_int_equal(ask("ModelInfer"), 8);
+    end();
+}
+
 static void test_deadline(void **state)
 {
     (void)state;
@@ -300,6 +334,14 @@ static void test_who_may(void **state)
         if (call_with(all[i].method, all[i].who, NULL) != all[i].status)
             fail_msg("line %zu, %s: %d %s", i, all[i].method, client.status, wr_buf_cstr(&client.text));
     }
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_audit_row *rows;
+    size_t n;
+    OK(wr_project_track(&t, project, err));
+    OK(wr_audit_list(&rows, &n, a, t, 0, 100, err));
+    assert_int_equal(n, 2); /* what was refused changed nothing */
+    assert_true(wr_str_is(rows[0].user, "ops") && wr_str_is(rows[0].subject, "simple"));
+    assert_true(wr_str_is(rows[1].action, INFERENCE "RepositoryModelLoad"));
     end();
     unsetenv("WEIR_ADMIN_PASSWORD");
 }
@@ -314,7 +356,8 @@ static int done(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_recorded_sessions), T(test_large_calls), T(test_deadline),
-                                       T(test_counters),          T(test_control),     T(test_who_may)};
+    const struct CMUnitTest tests[] = {
+        T(test_recorded_sessions), T(test_large_calls), T(test_packed_messages), T(test_deadline),
+        T(test_counters),          T(test_control),     T(test_who_may)};
     return cmocka_run_group_tests(tests, NULL, done);
 }

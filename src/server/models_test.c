@@ -396,6 +396,14 @@ static void test_who_may(void **state)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (ask_with(all[i].method, all[i].path, all[i].who, all[i].body) != all[i].status)
             fail_msg("line %zu, %s %s: %d %.*s", i, all[i].method, all[i].path, got.status, WR_STR_FMT(got.body));
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_audit_row *rows;
+    size_t n;
+    OK(wr_project_track(&t, project, err));
+    OK(wr_audit_list(&rows, &n, a, t, 0, 100, err));
+    assert_int_equal(n, 3); /* what was refused changed nothing */
+    assert_true(wr_str_is(rows[0].user, "ops") && wr_str_is(rows[0].subject, "simple"));
+    assert_true(wr_str_is(rows[1].user, "admin") && wr_str_is(rows[1].action, "/v2/repository/models/simple/unload"));
     stop();
     unsetenv("WEIR_ADMIN_PASSWORD");
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
 #include "stage/deploy/rollout_run.h"
@@ -247,6 +248,7 @@ typedef struct {
     wr_http_req *req;
     wr_auth_who *who; /* to be given back; NULL = nobody was asked */
     wr_str path, body;
+    wr_str control; /* of loads, unloads and settings: the model, or "*"; else empty */
     int64_t start;
 } job;
 
@@ -293,6 +295,27 @@ static void finish_error(job *j, int status, const char *json)
     finish(j, &opt, wr_str_of(json));
 }
 
+typedef struct {
+    const wr_auth_who *who;
+    wr_http_req *req;
+    wr_str path, subject;
+} change;
+
+static int audit_fn(wr_track *t, void *arg, wr_err *err)
+{
+    const change *c = arg;
+    return wr_audit_add(t, c->who->access.user->name, c->path, c->subject, wr_str_of(wr_http_req_peer(c->req)), 200,
+                        err);
+}
+
+void wr_asker_audit(wr_server *s, const wr_auth_who *who, wr_http_req *req, wr_str path, wr_str subject)
+{
+    wr_err err;
+    change c = {who, req, path, subject};
+    if (!who || !subject.n || wr_track_write(s->track, audit_fn, &c, &err) == 0) return;
+    wr_warn("the audit log lacks %.*s: %s", WR_STR_FMT(path), err.msg);
+}
+
 static void run_job(void *ctx, size_t index)
 {
     job *j = ctx;
@@ -307,6 +330,8 @@ static void run_job(void *ctx, size_t index)
         return;
     }
     answer(&out, &s, j, &body);
+    if (out.status == 200 && wr_str_is(wr_http_req_head(j->req)->method, "POST"))
+        wr_asker_audit(j->server, j->who, j->req, j->path, j->control);
     int rc = wr_serve_round_end(s.round, &err);
     wr_round_free(s.round);
     wr_http_reply_opt opt = reply_of(&out);
@@ -381,7 +406,8 @@ void wr_handle_infer(wr_call *c)
     }
     if (j.path.p != c->path.p || control || c->body.n > WR_INFER_ON_LOOP_MAX)
         j.path = wr_arena_str(c->arena, j.path); /* lasts as long as the request */
-    if (control && j.path.p && hand_over(c, &j, s->loader)) return;
+    if (control) j.control = wr_arena_str(c->arena, name);
+    if (control && j.path.p && j.control.p && hand_over(c, &j, s->loader)) return;
     if (c->body.n > WR_INFER_ON_LOOP_MAX && j.path.p && hand_over(c, &j, s->heavy)) return;
     source from = {.server = s, .round = c->loop->round, .access = access};
     wr_oip_response out = {0};

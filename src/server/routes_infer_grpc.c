@@ -2,6 +2,7 @@
 /* routes_infer_grpc.c - the protocol of serving over gRPC. What is answered where, and who may what, is as over REST
  * (routes_infer.c). */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "io/http_grpc.h"
 #include "server/server_inside.h"
@@ -14,6 +15,7 @@ typedef struct {
     wr_http_req *req;
     wr_auth_who *who; /* to be given back; NULL = nobody was asked */
     wr_str path, message;
+    wr_str control; /* of loads, unloads and settings: the model, or "*"; else empty */
     int64_t start, deadline;
 } job;
 
@@ -54,11 +56,14 @@ static void run_job(void *ctx, size_t index)
         return;
     }
     run(&out, &s, j, &body);
+    if (out.status == WR_GRPC_OK) wr_asker_audit(j->server, j->who, j->req, j->path, j->control);
     int rc = wr_serve_round_end(s.round, &err);
     wr_round_free(s.round);
     if (rc < 0) finish(j, WR_GRPC_UNAVAILABLE, "the predictions could not be kept", NULL);
     else finish(j, out.status, out.text, &body);
 }
+
+static bool within(wr_str body, wr_str message) { return message.p >= body.p && message.p <= body.p + body.n; }
 
 static bool hand_over(wr_call *c, const job *j, wr_pool *pool)
 {
@@ -66,15 +71,18 @@ static bool hand_over(wr_call *c, const job *j, wr_pool *pool)
     wr_err err;
     if (!own) return false;
     *own = *j;
-    own->path = wr_arena_str(c->arena, j->path); /* what the head says now is gone afterwards */
-    if (!own->path.p) {
+    own->path = wr_arena_str(c->arena, j->path); /* what the head and the body say now is gone afterwards */
+    own->control = wr_arena_str(c->arena, j->control);
+    if (!own->path.p || !own->control.p) {
         wr_free(own);
         return false;
     }
+    bool sent = within(wr_http_req_body(c->req), j->message); /* else it was unpacked, and stays */
     wr_call_defer(c);
     own->who = c->who;
     c->who = NULL;
-    if (wr_grpc_message(&own->message, wr_http_req_body(c->req), &err) < 0 || wr_pool_post(pool, run_job, own, 0) < 0)
+    if ((sent && wr_grpc_message(&own->message, wr_http_req_body(c->req), &err) < 0) ||
+        wr_pool_post(pool, run_job, own, 0) < 0)
         finish(own, WR_GRPC_RESOURCE_EXHAUSTED, "out of memory", NULL);
     return true;
 }
@@ -111,14 +119,15 @@ void wr_handle_infer_grpc(wr_call *c)
     int64_t left = wr_grpc_timeout_ns(c->req);
     if (left) j.deadline = j.start + left;
     bool control = false;
-    int rc = wr_grpc_message(&j.message, wr_http_req_body(c->req), &err);
+    int rc = wr_grpc_unpacked(&j.message, c->req, WR_LIMIT_HTTP_BODY_INFER, &err);
     if (rc == 0) control = wr_oip_grpc_controls(&name, j.path, j.message);
+    if (control) j.control = name;
     if (control) rc = wr_asker_may(c->who ? &c->who->access : NULL, name, WR_CAN_MANAGE, &err);
     if (rc < 0) {
         fail(c, &err);
         return;
     }
     if (control && hand_over(c, &j, c->server->loader)) return;
-    if (c->body.n > WR_INFER_ON_LOOP_MAX && hand_over(c, &j, c->server->heavy)) return;
+    if (j.message.n > WR_INFER_ON_LOOP_MAX && hand_over(c, &j, c->server->heavy)) return;
     answer(c, &j);
 }

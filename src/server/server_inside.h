@@ -138,6 +138,8 @@ typedef struct {
 } wr_asker;
 wr_oip_ops wr_asker_ops(wr_asker *s); /* `s` lasts as long */
 int wr_asker_may(const wr_mlflow_access *access, wr_str name, wr_permission needs, wr_err *err);
+/* A load, an unload or a change of settings was done: kept in the audit log when it is known who asked. Not on a loop: it waits. */
+void wr_asker_audit(wr_server *s, const wr_auth_who *who, wr_http_req *req, wr_str path, wr_str subject);
 enum { WR_INFER_ON_LOOP_MAX = 64 << 10 }; /* bytes of a body; larger ones are answered on threads of their own */
 
 /* handlers */
