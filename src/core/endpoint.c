@@ -2,6 +2,7 @@
 /* endpoint.c - the `endpoints:` and `serving:` sections of weir.yaml. */
 #include "core/endpoint.h"
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "core/rollout.h"
 #include "io/file.h"
@@ -34,7 +35,8 @@ static int read_log(double *out, const wr_yaml *e, wr_err *err)
     if (v->kind == WR_YAML_SCALAR && (wr_str_is(v->text, "none") || wr_str_is(v->text, "off"))) return 0;
     if (v->kind == WR_YAML_SCALAR && wr_str_is(v->text, "all")) *out = 1;
     else if (v->kind != WR_YAML_SCALAR || wr_num_f64(out, v->text, NULL) < 0 || !(*out >= 0 && *out <= 1))
-        return wr_yaml_error(v, WEIR_EINVAL, err, "log is all, off, or a share of the requests, 0 to 1: {sample: 0.01}");
+        return wr_yaml_error(v, WEIR_EINVAL, err,
+                             "log is all, off, or a share of the requests, 0 to 1: {sample: 0.01}");
     return 0;
 }
 
@@ -51,6 +53,48 @@ static int read_config(wr_str *out, wr_arena *a, const wr_yaml *e, wr_err *err)
     return json.failed || !out->p ? wr_err_nomem(err) : 0;
 }
 
+static int read_sink(wr_endpoint_sink *out, const wr_yaml *v, wr_err *err)
+{
+    static const char *const keys[] = {"url", "mode", "sample", "source", "namespace", "component", NULL};
+    wr_str url, mode, source, space, component;
+    if (v->kind != WR_YAML_MAP) return wr_yaml_error(v, WEIR_ETYPE, err, "a sink is a map with \"url\"");
+    WR_TRY(wr_yaml_known(v, "sink", keys, err));
+    WR_TRY(wr_yaml_get_str(&url, v, "url", "", err));
+    WR_TRY(wr_yaml_get_str(&mode, v, "mode", "all", err));
+    WR_TRY(wr_yaml_get_str(&source, v, "source", NULL, err));
+    WR_TRY(wr_yaml_get_str(&space, v, "namespace", "default", err));
+    WR_TRY(wr_yaml_get_str(&component, v, "component", "predictor", err));
+    WR_TRY(wr_yaml_get_f64(&out->sample, v, "sample", 1, err));
+    if (!wr_str_starts(url, "http://") && !wr_str_starts(url, "https://"))
+        return wr_yaml_error(v, WEIR_EINVAL, err, "the url of a sink begins with http:// or https://");
+    if (!(out->sample >= 0 && out->sample <= 1))
+        return wr_yaml_error(v, WEIR_EINVAL, err, "sample is a share of the requests, 0 to 1");
+    bool all = wr_str_is(mode, "all");
+    out->requests = all || wr_str_is(mode, "request");
+    out->responses = all || wr_str_is(mode, "response");
+    if (!out->requests && !out->responses)
+        return wr_yaml_error(v, WEIR_EINVAL, err, "mode is all, request or response");
+    out->url = url.p;
+    out->source = source.p;
+    out->name_space = space.p;
+    out->component = component.p;
+    return 0;
+}
+
+static int read_sinks(wr_endpoint *out, wr_arena *a, const wr_yaml *e, wr_err *err)
+{
+    const wr_yaml *list = wr_yaml_get(e, "sinks");
+    if (wr_yaml_null(list)) return 0;
+    if (list->kind != WR_YAML_SEQ || list->n > WR_ENDPOINT_SINKS)
+        return wr_yaml_error(list, WEIR_ETYPE, err, "sinks is a list of at most %d", WR_ENDPOINT_SINKS);
+    wr_endpoint_sink *sinks = wr_arena_calloc(a, list->n + 1, sizeof *sinks);
+    if (!sinks) return wr_err_nomem(err);
+    for (size_t i = 0; i < list->n; i++) WR_TRY(read_sink(&sinks[i], list->items[i], err));
+    out->sinks = sinks;
+    out->nsinks = list->n;
+    return 0;
+}
+
 /* Mistakes are told where weir.yaml is read, not when a server begins it. */
 static int read_rollout(const wr_yaml **out, wr_arena *a, wr_project *p, const wr_yaml *e, wr_err *err)
 {
@@ -64,7 +108,8 @@ static int read_rollout(const wr_yaml **out, wr_arena *a, wr_project *p, const w
 static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_yaml *name, const wr_yaml *e,
                          wr_err *err)
 {
-    static const char *const keys[] = {"model", "path", "threshold", "log", "config", "rollout", NULL};
+    static const char *const keys[] = {"model",   "path",  "threshold",    "log", "config",
+                                       "rollout", "sinks", "feedback_ttl", NULL};
     wr_str model;
     if (!wr_name_ok(name->text))
         return wr_yaml_error(name, WEIR_EINVAL, err, "\"%s\" is not an endpoint name", name->text.p);
@@ -74,6 +119,9 @@ static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_
     WR_TRY(wr_yaml_get_f64(&out->threshold, e, "threshold", 0.5, err));
     WR_TRY(read_log(&out->log, e, err));
     WR_TRY(read_config(&out->config, a, e, err));
+    WR_TRY(read_sinks(out, a, e, err));
+    out->feedback_ttl_us = (int64_t)365 * WR_DAY_US;
+    WR_TRY(wr_yaml_get_duration_us(&out->feedback_ttl_us, e, "feedback_ttl", out->feedback_ttl_us, err));
     if (!(out->threshold >= 0 && out->threshold <= 1))
         return wr_yaml_error(wr_yaml_get(e, "threshold"), WEIR_EINVAL, err, "threshold is a probability, 0 to 1");
     if (!model.n && !out->path)

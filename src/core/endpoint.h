@@ -6,6 +6,8 @@
  *     fraud: {path: exports/fraud.onnx}                  a model file, or a folder with one
  *     churn: {model: churn@champion, log: 0.1, config: {max_batch_size: 64, response_cache: {enable: true}}}
  *     risky: {model: risky@champion, rollout: {arms: {canary: {model: risky@challenger}}, steps: {}}}     rollout.h
+ *     told: {path: m.onnx, sinks: [{url: "http://logs:8080", mode: all, sample: 0.1, namespace: shop, component: predictor}], feedback_ttl: 30d}
+ *                                  mode: all, request or response; sample: share of requests, default 1; feedback_ttl: default 365d
  *   serving:
  *     repository: models           a folder NAME/VERSION/model file, as Triton's
  *     load: all                    at the start and when it changes; none = on demand
@@ -20,6 +22,15 @@
 #pragma once
 #include "core/project.h"
 
+/* Who is told of requests and answers (stage/deploy/sink.h). */
+typedef struct {
+    const char *url;                /* http or https */
+    bool requests, responses;       /* mode */
+    double sample;                  /* share of requests */
+    const char *source, *name_space, *component; /* of the events; source NULL = made of the endpoint's name */
+} wr_endpoint_sink;
+enum { WR_ENDPOINT_SINKS = 8 };
+
 typedef struct {
     const char *name;
     const char *model;              /* "" when it has a path */
@@ -27,6 +38,8 @@ typedef struct {
     double threshold;
     double log;                     /* share of requests */
     wr_str config;                  /* JSON; {NULL, 0} = none */
+    const wr_endpoint_sink *sinks; size_t nsinks;
+    int64_t feedback_ttl_us;        /* what comes true later than that is not joined any more */
     const wr_yaml *rollout;         /* core/rollout.h, which has read it once; NULL = none */
     const wr_yaml *at;
 } wr_endpoint;

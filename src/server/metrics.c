@@ -103,6 +103,29 @@ static void put_endpoints(wr_buf *b, wr_server *s)
     }
 }
 
+typedef struct {
+    wr_buf *b;
+    const char *name;
+    bool dropped;
+} sink_line;
+
+static void put_sink(void *ctx, const wr_sink_status *st)
+{
+    sink_line *l = ctx;
+    wr_buf_printf(l->b, "%s{endpoint=\"%s\",url=\"", l->name, st->endpoint);
+    for (const char *p = st->url; *p; p++) wr_buf_printf(l->b, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
+    wr_buf_printf(l->b, "\"} %llu\n", (unsigned long long)(l->dropped ? st->dropped : st->sent));
+}
+
+static void put_sinks(wr_buf *b, wr_server *s)
+{
+    sink_line sent = {b, "weir_sink_answers_total", false}, dropped = {b, "weir_sink_dropped_total", true};
+    head(b, sent.name, "counter", "Requests with their answers that a sink of CloudEvents took.");
+    wr_serve_sinks(s->serve, put_sink, &sent);
+    head(b, dropped.name, "counter", "Those that were dropped: the sink did not take them, or its queue was full.");
+    wr_serve_sinks(s->serve, put_sink, &dropped);
+}
+
 static void put_keep(wr_buf *b, wr_server *s)
 {
     wr_queue_stats k;
@@ -273,6 +296,7 @@ void wr_handle_metrics(wr_call *c)
     for (int k = 0; k < WR_KINDS; k++) put_latency(b, c->server, (wr_server_kind)k);
     put_endpoints(b, c->server);
     put_keep(b, c->server);
+    put_sinks(b, c->server);
     put_models(b, c->server, c->arena);
     put_rollouts(b, c->server);
     put_process(b, c->server);

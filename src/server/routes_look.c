@@ -67,6 +67,19 @@ static void put_log(wr_jsonw *w, wr_server *s)
     wr_jsonw_end(w);
 }
 
+static void put_sink(void *ctx, const wr_sink_status *st)
+{
+    wr_jsonw *w = ctx;
+    wr_jsonw_obj(w);
+    wr_jsonw_kstr(w, "endpoint", st->endpoint);
+    wr_jsonw_kstr(w, "url", st->url);
+    wr_jsonw_ki64(w, "sent", (int64_t)st->sent);
+    wr_jsonw_ki64(w, "dropped", (int64_t)st->dropped);
+    wr_jsonw_ki64(w, "waiting_bytes", (int64_t)st->waiting);
+    if (st->error[0]) wr_jsonw_kstr(w, "error", st->error);
+    wr_jsonw_end(w);
+}
+
 void wr_handle_endpoints(wr_call *c)
 {
     wr_jsonw w;
@@ -75,6 +88,10 @@ void wr_handle_endpoints(wr_call *c)
     wr_jsonw_key(&w, "endpoints");
     wr_server_put_endpoints(&w, c->server);
     put_log(&w, c->server);
+    wr_jsonw_key(&w, "sinks");
+    wr_jsonw_arr(&w);
+    wr_serve_sinks(c->server->serve, put_sink, &w);
+    wr_jsonw_end(&w);
     wr_jsonw_end(&w);
     wr_call_json(c, 200, &c->loop->body, false);
 }

@@ -268,16 +268,27 @@ static bool tell_layout(keeping *k)
     return true;
 }
 
+static size_t record_bytes(const wr_predlog_tensors *r)
+{
+    return 256 + r->endpoint.n + r->model.n + r->id.n + r->arm.n + bytes_of(r->in, r->nin) + bytes_of(r->out, r->nout);
+}
+
+/* Room for a record in the request's arena, never grown. */
+static bool room(wr_buf *b, keeping *k, size_t bytes)
+{
+    *b = (wr_buf){.p = wr_arena_alloc(k->arena, bytes + 2), .cap = bytes + 2, .max = bytes + 1};
+    return b->p != NULL;
+}
+
 /* Records of some rows each, below the log's limit. */
 static bool put_records(keeping *k)
 {
     wr_predlog_tensors *r = &k->record;
-    size_t bytes =
-        256 + r->endpoint.n + r->model.n + r->id.n + r->arm.n + bytes_of(r->in, r->nin) + bytes_of(r->out, r->nout);
+    wr_buf b;
+    size_t bytes = record_bytes(r);
     size_t step = bytes <= RECORD_BYTES ? r->total : (size_t)((double)r->total * RECORD_BYTES / (double)bytes);
-    wr_buf b = {.p = wr_arena_alloc(k->arena, bytes + 2), .cap = bytes + 2, .max = bytes + 1};
     if (!step) step = 1;
-    if (!b.p) return false;
+    if (!room(&b, k, bytes)) return false;
     for (r->first = 0; r->first < r->total; r->first += r->rows) {
         r->rows = r->total - r->first < step ? r->total - r->first : (uint32_t)step;
         b.n = 0;
@@ -289,27 +300,61 @@ static bool put_records(keeping *k)
     return true;
 }
 
-static bool keep(wr_kept *out, keeping *k, const wr_instance *m, const wr_infer_request *q, const wr_infer_answer *ans)
+/* All rows in one record, whatever their size: the sink's queue says when that is too much. */
+static bool put_sinks(keeping *k, unsigned wanted)
 {
     wr_predlog_tensors *r = &k->record;
-    const wr_predictor *p = m->predictor;
+    wr_buf b;
+    r->first = 0;
+    r->rows = r->total;
+    if (!room(&b, k, record_bytes(r))) return false;
+    wr_predlog_put_tensors(&b, r);
+    if (b.failed) return false;
+    for (size_t i = 0; i < k->endpoint->nsinks; i++)
+        if (wanted >> i & 1) wr_sink_put(k->endpoint->sinks[i], wr_buf_view(&b));
+    return true;
+}
+
+static unsigned sinks_that_want(const wr_serve_endpoint *e)
+{
+    unsigned wanted = 0;
+    for (size_t i = 0; i < e->nsinks; i++) wanted |= (unsigned)wr_sink_wants(e->sinks[i]) << i;
+    return wanted;
+}
+
+static void lose(keeping *k, bool log, unsigned wanted)
+{
+    if (log) wr_queue_lose(k->serve->keep->queue, 1);
+    for (size_t i = 0; i < k->endpoint->nsinks; i++)
+        if (wanted >> i & 1) wr_sink_lose(k->endpoint->sinks[i]);
+}
+
+static bool describe(keeping *k, const wr_infer_request *q, const wr_tensor *out, size_t nout, size_t rows,
+                     bool by_rows)
+{
+    wr_predlog_tensors *r = &k->record;
     int64_t now = wr_clock_mono_ns();
-    r->rowwise = m->rows && all_rowwise(q->in, q->nin, ans->rows) && all_rowwise(ans->out, ans->nout, ans->rows);
-    r->total = r->rowwise ? (uint32_t)ans->rows : 1;
-    if (r->id.n > WR_LIMIT_ID - ROOM_FOR_ROW || q->nin + ans->nout > WR_PREDLOG_TENSORS_MAX) return false;
+    if (r->id.n > WR_LIMIT_ID - ROOM_FOR_ROW || q->nin + nout > WR_PREDLOG_TENSORS_MAX) return false;
+    r->rowwise = by_rows && all_rowwise(q->in, q->nin, rows) && all_rowwise(out, nout, rows);
+    r->total = r->rowwise ? (uint32_t)rows : 1;
     r->endpoint = wr_str_of(k->endpoint->name);
     r->in = q->in;
     r->nin = q->nin;
-    r->out = ans->out;
-    r->nout = ans->nout;
+    r->out = out;
+    r->nout = nout;
     r->served_us = wr_clock_wall_us();
     r->took_s = q->start_ns ? (double)(now - q->start_ns) / 1e9 : NAN;
     r->joules = NAN;
-    bool named = q->nin == 1 && p->nfeatures && p->features && wr_layout_width(&q->in[0], r->rowwise) == p->nfeatures;
+    return true;
+}
+
+static void name_columns(keeping *k, const wr_predictor *p)
+{
+    wr_predlog_tensors *r = &k->record;
+    bool named = r->nin == 1 && p->nfeatures && p->features && wr_layout_width(&r->in[0], r->rowwise) == p->nfeatures;
     k->features = named ? p->features : NULL;
     k->nfeatures = named ? p->nfeatures : 0;
     r->layout = wr_layout_id(r->in, r->nin, r->out, r->nout, r->rowwise, k->features, k->nfeatures);
-    return name_model(k, m) == 0 && name_rows(out, k) == 0 && tell_layout(k) && put_records(k);
 }
 
 void wr_serve_keep(wr_kept *out, wr_serve *s, const wr_instance *m, const wr_infer_request *q,
@@ -322,8 +367,58 @@ void wr_serve_keep(wr_kept *out, wr_serve *s, const wr_instance *m, const wr_inf
     k.record.propensity = opt->propensity;
     k.endpoint = endpoint_of(s, m->name, &k.record.arm);
     if (!k.endpoint) return;
-    if (!s->keep || !sampled(&k.endpoint->asked, k.endpoint->log)) return;
-    if (keep(out, &k, m, q, ans)) return;
-    wr_queue_lose(s->keep->queue, 1);
-    *out = (wr_kept){0};
+    bool log = s->keep && sampled(&k.endpoint->asked, k.endpoint->log);
+    unsigned wanted = sinks_that_want(k.endpoint);
+    if (!log && !wanted) return;
+    if (!describe(&k, q, ans->out, ans->nout, ans->rows, m->rows) || name_model(&k, m) < 0 || name_rows(out, &k) < 0) {
+        lose(&k, log, wanted);
+        *out = (wr_kept){0};
+        return;
+    }
+    name_columns(&k, m->predictor);
+    if (log && (!tell_layout(&k) || !put_records(&k))) lose(&k, true, 0);
+    if (wanted && !put_sinks(&k, wanted)) lose(&k, false, wanted);
+}
+
+void wr_serve_tell(wr_serve *s, const wr_served *m, const wr_infer_request *q, const wr_serve_answer *ans,
+                   const wr_keep_opt *opt, wr_arena *a)
+{
+    keeping k = {.serve = s, .arena = a};
+    wr_serve_endpoint *e = m->of;
+    k.record.arm = opt->arm;
+    k.endpoint = endpoint_of(s, e->name, &k.record.arm);
+    unsigned wanted = k.endpoint ? sinks_that_want(k.endpoint) : 0;
+    if (!wanted) return;
+    k.record.id = opt->id.n ? opt->id : ans->rows ? ans->ids[0] : opt->id;
+    k.record.propensity = opt->propensity;
+    k.record.model = wr_str_of(m->model);
+    k.record.version = m->version;
+    if (!describe(&k, q, ans->out, ans->nout, ans->rows, true) || !put_sinks(&k, wanted)) lose(&k, false, wanted);
+}
+
+/* ---- sinks ---- */
+
+int wr_sinks_open(wr_serve *s, wr_serve_endpoint *e, const wr_endpoint *spec, wr_err *err)
+{
+    e->sinks = wr_arena_calloc(s->arena, spec->nsinks + 1, sizeof *e->sinks);
+    if (!e->sinks) return wr_err_nomem(err);
+    for (; e->nsinks < spec->nsinks; e->nsinks++)
+        WR_TRY(wr_sink_open(&e->sinks[e->nsinks], e->name, &spec->sinks[e->nsinks], err));
+    return 0;
+}
+
+void wr_sinks_close(wr_serve_endpoint *e)
+{
+    for (size_t i = 0; i < e->nsinks; i++) wr_sink_close(e->sinks[i]);
+    e->nsinks = 0;
+}
+
+void wr_serve_sinks(wr_serve *s, void (*fn)(void *ctx, const wr_sink_status *st), void *ctx)
+{
+    wr_sink_status st;
+    for (size_t i = 0; i < s->nendpoints; i++)
+        for (size_t k = 0; k < s->endpoints[i].nsinks; k++) {
+            wr_sink_look(&st, s->endpoints[i].sinks[k]);
+            fn(ctx, &st);
+        }
 }

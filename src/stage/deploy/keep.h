@@ -10,7 +10,8 @@
  */
 #pragma once
 #include "stage/deploy/queue.h"
-#include "stage/deploy/serve.h"
+#include "stage/deploy/rows.h"
+#include "stage/deploy/sink.h"
 
 enum { WR_KEEP_BYTES = 16 << 20 };
 
@@ -24,6 +25,9 @@ typedef struct { const wr_str *ids; size_t nids; } wr_kept; /* one a row, of wha
 /* After an answer. Never fails: what cannot be kept is dropped. */
 void wr_serve_keep(wr_kept *out, wr_serve *s, const wr_instance *m, const wr_infer_request *q, const wr_infer_answer *ans, const wr_keep_opt *opt,
                    wr_arena *a);
+/* After a package's answer, which is in the log already: to the endpoint's sinks alone. */
+void wr_serve_tell(wr_serve *s, const wr_served *m, const wr_infer_request *q, const wr_serve_answer *ans, const wr_keep_opt *opt, wr_arena *a);
+void wr_serve_sinks(wr_serve *s, void (*fn)(void *ctx, const wr_sink_status *st), void *ctx);
 /* What was answered before is in the log when it returns (or dropped). */
 void wr_serve_keep_flush(wr_serve *s);
 void wr_serve_keep_stats(wr_queue_stats *out, wr_serve *s);

@@ -15,11 +15,12 @@ enum { SCORED_ROWS = 256, REMEMBERED_ROWS = 1024 };
 
 /* ---- one model ---- */
 
-static int run_package(wr_serve_reply *out, wr_round *round, wr_served *m, const wr_infer_request *q, wr_str id,
-                       wr_arena *a, wr_err *err)
+static int run_package(wr_serve_reply *out, wr_round *round, wr_served *m, const wr_infer_request *q,
+                       const wr_keep_opt *opt, wr_arena *a, wr_err *err)
 {
     wr_serve_answer ans;
-    WR_TRY(wr_serve_infer(&ans, round, m, q, id, a, err));
+    WR_TRY(wr_serve_infer(&ans, round, m, q, opt->id, a, err));
+    wr_serve_tell(wr_round_serve(round), m, q, &ans, opt, a);
     *out = (wr_serve_reply){.out = ans.out, .nout = ans.nout, .ids = ans.ids, .nids = ans.rows, .kept = true};
     return 0;
 }
@@ -40,7 +41,7 @@ static int run(wr_serve_reply *out, size_t *rows, wr_round *round, wr_served *pa
                const wr_infer_request *q, const wr_keep_opt *opt, wr_arena *a, wr_err *err)
 {
     if (!package) return run_plain(out, wr_round_serve(round), model, q, opt, rows, a, err);
-    WR_TRY(run_package(out, round, package, q, opt->id, a, err));
+    WR_TRY(run_package(out, round, package, q, opt, a, err));
     *rows = out->nids;
     return 0;
 }

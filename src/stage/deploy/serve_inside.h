@@ -35,6 +35,8 @@ typedef struct wr_serve_endpoint {
     char folder[WR_SHA256_HEX];      /* of the cache, in use */
     uint64_t seen, tried;            /* fingerprints of the path */
     atomic_uint_fast64_t asked;      /* requests, for sampling */
+    struct wr_sink **sinks;
+    size_t nsinks;
     atomic_uint_fast64_t layout;     /* keep.c: the last one that was told */
     atomic_uint_fast64_t predictions, labels, rewards;
     atomic_int_fast64_t watermark;
@@ -95,6 +97,8 @@ void wr_feedback_memory_close(struct wr_feedback_memory *m);
 typedef struct wr_keep wr_keep;
 int wr_keep_open(wr_serve *s, wr_err *err);
 void wr_keep_close(wr_serve *s);
+int wr_sinks_open(wr_serve *s, wr_serve_endpoint *e, const wr_endpoint *spec, wr_err *err);
+void wr_sinks_close(wr_serve_endpoint *e);
 
 int wr_serve_ledger_open(wr_serve *s, wr_err *err);
 void wr_serve_ledger_close(wr_serve *s);

@@ -254,6 +254,7 @@ static int list_endpoints(wr_serve *s, wr_err *err)
         if (wr_map_put(&s->names, wr_str_of(e->name), e) < 0) rc = wr_err_nomem(err);
         atomic_init(&e->watermark, INT64_MIN);
         pthread_mutex_init(&e->lock, NULL);
+        if (rc == 0) rc = wr_sinks_open(s, e, &list[i], err);
     }
     return rc;
 }
@@ -320,6 +321,7 @@ void wr_serve_close(wr_serve *s)
 {
     if (!s) return;
     wr_shadow_close(s);
+    for (size_t i = 0; i < s->nendpoints; i++) wr_sinks_close(&s->endpoints[i]);
     wr_keep_close(s);
     wr_rollouts_close(s);
     wr_feedback_memory_close(s->feedback);
