@@ -452,12 +452,68 @@ static void test_declared(void **state)
     stop(&u);
 }
 
+/* ---- changes under load ---- */
+
+typedef struct {
+    trips *w;
+    int port;
+    atomic_bool stop;
+    atomic_int answered, failed;
+} load;
+
+static void *send_on(void *ctx)
+{
+    load *l = ctx;
+    WR_AUTOBUF wr_buf b = {0};
+    wr_http_client *c = client_at(l->port);
+    const char *body = infer_body(l->w, &b, NULL, 5, 8);
+    while (!atomic_load(&l->stop)) {
+        int status = call(c, "POST", INFER, body, NULL);
+        atomic_fetch_add(status == 200 ? &l->answered : &l->failed, 1);
+    }
+    wr_http_client_close(c);
+    return NULL;
+}
+
+/* Rollouts come, change and go while requests are on their way: none fails, whatever the arms are. */
+static void test_changes_under_load(void **state)
+{
+    trips *w = *state;
+    pthread_t t[3];
+    assert_int_equal(challenger(w, w->package[1]), 2);
+    up u = start(w);
+    load l = {.w = w, .port = wr_server_port(u.s)};
+    const char *specs[] = {
+        "arms: {a: {model: late@2, weight: 50%}}\nguardrails: none\n",
+        wr_arena_printf(w->a,
+                        "arms: {a: {path: \"%s\", weight: 40%%}, b: {model: late@2, weight: 40%%}}\nguardrails: none\n",
+                        simple_onnx),
+        "mode: shadow\narms: {a: {model: late@2}}\nguardrails: none\n",
+        wr_arena_printf(w->a, "mode: shadow\narms: {a: {path: \"%s\"}}\nguardrails: none\n", simple_onnx),
+        "mode: bandit\narms: {a: {model: late@2}, b: {model: late@9}}\nguardrails: none\n",
+        "mode: switch\nactive: a\narms: {a: {model: late@2}}\nguardrails: none\n",
+    };
+    for (size_t i = 0; i < 3; i++) pthread_create(&t[i], NULL, send_on, &l);
+    for (int round = 0; round < 24; round++) {
+        assert_int_equal(begin(u.c, specs[round % 6], NULL), 200);
+        usleep(30000);
+        if (round % 3 == 1) assert_int_equal(call(u.c, "POST", ROLLOUT, "{\"action\":\"rollback\"}", NULL), 200);
+        if (round % 6 == 5) trips_promote(w, (round / 6) % 2);
+    }
+    atomic_store(&l.stop, true);
+    for (size_t i = 0; i < 3; i++) pthread_join(t[i], NULL);
+    assert_int_equal(atomic_load(&l.failed), 0);
+    assert_true(atomic_load(&l.answered) > 100);
+    stop(&u);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, trips_make, trips_end)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_errors),   TEST(test_drift),   TEST(test_slow),   TEST(test_promoted),
-                                       TEST(test_held),     TEST(test_kill),    TEST(test_shadow), TEST(test_bandit),
+    const struct CMUnitTest tests[] = {TEST(test_errors),   TEST(test_drift),   TEST(test_slow),
+                                       TEST(test_promoted), TEST(test_held),    TEST(test_kill),
+                                       TEST(test_shadow),   TEST(test_bandit),  TEST(test_changes_under_load),
                                        TEST(test_refusals), TEST(test_declared)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
