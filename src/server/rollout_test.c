@@ -367,6 +367,11 @@ static void test_bandit(void **state)
         assert_non_null(strstr(reply.p, "\"accepted\":0,\"repeated\":20"));
         usleep(100000);
     }
+    char id[40] = "told"; /* what comes as feedback is a reward, too */
+    double before = number(u.c, "/arms/0/rewards") + number(u.c, "/arms/1/rewards");
+    (void)ask(w, u.c, "x", 3, id);
+    assert_int_equal(call(u.c, "POST", "/v2/models/late/feedback", "[{\"id\":\"told\",\"reward\":1}]", &reply), 200);
+    assert_true(number(u.c, "/arms/0/rewards") + number(u.c, "/arms/1/rewards") == before + 1);
     double p = number(u.c, "/arms/0/share"), q = number(u.c, "/arms/1/share");
     assert_true(q >= 0.85 && q <= 0.9 + 1e-9 && fabs(p + q - 1) < 1e-9);
     assert_true(fabs(number(u.c, "/arms/1/value/at") - 0.75) < 0.15 && number(u.c, "/regret") >= 0);
