@@ -3,8 +3,11 @@
 #include "core/package.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/mem.h"
+#include "calc/forest.h"
 #include "core/package_files.h"
 
 typedef struct {
@@ -42,6 +45,8 @@ struct wr_package {
     wr_arena *arena; /* holds this too */
     char id[WR_SHA256_HEX];
     wr_package_parts parts;
+    pthread_mutex_t forest_lock; /* one thread makes it */
+    _Atomic(wr_forest *) forest; /* of the trees, for contributions; NULL until the first were asked for */
 };
 
 /* ---- codes and prediction ---- */
@@ -55,14 +60,19 @@ static float code_of(const wr_map *dict, wr_str text)
 }
 
 /* One row; feature j of the learner stands at `at[j]` of num and text, or at j without `at`. */
-static double predict_one(const wr_package_parts *parts, const size_t *at, const float *num, const wr_str *text)
+static void code_row(float *row, const wr_package_parts *parts, const size_t *at, const float *num, const wr_str *text)
 {
-    float row[WR_VIEW_FEATURES];
-    double out;
     for (size_t j = 0; j < parts->nuse; j++) {
         size_t k = at ? at[j] : j;
         row[j] = wr_package_feature(parts, j)->category ? code_of(&parts->dict[j], text[k]) : num[k];
     }
+}
+
+static double predict_one(const wr_package_parts *parts, const size_t *at, const float *num, const wr_str *text)
+{
+    float row[WR_VIEW_FEATURES];
+    double out;
+    code_row(row, parts, at, num, text);
     wr_trees_predict(parts->trees, row, 1, &out, NULL);
     return out;
 }
@@ -71,6 +81,39 @@ double wr_package_predict_row(const wr_package *k, const float *num, const wr_st
 {
     return predict_one(&k->parts, k->parts.use, num, text);
 }
+
+void wr_package_row(float *row, const wr_package *k, const float *num, const wr_str *text)
+{
+    code_row(row, &k->parts, k->parts.use, num, text);
+}
+
+const char *wr_package_feature_name(const wr_package *k, size_t j) { return wr_package_feature(&k->parts, j)->name; }
+
+/* ---- contributions ---- */
+
+/* Made at the first call and kept; after a failure the next call tries again. */
+static int forest_of(wr_forest **out, const wr_package *k, wr_err *err)
+{
+    wr_package *mine = (wr_package *)(uintptr_t)k; /* what is made late does not change what k is */
+    int rc = 0;
+    *out = atomic_load_explicit(&mine->forest, memory_order_acquire);
+    if (*out) return 0;
+    (void)pthread_mutex_lock(&mine->forest_lock);
+    *out = atomic_load_explicit(&mine->forest, memory_order_relaxed);
+    if (!*out) rc = wr_forest_of_trees(out, k->parts.trees, err);
+    if (rc == 0) atomic_store_explicit(&mine->forest, *out, memory_order_release);
+    (void)pthread_mutex_unlock(&mine->forest_lock);
+    return rc;
+}
+
+int wr_package_explain(double *out, const wr_package *k, const float *rows, size_t n, wr_pool *pool, wr_err *err)
+{
+    wr_forest *f;
+    WR_TRY(forest_of(&f, k, err));
+    return wr_forest_shap(f, rows, n, out, pool, err);
+}
+
+/* ---- frames ---- */
 
 static int encode_category(float *to, const wr_map *dict, const wr_col *c, wr_err *err)
 {
@@ -308,6 +351,7 @@ int wr_package_load(wr_package **out, wr_project *p, const char *id, wr_err *err
         return wr_err_nomem(err);
     }
     k->arena = a;
+    (void)pthread_mutex_init(&k->forest_lock, NULL);
     int rc = load(k, o, id, err);
     if (rc < 0) wr_package_free(k);
     else *out = k;
@@ -317,6 +361,8 @@ int wr_package_load(wr_package **out, wr_project *p, const char *id, wr_err *err
 void wr_package_free(wr_package *k)
 {
     if (!k) return;
+    wr_forest_free(atomic_load_explicit(&k->forest, memory_order_relaxed));
+    (void)pthread_mutex_destroy(&k->forest_lock);
     wr_trees_free(k->parts.trees);
     wr_package_fini_dict(&k->parts);
     wr_arena_free(k->arena);

@@ -40,5 +40,13 @@ const char *wr_package_id(const wr_package *k);
 int wr_package_encode(float **cols, const wr_package_parts *parts, const wr_frame *features, wr_arena *a, wr_err *err);
 /* Probability for one row of view features as wr_online_row gives them. No allocation. */
 double wr_package_predict_row(const wr_package *k, const float *num, const wr_str *text);
+/* The learner's row (nuse floats) of the same. No allocation. */
+void wr_package_row(float *row, const wr_package *k, const float *num, const wr_str *text);
+/* Exact Shapley values (calc/forest.h) of n rows that wr_package_row made: out n x (nuse + 1), of the used features in order, then the base value.
+ * A row's numbers sum to its margin (log-odds). The trees become a forest at the first call, which all threads share; WEIR_EUNSUPPORTED beyond
+ * WR_FOREST_SHAP_PATH features on one path. */
+int wr_package_explain(double *out, const wr_package *k, const float *rows, size_t n, wr_pool *pool, wr_err *err);
+/* Of used feature j. */
+const char *wr_package_feature_name(const wr_package *k, size_t j);
 /* Probabilities for a frame of features. */
 int wr_package_predict(double *out, const wr_package *k, const wr_frame *features, wr_pool *pool, wr_err *err);

@@ -4,6 +4,7 @@
 #include "core/package.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include "base/fault.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "calc/forest.h"
+#include "calc/trees_internal.h"
 #include "core/package_files.h"
 #include "io/file.h"
 
@@ -230,6 +233,149 @@ static void test_rows_as_served(void **state)
     }
     wr_online_free(o);
     wr_package_free(k);
+}
+
+/* ---- contributions ---- */
+
+static bool goes_left(const wr_trees *t, const wr_tnode *n, float x)
+{
+    if (n->kind & WR_TN_CAT) return wr_tset_has(&t->sets[n->set], wr_tfeature_bin_one(&t->features[n->feature], x));
+    return isnan(x) ? (n->kind & WR_TN_MISSING_LEFT) != 0 : x <= n->value;
+}
+
+/* What a tree is worth when only the features in `known` are told; the others are as in the rows it grew from. */
+static double worth(const wr_trees *t, size_t first, uint32_t at, const float *row, unsigned known)
+{
+    const wr_tnode *n = &t->nodes[first + at], *left = &t->nodes[first + n->left];
+    if (n->kind & WR_TN_LEAF) return (double)n->value;
+    if (known >> n->feature & 1) return worth(t, first, n->left + !goes_left(t, n, row[n->feature]), row, known);
+    double share = (double)left->cover / (double)n->cover;
+    return share * worth(t, first, n->left, row, known) +
+           (double)left[1].cover / (double)n->cover * worth(t, first, n->left + 1, row, known);
+}
+
+/* Shapley values as they are defined: over all coalitions. */
+static void explain_slowly(double phi[USE + 1], const wr_trees *t, const float *row)
+{
+    static const double factorial[] = {1, 1, 2, 6, 24, 120};
+    double v[1 << USE];
+    for (unsigned s = 0; s < 1 << USE; s++) {
+        v[s] = t->base;
+        for (int k = 0; k < t->ntrees; k++) v[s] += worth(t, t->first[k], 0, row, s);
+    }
+    for (unsigned j = 0; j < USE; j++) {
+        phi[j] = 0;
+        for (unsigned s = 0; s < 1 << USE; s++) {
+            int n = __builtin_popcount(s);
+            if (!(s >> j & 1)) phi[j] += factorial[n] * factorial[USE - n - 1] / factorial[USE] * (v[s | 1u << j] - v[s]);
+        }
+    }
+    phi[USE] = v[0];
+}
+
+static float *coded_rows(world *w)
+{
+    float *cols[USE], *rows = wr_arena_alloc(w->a, ROWS * USE * sizeof *rows);
+    wr_err err;
+    assert_int_equal(wr_package_encode(cols, &w->parts, w->features, w->a, &err), 0);
+    for (size_t i = 0; i < ROWS * USE; i++) rows[i] = cols[i % USE][i / USE];
+    return rows;
+}
+
+static void test_contributions(void **state)
+{
+    world *w = *state;
+    wr_err err;
+    wr_package *k = must_load(w);
+    float *rows = coded_rows(w), one[USE];
+    double *phi = wr_arena_alloc(w->a, ROWS * (USE + 1) * sizeof *phi), slow[USE + 1], moved[USE] = {0};
+    assert_int_equal(wr_package_explain(phi, k, rows, ROWS, NULL, &err), 0);
+    for (size_t i = 0; i < ROWS; i++) {
+        double sum = 0, p = w->predicted[i];
+        explain_slowly(slow, wr_package_get(k)->trees, rows + i * USE);
+        for (size_t j = 0; j <= USE; j++) {
+            double x = phi[i * (USE + 1) + j];
+            if (fabs(x - slow[j]) > 1e-9) fail_msg("row %zu, feature %zu: %.17g, not %.17g", i, j, x, slow[j]);
+            sum += x;
+            if (j < USE) moved[j] += fabs(x);
+        }
+        assert_true(fabs(sum - log(p / (1 - p))) < 1e-9);
+    }
+    assert_true(moved[0] > 0 && moved[1] > 0 && moved[2] > 0);
+    float num[8] = {3, 1, 0, 77, 0, 5};
+    wr_str text[8] = {{0}, {0}, WR_STR("SFO"), {0}, WR_STR("nowhere"), {0}};
+    wr_package_row(one, k, num, text);
+    assert_true(one[0] == (float)w->parts.dict[0].n && one[1] == 77 && one[2] == 3 && one[4] == 5);
+    assert_true(one[3] == (float)wr_map_find(&w->parts.dict[3], WR_STR("SFO")));
+    assert_string_equal(wr_package_feature_name(k, 0), "to");
+    assert_string_equal(wr_package_feature_name(k, 4), "delay_1h");
+    wr_package_free(k);
+}
+
+typedef struct {
+    const wr_package *k;
+    const float *rows;
+    pthread_barrier_t *start;
+    double phi[20 * (USE + 1)];
+    int rc;
+} asker;
+
+static void *ask_first(void *ctx)
+{
+    asker *x = ctx;
+    wr_err err;
+    pthread_barrier_wait(x->start);
+    x->rc = wr_package_explain(x->phi, x->k, x->rows, 20, NULL, &err);
+    return NULL;
+}
+
+/* The forest is made by one of those who come at once. */
+static void test_contributions_at_once(void **state)
+{
+    enum { THREADS = 6 };
+    world *w = *state;
+    float *rows = coded_rows(w);
+    for (int round = 0; round < 8; round++) {
+        pthread_barrier_t start;
+        pthread_t t[THREADS];
+        wr_package *k = must_load(w);
+        asker *x = wr_arena_calloc(w->a, THREADS, sizeof *x);
+        pthread_barrier_init(&start, NULL, THREADS);
+        for (int i = 0; i < THREADS; i++) {
+            x[i].k = k;
+            x[i].rows = rows;
+            x[i].start = &start;
+            assert_int_equal(pthread_create(&t[i], NULL, ask_first, &x[i]), 0);
+        }
+        for (int i = 0; i < THREADS; i++) pthread_join(t[i], NULL);
+        for (int i = 0; i < THREADS; i++) {
+            assert_int_equal(x[i].rc, 0);
+            assert_memory_equal(x[i].phi, x[0].phi, sizeof x->phi);
+        }
+        pthread_barrier_destroy(&start);
+        wr_package_free(k);
+    }
+}
+
+static void test_contributions_nomem(void **state)
+{
+    world *w = *state;
+    float *rows = coded_rows(w);
+    double phi[USE + 1], again[USE + 1];
+    long n = 1;
+    for (bool fired = true; fired; n++) {
+        wr_err err;
+        wr_package *k = must_load(w);
+        wr_fault_arm(WR_FAULT_ALLOC, n, false);
+        int rc = wr_package_explain(phi, k, rows, 1, NULL, &err);
+        fired = wr_fault_fired(WR_FAULT_ALLOC);
+        wr_fault_arm(WR_FAULT_ALLOC, 0, false);
+        assert_int_equal(rc, fired ? WEIR_ENOMEM : 0);
+        assert_int_equal(wr_package_explain(again, k, rows, 1, NULL, &err), 0); /* the next call tries again */
+        if (!fired) assert_memory_equal(phi, again, sizeof phi);
+        wr_package_free(k);
+    }
+    assert_true(n > 20);
 }
 
 static void test_encode(void **state)
@@ -694,6 +840,8 @@ int main(void)
         cmocka_unit_test(test_damaged_trees), cmocka_unit_test(test_missing_files),
         cmocka_unit_test(test_random_damage), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_load_nomem),    cmocka_unit_test(test_save_faults),
+        cmocka_unit_test(test_contributions), cmocka_unit_test(test_contributions_at_once),
+        cmocka_unit_test(test_contributions_nomem),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 
 typedef struct {
@@ -119,6 +120,9 @@ static int explain(const wr_predictor *p, wr_tensor *out, const wr_tensor *in, w
     out->shape[1] = (int64_t)wr_forest_nmargins(m->forest);
     out->shape[2] = (int64_t)wr_forest_nfeatures(m->forest) + 1;
     WR_TRY(wr_tensor_count(out, err));
+    if (out->count > WR_LIMIT_EXPLAIN) {
+        return wr_err_set(err, WEIR_ELIMIT, "contributions of more than %d numbers: ask for fewer rows", WR_LIMIT_EXPLAIN);
+    }
     WR_TRY(wr_tensor_alloc(out, a, err));
     if (!m->linear) return wr_forest_shap(m->forest, in->data, n, out->data, NULL, err);
     linear_explain(m, in->data, n, out->data);
@@ -175,6 +179,7 @@ static int fill(model *m, const wr_forest_predictor_opt *opt, wr_err *err)
         m->out.shape[1] = k;
     }
     m->base = (wr_predictor){.ops = opt->linear || wr_forest_has_cover(m->forest) ? &explaining : &silent,
+                             .no_explain = "its file does not say how many rows passed the nodes of its trees",
                              .platform = opt->platform,
                              .in = &m->in,
                              .out = &m->out,

@@ -205,11 +205,16 @@ static int neither(wr_err *err, const wr_err *ours, const wr_err *theirs)
                        theirs->hint[0] ? theirs->hint : "docs/onnx.md lists the ops of Weir's own executor");
 }
 
+/* Nodes of trees have hit rates, but exporters write the same for all. */
+static const char no_covers[] = "an ONNX file does not say how many rows passed the nodes of a tree; serve the file of XGBoost or LightGBM it "
+                                "was made from";
+
 static int keep_graph(predictor *p, trial *t, const char *why)
 {
     wr_debug("ONNX model \"%.*s\": Weir's own executor (%s)", WR_STR_FMT(wr_str_fit(p->model->graph_name, 100)), why);
     p->head.ops = &graph_ops;
     p->head.platform = "weir_onnx";
+    p->head.no_explain = no_covers;
     p->head.rows = t->rows;
     p->head.memory = p->model->bytes.n + wr_graph_memory(p->graph);
     return 0;
@@ -223,6 +228,7 @@ static int keep_ort(predictor *p, trial *t, const char *why)
     try_all(t, p, NULL);
     p->head.ops = &ort_ops;
     p->head.platform = "onnxruntime_onnx";
+    p->head.no_explain = no_covers;
     p->head.rows = t->rows;
     p->head.memory = p->model->bytes.n * 2;
     return 0;

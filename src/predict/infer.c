@@ -207,7 +207,9 @@ static int run(job *j)
 static int explain(wr_tensor *out, job *j)
 {
     const wr_predictor *p = j->m->predictor;
-    if (!p->ops->explain) return wr_err_set(j->err, WEIR_EUNSUPPORTED, "model '%s' cannot explain itself", j->m->name);
+    if (!p->ops->explain)
+        return wr_err_set(j->err, WEIR_EUNSUPPORTED, "model '%s' cannot explain itself%s%s", j->m->name,
+                          p->no_explain ? ": " : "", p->no_explain ? p->no_explain : "");
     *out = (wr_tensor){.name = WR_STR("contributions"), .type = WR_TENSOR_FP64};
     return p->ops->explain(p, out, j->in, j->a, j->err);
 }

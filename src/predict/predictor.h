@@ -39,6 +39,7 @@ struct wr_predictor {
     const wr_tensor_spec *in, *out;
     size_t nin, nout;
     bool rows;                     /* first dimension of every input and output counts rows, each answered on its own: may be batched and split */
+    const char *no_explain;        /* why ops->explain is not there, as the end of a sentence; NULL = nothing to say */
     const char *const *features;   /* names of the columns that explain tells of; NULL = unknown */
     size_t nfeatures;
     size_t memory;                 /* bytes it holds, about */

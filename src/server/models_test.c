@@ -103,6 +103,8 @@ static void test_a_folder_is_served(void **state)
     says("\"id\":\"7\"");
     assert_int_equal(ask("POST", "/v2/models/simple/infer", SIMPLE("FP32", COUNT)), 400);
     says("inference input 'INPUT0' data-type is 'FP32', but model 'simple' expects 'INT32'");
+    assert_int_equal(ask("POST", "/v2/models/simple/explain", SIMPLE("INT32", COUNT)), 501);
+    says("model 'simple' does not explain its predictions: an ONNX file does not say how many rows");
     assert_int_equal(ask("GET", "/v2/models/simple/stats", ""), 200);
     says("\"inference_count\":1");
     says("\"fail\":{\"count\":1,");

@@ -59,6 +59,9 @@ static int package_model(wr_oip_model *out, const wr_served *m, wr_arena *a, wr_
     out->out = m->out;
     out->nout = m->nout;
     out->rows = true;
+    out->explains = true;
+    out->explained = m->explained;
+    out->nexplained = m->nexplained;
     return 0;
 }
 
@@ -74,7 +77,9 @@ static int plain_model(wr_oip_model *out, source *s, const wr_instance *m, wr_ar
     out->nout = m->nout;
     out->rows = m->rows;
     out->explains = m->predictor->ops->explain != NULL;
-    out->features = m->predictor->features;
+    out->no_explain = m->predictor->no_explain;
+    out->explained = out->features = m->predictor->features;
+    out->nexplained = m->predictor->features ? m->predictor->nfeatures : 0;
     out->nfeatures = m->predictor->nfeatures;
     if (!s->all_versions) return 0;
     int rc =

@@ -172,6 +172,51 @@ static void test_large_batch(void **state)
     assert_int_equal(trips_number(w, "SELECT count(DISTINCT prediction_id) FROM \"predictions.late\""), 5001);
 }
 
+/* By both protocols; a reading: no prediction is kept. */
+static void test_explain(void **state)
+{
+    trips *w = *state;
+    WR_AUTOBUF wr_buf b = {0};
+    WR_AUTOJSON wr_json j = {0};
+    WR_AUTOJSON wr_json v1 = {0};
+    wr_str r = {"", 0};
+    double sum = 0;
+    trips_promote(w, 0);
+    up u = start_with(w, 1, false);
+    wr_http_client *c = client_at(u.port);
+    assert_int_equal(call(c, "POST", EVENTS, events_body(w, &b, 0, 20, 0), NULL), 200);
+    assert_int_equal(call(c, "POST", "/v2/models/late/explain", infer_body(w, &b, "why", 12, 14), &r), 200);
+    OK(wr_json_parse(&j, r, "answer", err));
+    assert_null(yyjson_ptr_get(j.root, "/parameters"));
+    yyjson_val *phi = yyjson_ptr_get(j.root, "/outputs/2"), *told = yyjson_obj_get(phi, "parameters");
+    size_t n = w->view->nfeatures;
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(phi, "name")), "contributions");
+    assert_int_equal(yyjson_arr_size(yyjson_obj_get(phi, "data")), 2 * (n + 1));
+    for (size_t k = 0; k < n; k++)
+        assert_string_equal(yyjson_get_str(yyjson_arr_get(yyjson_obj_get(told, "features"), k)), w->view->features[k].name);
+    for (size_t k = 0; k <= n; k++) sum += yyjson_get_num(yyjson_arr_get(yyjson_obj_get(phi, "data"), n + 1 + k));
+    double p = yyjson_get_num(yyjson_ptr_get(j.root, "/outputs/0/data/1"));
+    assert_true(fabs(sum - log(p / (1 - p))) < 1e-9);
+    assert_true(fabs(yyjson_get_num(yyjson_ptr_get(told, "/margins/1/0")) - sum) < 1e-12);
+    assert_true(yyjson_get_num(yyjson_ptr_get(told, "/base_values/0")) ==
+                yyjson_get_num(yyjson_arr_get(yyjson_obj_get(phi, "data"), n)));
+    static const char instances[] = "{\"instances\":[{\"at\":\"2001-06-01T01:24:00Z\",\"km\":10,\"from\":\"SFO\","
+                                    "\"to\":\"JFK\"}]}";
+    assert_int_equal(call(c, "POST", "/v1/models/late:explain", instances, &r), 200);
+    OK(wr_json_parse(&v1, r, "answer", err));
+    assert_int_equal(yyjson_arr_size(yyjson_ptr_get(v1.root, "/explanations/0/0")), n + 1);
+    assert_string_equal(yyjson_get_str(yyjson_ptr_get(v1.root, "/features/3")), "delay_3h");
+    assert_true(yyjson_is_num(yyjson_ptr_get(v1.root, "/margins/0/0")));
+    assert_null(yyjson_obj_get(v1.root, "prediction_ids"));
+    assert_int_equal(call(c, "POST", "/v1/models/late:explain", "{\"instances\":[{\"at\":null}]}", &r), 400);
+    assert_int_equal(call(c, "POST", INFER, infer_body(w, &b, "told", 12, 13), NULL), 200);
+    assert_int_equal(call(c, "GET", "/api/weir/1/endpoints", "", &r), 200);
+    assert_non_null(memmem(r.p, r.n, "\"predictions\":1,", 16));
+    wr_http_client_close(c);
+    stop(&u);
+    assert_int_equal(trips_number(w, "SELECT count(*) FROM \"predictions.late\""), 1);
+}
+
 /* ---- looking at it ---- */
 
 static void test_looking(void **state)
@@ -533,6 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_parity),          TEST(test_bad_feedback), TEST(test_large_batch),
                                        TEST(test_looking),         TEST(test_page_escapes), TEST(test_event_stream),
                                        TEST(test_watch_runs),      TEST(test_refusals),     TEST(test_full_disk),
-                                       TEST(test_swap_under_load), TEST(test_client_moves_alias), TEST(test_replay)};
+                                       TEST(test_swap_under_load), TEST(test_client_moves_alias), TEST(test_replay),
+                                       TEST(test_explain)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

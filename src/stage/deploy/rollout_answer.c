@@ -20,8 +20,12 @@ static int run_package(wr_serve_reply *out, wr_round *round, wr_served *m, const
 {
     wr_serve_answer ans;
     WR_TRY(wr_serve_infer(&ans, round, m, q, opt->id, a, err));
+    *out = (wr_serve_reply){.out = ans.out, .nout = ans.nout};
+    if (q->explain) return 0;
     wr_serve_tell(wr_round_serve(round), m, q, &ans, opt, a);
-    *out = (wr_serve_reply){.out = ans.out, .nout = ans.nout, .ids = ans.ids, .nids = ans.rows, .kept = true};
+    out->ids = ans.ids;
+    out->nids = ans.rows;
+    out->kept = true;
     return 0;
 }
 
@@ -31,9 +35,12 @@ static int run_plain(wr_serve_reply *out, wr_serve *s, const wr_instance *m, con
     wr_infer_answer ans;
     wr_kept kept;
     WR_TRY(wr_infer(&ans, m, q, a, err));
-    wr_serve_keep(&kept, s, m, q, &ans, opt, a);
-    *out = (wr_serve_reply){.out = ans.out, .nout = ans.nout, .ids = kept.ids, .nids = kept.nids};
     *rows = ans.rows;
+    *out = (wr_serve_reply){.out = ans.out, .nout = ans.nout};
+    if (q->explain) return 0;
+    wr_serve_keep(&kept, s, m, q, &ans, opt, a);
+    out->ids = kept.ids;
+    out->nids = kept.nids;
     return 0;
 }
 
@@ -253,7 +260,7 @@ int wr_serve_answer_to(wr_serve_reply *out, wr_round *round, wr_served *package,
     wr_keep_opt opt = {.id = asked->id, .propensity = NAN};
     *out = (wr_serve_reply){0};
     wr_rollout *r =
-        asked->pinned ? NULL : wr_rollout_hold(wr_serve_endpoint_named(wr_round_serve(round), wr_str_of(name)));
+        asked->pinned || q->explain ? NULL : wr_rollout_hold(wr_serve_endpoint_named(wr_round_serve(round), wr_str_of(name)));
     int rc = r ? answer(out, r, round, package, model, q, asked, a, err)
                : run(out, &rows, round, package, model, q, &opt, a, err);
     wr_rollout_drop(r);

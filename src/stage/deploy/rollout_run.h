@@ -62,6 +62,7 @@ typedef struct {
     size_t nids;
     bool kept;                      /* the log waits for the round's end */
 } wr_serve_reply;
-/* Answers a request to what wr_serve_find gave (one of both), with the arm that its rollout picks. */
+/* Answers a request to what wr_serve_find gave (one of both), with the arm that its rollout picks. Explanations are no part of a rollout: what
+ * was found explains, and nothing is kept. */
 int wr_serve_answer_to(wr_serve_reply *out, wr_round *r, wr_served *package, wr_instance *model, const wr_infer_request *q,
                        const wr_serve_asked *asked, wr_arena *a, wr_err *err);

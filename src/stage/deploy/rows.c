@@ -9,6 +9,7 @@
 #include "base/limits.h"
 
 enum { PROBABILITY, LABEL, OUTPUTS, ROOM_FOR_ROW = 8 };
+static const char contributions[] = "contributions";
 static const char *const output_names[] = {"probability", "label"};
 static const wr_tensor_type output_types[] = {WR_TENSOR_FP64, WR_TENSOR_INT64};
 
@@ -176,8 +177,8 @@ static int choose(int *which, size_t *n, const reading *r)
 {
     const wr_infer_request *q = r->q;
     *n = 0;
-    if (q->explain) return wr_err_set(r->err, WEIR_EUNSUPPORTED, "model '%s' cannot explain itself", r->m->endpoint);
     for (size_t i = 0; i < (q->noutputs ? q->noutputs : OUTPUTS); i++) {
+        if (q->noutputs && q->explain && wr_str_is(q->outputs[i], contributions)) continue;
         int k = q->noutputs ? wr_str_is(q->outputs[i], "probability") ? PROBABILITY
                               : wr_str_is(q->outputs[i], "label")     ? LABEL
                                                                       : -1
@@ -196,7 +197,7 @@ static int choose(int *which, size_t *n, const reading *r)
 
 static int put_outputs(wr_serve_answer *out, const reading *r, const int *which, size_t n, double *scores)
 {
-    out->out = wr_arena_calloc(r->a, n + 1, sizeof *out->out);
+    out->out = wr_arena_calloc(r->a, n + 2, sizeof *out->out); /* room for contributions */
     if (!out->out) return wr_err_nomem(r->err);
     out->nout = n;
     for (size_t i = 0; i < n; i++) {
@@ -251,6 +252,19 @@ static int predict(wr_serve_answer *out, wr_round *round, wr_served *m, reading 
     return put_outputs(out, r, which, n, scores);
 }
 
+static int put_contributions(wr_tensor *t, const reading *r, const float *rows)
+{
+    *t = (wr_tensor){.name = wr_str_of(contributions),
+                     .type = WR_TENSOR_FP64,
+                     .ndims = 3,
+                     .shape = {(int64_t)r->rows, 1, (int64_t)r->m->nexplained + 1}};
+    WR_TRY(wr_tensor_count(t, r->err));
+    if (t->count > WR_LIMIT_EXPLAIN)
+        return wr_err_set(r->err, WEIR_ELIMIT, "contributions of more than %d numbers: ask for fewer rows", WR_LIMIT_EXPLAIN);
+    WR_TRY(wr_tensor_alloc(t, r->a, r->err));
+    return wr_package_explain(t->data, r->m->package, rows, r->rows, NULL, r->err);
+}
+
 int wr_serve_try(wr_serve_answer *out, wr_served *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
 {
     reading r = {.view = m->view, .m = m, .q = q, .a = a, .err = err};
@@ -262,13 +276,17 @@ int wr_serve_try(wr_serve_answer *out, wr_served *m, const wr_infer_request *q, 
     double *scores = wr_arena_alloc(a, (r.rows + 1) * sizeof *scores);
     float *num = wr_arena_alloc(a, WR_VIEW_FEATURES * sizeof *num);
     wr_str *text = wr_arena_alloc(a, WR_VIEW_FEATURES * sizeof *text);
-    if (!scores || !num || !text) return wr_err_nomem(err);
+    size_t each = m->nexplained;
+    float *rows = wr_arena_alloc(a, ((q->explain ? r.rows * each : 0) + 1) * sizeof *rows);
+    if (!scores || !num || !text || !rows) return wr_err_nomem(err);
     for (size_t i = 0; i < r.rows; i++) {
         wr_live_row(m->live, r.cells + i * m->view->nrequest, num, text);
         scores[i] = wr_package_predict_row(m->package, num, text);
+        if (q->explain) wr_package_row(rows + i * each, m->package, num, text);
     }
     out->rows = r.rows;
-    return put_outputs(out, &r, which, n, scores);
+    WR_TRY(put_outputs(out, &r, which, n, scores));
+    return q->explain ? put_contributions(&out->out[out->nout++], &r, rows) : 0;
 }
 
 static void add(wr_duration *d, int64_t ns)
@@ -284,7 +302,7 @@ int wr_serve_infer(wr_serve_answer *out, wr_round *round, wr_served *m, const wr
     int64_t start = q->start_ns ? q->start_ns : wr_clock_mono_ns(),
             ready = q->decoded_ns ? q->decoded_ns : wr_clock_mono_ns();
     *out = (wr_serve_answer){0};
-    int rc = predict(out, round, m, &r, id);
+    int rc = q->explain ? wr_serve_try(out, m, q, a, err) : predict(out, round, m, &r, id);
     int64_t end = wr_clock_mono_ns();
     wr_model_stats *s = m->stats;
     if (rc < 0) {

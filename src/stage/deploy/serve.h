@@ -42,6 +42,8 @@ typedef struct wr_served {
     const char *endpoint, *model;   /* names; model as registered, "delay" */
     const wr_tensor_spec *in, *out; /* as a model of tensors (rows.h) */
     size_t nin, nout;
+    const char *const *explained;   /* names of the features that contributions are of */
+    size_t nexplained;
     int64_t version;                /* 0 = a candidate */
     double threshold;
     wr_live *live;

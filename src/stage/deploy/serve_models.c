@@ -81,6 +81,17 @@ static wr_serve_version *counters(wr_serve *s, wr_serve_endpoint *e, int64_t ver
     return v;
 }
 
+static int name_features(wr_served *m, wr_err *err)
+{
+    size_t n = wr_package_get(m->package)->nuse;
+    const char **names = wr_arena_alloc(m->arena, (n + 1) * sizeof *names);
+    if (!names) return wr_err_nomem(err);
+    for (size_t j = 0; j < n; j++) names[j] = wr_package_feature_name(m->package, j);
+    m->explained = names;
+    m->nexplained = n;
+    return 0;
+}
+
 /* Takes over `k`, also on failure. */
 static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, wr_package *k,
                        wr_live *live, wr_err *err)
@@ -113,6 +124,7 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     int rc = wr_serve_specs(&in, &m->nin, &outputs, &m->nout, m, a, err);
     m->in = in;
     m->out = outputs;
+    if (rc == 0) rc = name_features(m, err);
     if (rc < 0) wr_serve_give(m);
     else *out = m;
     return rc;

@@ -12,8 +12,7 @@ _Thread_local bool wr_serve_silent;
 static void answered(void *ctx, const wr_instance *m, const wr_infer_request *q, const wr_infer_answer *a)
 {
     wr_str rest = wr_str_of(m->name); /* an arm's is ENDPOINT:ARM */
-    wr_serve_endpoint *e = wr_serve_silent ? NULL : wr_serve_endpoint_named(ctx, wr_str_cut(&rest, ':'));
-    (void)q;
+    wr_serve_endpoint *e = wr_serve_silent || q->explain ? NULL : wr_serve_endpoint_named(ctx, wr_str_cut(&rest, ':'));
     if (e) atomic_fetch_add_explicit(&e->predictions, a->rows, memory_order_relaxed);
 }
 

@@ -351,6 +351,61 @@ static void test_rows_of_tensors(void **state)
     wr_serve_close(s);
 }
 
+/* Features of the online state, named as in the view; the trees' margins; nothing is kept or counted. */
+static void test_rows_explained(void **state)
+{
+    trips *w = *state;
+    reopen(w, "endpoints:\n  late: {model: late@champion}\n");
+    trips_promote(w, 0);
+    wr_serve *s = start(w);
+    wr_round *r = wr_round_new(s);
+    wr_served *m;
+    wr_serve_answer ans;
+    wr_serve_status st;
+    tensors t;
+    double state_moved = 0;
+    fill(w, &t);
+    OK(wr_serve_take(&m, s, WR_STR("late"), err));
+    assert_int_equal(m->nexplained, w->view->nfeatures);
+    for (size_t j = 0; j < m->nexplained; j++) assert_string_equal(m->explained[j], w->view->features[j].name);
+    for (size_t i = 0; i < 5; i++) { /* so that windows are not empty */
+        wr_cell c[4];
+        trips_event(w, i, c);
+        OK(wr_serve_event(r, m->live, w->events->cols[0].i64[i], c, err));
+    }
+    OK(wr_serve_round_end(r, err));
+    uint64_t bytes = wr_serve_log_bytes(s);
+    wr_infer_request q = {.in = t.in, .nin = w->view->nrequest, .explain = true};
+    OK(wr_serve_infer(&ans, r, m, &q, WR_STR("x"), w->a, err));
+    assert_int_equal(ans.nout, 3);
+    assert_null(ans.ids);
+    const wr_tensor *phi = &ans.out[2];
+    size_t each = m->nexplained + 1;
+    assert_true(wr_str_is(phi->name, "contributions") && phi->ndims == 3 && phi->shape[0] == 3 && phi->shape[1] == 1);
+    assert_int_equal(phi->shape[2], each);
+    for (size_t i = 0; i < 3; i++) {
+        const double *x = (double *)phi->data + i * each;
+        double sum = 0, p = ((double *)ans.out[0].data)[i];
+        for (size_t j = 0; j < each; j++) sum += x[j];
+        assert_true(fabs(sum - log(p / (1 - p))) < 1e-9);
+        state_moved += fabs(x[3]) + fabs(x[4]);
+    }
+    assert_true(state_moved > 0);
+    wr_str only[] = {WR_STR("contributions"), WR_STR("label")};
+    q.outputs = only;
+    q.noutputs = 1;
+    OK(wr_serve_infer(&ans, r, m, &q, WR_STR("x"), w->a, err));
+    assert_true(ans.nout == 1 && wr_str_is(ans.out[0].name, "contributions"));
+    OK(wr_serve_round_end(r, err));
+    assert_int_equal(wr_serve_log_bytes(s), bytes);
+    assert_int_equal(atomic_load(&m->stats->success.n), 2);
+    wr_serve_status_of(&st, s, 0);
+    assert_int_equal(st.predictions, 0);
+    wr_serve_give(m);
+    wr_round_free(r);
+    wr_serve_close(s);
+}
+
 static void refuses(trips *w, wr_round *r, wr_served *m, const wr_infer_request *q, const char *says)
 {
     wr_serve_answer ans;
@@ -415,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_an_alias_moves_between_kinds),
         cmocka_unit_test(test_rows_of_tensors),
+        cmocka_unit_test(test_rows_explained),
         cmocka_unit_test(test_rows_that_do_not_fit),
     };
     return cmocka_run_group_tests(tests, trips_make, trips_end);

@@ -21,6 +21,23 @@ static wr_oip_output how(const answer *s, size_t i)
     return (wr_oip_output){.binary = s->asked->binary};
 }
 
+static void put_parameters(answer *s, const wr_tensor *t, bool binary)
+{
+    wr_jsonw *w = &s->c->w;
+    bool told = s->c->explain && wr_str_is(t->name, "contributions");
+    if (!binary && !told) return;
+    wr_jsonw_key(w, "parameters");
+    wr_jsonw_obj(w);
+    if (binary) {
+        size_t n = wr_tensor_binary_size(t);
+        s->binary += n;
+        wr_jsonw_key(w, "binary_data_size");
+        wr_jsonw_u64(w, n);
+    }
+    if (told) wr_oip_put_explained(s->c, t);
+    wr_jsonw_end(w);
+}
+
 static int put_output(answer *s, size_t i, wr_err *err)
 {
     wr_jsonw *w = &s->c->w;
@@ -36,15 +53,8 @@ static int put_output(answer *s, size_t i, wr_err *err)
     wr_jsonw_kslice(w, "name", t->name);
     wr_jsonw_kstr(w, "datatype", wr_tensor_type_name(t->type));
     wr_oip_put_shape(w, t->shape, t->ndims);
-    if (o.binary) {
-        size_t n = wr_tensor_binary_size(t);
-        s->binary += n;
-        wr_jsonw_key(w, "parameters");
-        wr_jsonw_obj(w);
-        wr_jsonw_key(w, "binary_data_size");
-        wr_jsonw_u64(w, n);
-        wr_jsonw_end(w);
-    } else if (!o.place.region.p) {
+    put_parameters(s, t, o.binary);
+    if (!o.binary && !o.place.region.p) {
         wr_jsonw_key(w, "data");
         wr_jsonw_raw(w, (wr_str){"", 0}); /* the tensor writes itself */
         wr_tensor_write_json(s->c->out->body, t);

@@ -26,14 +26,20 @@ static int header_length(size_t *out, const wr_oip_call *c, wr_err *err)
     return 0;
 }
 
+int wr_oip_may_explain(const wr_oip_call *c, wr_err *err)
+{
+    if (!c->explain || c->m.explains) return 0;
+    return wr_err_set(err, WEIR_EUNSUPPORTED, "model '%.*s' does not explain its predictions%s%s",
+                      WR_STR_FMT(wr_str_fit(c->m.name, 100)), c->m.no_explain ? ": " : "",
+                      c->m.no_explain ? c->m.no_explain : "");
+}
+
 static int infer(wr_oip_call *c, wr_err *err)
 {
     size_t header;
     wr_oip_asked asked;
     wr_oip_result result = {0};
-    if (c->explain && !c->m.explains)
-        return wr_err_set(err, WEIR_EUNSUPPORTED, "model '%.*s' does not explain its predictions",
-                          WR_STR_FMT(wr_str_fit(c->m.name, 100)));
+    WR_TRY(wr_oip_may_explain(c, err));
     WR_TRY(header_length(&header, c, err));
     WR_TRY(c->in->header_length.p && !header ? wr_oip_read_raw(&asked, c, err)
                                              : wr_oip_read_request(&asked, c, header, err));

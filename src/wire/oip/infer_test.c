@@ -519,6 +519,10 @@ static void test_explain(void **state)
     assert_string_equal(text_at("/outputs/1/name"), "contributions");
     assert_int_equal(yyjson_get_int(at("/outputs/1/shape/2")), 4);
     assert_true(yyjson_get_num(at("/outputs/1/data/3")) == 0.5);
+    assert_string_equal(text_at("/outputs/1/parameters/features/2"), "c");
+    assert_true(yyjson_get_num(at("/outputs/1/parameters/base_values/0")) == 0.5);
+    assert_true(yyjson_get_num(at("/outputs/1/parameters/margins/0/0")) == 6.5);
+    assert_null(at("/outputs/0/parameters"));
     assert_int_equal(ask("POST", "/v2/models/tree/versions/3/explain",
                          "{\"outputs\":[{\"name\":\"contributions\"}],\"inputs\":[{\"name\":\"input\",\"shape\":[1,3],"
                          "\"datatype\":\"FP32\",\"data\":[1,2,3]}]}"),

@@ -48,6 +48,10 @@ int wr_oip_fill_missing(wr_tensor *t, const uint8_t *missing, const wr_tensor_sp
 void wr_oip_infer_v2(wr_oip_call *c);                         /* infer.c; with c->m */
 /* A member with the ids of what was kept, if anything was. */
 void wr_oip_put_ids(wr_oip_call *c, const wr_oip_result *r);
+/* Members that say what contributions are: features, base_values (one for each margin) and margins (lists of them, one a row). */
+void wr_oip_put_explained(wr_oip_call *c, const wr_tensor *contributions);
+/* WEIR_EUNSUPPORTED when an explanation is asked for and c->m has none. */
+int wr_oip_may_explain(const wr_oip_call *c, wr_err *err);
 int wr_oip_answer(wr_oip_call *c, const wr_oip_asked *asked, wr_oip_result *r, wr_err *err); /* answer.c */
 void wr_oip_models(wr_oip_call *c, wr_str rest);              /* models.c: /v2/models/... */
 void wr_oip_all_stats(wr_oip_call *c);

@@ -197,7 +197,7 @@ static const oip_fake oip_models[] = {
     {OIP_MODEL("simple_identity", oip_bytes, oip_bytes_out, .rows = true), false, oip_identity},
     {OIP_MODEL("late", oip_late_in, oip_late_out, .rows = true), true, oip_late},
     {OIP_MODEL("tree", oip_tree_in, oip_tree_out, .rows = true, .explains = true, .features = oip_features,
-               .nfeatures = 3),
+               .nfeatures = 3, .explained = oip_features, .nexplained = 3),
      false, oip_tree},
     {OIP_MODEL("whole", oip_whole_in, oip_whole_out, .rows = false), false, oip_whole}};
 enum { OIP_MODELS = sizeof oip_models / sizeof *oip_models };

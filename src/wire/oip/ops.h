@@ -28,6 +28,9 @@ typedef struct {
     size_t nin, nout;
     bool rows;
     bool explains;
+    const char *no_explain;           /* why not, as the end of a sentence; NULL = nothing to say */
+    const char *const *explained;     /* names of what contributions are of, but for the last (the base value); NULL = unknown */
+    size_t nexplained;
     const char *const *features;      /* of a model with one input of [rows, n]: the names of its columns; NULL = unknown */
     size_t nfeatures;
     void *handle;                     /* the ops' own */

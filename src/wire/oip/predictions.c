@@ -86,3 +86,39 @@ void wr_oip_put_predictions(wr_buf *out, const wr_oip_result *r, const wr_tensor
     }
     wr_buf_char(out, '}');
 }
+
+/* ---- contributions ---- */
+
+static void put_margins(wr_jsonw *w, const double *x, size_t rows, size_t nmargins, size_t each)
+{
+    wr_jsonw_arr(w);
+    for (size_t i = 0; i < rows; i++) {
+        wr_jsonw_arr(w);
+        for (size_t k = 0; k < nmargins; k++) {
+            double sum = 0;
+            for (size_t j = 0; j < each; j++) sum += *x++;
+            wr_jsonw_f64(w, sum);
+        }
+        wr_jsonw_end(w);
+    }
+    wr_jsonw_end(w);
+}
+
+void wr_oip_put_explained(wr_oip_call *c, const wr_tensor *t)
+{
+    wr_jsonw *w = &c->w;
+    bool whole = t->ndims == 3 && t->type == WR_TENSOR_FP64 && t->shape[2] > 0;
+    size_t rows = whole ? (size_t)t->shape[0] : 0, nmargins = whole ? (size_t)t->shape[1] : 0,
+           each = whole ? (size_t)t->shape[2] : 0;
+    const double *x = t->data;
+    wr_jsonw_key(w, "features");
+    wr_jsonw_arr(w);
+    for (size_t i = 0; i < c->m.nexplained; i++) wr_jsonw_cstr(w, c->m.explained[i]);
+    wr_jsonw_end(w);
+    wr_jsonw_key(w, "base_values");
+    wr_jsonw_arr(w);
+    for (size_t k = 0; k < nmargins && rows; k++) wr_jsonw_f64(w, x[k * each + each - 1]);
+    wr_jsonw_end(w);
+    wr_jsonw_key(w, "margins");
+    put_margins(w, x, rows, nmargins, each);
+}

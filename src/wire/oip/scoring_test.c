@@ -251,7 +251,8 @@ static void test_v1(void **state)
     assert_string_equal(body.p, "{\"predictions\":[[321,1]]}");
     assert_int_equal(ask("POST", "/v1/models/tree:explain", "{\"instances\":[[1,2,3]]}"), 200);
     assert_string_equal(
-        body.p, "{\"predictions\":[[321,1]],\"explanations\":[[[1,2,3,0.5]]],\"features\":[\"a\",\"b\",\"c\"]}");
+        body.p, "{\"predictions\":[[321,1]],\"explanations\":[[[1,2,3,0.5]]],\"features\":[\"a\",\"b\",\"c\"],"
+                "\"base_values\":[0.5],\"margins\":[[6.5]]}");
     static const struct {
         const char *path, *text;
         int status;

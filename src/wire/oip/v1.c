@@ -91,10 +91,7 @@ static void put_answer(wr_oip_call *c, const wr_oip_result *r)
         wr_jsonw_key(w, "explanations");
         wr_jsonw_raw(w, (wr_str){"", 0});
         wr_oip_put_nested(c->out->body, told, false);
-        wr_jsonw_key(w, "features");
-        wr_jsonw_arr(w);
-        for (size_t i = 0; c->m.features && i < c->m.nfeatures; i++) wr_jsonw_cstr(w, c->m.features[i]);
-        wr_jsonw_end(w);
+        wr_oip_put_explained(c, told);
     }
     wr_oip_put_ids(c, r);
     wr_jsonw_end(w);
@@ -104,10 +101,7 @@ static void predict(wr_oip_call *c)
 {
     wr_oip_infer q = {.explain = c->explain, .start_ns = c->in->start_ns};
     wr_oip_result r = {0};
-    int rc = 0;
-    if (c->explain && !c->m.explains)
-        rc = wr_err_set(&c->err, WEIR_EUNSUPPORTED, "model '%.*s' does not explain its predictions",
-                        WR_STR_FMT(wr_str_fit(c->m.name, 100)));
+    int rc = wr_oip_may_explain(c, &c->err);
     if (rc == 0) rc = read_request(c, &q);
     if (rc == 0 && q.start_ns) q.decoded_ns = wr_clock_mono_ns();
     if (rc == 0) rc = c->ops->infer(c->ops->ctx, &r, &c->m, &q, c->arena, &c->err);
