@@ -115,7 +115,7 @@ int wr_rollout_print(wr_cli *c, yyjson_val *status, wr_err *err)
         double step = num(steps, "step_weight"), most = num(steps, "max_weight"), at = num(status, "step");
         double n = ceil((most - step) / step - 1e-9) + 1;
         wr_say(c, "step %.0f of %.0f  %s  failed checks %.0f of %.0f", at + 1, n, wr_bar(c, at + 1, n, 20),
-               num(status, "failed_checks"), num(steps, "threshold"));
+               num(yyjson_arr_get(arms, 1), "failed_checks"), num(steps, "threshold"));
     }
     WR_TRY(print_arms(c, arms, err));
     yyjson_arr_foreach(arms, i, max, a) say_arm(c, a);

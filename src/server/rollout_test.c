@@ -202,6 +202,25 @@ static void test_slow(void **state)
     stop(&u);
 }
 
+/* An interval's own value beyond its limit, as often as the threshold says. */
+static void test_failed_checks(void **state)
+{
+    trips *w = *state;
+    assert_int_equal(challenger(w, w->package[1]), 2);
+    up u = start(w);
+    assert_int_equal(
+        begin(u.c,
+              "arms: {canary: {model: late@2}}\nguardrails: {p99: {max: 1us}}\nmin_samples: 10\nmin_time: 0s\n"
+              "steps: {interval: 1s, threshold: 2, step_weight: 40%}\n",
+              NULL),
+        200);
+    (void)ask_until(&u, "rolled_back", NULL);
+    assert_true(number(u.c, "/arms/1/failed_checks") == 2 && number(u.c, "/step") == 0);
+    assert_non_null(strstr(event_of(w, "rollback"), "2 failed checks"));
+    check_rolled_back(&u, "p99 of the interval is");
+    stop(&u);
+}
+
 /* ---- a good one ---- */
 
 static void test_promoted(void **state)
@@ -516,9 +535,11 @@ static void test_changes_under_load(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_errors),   TEST(test_drift),   TEST(test_slow),
-                                       TEST(test_promoted), TEST(test_held),    TEST(test_kill),
-                                       TEST(test_shadow),   TEST(test_bandit),  TEST(test_changes_under_load),
+    const struct CMUnitTest tests[] = {TEST(test_errors),   TEST(test_drift),
+                                       TEST(test_slow),     TEST(test_failed_checks),
+                                       TEST(test_promoted), TEST(test_held),
+                                       TEST(test_kill),     TEST(test_shadow),
+                                       TEST(test_bandit),   TEST(test_changes_under_load),
                                        TEST(test_refusals), TEST(test_declared)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

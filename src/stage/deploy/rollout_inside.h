@@ -25,6 +25,7 @@ typedef struct {
     double most_apart;
     /* under `judge` */
     double joules, busy_then_s, rows_then;
+    int64_t failed;                 /* checks */
     wr_moments joule_ratio;
     wr_arm_totals now, then;        /* then: at the beginning of the interval */
     wr_verdict verdicts[WR_GUARDS];
@@ -43,7 +44,7 @@ struct wr_rollout {
     pthread_mutex_t judge;          /* guards phase and all of judging */
     wr_rollout_phase phase;
     double weight;                  /* of a plan's canary */
-    int64_t step, failed, started_us, interval_ns;
+    int64_t step, started_us, interval_ns;
     char why[400];
     size_t promoted;                /* arm */
     int64_t promoted_version;       /* 0 = no alias moved */

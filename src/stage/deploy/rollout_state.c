@@ -47,6 +47,7 @@ static void put_arm(wr_jsonw *w, wr_rollout *r, size_t i)
     wr_jsonw_obj(w);
     wr_jsonw_kstr(w, "name", r->spec.arms[i].name);
     wr_jsonw_kbool(w, "out", r->out[i]);
+    wr_jsonw_ki64(w, "failed", a->failed);
     put_numbers(w, "counts", counts, COUNTS);
     wr_jsonw_kf64(w, "busy_s", t->busy_s);
     wr_jsonw_kf64(w, "joules", t->joules);
@@ -75,7 +76,6 @@ static void put_state(wr_jsonw *w, wr_rollout *r)
     wr_jsonw_kstr(w, "phase", wr_phase_names[r->phase]);
     wr_jsonw_kf64(w, "weight", r->weight);
     wr_jsonw_ki64(w, "step", r->step);
-    wr_jsonw_ki64(w, "failed", r->failed);
     wr_jsonw_ki64(w, "started_us", r->started_us);
     wr_jsonw_ki64(w, "promoted", (int64_t)r->promoted);
     wr_jsonw_ki64(w, "promoted_version", r->promoted_version);
@@ -166,6 +166,7 @@ static void restore_arm(wr_rollout *r, size_t i, yyjson_val *v)
     get_bins(a->pair_score, WR_VALUE_BINS, yyjson_obj_get(v, "pair_score"));
     for (int k = 0; k < WR_GUARDS; k++)
         a->looks[k] = (wr_look){looks[2 * k] > 0 ? (uint64_t)looks[2 * k] : 0, looks[2 * k + 1]};
+    a->failed = yyjson_get_sint(yyjson_obj_get(v, "failed"));
     r->out[i] = i && yyjson_get_bool(yyjson_obj_get(v, "out"));
     wr_rollout_totals(&a->now, r, i);
     a->then = a->now;
@@ -189,7 +190,6 @@ void wr_rollout_restore(wr_rollout *r, wr_str state)
     r->phase = phase_of(yyjson_obj_get(j.root, "phase"));
     if (weight > 0 && weight <= r->spec.max_weight) r->weight = weight;
     r->step = yyjson_get_sint(yyjson_obj_get(j.root, "step"));
-    r->failed = yyjson_get_sint(yyjson_obj_get(j.root, "failed"));
     if (yyjson_get_sint(yyjson_obj_get(j.root, "started_us")) > 0)
         r->started_us = yyjson_get_sint(yyjson_obj_get(j.root, "started_us"));
     r->promoted = (size_t)yyjson_get_uint(yyjson_obj_get(j.root, "promoted"));
@@ -267,6 +267,7 @@ static void show_arm(wr_jsonw *w, wr_rollout *r, size_t i, double share, bool ou
     put_model(w, r, i);
     wr_jsonw_kf64(w, "share", share);
     wr_jsonw_kbool(w, "out", out);
+    wr_jsonw_ki64(w, "failed_checks", r->arms[i].failed);
     wr_jsonw_kf64(w, "requests", t->requests);
     wr_jsonw_kf64(w, "errors", t->errors);
     wr_jsonw_kf64(w, "predictions", t->rows);
@@ -301,7 +302,6 @@ static void show(wr_jsonw *w, wr_rollout *r)
     wr_jsonw_kstr(w, "why", r->why);
     wr_jsonw_kstr(w, "started", time);
     wr_jsonw_ki64(w, "step", r->step);
-    wr_jsonw_ki64(w, "failed_checks", r->failed);
     if (r->spec.mode == WR_ROLLOUT_BANDIT) wr_jsonw_kf64(w, "regret", wr_bandit_regret(reward, r->spec.narms));
     wr_jsonw_key(w, "arms");
     wr_jsonw_arr(w);

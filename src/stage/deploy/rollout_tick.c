@@ -248,10 +248,9 @@ static void check(wr_serve *s, wr_rollout *r)
         if (failed > worst) worst = failed;
         if (failed <= 0) continue;
         r->dirty = true;
-        if (++r->failed < r->spec.threshold) continue;
-        snprintf(why, sizeof why, "%lld failed checks", (long long)r->failed);
+        if (++r->arms[i].failed < r->spec.threshold) continue;
+        snprintf(why, sizeof why, "%lld failed checks", (long long)r->arms[i].failed);
         wr_rollout_arm_out(s, r, i, why);
-        r->failed = 0;
     }
     if (worst < 0) return;
     begin_interval(r);
