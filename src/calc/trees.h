@@ -83,3 +83,6 @@ void wr_trees_gain(const wr_trees *t, double *out);
  * predict read outside (WEIR_ECORRUPT). */
 int wr_trees_save(const wr_trees *t, wr_buf *out, wr_err *err);
 int wr_trees_load(wr_trees **out, wr_str bytes, wr_err *err);
+
+/* Plain C in place of the processor's vector code, to compare the two: for tests and studies, while nothing else predicts. */
+extern bool wr_trees_plain;

@@ -115,7 +115,6 @@ typedef struct {
 
 /* Test hooks. plain: never use AVX2; hist_bytes: cap of the histograms kept for subtraction; results depend on neither.
  * margins: called with the training margins after the last round, before a validation set cuts the model back. */
-extern bool wr_trees_plain;
 extern size_t wr_trees_hist_bytes;
 extern void (*wr_trees_margins)(const double *margin, size_t n);
 bool wr_trees_avx2(void);

@@ -12,7 +12,7 @@ extern const wr_cmd wr_cmd_model_train, wr_cmd_model_evaluate, wr_cmd_model_regi
     wr_cmd_model_trace, wr_cmd_model_sign, wr_cmd_model_verify, wr_cmd_model_keygen,
     wr_cmd_model_card, wr_cmd_model_bom;
 extern const wr_cmd wr_cmd_deploy_list, wr_cmd_deploy_load, wr_cmd_deploy_unload, wr_cmd_deploy_infer, wr_cmd_deploy_replay,
-    wr_cmd_deploy_feedback, wr_cmd_deploy_flush;
+    wr_cmd_deploy_feedback, wr_cmd_deploy_flush, wr_cmd_deploy_study;
 extern const wr_cmd wr_cmd_deploy_rollout, wr_cmd_deploy_split, wr_cmd_deploy_shadow, wr_cmd_deploy_switch, wr_cmd_deploy_bandit,
     wr_cmd_deploy_status, wr_cmd_deploy_promote, wr_cmd_deploy_rollback;
 extern const wr_cmd wr_cmd_run, wr_cmd_status, wr_cmd_graph, wr_cmd_runs_list, wr_cmd_runs_show;

@@ -2,6 +2,7 @@
 /* policy.c - `registry:` of weir.yaml. */
 #include "core/policy.h"
 
+#include "core/feasibility.h"
 #include "core/signing.h"
 #include "track/registry_policy.h"
 
@@ -68,11 +69,18 @@ static int check_trust(const wr_yaml *trust, wr_err *err)
     return 0;
 }
 
+static int judge(void *ctx, const wr_registered_version *v, wr_str report, wr_err *err)
+{
+    WR_TRY(wr_feasibility_judge(ctx, v, report, err));
+    return wr_signing_judge(ctx, v, report, err);
+}
+
 int wr_policy_config(wr_project *p, wr_track *t, const wr_yaml *config, wr_err *err)
 {
-    static const char *const known[] = {"policies", "require", "trust", NULL};
+    static const char *const known[] = {"policies", "require", "trust", "target", NULL};
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     const wr_yaml *section = wr_yaml_get(config, "registry"), *list;
+    wr_str target;
     size_t n = 0;
     if (!a) return wr_err_nomem(err);
     if (wr_yaml_null(section)) return 0;
@@ -86,6 +94,7 @@ int wr_policy_config(wr_project *p, wr_track *t, const wr_yaml *config, wr_err *
     for (size_t i = 0; i < policies; i++) WR_TRY(read_policy(&all[n++], a, list->items[i], err));
     WR_TRY(read_require(all, &n, wr_yaml_get(section, "require"), err));
     WR_TRY(check_trust(wr_yaml_get(section, "trust"), err));
-    wr_registered_judge_set(t, wr_signing_judge, p);
+    WR_TRY(wr_yaml_get_str(&target, section, "target", NULL, err));
+    wr_registered_judge_set(t, judge, p);
     return wr_registered_policies_set(t, all, n, err);
 }

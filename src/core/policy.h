@@ -5,9 +5,9 @@
  *     policies:
  *       - {alias: champion, requires: [evaluation, feasibility], role: approver}
  *       - {stage: Production, model: delay, requires: [signature]}
+ *     target: targets/prod.yaml                             # where it is to run: reports of a study count for this profile alone
  *
- *
- * `require: signature` asks for a signature in all places; signing.h has what one is, and whom to trust.
+ * `require: signature` asks for a signature in all places; signing.h has what one is, and whom to trust. feasibility.h has what a study's report must say.
  * They hold for `weir model register|promote` and for MLflow's clients alike (track/registry_policy.h). */
 #pragma once
 #include "core/project.h"

@@ -62,6 +62,7 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_deploy_promote,
     &wr_cmd_deploy_rollback,
     &wr_cmd_deploy_replay,
+    &wr_cmd_deploy_study,
     &wr_cmd_deploy_feedback,
     &wr_cmd_deploy_flush,
     &wr_cmd_user_add,

@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "calc/trees.h"
 #include "io/file.h"
 #include "predict/format_list.h"
 #include "predict/format_onnx.h"
+#include "predict/graph_gemm.h"
 #include "predict/mlflow_folder.h"
 #include "predict/refuse.h"
 
@@ -137,4 +139,10 @@ int wr_predictor_open(wr_predictor **out, const char *path, wr_err *err)
     if (S_ISDIR(st.st_mode)) return open_folder(out, path, err);
     if (!S_ISREG(st.st_mode)) return wr_err_set(err, WEIR_EUNSUPPORTED, "'%s' is no file and no folder", path);
     return wr_format_open(out, path, NULL, NULL, err);
+}
+
+void wr_predictor_plain(bool on)
+{
+    wr_trees_plain = on;
+    wr_gemm_plain_only = on;
 }

@@ -11,6 +11,8 @@
 
 enum { P = WR_GEMM_PANEL, BLOCK = 48 };
 
+bool wr_gemm_plain_only;
+
 void wr_gemm_pack(float *to, const float *b, size_t k, size_t n, size_t row, size_t column, float alpha)
 {
     if (k == 0) return;
@@ -176,7 +178,7 @@ static AVX2 void gemm_avx2(float *out, const float *a, const float *packed, cons
     }
 }
 
-bool wr_gemm_fast(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool wr_gemm_fast(void) { return !wr_gemm_plain_only && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 void wr_gemm(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n,
              wr_gemm_after after)

@@ -27,3 +27,4 @@ void wr_gemm(float *out, const float *a, const float *packed, const float *bias,
 void wr_gemm_scalar(float *out, const float *a, const float *packed, const float *bias, size_t m, size_t k, size_t n,
                     wr_gemm_after after);
 bool wr_gemm_fast(void); /* is it the AVX2 kernel that runs? */
+extern bool wr_gemm_plain_only; /* it is not, to compare the two */

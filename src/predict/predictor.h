@@ -62,3 +62,5 @@ extern const wr_format *const wr_formats[]; /* NULL at the end */
 /* Opens a model file, or a folder with exactly one (or with an MLmodel that names it). WEIR_ENOTFOUND, WEIR_EUNSUPPORTED with a hint. */
 int wr_predictor_open(wr_predictor **out, const char *path, wr_err *err);
 static inline void wr_predictor_free(wr_predictor *p) { if (p) p->ops->free(p); }
+/* Plain C in place of vector code, in all executors of our own: to compare the two, while nothing else predicts. */
+void wr_predictor_plain(bool on);
