@@ -64,6 +64,7 @@ enum {
     WR_LIMIT_DICT = 1 << 22,           /* distinct strings of one column held in memory */
     WR_LIMIT_RECORD = 1 << 20,         /* one record of the append log */
     WR_LIMIT_LABELS = 100000,          /* labels in one request, count */
+    WR_LIMIT_INFER_QUEUE = 4096,       /* predictions that wait at once on a loop, and large ones of the process, count */
     WR_LIMIT_ROWS_INFER = 100000,      /* rows in one inference request, count */
     WR_LIMIT_EXPLAIN = 1 << 26,        /* contributions in one answer, count of numbers */
     WR_LIMIT_STAGES = 10000,           /* stages of one pipeline, count */

@@ -3,6 +3,7 @@
 #include "core/endpoint.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/num.h"
 #include "core/rollout.h"
 #include "io/file.h"
@@ -172,10 +173,11 @@ int wr_endpoint_find(wr_endpoint *out, wr_arena *a, wr_project *p, const char *n
 
 int wr_serving_read(wr_serving *out, wr_arena *a, wr_project *p, wr_err *err)
 {
-    static const char *const keys[] = {"repository", "load", "poll", "name", "cache", "shared_memory", NULL};
+    static const char *const keys[] = {"repository",    "load", "poll",  "name",  "cache",
+                                       "shared_memory", "rate", "burst", "queue", NULL};
     const wr_yaml *config;
     wr_str load, name, cache;
-    *out = (wr_serving){.load_all = true, .poll_us = 1000000};
+    *out = (wr_serving){.load_all = true, .poll_us = 1000000, .queue = WR_LIMIT_INFER_QUEUE};
     WR_TRY(wr_project_config(&config, p, err));
     const wr_yaml *s = wr_yaml_get(config, "serving");
     if (wr_yaml_null(s)) return 0;
@@ -191,5 +193,16 @@ int wr_serving_read(wr_serving *out, wr_arena *a, wr_project *p, wr_err *err)
     if (cache.p && wr_num_size(&out->cache_bytes, cache, err) < 0)
         return wr_yaml_error(wr_yaml_get(s, "cache"), WEIR_EINVAL, err, "cache is a size, such as 64MiB");
     out->name = name.p;
+    WR_TRY(wr_yaml_get_f64(&out->rate, s, "rate", 0, err));
+    WR_TRY(wr_yaml_get_f64(&out->burst, s, "burst", out->rate < 1 ? 1 : out->rate, err));
+    WR_TRY(wr_yaml_get_i64(&out->queue, s, "queue", out->queue, err));
+    if (!(out->rate >= 0 && out->rate <= 1e9) || (out->rate > 0 && out->rate < 1e-3) ||
+        !(out->burst >= 1 && out->burst <= 1e9))
+        return wr_yaml_error(
+            wr_yaml_get(s, "rate"), WEIR_EINVAL, err,
+            "rate is requests a second of one client, burst how many at once: at least 0.001 and 1, at most 1e9");
+    if (out->queue < 1 || out->queue > WR_LIMIT_INFER_QUEUE)
+        return wr_yaml_error(wr_yaml_get(s, "queue"), WEIR_EINVAL, err, "queue is 1 to %d requests",
+                             WR_LIMIT_INFER_QUEUE);
     return wr_yaml_get_bool(&out->shared_memory, s, "shared_memory", true, err);
 }

@@ -53,5 +53,7 @@ typedef struct {
     const char *name;               /* NULL = weir */
     uint64_t cache_bytes;           /* 0 = default */
     bool shared_memory;
+    double rate, burst;             /* requests a second of a client, and at once; rate 0 = no limit */
+    int64_t queue;                  /* predictions that wait at once on a loop, and large ones */
 } wr_serving;
 int wr_serving_read(wr_serving *out, wr_arena *a, wr_project *p, wr_err *err);

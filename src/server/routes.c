@@ -197,13 +197,26 @@ void wr_server_put_refusal(wr_buf *out, wr_http_reply_opt *opt, int status, cons
     wr_jsonw_kstr(&w, "message", err->msg);
     wr_jsonw_end(&w);
     *opt = (wr_http_reply_opt){.status = status,
-                               .headers = status == 401 ? "WWW-Authenticate: Basic realm=\"mlflow\"\r\n" : NULL};
+                               .headers = status == 401   ? "WWW-Authenticate: Basic realm=\"mlflow\"\r\n"
+                                          : status == 429 ? "Retry-After: 1\r\n"
+                                                          : NULL};
 }
 
 /* A signed link is its own permission: it is good for what it names, and nobody needs to say who they are. */
 static bool is_link(wr_str path)
 {
     return wr_str_starts(path, WR_MLFLOW_PART) || wr_str_starts(path, WR_MLFLOW_SIGNED);
+}
+
+/* 0, or 429: more requests than `serving.rate` lets one client send, who is a user, or an address where nobody says who
+ * he is. */
+static int within_rate(wr_server *s, wr_str client, wr_err *err)
+{
+    int64_t wait = s->limiter ? wr_limiter_take(s->limiter, client, wr_clock_mono_ns()) : 0;
+    if (!wait) return 0;
+    wr_err_set(err, WEIR_ELIMIT, "too many requests of '%.*s': wait %.3f s", WR_STR_FMT(wr_str_fit(client, 100)),
+               (double)wait / 1e9);
+    return 429;
 }
 
 int wr_server_judge(wr_auth_who **who, wr_server *s, wr_http_req *r, wr_err *err)
@@ -217,12 +230,15 @@ int wr_server_judge(wr_auth_who **who, wr_server *s, wr_http_req *r, wr_err *err
     }
     if (is_link(h->path))
         return wr_sign_check(&s->signer, h->method, h->target, wr_clock_wall_us() / WR_US, err) < 0 ? 403 : 0;
-    if (!s->auth || is_open(h->path)) return 0;
+    if (is_open(h->path)) return 0;
+    if (!s->auth) return within_rate(s, wr_str_of(wr_http_req_peer(r)), err);
     wr_arena *a = wr_http_req_arena(r);
     wr_auth_who *found = wr_arena_alloc(a, sizeof *found);
     int rc = found ? wr_auth_check(found, s->auth, h, wr_http_req_peer(r), a, err) : wr_err_nomem(err);
-    if (rc == 0) *who = found;
-    return rc == 0 ? 0 : rc == WEIR_EACCESS ? 401 : rc == WEIR_ELIMIT ? 429 : wr_err_http(rc);
+    int over = rc == 0 ? within_rate(s, found->access.user->name, err) : 0;
+    if (over) wr_auth_done(found);
+    else if (rc == 0) *who = found;
+    return over ? over : rc == 0 ? 0 : rc == WEIR_EACCESS ? 401 : rc == WEIR_ELIMIT ? 429 : wr_err_http(rc);
 }
 
 /* Fills c->who; false when the request was refused. */

@@ -255,6 +255,7 @@ typedef struct {
     wr_str path, body;
     wr_str control; /* of loads, unloads and settings: the model, or "*"; else empty */
     int64_t start;
+    bool admitted; /* among the large ones */
 } job;
 
 static void answer(wr_oip_response *out, source *s, const job *j, wr_buf *body)
@@ -288,6 +289,7 @@ static wr_http_reply_opt reply_of(const wr_oip_response *out)
 
 static void finish(job *j, const wr_http_reply_opt *opt, wr_str body)
 {
+    if (j->admitted) wr_infer_done(j->server);
     wr_server_count(j->loop, WR_KIND_INFER, opt->status, wr_clock_mono_ns() - j->start);
     if (j->who) wr_auth_done(j->who);
     wr_http_finish(j->req, opt, body);
@@ -361,6 +363,19 @@ static bool hand_over(wr_call *c, const job *j, wr_pool *pool)
 
 /* ---- on the loop ---- */
 
+const char wr_infer_queue_full[] = "too many predictions wait";
+
+bool wr_infer_admit(wr_call *c, bool large)
+{
+    wr_server *s = c->server;
+    if (!large) return c->loop->infers++ < s->queue_max;
+    if (atomic_fetch_add(&s->waiting, 1) < s->queue_max) return true;
+    wr_infer_done(s);
+    return false;
+}
+
+void wr_infer_done(wr_server *s) { atomic_fetch_sub(&s->waiting, 1); }
+
 /* Loading and unloading, and what changes the server for all. */
 static bool controls(wr_str path, wr_str method, wr_str *name)
 {
@@ -378,6 +393,7 @@ static bool controls(wr_str path, wr_str method, wr_str *name)
 static void refuse(wr_call *c, const wr_err *e)
 {
     wr_http_reply_opt opt = {.status = wr_err_http(e->code)};
+    if (opt.status == 503) opt.headers = "Retry-After: 1\r\n";
     wr_jsonw w;
     wr_jsonw_init(&w, &c->loop->body, 0);
     wr_jsonw_obj(&w);
@@ -409,11 +425,21 @@ void wr_handle_infer(wr_call *c)
         refuse(c, &err);
         return;
     }
-    if (j.path.p != c->path.p || control || c->body.n > WR_INFER_ON_LOOP_MAX)
+    bool predicts = !control && wr_str_is(wr_http_req_head(c->req)->method, "POST"),
+         large = c->body.n > WR_INFER_ON_LOOP_MAX;
+    if (predicts && !wr_infer_admit(c, large)) {
+        wr_err_set(&err, WEIR_EUNAVAILABLE, "%s", wr_infer_queue_full);
+        wr_err_hint(&err, WEIR_EUNAVAILABLE, "ask again later; serving.queue of weir.yaml says how many may wait");
+        refuse(c, &err);
+        return;
+    }
+    j.admitted = predicts && large;
+    if (j.path.p != c->path.p || control || large)
         j.path = wr_arena_str(c->arena, j.path); /* lasts as long as the request */
     if (control) j.control = wr_arena_str(c->arena, name);
     if (control && j.path.p && j.control.p && hand_over(c, &j, s->loader)) return;
-    if (c->body.n > WR_INFER_ON_LOOP_MAX && j.path.p && hand_over(c, &j, s->heavy)) return;
+    if (large && j.path.p && hand_over(c, &j, s->heavy)) return;
+    if (j.admitted) wr_infer_done(s);
     source from = {.server = s, .round = c->loop->round, .access = access};
     wr_oip_response out = {0};
     answer(&out, &from, &j, &c->loop->body);

@@ -17,6 +17,7 @@ typedef struct {
     wr_str path, message;
     wr_str control; /* of loads, unloads and settings: the model, or "*"; else empty */
     int64_t start, deadline;
+    bool admitted; /* among the large ones */
 } job;
 
 static void run(wr_oip_grpc_response *out, wr_asker *s, const job *j, wr_buf *body)
@@ -35,6 +36,7 @@ static void run(wr_oip_grpc_response *out, wr_asker *s, const job *j, wr_buf *bo
 /* The request is gone afterwards; its body with it. */
 static void finish(job *j, wr_grpc_status status, const char *text, wr_buf *body)
 {
+    if (j->admitted) wr_infer_done(j->server);
     wr_server_count(j->loop, WR_KIND_INFER, wr_grpc_http(status), wr_clock_mono_ns() - j->start);
     if (j->who) wr_auth_done(j->who);
     if (status) wr_grpc_fail(j->req, status, text);
@@ -127,7 +129,15 @@ void wr_handle_infer_grpc(wr_call *c)
         fail(c, &err);
         return;
     }
+    bool predicts = wr_str_ends(j.path, "/ModelInfer"), large = j.message.n > WR_INFER_ON_LOOP_MAX;
+    if (predicts && !wr_infer_admit(c, large)) {
+        wr_err_set(&err, WEIR_EUNAVAILABLE, "%s", wr_infer_queue_full);
+        fail(c, &err);
+        return;
+    }
+    j.admitted = predicts && large;
     if (control && hand_over(c, &j, c->server->loader)) return;
-    if (j.message.n > WR_INFER_ON_LOOP_MAX && hand_over(c, &j, c->server->heavy)) return;
+    if (large && hand_over(c, &j, c->server->heavy)) return;
+    if (j.admitted) wr_infer_done(c->server);
     answer(c, &j);
 }

@@ -190,6 +190,7 @@ static int round_end(void *ctx, int loop)
 {
     wr_server *s = ctx;
     wr_err err;
+    s->loops[loop].infers = 0;
     int rc = wr_serve_round_end(s->loops[loop].round, &err);
     if (rc == 0) rc = wr_metric_commit(s->track, &err);
     if (rc < 0) warn_unkept(s, &err);
@@ -337,6 +338,8 @@ static int open_models(wr_server *s, const wr_server_opt *opt, wr_err *err)
                             .before = open_records,
                             .ctx = &o};
     WR_TRY(wr_serve_open(&s->serve, s->project, &serving, err));
+    if (config.rate > 0) WR_TRY(wr_limiter_new(&s->limiter, config.rate, config.burst, err));
+    s->queue_max = config.queue;
     s->loads = config.repository != NULL;
     s->polls = s->loads && config.poll_us > 0;
     s->poll_us = config.poll_us;
@@ -432,6 +435,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     wr_serve_close(s->serve);
     wr_oip_free(s->oip);
     wr_free(s->oip_name);
+    wr_limiter_free(s->limiter);
     wr_pool_free(s->split);
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->lock);

@@ -12,6 +12,7 @@
  *   webhooks_send.c  the outbox of webhooks
  *   watch.c          runs as they go (server-sent events)
  *   auth.c           who asks                                 guard.c             hosts and origins
+ *   limiter.c        requests a second of a client
  *   routes_optuna.c  Optuna's storage, by gRPC
  *   metrics.c        /metrics                                page.c              /
  */
@@ -24,6 +25,7 @@
 #include "io/http_server.h"
 #include "server/auth.h"
 #include "server/guard.h"
+#include "server/limiter.h"
 #include "server/server.h"
 #include "server/webhooks_send.h"
 #include "stage/deploy/drain.h"
@@ -45,6 +47,7 @@ typedef struct {
     wr_round *round;
     wr_buf body;                    /* of the answer being made */
     wr_server_counts counts[WR_KINDS];
+    int64_t infers;                 /* predictions of this round */
 } wr_server_loop;
 
 typedef struct wr_feed wr_feed;
@@ -57,6 +60,9 @@ struct wr_server {
     wr_schedule *schedule;          /* NULL with --no-schedule */
     wr_auth *auth;                  /* NULL: everybody may everything */
     wr_guard guard;
+    wr_limiter *limiter;            /* NULL: no limit */
+    int64_t queue_max;
+    atomic_int_fast64_t waiting;    /* large requests on their way */
     wr_track *track;                /* the project's, with the metric log */
     wr_artifacts *artifacts;        /* the project's */
     wr_signer signer;               /* of links */
@@ -140,6 +146,10 @@ wr_oip_ops wr_asker_ops(wr_asker *s); /* `s` lasts as long */
 int wr_asker_may(const wr_mlflow_access *access, wr_str name, wr_permission needs, wr_err *err);
 /* A load, an unload or a change of settings was done: kept in the audit log when it is known who asked. Not on a loop: it waits. */
 void wr_asker_audit(wr_server *s, const wr_auth_who *who, wr_http_req *req, wr_str path, wr_str subject);
+/* May one more prediction be taken on: in this round of the loop, or among the large ones, of which wr_infer_done() takes it away again? */
+bool wr_infer_admit(wr_call *c, bool large);
+void wr_infer_done(wr_server *s);
+extern const char wr_infer_queue_full[];
 enum { WR_INFER_ON_LOOP_MAX = 64 << 10 }; /* bytes of a body; larger ones are answered on threads of their own */
 
 /* handlers */
