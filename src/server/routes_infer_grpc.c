@@ -22,6 +22,7 @@ typedef struct {
 
 static void run(wr_oip_grpc_response *out, wr_asker *s, const job *j, wr_buf *body)
 {
+    s->head = wr_http_req_head(j->req); /* metadata are headers: rollouts may stick to one */
     s->all_versions = wr_str_ends(j->path, "/ModelMetadata");
     wr_oip_ops ops = wr_asker_ops(s);
     s->head = wr_http_req_head(j->req);
