@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_deploy_infer.c - weir deploy infer: rows of a file to a running server, and its answer as a table. */
 #include <errno.h>
+#include <math.h>
 #include <unistd.h>
 
 #include "base/limits.h"
 #include "cli/commands.h"
 #include "cli/deploy_server.h"
+#include "cli/explain_print.h"
 #include "io/file.h"
 
 enum { ROWS_SHOWN = 1000, COLUMNS_SHOWN = 31 };
@@ -168,17 +170,81 @@ static int print_answer(wr_cli *c, const answer *a, wr_err *err)
     return 0;
 }
 
+/* ---- contributions ---- */
+
+/* Numbers of lists in lists, in order; false when there are not `n`. */
+static bool flatten(yyjson_val *v, double *out, size_t n, size_t *at)
+{
+    yyjson_val *each;
+    size_t i, max;
+    if (!yyjson_is_arr(v)) {
+        if (*at == n || !(yyjson_is_num(v) || yyjson_is_null(v))) return false;
+        out[(*at)++] = yyjson_is_num(v) ? yyjson_get_num(v) : NAN;
+        return true;
+    }
+    yyjson_arr_foreach(v, i, max, each) if (!flatten(each, out, n, at)) return false;
+    return true;
+}
+
+static bool read_shape(wr_explained *e, size_t *each, yyjson_val *list, yyjson_val *shape)
+{
+    yyjson_val *row = yyjson_arr_get_first(list);
+    e->rows = shape ? yyjson_get_uint(yyjson_arr_get(shape, 0)) : yyjson_arr_size(list);
+    e->outputs = shape ? yyjson_get_uint(yyjson_arr_get(shape, 1)) : yyjson_arr_size(row);
+    *each = shape ? yyjson_get_uint(yyjson_arr_get(shape, 2)) : yyjson_arr_size(yyjson_arr_get_first(row));
+    if (!e->rows) return true;
+    return *each && e->outputs && e->rows <= WR_LIMIT_EXPLAIN / *each && e->rows * *each <= WR_LIMIT_EXPLAIN / e->outputs;
+}
+
+static int read_contributions(wr_explained *e, wr_cli *c, yyjson_val *list, yyjson_val *shape, yyjson_val *told, wr_err *err)
+{
+    yyjson_val *features = yyjson_obj_get(told, "features"), *name;
+    size_t each, n = 0, i, max;
+    if (!read_shape(e, &each, list, shape)) return wr_err_set(err, WEIR_EPARSE, "the server's contributions have no shape");
+    if (!e->rows) return 0;
+    e->features = each - 1;
+    double *phi = wr_arena_alloc(wr_cli_arena(c), e->rows * e->outputs * each * sizeof *phi);
+    const char **names = wr_arena_alloc(wr_cli_arena(c), each * sizeof *names);
+    if (!phi || !names) return wr_err_nomem(err);
+    if (!flatten(list, phi, e->rows * e->outputs * each, &n) || n != e->rows * e->outputs * each)
+        return wr_err_set(err, WEIR_EPARSE, "the server's contributions do not have the shape it says");
+    e->phi = phi;
+    if (yyjson_arr_size(features) != e->features) return 0;
+    yyjson_arr_foreach(features, i, max, name) names[i] = yyjson_is_str(name) ? yyjson_get_str(name) : "?";
+    e->names = names;
+    return 0;
+}
+
+static int print_contributions(wr_cli *c, yyjson_val *root, wr_err *err)
+{
+    wr_explained e = {0};
+    yyjson_val *o, *list = yyjson_obj_get(root, "explanations"), *shape = NULL, *told = root;
+    size_t i, max;
+    yyjson_arr_foreach(yyjson_obj_get(root, "outputs"), i, max, o)
+    {
+        if (!yyjson_equals_str(yyjson_obj_get(o, "name"), "contributions")) continue;
+        list = yyjson_obj_get(o, "data");
+        shape = yyjson_obj_get(o, "shape");
+        told = yyjson_obj_get(o, "parameters");
+    }
+    if (!list) return wr_err_set(err, WEIR_EPARSE, "the server did not answer with contributions");
+    WR_TRY(read_contributions(&e, c, list, shape, told, err));
+    return wr_explained_print(c, &e, (size_t)wr_cli_int(c, "top"), err);
+}
+
 static int send_rows(wr_cli *c, request *q, wr_err *err)
 {
     WR_AUTOJSON wr_json j = {0};
     answer a = {0};
     const char *name = wr_cli_arg(c, 0);
     WR_TRY(make_request(q, wr_cli_arg(c, 1), err));
-    char *path = q->tensors ? wr_deploy_path(c, "/v2/models/", name, "/infer")
-                            : wr_deploy_path(c, "/endpoints/", name, "/invocations");
+    bool explain = wr_cli_flag(c, "explain");
+    char *path = q->tensors ? wr_deploy_path(c, "/v2/models/", name, explain ? "/explain" : "/infer")
+                            : wr_deploy_path(c, "/endpoints/", name, explain ? "/invocations?explain=true" : "/invocations");
     if (!path) return wr_err_nomem(err);
     WR_TRY(wr_deploy_ask(&j, c, "POST", path, q->type, wr_buf_view(&q->body), err));
     wr_jsonw_val(wr_cli_jsonw(c), j.root);
+    if (explain) return print_contributions(c, j.root, err);
     yyjson_val *predictions = yyjson_obj_get(j.root, "predictions");
     if (predictions) read_predictions(&a, predictions);
     else read_tensors(&a, yyjson_obj_get(j.root, "outputs"));
@@ -188,12 +254,16 @@ static int send_rows(wr_cli *c, request *q, wr_err *err)
 static int run(wr_cli *c, wr_err *err)
 {
     request q = {0};
+    if (wr_cli_int(c, "top") < 1) return wr_err_set(err, WEIR_EUSAGE, "--top is 1 or more");
     int rc = send_rows(c, &q, err);
     wr_buf_fini(&q.body);
     return rc;
 }
 
-static const wr_cmd_arg args[] = {WR_DEPLOY_URL};
+static const wr_cmd_arg args[] = {
+    WR_DEPLOY_URL,
+    {"explain", 0, WR_ARG_FLAG, NULL, "show what each feature added; nothing is logged", NULL},
+    WR_EXPLAIN_TOP};
 
 const wr_cmd wr_cmd_deploy_infer = {
     "deploy infer",
@@ -202,10 +272,13 @@ const wr_cmd wr_cmd_deploy_infer = {
     2,
     2,
     args,
-    1,
+    3,
     "FILE has rows: CSV with a header, a JSON list of records or of lists, or a whole request as\n"
     "MLflow's scoring server (dataframe_split, instances, ...) or the inference protocol (inputs)\n"
-    "takes it. - is the standard input. NAME is an endpoint or a model of the repository.",
+    "takes it. - is the standard input. NAME is an endpoint or a model of the repository.\n"
+    "--explain shows the contributions of the features to the margin of each row, the greatest\n"
+    "first; with the base value they add up to it.",
     "  # rows of a table\n  weir deploy infer fraud rows.csv\n"
-    "  # one row\n  echo '[{\"amount\": 120, \"country\": 3}]' | weir deploy infer fraud -",
+    "  # one row\n  echo '[{\"amount\": 120, \"country\": 3}]' | weir deploy infer fraud -\n"
+    "  # what the prediction is made of\n  weir deploy infer fraud rows.csv --explain",
     run};

@@ -45,6 +45,14 @@ weir deploy infer trees rows.csv
 weir deploy infer trees rows.csv --json >by_name.json
 echo '[{"a": 1, "b": -0.5, "c": 0.25, "d": 20, "e": 1}, {"a": -2, "b": 1, "c": 0, "d": 3, "e": 2}]' | weir deploy infer trees - --json | cmp - by_name.json
 echo '[[1, -0.5, 0.25, 20, 1], [-2, 1, 0, 3, 2]]' | weir deploy infer trees - --json | cmp - by_name.json
+weir deploy infer trees rows.csv --explain --top 2
+weir deploy infer trees rows.csv --explain --json | python3 -c '
+import json, sys
+a = json.load(sys.stdin)
+print(a["features"], all(abs(sum(row[0]) - m[0]) < 1e-9 for row, m in zip(a["explanations"], a["margins"])), len(a["explanations"]))'
+code=0
+weir deploy infer simple rows.json --explain || code=$?
+echo "exit code $code"
 echo '[[1, 2]]' | weir deploy infer boost - --json >/dev/null || echo "exit code $?"
 echo '{"max_batch_size": 1}' >one.json
 weir deploy load simple --config one.json

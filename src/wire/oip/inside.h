@@ -50,6 +50,9 @@ void wr_oip_infer_v2(wr_oip_call *c);                         /* infer.c; with c
 void wr_oip_put_ids(wr_oip_call *c, const wr_oip_result *r);
 /* Members that say what contributions are: features, base_values (one for each margin) and margins (lists of them, one a row). */
 void wr_oip_put_explained(wr_oip_call *c, const wr_tensor *contributions);
+/* Of an answer to an explanation: the tensor, or NULL; and the members of V1 and the scoring server for it. */
+const wr_tensor *wr_oip_contributions(const wr_oip_call *c, const wr_oip_result *r);
+void wr_oip_put_explanations(wr_oip_call *c, const wr_tensor *contributions);
 /* WEIR_EUNSUPPORTED when an explanation is asked for and c->m has none. */
 int wr_oip_may_explain(const wr_oip_call *c, wr_err *err);
 int wr_oip_answer(wr_oip_call *c, const wr_oip_asked *asked, wr_oip_result *r, wr_err *err); /* answer.c */

@@ -122,3 +122,18 @@ void wr_oip_put_explained(wr_oip_call *c, const wr_tensor *t)
     wr_jsonw_key(w, "margins");
     put_margins(w, x, rows, nmargins, each);
 }
+
+const wr_tensor *wr_oip_contributions(const wr_oip_call *c, const wr_oip_result *r)
+{
+    for (size_t i = 0; c->explain && i < r->nout; i++)
+        if (wr_str_is(r->out[i].name, "contributions")) return &r->out[i];
+    return NULL;
+}
+
+void wr_oip_put_explanations(wr_oip_call *c, const wr_tensor *t)
+{
+    wr_jsonw_key(&c->w, "explanations");
+    wr_jsonw_raw(&c->w, (wr_str){"", 0});
+    wr_oip_put_nested(c->out->body, t, false);
+    wr_oip_put_explained(c, t);
+}

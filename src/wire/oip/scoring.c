@@ -167,13 +167,21 @@ static int read_csv(wr_oip_call *c, wr_oip_infer *q)
 
 /* ---- the answer ---- */
 
+/* Ours: ?explain=true. */
+static bool explains(const wr_oip_call *c)
+{
+    WR_AUTOBUF wr_buf text = {0};
+    return wr_http_query(&text, c->in->query, "explain") && strcmp(wr_buf_cstr(&text), "true") == 0;
+}
+
 static void invoke(wr_oip_call *c)
 {
-    wr_oip_infer q = {.start_ns = c->in->start_ns};
+    wr_oip_infer q = {.start_ns = c->in->start_ns, .explain = c->explain = explains(c)};
     wr_oip_result r = {0};
     bool csv;
     if (!read_type(c, &csv)) return;
-    int rc = csv ? read_csv(c, &q) : read_json(c, &q);
+    int rc = wr_oip_may_explain(c, &c->err);
+    if (rc == 0) rc = csv ? read_csv(c, &q) : read_json(c, &q);
     if (rc == WEIR_EPARSE && !csv)
         wr_err_wrap(&c->err, rc, "Invalid input. Ensure that input is a valid JSON formatted string. Error");
     if (rc == 0 && q.start_ns) q.decoded_ns = wr_clock_mono_ns();
@@ -186,7 +194,9 @@ static void invoke(wr_oip_call *c)
     wr_jsonw_obj(&c->w);
     wr_jsonw_key(&c->w, "predictions");
     wr_jsonw_raw(&c->w, (wr_str){"", 0});
-    wr_oip_put_predictions(c->out->body, &r, NULL, c->m.rows, true);
+    const wr_tensor *told = wr_oip_contributions(c, &r);
+    wr_oip_put_predictions(c->out->body, &r, told, c->m.rows, true);
+    if (told) wr_oip_put_explanations(c, told);
     wr_oip_put_ids(c, &r);
     wr_jsonw_end(&c->w);
 }

@@ -253,6 +253,15 @@ static void test_v1(void **state)
     assert_string_equal(
         body.p, "{\"predictions\":[[321,1]],\"explanations\":[[[1,2,3,0.5]]],\"features\":[\"a\",\"b\",\"c\"],"
                 "\"base_values\":[0.5],\"margins\":[[6.5]]}");
+    request.query = WR_STR("explain=true");
+    assert_int_equal(ask("POST", "/endpoints/tree/invocations", "{\"instances\":[[1,2,3]]}"), 200);
+    assert_string_equal(text_at("/features/0"), "a");
+    assert_true(yyjson_get_num(at("/explanations/0/0/3")) == 0.5 && yyjson_get_num(at("/predictions/0/0")) == 321);
+    request.query = WR_STR("explain=true");
+    assert_int_equal(ask("POST", "/endpoints/late/invocations", "{\"instances\":[[1,2,3]]}"), 501);
+    request.query = WR_STR("explain=no");
+    assert_int_equal(ask("POST", "/endpoints/tree/invocations", "{\"instances\":[[1,2,3]]}"), 200);
+    assert_null(at("/explanations"));
     static const struct {
         const char *path, *text;
         int status;

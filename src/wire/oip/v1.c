@@ -70,29 +70,17 @@ static int read_request(wr_oip_call *c, wr_oip_infer *q)
     return read ? 0 : wr_err_set(&c->err, WEIR_EINVAL, "Expected \"instances\" to be a list");
 }
 
-static const wr_tensor *contributions(const wr_oip_call *c, const wr_oip_result *r)
-{
-    for (size_t i = 0; c->explain && i < r->nout; i++)
-        if (wr_str_is(r->out[i].name, "contributions")) return &r->out[i];
-    return NULL;
-}
-
 static void put_answer(wr_oip_call *c, const wr_oip_result *r)
 {
     wr_jsonw *w = &c->w;
-    const wr_tensor *told = contributions(c, r);
+    const wr_tensor *told = wr_oip_contributions(c, r);
     wr_jsonw_obj(w);
     if (!told || r->nout > 1) {
         wr_jsonw_key(w, "predictions");
         wr_jsonw_raw(w, (wr_str){"", 0});
         wr_oip_put_predictions(c->out->body, r, told, c->m.rows, false);
     }
-    if (told) {
-        wr_jsonw_key(w, "explanations");
-        wr_jsonw_raw(w, (wr_str){"", 0});
-        wr_oip_put_nested(c->out->body, told, false);
-        wr_oip_put_explained(c, told);
-    }
+    if (told) wr_oip_put_explanations(c, told);
     wr_oip_put_ids(c, r);
     wr_jsonw_end(w);
 }
