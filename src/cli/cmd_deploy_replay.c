@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "cli/commands.h"
+#include "cli/compare_print.h"
 #include "io/file.h"
 #include "stage/deploy/replay.h"
 
@@ -19,6 +20,19 @@ static const wr_cmd_arg args[] = {
     {"label-batch", 0, WR_ARG_FLAG, NULL, "send labels at midnight of event time, not when they are known", NULL},
     {"slow", 0, WR_ARG_NUM, "FACTOR", "while the server runs a job, go so many times slower", "1"},
     {"report", 0, WR_ARG_TEXT, "FILE", "write the report as JSON too", NULL},
+    {"candidate", 0, WR_ARG_TEXT, "MODEL", "no server: this model (a path, MODEL@VERSION) over what was logged", NULL},
+    {"score", 0, WR_ARG_TEXT, "COLUMN", "candidate: the score that was answered (default: as its outputs are called)", NULL},
+    {"rows", 0, WR_ARG_INT, "N", "candidate: the newest so many predictions", "100000"},
+    {"seed", 0, WR_ARG_INT, "N", "candidate: of the bootstrap", "1"},
+    {"max-disagreement", 0, WR_ARG_NUM, "SHARE", "candidate: rows of another class", NULL},
+    {"max-delta", 0, WR_ARG_NUM, "X", "candidate: greatest difference of scores", NULL},
+    {"max-mean-delta", 0, WR_ARG_NUM, "X", "candidate: mean difference of scores", NULL},
+    {"max-psi", 0, WR_ARG_NUM, "X", "candidate: shift of the distribution of scores", NULL},
+    {"max-p99-us", 0, WR_ARG_NUM, "US", "candidate: a single row, 99 %", NULL},
+    {"max-auc-drop", 0, WR_ARG_NUM, "X", "candidate: area under the curve lost", NULL},
+    {"max-accuracy-drop", 0, WR_ARG_NUM, "X", "candidate: accuracy lost", NULL},
+    {"max-log-loss-rise", 0, WR_ARG_NUM, "X", "candidate: log loss gained", NULL},
+    {"max-rmse-rise", 0, WR_ARG_NUM, "X", "candidate: root mean squared error gained", NULL},
 };
 
 static void put_version(wr_jsonw *w, const wr_replay_version *v)
@@ -139,6 +153,7 @@ static int run(wr_cli *c, wr_err *err)
     wr_replay_opt opt;
     wr_replay_report report;
     wr_err end = {0};
+    if (wr_cli_has(c, "candidate")) return wr_cli_compare(c, err);
     WR_TRY(read_options(&opt, c, err));
     WR_TRY(wr_cli_project(c, &p, err));
     wr_run_opt ro = {"replay", "other", opt.endpoint, wr_cli_command_line(c)};
@@ -158,8 +173,8 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_deploy_replay = {
     "deploy replay",
-    "send a stretch of the past to a running server",
-    "ENDPOINT --from TIME --until TIME",
+    "send a stretch of the past to a running server, or a candidate over what was logged",
+    "ENDPOINT (--from TIME --until TIME | --candidate MODEL)",
     1,
     1,
     args,
@@ -167,8 +182,16 @@ const wr_cmd wr_cmd_deploy_replay = {
     "Rows of the endpoint's feature view become prediction requests in the order of their time;\n"
     "their outcomes become labels and feature events once they were known. So a server goes\n"
     "through months in minutes, with the features it would have seen. Materialize the view until\n"
-    "--from first. Failed requests are counted, not repeated; any makes the exit code 1.",
+    "--from first. Failed requests are counted, not repeated; any makes the exit code 1.\n"
+    "\n"
+    "With --candidate no server is asked: the model, of any format that is served, answers the\n"
+    "logged requests of an endpoint without a view (`log:` in weir.yaml; --from and --until are\n"
+    "times of serving then), and both answers are compared: classes, scores, their distribution,\n"
+    "time, and, where labels came, AUC, log loss and accuracy, or RMSE, with 95 % intervals of the\n"
+    "difference by paired bootstrap. Exit code 1 when it is worse than a --max-... allows.",
     "  # a week as fast as it goes\n  weir deploy replay delay --from 2001-06-01 --until 2001-06-08\n"
     "  # a month in two minutes, giving retraining the time it would have had\n"
-    "  weir deploy replay delay --from 2001-06-01 --until 2001-07-01 --seconds 120 --slow 20",
+    "  weir deploy replay delay --from 2001-06-01 --until 2001-07-01 --seconds 120 --slow 20\n"
+    "  # may this file take over?\n"
+    "  weir deploy replay fraud --candidate exports/fraud.json --max-psi 0.1 --max-auc-drop 0.005",
     run};
