@@ -57,11 +57,13 @@ const wr_cmd wr_cmd_deploy_feedback = {
     1,
     args,
     sizeof args / sizeof *args,
-    "Joins the predictions of an endpoint with the first label received for each. The dataset\n"
+    "Joins the predictions of an endpoint with the label known last for each. The dataset\n"
     "has the columns of the view's training table, so both can be trained on together:\n"
     "  rows: SELECT * FROM flights_features UNION ALL BY NAME SELECT * FROM flights_feedback\n"
     "Features are those the model saw. What the server has not drained yet is not in it\n"
-    "(weir deploy flush).",
+    "(weir deploy flush). Of a model without a view (`log:` in weir.yaml) the dataset has its\n"
+    "inputs and outputs, label, label_text and reward. What came later than feedback_ttl of the\n"
+    "endpoint is left out.",
     "  # everything that is labelled by now\n  weir deploy feedback delay --out flights_feedback\n"
     "  # as it was known in the middle of June\n  weir deploy feedback delay --out flights_feedback --until 2001-06-16",
     run};

@@ -109,8 +109,8 @@ static int read_rollout(const wr_yaml **out, wr_arena *a, wr_project *p, const w
 static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_yaml *name, const wr_yaml *e,
                          wr_err *err)
 {
-    static const char *const keys[] = {"model",   "path",  "threshold",    "log", "config",
-                                       "rollout", "sinks", "feedback_ttl", NULL};
+    static const char *const keys[] = {"model",   "path",  "threshold",    "log",      "config",
+                                       "rollout", "sinks", "feedback_ttl", "features", NULL};
     wr_str model;
     if (!wr_name_ok(name->text))
         return wr_yaml_error(name, WEIR_EINVAL, err, "\"%s\" is not an endpoint name", name->text.p);
@@ -121,6 +121,7 @@ static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_
     WR_TRY(read_log(&out->log, e, err));
     WR_TRY(read_config(&out->config, a, e, err));
     WR_TRY(read_sinks(out, a, e, err));
+    WR_TRY(path_of(&out->features, a, p, e, "features", err));
     out->feedback_ttl_us = (int64_t)365 * WR_DAY_US;
     WR_TRY(wr_yaml_get_duration_us(&out->feedback_ttl_us, e, "feedback_ttl", out->feedback_ttl_us, err));
     if (!(out->threshold >= 0 && out->threshold <= 1))

@@ -8,6 +8,7 @@
  *     risky: {model: risky@champion, rollout: {arms: {canary: {model: risky@challenger}}, steps: {}}}     rollout.h
  *     told: {path: m.onnx, sinks: [{url: "http://logs:8080", mode: all, sample: 0.1, namespace: shop, component: predictor}], feedback_ttl: 30d}
  *                                  mode: all, request or response; sample: share of requests, default 1; feedback_ttl: default 365d
+ *     fed: {model: m@champion, features: features.yaml}      a view for a model that has none: requests bring keys (stage/deploy/features.h)
  *   serving:
  *     repository: models           a folder NAME/VERSION/model file, as Triton's
  *     load: all                    at the start and when it changes; none = on demand
@@ -39,6 +40,7 @@ typedef struct {
     double log;                     /* share of requests */
     wr_str config;                  /* JSON; {NULL, 0} = none */
     const wr_endpoint_sink *sinks; size_t nsinks;
+    const char *features;           /* absolute path of a view's file; NULL = none */
     int64_t feedback_ttl_us;        /* what comes true later than that is not joined any more */
     const wr_yaml *rollout;         /* core/rollout.h, which has read it once; NULL = none */
     const wr_yaml *at;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
+#include "stage/deploy/features.h"
 #include "stage/deploy/rollout_run.h"
 
 typedef wr_asker source;
@@ -81,6 +82,8 @@ static int plain_model(wr_oip_model *out, source *s, const wr_instance *m, wr_ar
     out->explained = out->features = m->predictor->features;
     out->nexplained = m->predictor->features ? m->predictor->nfeatures : 0;
     out->nfeatures = m->predictor->nfeatures;
+    if (wr_serve_feature_specs(&out->in, &out->nin, s->server->serve, m->name))
+        out->features = NULL, out->nfeatures = 0;
     if (!s->all_versions) return 0;
     int rc =
         wr_repository_versions(&versions, &out->nversions, wr_serve_repository(s->server->serve), out->name, a, err);

@@ -202,7 +202,7 @@ static size_t bytes_of(const wr_tensor *t, size_t n)
 }
 
 /* The model may be an arm's: ENDPOINT:ARM. */
-static wr_serve_endpoint *endpoint_of(wr_serve *s, const char *name, wr_str *arm)
+wr_serve_endpoint *wr_serve_endpoint_of(wr_serve *s, const char *name, wr_str *arm)
 {
     wr_str rest = wr_str_of(name), before = wr_str_cut(&rest, ':');
     wr_serve_endpoint *e = wr_serve_endpoint_named(s, wr_str_of(name));
@@ -365,7 +365,7 @@ void wr_serve_keep(wr_kept *out, wr_serve *s, const wr_instance *m, const wr_inf
     k.record.arm = opt->arm;
     k.record.id = opt->id;
     k.record.propensity = opt->propensity;
-    k.endpoint = endpoint_of(s, m->name, &k.record.arm);
+    k.endpoint = wr_serve_endpoint_of(s, m->name, &k.record.arm);
     if (!k.endpoint) return;
     bool log = s->keep && sampled(&k.endpoint->asked, k.endpoint->log);
     unsigned wanted = sinks_that_want(k.endpoint);
@@ -386,7 +386,7 @@ void wr_serve_tell(wr_serve *s, const wr_served *m, const wr_infer_request *q, c
     keeping k = {.serve = s, .arena = a};
     wr_serve_endpoint *e = m->of;
     k.record.arm = opt->arm;
-    k.endpoint = endpoint_of(s, e->name, &k.record.arm);
+    k.endpoint = wr_serve_endpoint_of(s, e->name, &k.record.arm);
     unsigned wanted = k.endpoint ? sinks_that_want(k.endpoint) : 0;
     if (!wanted) return;
     k.record.id = opt->id.n ? opt->id : ans->rows ? ans->ids[0] : opt->id;

@@ -6,6 +6,8 @@
 #include "base/fault.h"
 #include "core/event.h"
 #include "stage/deploy/drain.h"
+#include "stage/deploy/feedback.h"
+#include "stage/deploy/feedback_take.h"
 #include "stage/deploy/keep.h"
 
 static const char simple_onnx[] = WEIR_SOURCE_DIR "/tests/triton/models/simple/1/model.onnx";
@@ -219,6 +221,50 @@ static void test_large_batches(void **state)
     wr_serve_close(s);
 }
 
+static wr_feedback_made join(trips *w, const char *out)
+{
+    wr_run *run;
+    wr_feedback_made made;
+    wr_feedback_opt opt = {.endpoint = "true", .out = out};
+    wr_run_opt ro = {"feedback", "data-collection", "true", "weir deploy feedback"};
+    OK(wr_run_begin(&run, w->project, &ro, err));
+    OK(wr_feedback(&made, w->project, &opt, run, err));
+    OK(wr_run_end(run, 0, NULL, err));
+    return made;
+}
+
+/* Training data of a model without a view; what comes later than the endpoint's patience is left out. */
+static void test_what_came_true_joins(void **state)
+{
+    trips *w = *state;
+    wr_kept kept;
+    wr_feedback_taken taken;
+    const wr_feedback_item items[] = {{.id = WR_STR("a"), .value = 1, .known_us = 5},
+                                      {.id = WR_STR("a"), .value = 2, .known_us = 4},
+                                      {.id = WR_STR("b"), .text = WR_STR("cat"), .known_us = 5},
+                                      {.id = WR_STR("c"), .value = 0.5, .reward = true, .known_us = 6}};
+    OK(wr_file_copy(simple_onnx, trips_path(w, "a.onnx"), err));
+    wr_serve *s = start(w, "endpoints:\n  true: {path: a.onnx, log: all}\n");
+    const char *const ids[] = {"a", "b", "c", "nothing"};
+    for (int i = 0; i < 4; i++) sums(w, s, "true", 1, ids[i], &kept);
+    wr_round *r = wr_round_new(s);
+    OK(wr_serve_feedback(&taken, r, WR_STR("true"), items, 4, err));
+    wr_round_free(r);
+    drain(s);
+    wr_serve_close(s);
+    assert_int_equal(join(w, "joined").written.rows, 3);
+    assert_int_equal(
+        trips_number(w, "SELECT count(*) FROM joined WHERE prediction_id = 'a' AND label = 1 AND OUTPUT0_3 = 4"), 1);
+    assert_int_equal(trips_number(w, "SELECT count(*) FROM joined WHERE prediction_id = 'b' AND label_text = 'cat'"),
+                     1);
+    assert_int_equal(
+        trips_number(w, "SELECT count(*) FROM joined WHERE prediction_id = 'c' AND reward = 0.5 AND label IS NULL"), 1);
+    trips_write(w, "weir.yaml", "endpoints:\n  true: {path: a.onnx, log: all, feedback_ttl: 0s}\n");
+    wr_project_close(w->project);
+    OK(wr_project_open(&w->project, w->dir, err));
+    assert_int_equal(join(w, "late").written.rows, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_large_batches),
+        cmocka_unit_test(test_what_came_true_joins),
     };
     return cmocka_run_group_tests(tests, trips_make, trips_end);
 }

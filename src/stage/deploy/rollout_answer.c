@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/num.h"
 #include "stage/deploy/keep.h"
+#include "stage/deploy/features.h"
 #include "stage/deploy/rollout_inside.h"
 #include "stage/deploy/rows.h"
 #include "stage/deploy/scores.h"
@@ -34,11 +35,13 @@ static int run_plain(wr_serve_reply *out, wr_serve *s, const wr_instance *m, con
 {
     wr_infer_answer ans;
     wr_kept kept;
-    WR_TRY(wr_infer(&ans, m, q, a, err));
+    wr_infer_request fed;
+    WR_TRY(wr_serve_features(&fed, s, m, q, a, err));
+    WR_TRY(wr_infer(&ans, m, &fed, a, err));
     *rows = ans.rows;
     *out = (wr_serve_reply){.out = ans.out, .nout = ans.nout};
     if (q->explain) return 0;
-    wr_serve_keep(&kept, s, m, q, &ans, opt, a);
+    wr_serve_keep(&kept, s, m, &fed, &ans, opt, a);
     out->ids = kept.ids;
     out->nids = kept.nids;
     return 0;

@@ -37,7 +37,8 @@ int wr_serve_specs(wr_tensor_spec **in, size_t *nin, wr_tensor_spec **out, size_
 
 typedef struct {
     const wr_view *view;
-    const wr_served *m;
+    const char *endpoint;
+    const wr_served *m; /* NULL: rows alone are read */
     const wr_infer_request *q;
     wr_arena *a;
     wr_err *err;
@@ -143,7 +144,7 @@ static int find_column(size_t *out, const reading *r, wr_str name, size_t guess)
     }
     int near = wr_str_nearest(name, (const char *const *)v->request, v->nrequest);
     wr_err_set(r->err, WEIR_EINVAL, "unexpected inference input '%.*s' for model '%s'",
-               (int)(name.n < 100 ? name.n : 100), name.p, r->m->endpoint);
+               (int)(name.n < 100 ? name.n : 100), name.p, r->endpoint);
     return near >= 0 ? wr_err_hint(r->err, WEIR_EINVAL, "did you mean '%s'?", v->request[near]) : WEIR_EINVAL;
 }
 
@@ -163,11 +164,37 @@ static int read_rows(reading *r)
         if (!seen[k])
             return wr_err_set(r->err, WEIR_EINVAL,
                               "expected %zu inputs but got %zu inputs for model '%s': '%s' is missing", v->nrequest,
-                              r->q->nin, r->m->endpoint, v->request[k]);
+                              r->q->nin, r->endpoint, v->request[k]);
     for (size_t i = 0; i < r->rows; i++)
         if (r->cells[i * v->nrequest].missing)
             return wr_err_set(r->err, WEIR_EINVAL, "row %zu: \"%s\" is missing: it says when the prediction is made", i,
                               v->time);
+    return 0;
+}
+
+int wr_rows_read(wr_cell **cells, size_t *rows, const wr_view *v, const char *endpoint, const wr_infer_request *q,
+                 int64_t now_us, wr_arena *a, wr_err *err)
+{
+    reading r = {.view = v, .endpoint = endpoint, .q = q, .a = a, .err = err, .rows = *rows};
+    size_t column;
+    bool *seen = wr_arena_calloc(a, v->nrequest + 1, sizeof *seen);
+    if (!seen) return wr_err_nomem(err);
+    for (size_t i = 0; i < q->nin; i++) {
+        WR_TRY(find_column(&column, &r, q->in[i].name, i));
+        if (seen[column]) return wr_err_set(err, WEIR_EINVAL, "input '%s' is there twice", v->request[column]);
+        seen[column] = true;
+        WR_TRY(put_input(&r, &q->in[i], column));
+    }
+    if (!r.cells) r.cells = wr_arena_alloc(a, (r.rows * v->nrequest + 1) * sizeof *r.cells);
+    if (!r.cells) return wr_err_nomem(err);
+    for (size_t i = 0; i < r.rows; i++) {
+        wr_cell *c = r.cells + i * v->nrequest;
+        for (size_t k = 0; k < v->nrequest; k++)
+            if (!seen[k]) c[k] = (wr_cell){.num = NAN, .missing = true};
+        if (c[0].missing) c[0] = (wr_cell){.num = NAN, .ts = now_us};
+    }
+    *cells = r.cells;
+    *rows = r.rows;
     return 0;
 }
 
@@ -185,7 +212,7 @@ static int choose(int *which, size_t *n, const reading *r)
                             : (int)i;
         if (k < 0) {
             wr_err_set(r->err, WEIR_EINVAL, "unexpected inference output '%.*s' for model '%s'",
-                       (int)(q->outputs[i].n < 100 ? q->outputs[i].n : 100), q->outputs[i].p, r->m->endpoint);
+                       (int)(q->outputs[i].n < 100 ? q->outputs[i].n : 100), q->outputs[i].p, r->endpoint);
             return wr_err_hint(r->err, WEIR_EINVAL, "there are 'probability' and 'label'");
         }
         if (*n == OUTPUTS || (*n == 1 && which[0] == k))
@@ -267,7 +294,7 @@ static int put_contributions(wr_tensor *t, const reading *r, const float *rows)
 
 int wr_serve_try(wr_serve_answer *out, wr_served *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
 {
-    reading r = {.view = m->view, .m = m, .q = q, .a = a, .err = err};
+    reading r = {.view = m->view, .endpoint = m->endpoint, .m = m, .q = q, .a = a, .err = err};
     int which[OUTPUTS];
     size_t n;
     *out = (wr_serve_answer){0};
@@ -298,7 +325,7 @@ static void add(wr_duration *d, int64_t ns)
 int wr_serve_infer(wr_serve_answer *out, wr_round *round, wr_served *m, const wr_infer_request *q, wr_str id,
                    wr_arena *a, wr_err *err)
 {
-    reading r = {.view = m->view, .m = m, .q = q, .a = a, .err = err};
+    reading r = {.view = m->view, .endpoint = m->endpoint, .m = m, .q = q, .a = a, .err = err};
     int64_t start = q->start_ns ? q->start_ns : wr_clock_mono_ns(),
             ready = q->decoded_ns ? q->decoded_ns : wr_clock_mono_ns();
     *out = (wr_serve_answer){0};

@@ -35,6 +35,9 @@ typedef struct wr_serve_endpoint {
     char folder[WR_SHA256_HEX];      /* of the cache, in use */
     uint64_t seen, tried;            /* fingerprints of the path */
     atomic_uint_fast64_t asked;      /* requests, for sampling */
+    wr_live *features;               /* of models without a view: NULL = their inputs are the request's */
+    const wr_tensor_spec *feature_in;
+    const char *features_path;       /* NULL = none */
     struct wr_sink **sinks;
     size_t nsinks;
     atomic_uint_fast64_t layout;     /* keep.c: the last one that was told */
@@ -56,7 +59,7 @@ struct wr_serve {
     struct wr_keep *keep;            /* NULL: nothing is logged of models without a view */
     struct wr_feedback_memory *feedback;
     bool opened;                     /* the first look is done */
-    wr_live **lives;                 /* at most one a view name; nlives only grows, entries are final */
+    wr_live **lives;                 /* at most one a view name, two an endpoint; nlives only grows, entries are final */
     atomic_size_t nlives;
     pthread_mutex_t refresh;         /* rank 1: one refresh at a time; guards arena */
     pthread_mutex_t drain;           /* rank 2: one drain at a time */
@@ -78,6 +81,11 @@ wr_serve_endpoint *wr_serve_endpoint_named(wr_serve *s, wr_str name); /* NULL */
 void wr_serve_say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before, const wr_err *why);
 void wr_serve_set_error(wr_serve_endpoint *e, const wr_err *why);
 
+/* The state of a view: the one there is, or a new one; under refresh, or while opening. */
+int wr_serve_state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err);
+/* features.c; path NULL: nothing to do */
+int wr_features_open(wr_serve *s, wr_serve_endpoint *e, const char *path, wr_err *err);
+
 /* serve_plain.c; under refresh */
 int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err);
 int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registered_version *v, wr_err *err);
@@ -97,6 +105,8 @@ void wr_feedback_memory_close(struct wr_feedback_memory *m);
 typedef struct wr_keep wr_keep;
 int wr_keep_open(wr_serve *s, wr_err *err);
 void wr_keep_close(wr_serve *s);
+/* Of a model of the repository: its own name, or that before the arm's; `arm` is set, but not when it is set already. NULL. */
+wr_serve_endpoint *wr_serve_endpoint_of(wr_serve *s, const char *name, wr_str *arm);
 int wr_sinks_open(wr_serve *s, wr_serve_endpoint *e, const wr_endpoint *spec, wr_err *err);
 void wr_sinks_close(wr_serve_endpoint *e);
 

@@ -47,8 +47,7 @@ static int other_view(const wr_live *l, const wr_view *v, wr_err *err)
     return wr_err_hint(err, WEIR_ECONFLICT, "materialize the new view, then restart weir up");
 }
 
-/* The state of a view: the one there is, or a new one. */
-static int state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err)
+int wr_serve_state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err)
 {
     size_t n = atomic_load(&s->nlives);
     for (size_t i = 0; i < n; i++) {
@@ -139,7 +138,7 @@ static int load(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_mod
     const wr_view *view = wr_package_get(k)->view;
     int rc = 0;
     if (live && strcmp(live->view->hash, view->hash) != 0) rc = other_view(live, view, err);
-    if (!live) rc = state_for(&live, s, view, err);
+    if (!live) rc = wr_serve_state_for(&live, s, view, err);
     if (rc < 0) {
         wr_package_free(k);
         return rc;
@@ -260,6 +259,7 @@ static int list_endpoints(wr_serve *s, wr_err *err)
         e->path = list[i].path;
         e->threshold = list[i].threshold;
         e->log = list[i].log;
+        e->features_path = list[i].features;
         e->config = list[i].config;
         e->declared = declared(s->arena, list[i].rollout);
         if (!e->declared) rc = wr_err_nomem(err);
@@ -301,6 +301,8 @@ static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
     WR_TRY(wr_serve_ledger_open(s, err));
     WR_TRY(wr_serve_repository_open(s, opt, err));
     WR_TRY(wr_feedback_memory_open(&s->feedback, err));
+    for (size_t i = 0; i < s->nendpoints; i++)
+        WR_TRY(wr_features_open(s, &s->endpoints[i], s->endpoints[i].features_path, err));
     WR_TRY(wr_keep_open(s, err));
     if (!(s->shadow = wr_shadow_new(s))) return wr_err_nomem(err);
     WR_TRY(wr_serve_refresh(s, err));

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "stage/deploy/features.h"
 #include "stage/deploy/rollout_inside.h"
 #include "stage/deploy/rows.h"
 #include "stage/deploy/scores.h"
@@ -120,12 +121,15 @@ static void compare(job *j, const wr_tensor *out, size_t nout)
     pthread_mutex_unlock(&j->r->lock);
 }
 
-static int run(const wr_tensor **out, size_t *nout, size_t *rows, wr_served *package, wr_instance *model, job *j,
-               wr_err *err)
+static int run(const wr_tensor **out, size_t *nout, size_t *rows, wr_serve *s, wr_served *package, wr_instance *model,
+               job *j, wr_err *err)
 {
     wr_serve_answer p;
     wr_infer_answer m;
-    int rc = package ? wr_serve_try(&p, package, &j->q, j->arena, err) : wr_infer(&m, model, &j->q, j->arena, err);
+    wr_infer_request fed = j->q;
+    int rc = package ? 0 : wr_serve_features(&fed, s, model, &j->q, j->arena, err);
+    if (rc == 0)
+        rc = package ? wr_serve_try(&p, package, &j->q, j->arena, err) : wr_infer(&m, model, &fed, j->arena, err);
     if (rc < 0) return rc;
     *out = package ? p.out : m.out;
     *nout = package ? p.nout : m.nout;
@@ -146,7 +150,7 @@ static void serve(wr_serve *s, job *j)
         return;
     }
     int64_t start = cpu_ns();
-    int rc = run(&out, &nout, &rows, package, model, j, &err);
+    int rc = run(&out, &nout, &rows, s, package, model, j, &err);
     int64_t took = cpu_ns() - start;
     add(&arm->requests, 1);
     add(&arm->busy_ns, (uint64_t)took);
