@@ -280,6 +280,12 @@ static const wr_endpoint *endpoint_of(wr_feasibility_work *w)
     return NULL;
 }
 
+const char *wr_feasibility_endpoint(wr_feasibility_work *w)
+{
+    const wr_endpoint *e = endpoint_of(w);
+    return e ? e->name : NULL;
+}
+
 /* Share of the newest predictions that a label found; NaN: nobody knows. */
 static double joined(wr_feasibility_work *w, const char *endpoint, wr_err *err)
 {

@@ -72,6 +72,9 @@ typedef struct {
 } wr_feasibility_gap;
 void wr_feasibility_compare(wr_feasibility_gap *g, const wr_infer_answer *whole, size_t at, const wr_infer_answer *part);
 
+/* study_cost.c: the endpoint of weir.yaml that serves the model; NULL = none. */
+const char *wr_feasibility_endpoint(wr_feasibility_work *w);
+
 /* study.c: results */
 int wr_check_says(wr_feasibility_work *w, wr_feasibility_result *r, wr_check_state state, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/os.h"
+#include "io/file.h"
 #include "io/http_client.h"
 #include "io/meter.h"
 #include "stage/deploy/study_inside.h"
@@ -47,7 +48,7 @@ static void ask_here(worker *k, wr_tensor *in, wr_arena *a)
     wr_err why;
     for (size_t i = k->from;; i += k->step) {
         int64_t t0 = wr_clock_mono_ns();
-        if (t0 >= k->until_ns) return;
+        if (t0 >= k->until_ns && k->n) return; /* one at least, however busy the machine is */
         wr_feasibility_slice(in, k->w, k->w->in, k->w->m->rows ? i % k->w->nrows : 0, 1);
         int rc = wr_feasibility_ask(&answer, k->w, in, a, &why);
         if (rc < 0 && !k->failed++) snprintf(k->failure, sizeof k->failure, "%.199s", why.msg);
@@ -92,7 +93,7 @@ static int call_there(worker *k, wr_http_client *c, const char *target, wr_tenso
         wr_buf_clear(&body);
         write_body(&body, k, in);
         int64_t t0 = wr_clock_mono_ns();
-        if (t0 >= k->until_ns) return 0;
+        if (t0 >= k->until_ns && (k->n || k->failed)) return 0;
         WR_TRY(wr_http_client_call(c, "POST", target, wr_buf_view(&body), &status, &reply, why));
         if (status != 200 && !k->failed++)
             snprintf(k->failure, sizeof k->failure, "%d %.*s", status, (int)(reply.n < 150 ? reply.n : 150), reply.p);
@@ -189,6 +190,15 @@ static double seconds_of(const wr_feasibility_work *w, double share)
 
 /* ---- 6 latency ---- */
 
+/* What the server calls it: the endpoint of weir.yaml that has it, or its own name without folders and ending. */
+static const char *name_there(wr_feasibility_work *w)
+{
+    const char *endpoint = wr_feasibility_endpoint(w), *base = wr_path_base(w->report->model);
+    if (endpoint) return endpoint;
+    const char *dot = strrchr(base, '.');
+    return dot && dot != base ? wr_arena_strndup(w->a, base, (size_t)(dot - base)) : base;
+}
+
 /* From nothing to an answer; and the first answer after another copy took its place. */
 static int starts(wr_feasibility_work *w, double *cold_s, double *swap_s, wr_err *err)
 {
@@ -235,6 +245,7 @@ int wr_check_latency(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *e
     double cold_s = 0, swap_s = 0, p99_max = (double)w->t->p99_us / 1e6, p50_max = (double)w->t->p50_us / 1e6;
     const char *url = server_of(w);
     load warm, l;
+    if (!(w->server_model = name_there(w))) return wr_err_nomem(err);
     WR_TRY(wr_check_limit(w, r, "p99 %s", wr_fmt_seconds(limit, p99_max)));
     WR_TRY(starts(w, &cold_s, &swap_s, err));
     WR_TRY(run_load(&warm, w, url, 1, seconds_of(w, 0.02), err));
