@@ -297,6 +297,7 @@ static void count_success(const wr_instance *m, const wr_infer_answer *out, cons
 {
     wr_model_stats *s = m->stats;
     wr_infer_count(&s->success, 1, t->end - t->start);
+    atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)(t->end - t->start))], 1, memory_order_relaxed);
     wr_infer_count(&s->queue, 1, 0); /* nothing waits: who reads the request answers it */
     if (!out->cached) {
         wr_infer_count(&s->input, 1, t->ready - t->start);

@@ -16,6 +16,7 @@
 #pragma once
 #include <stdatomic.h>
 #include "base/pool.h"
+#include "calc/histogram.h"
 #include "codec/json.h"
 #include "predict/predictor.h"
 
@@ -44,6 +45,7 @@ typedef struct {
     atomic_uint_fast64_t inferences, executions; /* rows; runs of the predictor */
     atomic_uint_fast64_t failures[WR_FAIL_REASONS];
     atomic_int_fast64_t last_ms, pending;
+    atomic_uint_fast64_t latency[WR_DURATION_BINS]; /* of what succeeded (calc/histogram.h) */
 } wr_model_stats;
 
 typedef struct wr_instance {

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
-#include "server/server_inside.h"
+#include "server/page.h"
 #include "stage/deploy/rollout_run.h"
 #include "track/metric.h"
 
@@ -110,6 +110,7 @@ static void each_second(wr_server *s, int64_t now)
     wr_err err;
     look_soon(s);
     wr_rollout_tick(s->serve);
+    wr_pulse_beat(s->pulse, s, now);
     wr_feed_push(s->feed);
     wr_watch_look(s->watch);
     wr_auth_tick(s->auth);
@@ -362,6 +363,7 @@ static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
     WR_TRY(open_auth(s, opt, err));
     WR_TRY(wr_feed_new(&s->feed, s->project, err));
     WR_TRY(wr_watch_new(&s->watch, s->track, err));
+    WR_TRY(wr_pulse_new(&s->pulse, err));
     s->worker = wr_pool_new(2); /* one beside the caller */
     s->readers = wr_pool_new(READERS + 1);
     if (!s->worker || !s->readers) return wr_err_nomem(err);
@@ -425,6 +427,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     if (s->track) wr_db_await(wr_track_db(s->track)); /* writes whose client is gone: nobody else waits for them */
     wr_feed_free(s->feed);
     wr_watch_free(s->watch);
+    wr_pulse_free(s->pulse);
     wr_http_server_close(s->http);
     wr_auth_close(s->auth);
     for (int i = 0; i < s->nloops; i++) {

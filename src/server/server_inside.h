@@ -14,7 +14,7 @@
  *   auth.c           who asks                                 guard.c             hosts and origins
  *   limiter.c        requests a second of a client
  *   routes_optuna.c  Optuna's storage, by gRPC
- *   metrics.c        /metrics                                page.c              /
+ *   metrics.c        /metrics                                page.h, page_*.c    /
  */
 #pragma once
 #include <pthread.h>
@@ -52,6 +52,7 @@ typedef struct {
 
 typedef struct wr_feed wr_feed;
 typedef struct wr_watch wr_watch;
+typedef struct wr_pulse wr_pulse;
 
 struct wr_server {
     wr_project *project;
@@ -83,6 +84,7 @@ struct wr_server {
     atomic_int_fast64_t polled_ns;
     wr_feed *feed;
     wr_watch *watch;
+    wr_pulse *pulse;                /* page.h */
     wr_sender *sender;              /* of webhooks */
     wr_server_loop *loops;
     int nloops;

@@ -340,6 +340,7 @@ int wr_serve_infer(wr_serve_answer *out, wr_round *round, wr_served *m, const wr
         return rc;
     }
     add(&s->success, end - start);
+    atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)(end - start))], 1, memory_order_relaxed);
     add(&s->queue, 0);
     add(&s->input, ready - start);
     add(&s->infer, end - ready);
