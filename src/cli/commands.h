@@ -7,7 +7,7 @@ extern const wr_cmd wr_cmd_init;
 extern const wr_cmd wr_cmd_data_ingest, wr_cmd_data_list, wr_cmd_data_show, wr_cmd_data_history, wr_cmd_data_sql,
     wr_cmd_data_profile, wr_cmd_data_check, wr_cmd_data_clean, wr_cmd_data_restore;
 extern const wr_cmd wr_cmd_feature_build, wr_cmd_feature_materialize;
-extern const wr_cmd wr_cmd_model_train, wr_cmd_model_evaluate, wr_cmd_model_register, wr_cmd_model_promote,
+extern const wr_cmd wr_cmd_model_train, wr_cmd_model_evaluate, wr_cmd_model_explain, wr_cmd_model_register, wr_cmd_model_promote,
     wr_cmd_model_rollback, wr_cmd_model_alias, wr_cmd_model_report, wr_cmd_model_list, wr_cmd_model_show, wr_cmd_model_diff,
     wr_cmd_model_trace, wr_cmd_model_sign, wr_cmd_model_verify, wr_cmd_model_keygen,
     wr_cmd_model_card, wr_cmd_model_bom;

@@ -80,3 +80,40 @@ int wr_explained_print(wr_cli *c, const wr_explained *e, size_t top, wr_err *err
     if (e->rows > shown) wr_say(c, "... %zu rows in all; --json has them", e->rows);
     return 0;
 }
+
+static void put_row(wr_jsonw *w, const wr_explained *e, size_t row, bool margins)
+{
+    wr_jsonw_arr(w);
+    for (size_t k = 0; k < e->outputs; k++) {
+        const double *x = e->phi + (row * e->outputs + k) * (e->features + 1);
+        double sum = 0;
+        if (!margins) wr_jsonw_arr(w);
+        for (size_t j = 0; j <= e->features; j++) {
+            sum += x[j];
+            if (!margins) wr_jsonw_f64(w, x[j]);
+        }
+        if (margins) wr_jsonw_f64(w, sum);
+        else wr_jsonw_end(w);
+    }
+    wr_jsonw_end(w);
+}
+
+void wr_explained_json(wr_jsonw *w, const wr_explained *e)
+{
+    wr_jsonw_obj(w);
+    for (int margins = 0; margins < 2; margins++) {
+        wr_jsonw_key(w, margins ? "margins" : "explanations");
+        wr_jsonw_arr(w);
+        for (size_t i = 0; i < e->rows; i++) put_row(w, e, i, margins);
+        wr_jsonw_end(w);
+    }
+    wr_jsonw_key(w, "features");
+    wr_jsonw_arr(w);
+    for (size_t j = 0; e->names && j < e->features; j++) wr_jsonw_cstr(w, e->names[j]);
+    wr_jsonw_end(w);
+    wr_jsonw_key(w, "base_values");
+    wr_jsonw_arr(w);
+    for (size_t k = 0; e->rows && k < e->outputs; k++) wr_jsonw_f64(w, e->phi[(k + 1) * (e->features + 1) - 1]);
+    wr_jsonw_end(w);
+    wr_jsonw_end(w);
+}

@@ -9,6 +9,9 @@ typedef struct {
     const char *const *names;       /* of the features; NULL = numbers */
 } wr_explained;
 
+/* explanations, features, base_values, margins: as the server answers. */
+void wr_explained_json(wr_jsonw *w, const wr_explained *e);
+
 #define WR_EXPLAIN_TOP {"top", 0, WR_ARG_INT, "N", "with contributions: so many features of each row", "5"}
 
 /* The `top` features of each row by size, what the others add up to, base value and margin. At most 100 rows are shown. */

@@ -31,6 +31,7 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_feature_materialize,
     &wr_cmd_model_train,
     &wr_cmd_model_evaluate,
+    &wr_cmd_model_explain,
     &wr_cmd_model_register,
     &wr_cmd_model_promote,
     &wr_cmd_model_rollback,

@@ -142,7 +142,7 @@ post model-versions/create '{"name": "churn-prod", "source": "models:/churn/2"}'
 weir model trace churn-prod@1 --json | python3 -c 'import json, sys; print([(n["kind"], n["name"], n.get("version")) for n in json.load(sys.stdin)["up"]["nodes"]])' | mask
 url="${api%/api/2.0}/v2/models/delay/infer"
 for i in 1 2 3; do
-    curl -sf -X POST -H 'Content-Type: application/json' "$url" -o /dev/null -d '{"parameters": {"prediction_ids": ["p'$i'"]}, "inputs": [{"name": "t", "datatype": "BYTES", "shape": [1], "data": ["2001-02-01T00:00:00Z"]}, {"name": "x", "datatype": "FP64", "shape": [1], "data": [0.5]}, {"name": "place", "datatype": "BYTES", "shape": [1], "data": ["A"]}]}'
+    curl -sf -X POST -H 'Content-Type: application/json' "$url" -o /dev/null -d '{"id": "p'$i'", "inputs": [{"name": "t", "datatype": "BYTES", "shape": [1], "data": ["2001-02-01T00:00:00Z"]}, {"name": "x", "datatype": "FP64", "shape": [1], "data": [0.5]}, {"name": "place", "datatype": "BYTES", "shape": [1], "data": ["A"]}]}'
 done
 weir deploy flush --url "${api%/api/2.0}" >/dev/null
 weir model trace delay@champion | cost
@@ -169,3 +169,9 @@ rm -f "whole/objects/${trees%"$rest"}/$rest"
 weir backup --verify whole 2>/dev/null | grep -v '^records' || true
 rm -f "$tree"
 weir backup --verify whole 2>/dev/null | grep -v '^records' || true
+weir model explain delay rides_features --limit 3 --json | python3 -c 'import json, sys
+a = json.load(sys.stdin)
+print(a["features"], len(a["explanations"]), all(abs(sum(r[0]) - m[0]) < 1e-9 and len(r[0]) == len(a["features"]) + 1 for r, m in zip(a["explanations"], a["margins"])))'
+fails 2 weir model explain delay "SELECT 1 AS x"
+fails 2 weir model explain dealy rides_features
+fails 64 weir model explain delay rides_features --top 0

@@ -50,6 +50,14 @@ weir deploy infer trees rows.csv --explain --json | python3 -c '
 import json, sys
 a = json.load(sys.stdin)
 print(a["features"], all(abs(sum(row[0]) - m[0]) < 1e-9 for row, m in zip(a["explanations"], a["margins"])), len(a["explanations"]))'
+weir deploy infer trees rows.csv --explain --json >served.json
+weir model explain models/trees/1/model.txt rows.csv --json >offline.json
+python3 -c 'import json; a, b = json.load(open("served.json")), json.load(open("offline.json")); print(all(a[k] == b[k] for k in b), sorted(b))'
+weir model explain models/trees/1/model.txt "SELECT a + 1 AS a, b, c, d, e FROM read_csv('rows.csv')" --top 1 --limit 1
+code=0
+weir model explain models/trees/1/model.txt "SELECT a, b, c FROM read_csv('rows.csv')" || code=$?
+weir model explain models/simple/1/model.onnx rows.csv || code=$?
+echo "exit code $code"
 code=0
 weir deploy infer simple rows.json --explain || code=$?
 echo "exit code $code"
