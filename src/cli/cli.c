@@ -395,6 +395,8 @@ static int start(wr_cli *c, int argc, char **argv, wr_err *err)
     return enter_directory(c, err);
 }
 
+void wr_cli_again(wr_cli *c) { c->again = true; }
+
 int wr_cli_main(const wr_cmd *const *cmds, size_t n, int argc, char **argv)
 {
     wr_err err = {0};
@@ -418,6 +420,12 @@ int wr_cli_main(const wr_cmd *const *cmds, size_t n, int argc, char **argv)
     if (err.code == 0) err.code = rc; /* a command that failed without a word */
     add_hint(&err);
     if (rc < 0 && (rc != WEIR_ENO || err.msg[0])) print_error(&c, &err);
+    bool again = c.again && rc == 0;
     fini(&c);
+    if (again) {
+        execvp(argv[0], argv);
+        rc = wr_err_sys(&err, errno, "cannot start '%s' again", argv[0]);
+        print_error(&(wr_cli){0}, &err);
+    }
     return wr_err_exit(rc);
 }

@@ -40,6 +40,9 @@ typedef struct wr_cmd {
     int (*run)(wr_cli *c, wr_err *err);
 } wr_cmd;
 
+/* When this command has ended well and everything is closed, the program of argv[0] takes the process over, with the same arguments. */
+void wr_cli_again(wr_cli *c);
+
 /* The whole program: parse argv, run the command, print the error. Returns the exit code. */
 int wr_cli_main(const wr_cmd *const *cmds, size_t n, int argc, char **argv);
 

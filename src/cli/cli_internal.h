@@ -18,6 +18,7 @@ struct wr_cli {
     bool json;
     const char *line;
     wr_project *project;
+    bool again;
     wr_pool *pool;
     wr_buf out;
     wr_jsonw writer;

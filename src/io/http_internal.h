@@ -40,6 +40,7 @@ enum {
     WR_HTTP_KEEP_BUF = 64 << 10,  /* larger buffers are given back after use */
     WR_HTTP_KEEP_BODY = 1 << 20,
     WR_HTTP_DROP_MAX = 64 << 10,  /* of a body nobody wants */
+    WR_HTTP_RETIRE_MS = 250,      /* between the last accept and the end of idle connections when sockets are handed over */
     WR_HTTP_LINGER_MS = 2000,     /* reading on after the last answer, so that a reset does not eat it */
     WR_HTTP_FILE_STEP = 1 << 20,  /* of a file in one round, so that other connections have their turn */
 };
@@ -292,6 +293,7 @@ struct wr_http_loop {
     pthread_t thread;
     int64_t now;                                     /* monotonic ns, read once a round */
     int64_t scan_at, accept_at, tick_at, stop_at;    /* INT64_MAX = not due */
+    int64_t retire_at;                               /* hand over: when what was accepted has had time to ask */
     bool stopping, ran;                              /* ran: a handler ran in this round */
     wr_http_conn **conns;
     size_t nconns, cap_conns;
@@ -311,7 +313,7 @@ struct wr_http_server {
     wr_http_loop *loops;
     atomic_size_t nconns;
     atomic_int refs;                                 /* 1 + deferred requests + streams that are being written */
-    atomic_bool stop;
+    atomic_bool stop, keep; /* keep: the listening sockets stay open */
     atomic_int drain_ms;
     int64_t head_ns, idle_ns, write_ns, grace_ns, shortest_ns;
     struct ssl_ctx_st *tls;                          /* NULL = plain */

@@ -27,7 +27,7 @@ static _Thread_local const wr_http_loop *current;
 int wr_http_loop_init(wr_http_loop *l, wr_http_server *s, int index, int listener, wr_err *err)
 {
     *l = (wr_http_loop){.server = s, .index = index, .ep = -1, .listener = listener, .wake = -1};
-    l->scan_at = l->accept_at = l->tick_at = l->stop_at = NEVER;
+    l->scan_at = l->accept_at = l->tick_at = l->stop_at = l->retire_at = NEVER;
     pthread_mutex_init(&l->lock, NULL);
     l->rbuf = wr_alloc(WR_HTTP_RBUF);
     if (!l->rbuf) return wr_err_nomem(err);
@@ -218,7 +218,7 @@ static void resume_accepting(wr_http_loop *l)
 {
     if (l->accept_at > l->now) return;
     l->accept_at = NEVER;
-    if (l->listener < 0) return;
+    if (l->stopping || l->retire_at != NEVER) return;
     listen_for(l, EPOLLIN);
     accept_some(l);
 }
@@ -254,6 +254,7 @@ static int wait_ms(wr_http_loop *l)
     if (l->accept_at < at) at = l->accept_at;
     if (l->tick_at < at) at = l->tick_at;
     if (l->stop_at < at) at = l->stop_at;
+    if (!l->stopping && l->retire_at < at) at = l->retire_at;
     if (at == NEVER) return -1;
     int64_t left = at - wr_clock_mono_ns();
     return left <= 0 ? 0 : (int)((left + MS - 1) / MS);
@@ -263,9 +264,26 @@ static void begin_stop(wr_http_loop *l)
 {
     l->stopping = true;
     l->stop_at = l->now + atomic_load(&l->server->drain_ms) * MS;
-    close(l->listener); /* epoll forgets it */
-    l->listener = -1;
+    if (l->retire_at == NEVER) {
+        close(l->listener); /* epoll forgets it */
+        l->listener = -1;
+    }
     for (size_t i = l->nconns; i-- > 0;) wr_conn_stop(l->conns[i]);
+}
+
+/* Sockets that are handed over: first nothing more is accepted, and what was accepted is answered as ever, with
+ * "Connection: close". A connection whose request is on its way is not closed under it. */
+static void stop_if_asked(wr_http_loop *l)
+{
+    if (l->stopping || !atomic_load_explicit(&l->server->stop, memory_order_acquire)) return;
+    if (atomic_load(&l->server->keep)) {
+        if (l->retire_at == NEVER) {
+            epoll_ctl(l->ep, EPOLL_CTL_DEL, l->listener, NULL);
+            l->retire_at = l->now + WR_HTTP_RETIRE_MS * MS;
+        }
+        if (l->now < l->retire_at && l->nconns) return;
+    }
+    begin_stop(l);
 }
 
 /* ---- the round ---- */
@@ -327,7 +345,7 @@ void wr_http_loop_run(wr_http_loop *l)
         scan(l);
         tick(l);
         handle_messages(l);
-        if (!l->stopping && atomic_load_explicit(&l->server->stop, memory_order_acquire)) begin_stop(l);
+        stop_if_asked(l);
         end_round(l);
     }
     while (l->nconns) wr_conn_close(l->conns[0]);

@@ -2,6 +2,7 @@
 /* http_server.c - the server as a whole: listening, the threads of its loops, stopping. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -118,19 +119,34 @@ static void fill_in(wr_http_server *s, const wr_http_server_opt *opt)
     }
 }
 
+/* The listening socket of loop i: one that was handed over, or a new one. */
+static int listener_of(wr_http_server *s, int i, int loops, wr_err *err)
+{
+    if (s->opt.nlisteners) {
+        int fd = s->opt.listeners[i];
+        if (i == 0) s->port = port_of(fd);
+        if (s->port < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+            return wr_err_sys(err, errno, "descriptor %d is no listening socket", fd);
+        return fd;
+    }
+    if (i == 0) return listener(s->opt.host, &s->port, loops > 1, err);
+    int fd = bound(s->opt.host, s->port, true, err);
+    if (fd >= 0 && listen(fd, BACKLOG) < 0) {
+        int rc = bind_failed(errno, s->opt.host, s->port, err);
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
 static int open_loops(wr_http_server *s, int loops, wr_err *err)
 {
     s->loops = wr_calloc((size_t)loops, sizeof *s->loops);
     if (!s->loops || wr_http_peers_init(&s->peers, s->opt.max_connections) < 0) return wr_err_nomem(err);
     if (s->opt.cert || s->opt.key) WR_TRY(wr_http_tls_open(&s->tls, s->opt.cert, s->opt.key, err));
     for (int i = 0; i < loops; i++) {
-        int fd = i == 0 ? listener(s->opt.host, &s->port, loops > 1, err) : bound(s->opt.host, s->port, true, err);
+        int fd = listener_of(s, i, loops, err);
         if (fd < 0) return fd;
-        if (i > 0 && listen(fd, BACKLOG) < 0) {
-            int rc = bind_failed(errno, s->opt.host, s->port, err);
-            close(fd);
-            return rc;
-        }
         s->nloops = i + 1; /* the loop owns fd from here, even if its init fails */
         WR_TRY(wr_http_loop_init(&s->loops[i], s, i, fd, err));
     }
@@ -139,7 +155,7 @@ static int open_loops(wr_http_server *s, int loops, wr_err *err)
 
 int wr_http_server_open(wr_http_server **out, const wr_http_server_opt *opt, wr_err *err)
 {
-    int loops = opt->loops > 0 ? opt->loops : 1;
+    int loops = opt->nlisteners ? opt->nlisteners : opt->loops > 0 ? opt->loops : 1;
     if (loops > LOOPS_MAX) return wr_err_set(err, WEIR_ELIMIT, "'%d' loops are more than %d", loops, LOOPS_MAX);
     wr_http_server *s = wr_calloc(1, sizeof *s);
     if (!s) return wr_err_nomem(err);
@@ -147,6 +163,7 @@ int wr_http_server_open(wr_http_server **out, const wr_http_server_opt *opt, wr_
     fill_in(s, opt);
     int rc = open_loops(s, loops, err);
     if (rc < 0) {
+        for (int i = s->nloops; i < opt->nlisteners; i++) close(opt->listeners[i]);
         wr_http_server_close(s);
         return rc;
     }
@@ -191,6 +208,23 @@ void wr_http_server_stop(wr_http_server *s, int drain_ms)
     atomic_store(&s->drain_ms, drain_ms);
     atomic_store_explicit(&s->stop, true, memory_order_release);
     for (int i = 0; i < s->nloops; i++) wr_http_loop_wake(&s->loops[i]);
+}
+
+void wr_http_server_hand_over(wr_http_server *s, int drain_ms)
+{
+    atomic_store(&s->keep, true);
+    wr_http_server_stop(s, drain_ms);
+}
+
+int wr_http_server_listeners(wr_http_server *s, int *out, int max)
+{
+    int n = 0;
+    for (int i = 0; i < s->nloops && n < max; i++) {
+        if (s->loops[i].listener < 0) continue;
+        out[n++] = s->loops[i].listener;
+        s->loops[i].listener = -1;
+    }
+    return n;
 }
 
 void wr_http_server_unref(wr_http_server *s)

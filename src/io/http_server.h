@@ -44,6 +44,9 @@ typedef struct {
     const char *host;                                          /* "127.0.0.1" when NULL */
     int port;                                                  /* 0 = any free */
     int loops;                                                 /* 0 = 1 */
+    const int *listeners;                                      /* sockets that listen already, one a loop, instead of host and port; they become the
+                                                                * server's in every case */
+    int nlisteners;
     size_t max_connections, max_per_ip;                        /* 0 = limits.h */
     const char *cert, *key;                                    /* PEM files: speak TLS and nothing else; NULL = plain */
     int head_ms, idle_ms, write_ms, body_grace_ms;             /* 0 = limits.h */
@@ -64,6 +67,10 @@ int wr_http_server_port(const wr_http_server *s);
  * after drain_ms. */
 int wr_http_server_run(wr_http_server *s, wr_err *err);
 void wr_http_server_stop(wr_http_server *s, int drain_ms);     /* async-signal-safe, any thread */
+/* As stop(), but the listening sockets stay open: whoever connects from now on waits in their queues for who gets them. */
+void wr_http_server_hand_over(wr_http_server *s, int drain_ms);
+/* After run() returned from that: the sockets, from now on the caller's; how many. */
+int wr_http_server_listeners(wr_http_server *s, int *out, int max);
 /* After run() returned, or instead of it. Deferred requests and open streams may still be finished afterwards, from any thread:
  * nobody hears them, and the last one frees the rest of the server. */
 void wr_http_server_close(wr_http_server *s);

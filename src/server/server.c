@@ -18,7 +18,8 @@ enum {
     SYNC_MS = 100,
     SECOND_MS = 1000,
     DRAIN_MS = 10000 /* of requests in flight when stopping */,
-    POLL_SHARE = 50 /* of the time at most goes into looking */
+    POLL_SHARE = 50, /* of the time at most goes into looking */
+    POLL_PAUSE_MAX_MS = 5000
 };
 static const int64_t NS = 1000000000, DRAIN_AFTER_NS = (int64_t)600 * 1000000000, LEDGER_NS = (int64_t)60 * 1000000000;
 static const int64_t SWEEP_FIRST_NS = (int64_t)600 * 1000000000, SWEEP_NS = (int64_t)86400 * 1000000000;
@@ -85,7 +86,8 @@ static void poll_repository(wr_server *s)
     bool there = wr_repository_poll(wr_serve_repository(s->serve), &err) == 0;
     if (!there && !s->blind) wr_warn("looking for models: %s", err.msg);
     s->blind = !there; /* said once */
-    int64_t end = wr_clock_mono_ns(), pause = (end - start) * POLL_SHARE;
+    int64_t end = wr_clock_mono_ns(), pause = (end - start) * POLL_SHARE, most = (int64_t)POLL_PAUSE_MAX_MS * 1000000;
+    if (pause > most) pause = most; /* it may have loaded a model, or waited for a processor */
     atomic_store(&s->polled_ns, end + (pause > s->poll_us * 1000 ? pause : s->poll_us * 1000) - NS / 10);
 }
 
@@ -241,6 +243,8 @@ static int open_http(wr_server *s, const wr_server_opt *opt, wr_err *err)
     wr_http_server_opt h = {.host = opt->host,
                             .port = opt->port,
                             .loops = opt->loops,
+                            .listeners = opt->listeners,
+                            .nlisteners = opt->nlisteners,
                             .cert = opt->tls_certificate,
                             .key = opt->tls_key,
                             .route = wr_server_route,
@@ -380,6 +384,7 @@ int wr_server_open(wr_server **out, wr_project *p, const wr_server_opt *opt, wr_
     wr_server *s = wr_calloc(1, sizeof *s);
     if (!s) return wr_err_nomem(err);
     if (o.loops <= 0) o.loops = 1;
+    if (o.nlisteners) o.loops = o.nlisteners;
     s->project = p;
     s->started_us = wr_clock_wall_us();
     pthread_mutex_init(&s->lock, NULL);
@@ -397,12 +402,19 @@ int wr_server_open(wr_server **out, wr_project *p, const wr_server_opt *opt, wr_
 int wr_server_port(const wr_server *s) { return wr_http_server_port(s->http); }
 int wr_server_run(wr_server *s, wr_err *err) { return wr_http_server_run(s->http, err); }
 void wr_server_stop(wr_server *s) { wr_http_server_stop(s->http, DRAIN_MS); }
+void wr_server_hand_over(wr_server *s) { wr_http_server_hand_over(s->http, DRAIN_MS); }
+
+int wr_server_listeners(wr_server *s, int *out, int max)
+{
+    s->handed = true;
+    return wr_http_server_listeners(s->http, out, max);
+}
 
 static int last_words(wr_server *s, wr_err *err)
 {
     wr_drained d;
     wr_err other;
-    int rc = wr_serve_drain(&d, s->serve, err);
+    int rc = s->handed ? 0 : wr_serve_drain(&d, s->serve, err); /* which takes a while, and somebody waits */
     int ledger = wr_serve_footprint(s->serve, true, &other);
     if (rc == 0 && ledger < 0 && err) *err = other;
     return rc < 0 ? rc : ledger;

@@ -25,6 +25,8 @@ typedef struct wr_server wr_server;
 typedef struct {
     const char *host; int port;     /* as in http_server.h */
     int loops;                      /* 0 = 1 */
+    const int *listeners;           /* as in http_server.h */
+    int nlisteners;
     bool schedule;                  /* run monitors and triggers */
     bool auth;                      /* users, tokens and permissions; more in weir.yaml, `auth:` */
     const char *allowed_hosts, *allowed_origins; /* guard.h */
@@ -39,5 +41,9 @@ int wr_server_port(const wr_server *s);
 /* Answers until wr_server_stop(). */
 int wr_server_run(wr_server *s, wr_err *err);
 void wr_server_stop(wr_server *s);                             /* async-signal-safe */
+/* The same for another process that goes on with the listening sockets: who connects meanwhile waits. async-signal-safe. After
+ * wr_server_run() returned: the sockets, the caller's now. wr_server_close() then leaves the log to who opens it next. */
+void wr_server_hand_over(wr_server *s);
+int wr_server_listeners(wr_server *s, int *out, int max);
 /* Drains the log and writes the ledger; frees `s` whatever happens. */
 int wr_server_close(wr_server *s, wr_err *err);

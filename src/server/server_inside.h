@@ -94,6 +94,7 @@ struct wr_server {
     pthread_mutex_t lock;           /* guards wake, stop; rank 1 */
     pthread_cond_t wake;
     bool keeping, stop;
+    bool handed;                    /* another process goes on: nothing to drain */
     atomic_bool idle;               /* the keeper sleeps long: wake it when there is something to sync */
     atomic_bool draining;           /* a drain by time or size is posted */
     atomic_int_fast64_t drained_ns; /* when the last one ended */
