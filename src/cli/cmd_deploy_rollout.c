@@ -194,7 +194,7 @@ static int run_rollout(wr_cli *c, wr_err *err)
         NULL},                                                                                                         \
         {"sticky-field", 0, WR_ARG_TEXT, "NAME", "the same for an input or a parameter of the requests", NULL},        \
         {"salt", 0, WR_ARG_TEXT, "TEXT", "another one deals the keys anew (default: the endpoint's name)", NULL},      \
-        {"guard", 0, WR_ARG_LIST, "LIMIT", "guardrail, such as errors.worse_by=1% or p99.max=50ms; may be repeated",   \
+        {"guard", 0, WR_ARG_LIST, "LIMIT", "guardrail, such as errors.worse_by=1% or p99.max=50ms",   \
          NULL},                                                                                                        \
         {"no-guards", 0, WR_ARG_FLAG, NULL, "no guardrails at all", NULL},                                             \
         {"confidence", 0, WR_ARG_NUM, "P", "how certain worse has to be (default 0.95)", NULL},                        \

@@ -258,8 +258,8 @@ static int run_verify(wr_cli *c, wr_err *err)
 }
 
 static const wr_cmd_arg verify_args[] = {
-    {"key", 'k', WR_ARG_LIST, "FILE", "public key in PEM to trust; may be repeated", NULL},
-    {"cert", 0, WR_ARG_LIST, "FILE", "root certificate in PEM to trust; may be repeated", NULL},
+    {"key", 'k', WR_ARG_LIST, "FILE", "public key in PEM to trust", NULL},
+    {"cert", 0, WR_ARG_LIST, "FILE", "root certificate in PEM to trust", NULL},
     {"sig", 's', WR_ARG_TEXT, "FILE", "the signature, when it is not with the model", NULL},
 };
 

@@ -74,8 +74,8 @@ static int run(wr_cli *c, wr_err *err)
 
 static const wr_cmd_arg args[] = {
     {"experiment", 'e', WR_ARG_TEXT, "NAME", "only runs of this experiment (name or number)", NULL},
-    {"order-by", 'o', WR_ARG_LIST, "WHAT", "such as \"metrics.auc DESC\"; may be repeated", NULL},
-    {"show", 0, WR_ARG_LIST, "COLUMN", "metrics.KEY, params.KEY, tags.KEY; may be repeated", NULL},
+    {"order-by", 'o', WR_ARG_LIST, "WHAT", "such as \"metrics.auc DESC\"", NULL},
+    {"show", 0, WR_ARG_LIST, "COLUMN", "metrics.KEY, params.KEY, tags.KEY", NULL},
     {"limit", 'n', WR_ARG_INT, "N", "how many", "20"},
     {"deleted", 0, WR_ARG_FLAG, NULL, "deleted runs instead", NULL},
 };
