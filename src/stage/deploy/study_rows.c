@@ -27,7 +27,7 @@ static wr_str text_of(const wr_col *c, size_t row, wr_arena *a)
 {
     char text[WR_TIME_TEXT];
     if (wr_col_missing(c, row)) return (wr_str){NULL, 0};
-    if (c->type == WR_TEXT) return wr_col_text(c, row);
+    if (c->type == WR_TEXT) return wr_arena_str(a, wr_col_text(c, row)); /* the table goes */
     if (c->type == WR_TS) wr_time_format(text, c->i64[row]);
     else snprintf(text, sizeof text, "%.17g", wr_col_num(c, row));
     return wr_arena_str(a, wr_str_of(text));
