@@ -25,7 +25,7 @@ static const struct {
     wr_type type;
 } tensor_columns[] = {{"prediction_id", WR_TEXT}, {"model", WR_TEXT}, {"version", WR_I64}, {"served_at", WR_TS},
                       {"latency_us", WR_F64},     {"joules", WR_F64}, {"arm", WR_TEXT},    {"propensity", WR_F64}};
-enum { NTENSOR = sizeof tensor_columns / sizeof *tensor_columns, REWARDS = 1 };
+enum { NTENSOR = sizeof tensor_columns / sizeof *tensor_columns, REWARDS = 1, TABLE_ROWS = 1 << 20 };
 static const struct {
     const char *name;
     wr_type type;
@@ -189,6 +189,7 @@ static int table_for(wr_drain_table **out, wr_drain_rows *r, uint32_t type, wr_s
     for (size_t i = 0; i < r->n; i++) {
         wr_drain_table *t = &r->tables[i];
         if (t->type != type || t->view_id != view || !wr_str_is(name, t->name)) continue;
+        if (t->frame->nrows >= TABLE_ROWS) continue; /* a column holds so many different texts and no more */
         *out = t;
         return 0;
     }

@@ -15,7 +15,7 @@
 #include "stage/deploy/layout.h"
 #include "stage/deploy/serve_inside.h"
 
-enum { RECORD_BYTES = WR_LIMIT_RECORD / 2, ROOM_FOR_ROW = 8, LAYOUTS = 4096 };
+enum { RECORD_BYTES = WR_LIMIT_RECORD / 2, ROOM_FOR_ROW = 8, LAYOUTS = 4096, COLUMNS = WR_LIMIT_DELTA_COLUMNS - 100 };
 
 /* Messages: a byte what it is, then the record, or a layout's u64 and its names as JSON. */
 enum { A_RECORD = 'r', A_LAYOUT = 'l' };
@@ -348,13 +348,15 @@ static bool describe(keeping *k, const wr_infer_request *q, const wr_tensor *out
     return true;
 }
 
-static void name_columns(keeping *k, const wr_predictor *p)
+/* False: more columns than the lake takes, which would stop the drain of all. */
+static bool name_columns(keeping *k, const wr_predictor *p)
 {
     wr_predlog_tensors *r = &k->record;
     bool named = r->nin == 1 && p->nfeatures && p->features && wr_layout_width(&r->in[0], r->rowwise) == p->nfeatures;
     k->features = named ? p->features : NULL;
     k->nfeatures = named ? p->nfeatures : 0;
     r->layout = wr_layout_id(r->in, r->nin, r->out, r->nout, r->rowwise, k->features, k->nfeatures);
+    return wr_layout_count(r->in, r->nin, r->out, r->nout, r->rowwise, k->nfeatures) <= COLUMNS;
 }
 
 void wr_serve_keep(wr_kept *out, wr_serve *s, const wr_instance *m, const wr_infer_request *q,
@@ -375,8 +377,7 @@ void wr_serve_keep(wr_kept *out, wr_serve *s, const wr_instance *m, const wr_inf
         *out = (wr_kept){0};
         return;
     }
-    name_columns(&k, m->predictor);
-    if (log && (!tell_layout(&k) || !put_records(&k))) lose(&k, true, 0);
+    if (log && (!name_columns(&k, m->predictor) || !tell_layout(&k) || !put_records(&k))) lose(&k, true, 0);
     if (wanted && !put_sinks(&k, wanted)) lose(&k, false, wanted);
 }
 

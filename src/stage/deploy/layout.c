@@ -99,6 +99,22 @@ static int add_column(maker *m, const char *name, wr_layout_column c, wr_err *er
     return 0;
 }
 
+static bool is_list(size_t width, size_t nfeatures)
+{
+    return width > (width == nfeatures ? (size_t)WR_LAYOUT_NAMED : (size_t)WR_LAYOUT_WIDE);
+}
+
+size_t wr_layout_count(const wr_tensor *in, size_t nin, const wr_tensor *out, size_t nout, bool rowwise,
+                       size_t nfeatures)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < nin + nout; i++) {
+        size_t width = wr_layout_width(i < nin ? &in[i] : &out[i - nin], rowwise);
+        n += is_list(width, i == 0 && nin == 1 ? nfeatures : 0) ? 1 : width;
+    }
+    return n;
+}
+
 static int add_tensor(maker *m, const wr_tensor *t, int number, bool rowwise, const char *const *features,
                       size_t nfeatures, wr_err *err)
 {
@@ -106,13 +122,13 @@ static int add_tensor(maker *m, const wr_tensor *t, int number, bool rowwise, co
     char *name = wr_arena_strndup(m->arena, t->name.p, t->name.n);
     wr_layout_column c = {.type = wr_layout_type(t), .tensor = number};
     if (!name) return wr_err_nomem(err);
-    if (width > WR_LAYOUT_WIDE && nfeatures != width) {
+    if (is_list(width, nfeatures)) {
         c.list = true;
         c.type = WR_TEXT;
         return add_column(m, name, c, err);
     }
     for (c.at = 0; c.at < width; c.at++) {
-        const char *as = nfeatures == width ? features[c.at]
+        const char *as = nfeatures == width ? features[c.at] /* width 0 has none */
                          : width == 1       ? name
                                             : wr_arena_printf(m->arena, "%s_%zu", name, c.at);
         WR_TRY(add_column(m, as, c, err));
@@ -123,14 +139,10 @@ static int add_tensor(maker *m, const wr_tensor *t, int number, bool rowwise, co
 static int make(maker *m, const wr_tensor *in, size_t nin, const wr_tensor *out, size_t nout, bool rowwise,
                 const char *const *features, size_t nfeatures, wr_err *err)
 {
-    size_t most = 1;
-    for (size_t i = 0; i < nin + nout; i++) {
-        size_t width = wr_layout_width(i < nin ? &in[i] : &out[i - nin], rowwise);
-        most += width > WR_LAYOUT_WIDE && width != nfeatures ? 1 : width;
-    }
+    size_t most = wr_layout_count(in, nin, out, nout, rowwise, nfeatures);
     if (most > WR_LIMIT_DELTA_COLUMNS)
         return wr_err_set(err, WEIR_ELIMIT, "more than %d columns", WR_LIMIT_DELTA_COLUMNS);
-    m->out->columns = wr_arena_alloc(m->arena, most * sizeof *m->out->columns);
+    m->out->columns = wr_arena_alloc(m->arena, (most + 1) * sizeof *m->out->columns);
     if (!m->out->columns) return wr_err_nomem(err);
     for (size_t i = 0; i < nin + nout; i++) {
         const wr_tensor *t = i < nin ? &in[i] : &out[i - nin];

@@ -3,7 +3,7 @@
  *
  * Of each tensor, inputs before outputs, `width` values a row:
  *   width 1                                      NAME
- *   the one input of a model that names its columns    those names
+ *   the one input of a model that names its columns, up to WR_LAYOUT_NAMED    those names
  *   width <= WR_LAYOUT_WIDE                      NAME_0, NAME_1, ...
  *   more                                         NAME, text: a JSON list, which CAST(NAME AS DOUBLE[]) reads
  * A name that is taken (whatever its case), by the columns in front or by another tensor's, gets a "_" behind it, until it is not.
@@ -17,7 +17,7 @@
 #include "calc/frame.h"
 #include "codec/tensor.h"
 
-enum { WR_LAYOUT_WIDE = 512, WR_LAYOUT_NAMES = 100000 };
+enum { WR_LAYOUT_WIDE = 512, WR_LAYOUT_NAMED = 4096, WR_LAYOUT_NAMES = 100000 };
 
 typedef struct { const char *name; wr_type type; int tensor; size_t at; bool list; } wr_layout_column; /* `tensor` counts inputs, then outputs */
 typedef struct { wr_layout_column *columns; size_t n; } wr_layout;
@@ -27,6 +27,8 @@ size_t wr_layout_width(const wr_tensor *t, bool rowwise);
 wr_type wr_layout_type(const wr_tensor *t);
 /* features: nfeatures names of the columns of the one input, or none. */
 uint64_t wr_layout_id(const wr_tensor *in, size_t nin, const wr_tensor *out, size_t nout, bool rowwise, const char *const *features, size_t nfeatures);
+/* How many columns there are; more than WR_LIMIT_DELTA_COLUMNS, those in front included, cannot be kept. */
+size_t wr_layout_count(const wr_tensor *in, size_t nin, const wr_tensor *out, size_t nout, bool rowwise, size_t nfeatures);
 /* `taken`: names in front of them. */
 int wr_layout_make(wr_layout *out, wr_arena *a, const wr_tensor *in, size_t nin, const wr_tensor *tensors, size_t nout, bool rowwise,
                    const char *const *features, size_t nfeatures, const char *const *taken, size_t ntaken, wr_err *err);

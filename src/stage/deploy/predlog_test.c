@@ -115,9 +115,123 @@ static void test_hostile(void **state)
     assert_int_equal(wr_predlog_get_prediction(&q, w->a, wr_buf_view(&b), NULL), WEIR_ECORRUPT);
 }
 
+static int32_t matrix[6] = {1, -2, 3, 4, 5, 6};
+static wr_str texts[3] = {{"x", 1}, {NULL, 0}, {"", 0}};
+static uint8_t flags[3] = {1, 0, 1};
+
+/* Rows 1 and 2 of three. */
+static void put_tensors(wr_buf *b)
+{
+    wr_tensor in[2] = {
+        {.name = WR_STR("m"), .type = WR_TENSOR_INT32, .ndims = 2, .shape = {3, 2}, .count = 6, .data = matrix},
+        {.name = WR_STR("t"), .type = WR_TENSOR_BYTES, .ndims = 1, .shape = {3}, .count = 3, .data = texts}};
+    wr_tensor out = {.name = WR_STR("o"), .type = WR_TENSOR_BOOL, .ndims = 1, .shape = {3}, .count = 3, .data = flags};
+    wr_predlog_tensors r = {.endpoint = WR_STR("e"),
+                            .model = WR_STR("mo"),
+                            .id = WR_STR("i"),
+                            .arm = WR_STR("canary"),
+                            .version = 4,
+                            .served_us = 5,
+                            .layout = 6,
+                            .took_s = 0.5,
+                            .joules = NAN,
+                            .propensity = 0.25,
+                            .rows = 2,
+                            .first = 1,
+                            .total = 3,
+                            .rowwise = true,
+                            .in = in,
+                            .nin = 2,
+                            .out = &out,
+                            .nout = 1};
+    wr_predlog_put_tensors(b, &r);
+    assert_false(b->failed);
+}
+
+static void test_tensors(void **state)
+{
+    trips *w = *state;
+    wr_predlog_tensors r;
+    wr_str name;
+    uint64_t layout;
+    WR_AUTOBUF wr_buf b = {0};
+    put_tensors(&b);
+    OK(wr_predlog_get_tensors(&r, w->a, wr_buf_view(&b), err));
+    assert_true(wr_str_is(r.endpoint, "e") && wr_str_is(r.model, "mo") && wr_str_is(r.id, "i") &&
+                wr_str_is(r.arm, "canary"));
+    assert_true(r.version == 4 && r.served_us == 5 && r.layout == 6 && r.took_s == 0.5 && isnan(r.joules) &&
+                r.propensity == 0.25);
+    assert_true(r.rows == 2 && r.first == 1 && r.total == 3 && r.rowwise && r.nin == 2 && r.nout == 1);
+    assert_true(r.in[0].count == 4 && memcmp(r.in[0].data, matrix + 2, 16) == 0 && r.in[0].shape[0] == 2 &&
+                r.in[0].shape[1] == 2);
+    const wr_str *t = r.in[1].data;
+    assert_true(r.in[1].count == 2 && !t[0].p && t[1].p && !t[1].n);
+    assert_true(r.out[0].count == 2 && memcmp(r.out[0].data, flags + 1, 2) == 0);
+    OK(wr_predlog_peek(&name, &layout, WR_PREDLOG_TENSORS, wr_buf_view(&b), err));
+    assert_true(wr_str_is(name, "e") && layout == 6);
+}
+
+static void test_feedback(void **state)
+{
+    (void)state;
+    WR_AUTOBUF wr_buf b = {0};
+    wr_predlog_feedback f, in[] = {{.endpoint = WR_STR("e"),
+                                    .id = WR_STR("i"),
+                                    .text = WR_STR("cat"),
+                                    .value = NAN,
+                                    .known_us = 7,
+                                    .received_us = 8},
+                                   {.endpoint = WR_STR("e"),
+                                    .id = WR_STR("i"),
+                                    .value = -1.5,
+                                    .reward = true,
+                                    .known_us = INT64_MIN,
+                                    .received_us = 9}};
+    for (int i = 0; i < 2; i++) {
+        wr_buf_clear(&b);
+        wr_predlog_put_feedback(&b, &in[i]);
+        OK(wr_predlog_get_feedback(&f, wr_buf_view(&b), err));
+        assert_true(wr_str_is(f.endpoint, "e") && wr_str_is(f.id, "i") && f.reward == in[i].reward &&
+                    f.known_us == in[i].known_us);
+        assert_true(f.received_us == in[i].received_us && wr_str_eq(f.text, in[i].text) && !f.text.p == !in[i].text.p);
+        if (i) assert_true(f.value == -1.5);
+        for (size_t n = 0; n < b.n; n++) {
+            WR_AUTOFREE char *copy = wr_alloc(n);
+            memcpy(copy, b.p, n);
+            assert_int_equal(wr_predlog_get_feedback(&f, (wr_str){copy, n}, NULL), WEIR_ECORRUPT);
+        }
+    }
+}
+
+/* As test_hostile. */
+static void test_hostile_tensors(void **state)
+{
+    trips *w = *state;
+    wr_predlog_tensors r;
+    WR_AUTOBUF wr_buf b = {0};
+    put_tensors(&b);
+    for (size_t n = 0; n < b.n; n++) {
+        WR_AUTOFREE char *copy = wr_alloc(n);
+        memcpy(copy, b.p, n);
+        assert_int_equal(wr_predlog_get_tensors(&r, w->a, (wr_str){copy, n}, NULL), WEIR_ECORRUPT);
+    }
+    for (size_t i = 0; i < b.n; i++)
+        for (int v = 0; v < 256; v += 17) {
+            char was = b.p[i];
+            b.p[i] = (char)v;
+            if (wr_predlog_get_tensors(&r, w->a, wr_buf_view(&b), NULL) == 0 && r.rowwise)
+                for (size_t k = 0; k < r.nin; k++)
+                    assert_true(r.in[k].ndims > 0 && r.in[k].shape[0] == (int64_t)r.rows);
+            b.p[i] = was;
+        }
+    wr_buf_char(&b, 0);
+    assert_int_equal(wr_predlog_get_tensors(&r, w->a, wr_buf_view(&b), NULL), WEIR_ECORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_prediction), cmocka_unit_test(test_label_and_event),
-                                       cmocka_unit_test(test_hostile)};
+                                       cmocka_unit_test(test_hostile),    cmocka_unit_test(test_tensors),
+                                       cmocka_unit_test(test_feedback),   cmocka_unit_test(test_hostile_tensors)};
     return cmocka_run_group_tests(tests, trips_make, trips_end);
 }
