@@ -3,6 +3,7 @@
  * be many rows on a reader thread, changes inside a write of the database and after its commit. With a database that is
  * a network away nothing waits on the loop. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "io/http_grpc.h"
 #include "server/server_inside.h"
 #include "wire/optuna/optuna.h"
@@ -88,7 +89,7 @@ void wr_handle_optuna(wr_call *c)
         return;
     }
     wr_optuna_call o = {.track = c->server->track, .arena = c->arena, .out = &c->loop->body};
-    int rc = wr_grpc_message(&message, wr_http_req_body(c->req), &err);
+    int rc = wr_grpc_unpacked(&message, c->req, WR_LIMIT_HTTP_BODY_INFER, &err);
     if (rc == 0) rc = wr_optuna_begin(&o, method, message, &err);
     bool far = rc == 0 && wr_db_is_shared(wr_track_db(o.track));
     if (rc == 0 && (o.mode != WR_OPTUNA_READ || far)) {
