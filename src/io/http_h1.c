@@ -205,8 +205,7 @@ static size_t take_head(wr_http_conn *c, wr_str in)
     r->conn = c;
     push(c, r);
     if (rc < 0) {
-        r->head.nheaders = 0;
-        r->head.keep_alive = false;
+        r->head = (wr_http_head){0}; /* it may hold slices of the request that `r` was before */
         fail(c, r, -rc);
         return in.n;
     }
