@@ -812,6 +812,31 @@ static void answers_stay_in_order(void **state)
     stop(&f, 0);
 }
 
+/* A request that could not be read kept the method of the one whose memory it got: a 431 without its body. */
+static void a_bad_request_after_a_deferred_head(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, (wr_http_server_opt){0});
+    ear e;
+    ear_open(&e, dial(f.port));
+    say(e.fd, "HEAD /later HTTP/1.1\r\n" HOST "\r\n");
+    wr_http_finish(deferred(&f, 0), &TEXT, WR_STR("x"));
+    assert_int_equal(answer_to(&e, true), 200);
+    ear_close(&e);
+    ear_open(&e, dial(f.port));
+    wr_buf b;
+    wr_buf_init(&b, 0);
+    wr_buf_str(&b, "GET /hello HTTP/1.1\r\nX: ");
+    while (b.n < WR_LIMIT_HTTP_HEAD + 1024) wr_buf_char(&b, 'x');
+    say(e.fd, wr_buf_cstr(&b));
+    wr_buf_fini(&b);
+    assert_int_equal(answer(&e), 431);
+    assert_true(e.body.n > 0);
+    ear_close(&e);
+    stop(&f, 0);
+}
+
 static void stops_reading_at_the_pipeline_cap(void **state)
 {
     (void)state;
@@ -1287,6 +1312,7 @@ int main(void)
         cmocka_unit_test(streamed_uploads),
         cmocka_unit_test(expects_100_continue),
         cmocka_unit_test(answers_stay_in_order),
+        cmocka_unit_test(a_bad_request_after_a_deferred_head),
         cmocka_unit_test(stops_reading_at_the_pipeline_cap),
         cmocka_unit_test(a_long_pipeline_of_quick_answers),
         cmocka_unit_test(a_round_that_fails_stores_nothing),
