@@ -28,6 +28,8 @@ static void alc_free(void *ctx, void *p)
     wr_free(p);
 }
 
+const yyjson_alc wr_json_alc = {alc_malloc, alc_realloc, alc_free, NULL};
+
 /* Lines end at LF; columns count characters, not bytes. Both from 1. */
 static void locate(wr_str text, size_t pos, size_t *line, size_t *column)
 {
@@ -102,10 +104,9 @@ static int parse(wr_json *out, wr_str text, const char *what, yyjson_read_flag f
         int rc = error_at(err, WEIR_ELIMIT, text, deep, what, "nested too deep");
         return wr_err_detail(err, rc, "at most %d levels are read", (int)WR_LIMIT_JSON_DEPTH);
     }
-    static const yyjson_alc alc = {alc_malloc, alc_realloc, alc_free, NULL};
     yyjson_read_err e;
     /* the cast is yyjson's own advice: without YYJSON_READ_INSITU the text is not written to */
-    out->doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, flags, &alc, &e);
+    out->doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, flags, &wr_json_alc, &e);
     if (!out->doc) return parse_error(err, text, &e, what);
     out->root = yyjson_doc_get_root(out->doc);
     return 0;

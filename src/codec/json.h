@@ -19,6 +19,8 @@
         (val) = (max) ? (key) + 1 : NULL;                                                                              \
          (idx) < (max); (idx)++, (key) = unsafe_yyjson_get_next(val), (val) = (key) + 1)
 
+extern const yyjson_alc wr_json_alc; /* base/mem.h, for documents that are built: allocations can be made to fail in tests */
+
 typedef struct wr_json { yyjson_doc *doc; yyjson_val *root; } wr_json;
 
 /* Parse all of `text` (copied). Depth at most WR_LIMIT_JSON_DEPTH, duplicate keys kept (the first one is found).

@@ -239,6 +239,67 @@ uint16_t wr_float_to_bf16(float x)
     return (uint16_t)((b + 0x7fff + (b >> 16 & 1)) >> 16);
 }
 
+/* ---- elements ---- */
+
+bool wr_tensor_is_float(wr_tensor_type t) { return t >= WR_TENSOR_FP16 && t <= WR_TENSOR_FP64; }
+
+double wr_tensor_f64(const wr_tensor *t, size_t i)
+{
+    switch (t->type) {
+    case WR_TENSOR_FP16:
+        return (double)wr_half_to_float(((const uint16_t *)t->data)[i]);
+    case WR_TENSOR_BF16:
+        return (double)wr_bf16_to_float(((const uint16_t *)t->data)[i]);
+    case WR_TENSOR_FP32:
+        return (double)((const float *)t->data)[i];
+    case WR_TENSOR_FP64:
+        return ((const double *)t->data)[i];
+    case WR_TENSOR_UINT64:
+        return (double)((const uint64_t *)t->data)[i];
+    default:
+        return (double)wr_tensor_i64(t, i);
+    }
+}
+
+int64_t wr_tensor_i64(const wr_tensor *t, size_t i)
+{
+    switch (t->type) {
+    case WR_TENSOR_BOOL:
+    case WR_TENSOR_UINT8:
+        return ((const uint8_t *)t->data)[i];
+    case WR_TENSOR_UINT16:
+        return ((const uint16_t *)t->data)[i];
+    case WR_TENSOR_UINT32:
+        return ((const uint32_t *)t->data)[i];
+    case WR_TENSOR_INT8:
+        return ((const int8_t *)t->data)[i];
+    case WR_TENSOR_INT16:
+        return ((const int16_t *)t->data)[i];
+    case WR_TENSOR_INT32:
+        return ((const int32_t *)t->data)[i];
+    default:
+        return ((const int64_t *)t->data)[i];
+    }
+}
+
+void wr_tensor_set_f64(wr_tensor *t, size_t i, double x)
+{
+    switch (t->type) {
+    case WR_TENSOR_FP32:
+        ((float *)t->data)[i] = (float)x;
+        break;
+    case WR_TENSOR_FP64:
+        ((double *)t->data)[i] = x;
+        break;
+    case WR_TENSOR_FP16:
+        ((uint16_t *)t->data)[i] = wr_float_to_half((float)x);
+        break;
+    default:
+        ((uint16_t *)t->data)[i] = wr_float_to_bf16((float)x);
+        break;
+    }
+}
+
 /* ---- conversions ---- */
 
 /* One element between any two number types: whole numbers exactly, others as a double. */
@@ -268,33 +329,9 @@ static value of_real(double v)
 
 static value get(const wr_tensor *t, size_t i)
 {
-    switch (t->type) {
-    case WR_TENSOR_BOOL:
-    case WR_TENSOR_UINT8:
-        return of_unsigned(((const uint8_t *)t->data)[i]);
-    case WR_TENSOR_UINT16:
-        return of_unsigned(((const uint16_t *)t->data)[i]);
-    case WR_TENSOR_UINT32:
-        return of_unsigned(((const uint32_t *)t->data)[i]);
-    case WR_TENSOR_UINT64:
-        return of_unsigned(((const uint64_t *)t->data)[i]);
-    case WR_TENSOR_INT8:
-        return of_signed(((const int8_t *)t->data)[i]);
-    case WR_TENSOR_INT16:
-        return of_signed(((const int16_t *)t->data)[i]);
-    case WR_TENSOR_INT32:
-        return of_signed(((const int32_t *)t->data)[i]);
-    case WR_TENSOR_INT64:
-        return of_signed(((const int64_t *)t->data)[i]);
-    case WR_TENSOR_FP16:
-        return of_real((double)wr_half_to_float(((const uint16_t *)t->data)[i]));
-    case WR_TENSOR_BF16:
-        return of_real((double)wr_bf16_to_float(((const uint16_t *)t->data)[i]));
-    case WR_TENSOR_FP32:
-        return of_real((double)((const float *)t->data)[i]);
-    default:
-        return of_real(((const double *)t->data)[i]);
-    }
+    if (wr_tensor_is_float(t->type)) return of_real(wr_tensor_f64(t, i));
+    int64_t v = wr_tensor_i64(t, i);
+    return t->type <= WR_TENSOR_UINT64 ? of_unsigned((uint64_t)v) : of_signed(v);
 }
 
 static bool put_unsigned(void *p, size_t size, const value *v, uint64_t max)

@@ -59,6 +59,14 @@ wr_tensor_type wr_tensor_type_parse(wr_str s);
 /* Bytes of an element in memory; sizeof(wr_str) for BYTES. */
 size_t wr_tensor_type_size(wr_tensor_type t);
 
+bool wr_tensor_is_float(wr_tensor_type t); /* FP16, BF16, FP32, FP64 */
+
+/* Element i of a tensor of numbers: as the nearest double (BOOL: 0 or 1); of whole types and BOOL exactly (UINT64 above 2^63 wraps, which is
+ * right for every whole type it goes into); set, of float types, to the nearest value. */
+double wr_tensor_f64(const wr_tensor *t, size_t i);
+int64_t wr_tensor_i64(const wr_tensor *t, size_t i);
+void wr_tensor_set_f64(wr_tensor *t, size_t i, double x);
+
 /* count from shape. WEIR_EINVAL for a negative dimension, WEIR_ELIMIT for too many dimensions or elements (also by overflow). */
 int wr_tensor_count(wr_tensor *t, wr_err *err);
 /* "[-1,16]", as messages show a shape. */

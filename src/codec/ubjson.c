@@ -14,27 +14,6 @@ typedef struct {
     wr_err *err;
 } reader;
 
-static void *alc_malloc(void *ctx, size_t n)
-{
-    (void)ctx;
-    return wr_alloc(n);
-}
-
-static void *alc_realloc(void *ctx, void *p, size_t old, size_t n)
-{
-    (void)ctx;
-    (void)old;
-    return wr_realloc(p, n);
-}
-
-static void alc_free(void *ctx, void *p)
-{
-    (void)ctx;
-    wr_free(p);
-}
-
-static const yyjson_alc allocator = {alc_malloc, alc_realloc, alc_free, NULL};
-
 static int fail(reader *r, const char *message) { return wr_err_set(r->err, WEIR_EPARSE, "%s: byte %zu: %s", r->what, r->at, message); }
 
 static int need(reader *r, uint64_t bytes) { return r->n - r->at < bytes ? fail(r, "ends too early") : 0; }
@@ -243,13 +222,13 @@ static int document(yyjson_mut_val **out, reader *r)
 int wr_ubjson_parse(wr_json *out, wr_str bytes, const char *what, wr_err *err)
 {
     *out = (wr_json){0};
-    reader r = {.p = (const unsigned char *)bytes.p, .n = bytes.n, .what = what, .err = err, .doc = yyjson_mut_doc_new(&allocator)};
+    reader r = {.p = (const unsigned char *)bytes.p, .n = bytes.n, .what = what, .err = err, .doc = yyjson_mut_doc_new(&wr_json_alc)};
     if (!r.doc) return wr_err_nomem(err);
     yyjson_mut_val *root = NULL;
     int rc = document(&root, &r);
     if (rc == 0) {
         yyjson_mut_doc_set_root(r.doc, root);
-        out->doc = yyjson_mut_doc_imut_copy(r.doc, &allocator);
+        out->doc = yyjson_mut_doc_imut_copy(r.doc, &wr_json_alc);
         if (out->doc) out->root = yyjson_doc_get_root(out->doc);
         else rc = wr_err_nomem(err);
     }

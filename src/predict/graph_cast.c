@@ -8,65 +8,6 @@
 
 #include "base/num.h"
 
-static bool is_float(wr_tensor_type t)
-{
-    return t == WR_TENSOR_FP32 || t == WR_TENSOR_FP64 || t == WR_TENSOR_FP16 || t == WR_TENSOR_BF16;
-}
-
-static double load_float(const wr_tensor *t, size_t i)
-{
-    switch (t->type) {
-    case WR_TENSOR_FP32:
-        return (double)((const float *)t->data)[i];
-    case WR_TENSOR_FP64:
-        return ((const double *)t->data)[i];
-    case WR_TENSOR_FP16:
-        return (double)wr_half_to_float(((const uint16_t *)t->data)[i]);
-    default:
-        return (double)wr_bf16_to_float(((const uint16_t *)t->data)[i]);
-    }
-}
-
-/* uint64 above 2^63 wrap, which is right for every whole type. */
-static int64_t load_whole(const wr_tensor *t, size_t i)
-{
-    switch (t->type) {
-    case WR_TENSOR_BOOL:
-    case WR_TENSOR_UINT8:
-        return ((const uint8_t *)t->data)[i];
-    case WR_TENSOR_UINT16:
-        return ((const uint16_t *)t->data)[i];
-    case WR_TENSOR_UINT32:
-        return ((const uint32_t *)t->data)[i];
-    case WR_TENSOR_INT8:
-        return ((const int8_t *)t->data)[i];
-    case WR_TENSOR_INT16:
-        return ((const int16_t *)t->data)[i];
-    case WR_TENSOR_INT32:
-        return ((const int32_t *)t->data)[i];
-    default:
-        return ((const int64_t *)t->data)[i];
-    }
-}
-
-static void store_float(wr_tensor *t, size_t i, double x)
-{
-    switch (t->type) {
-    case WR_TENSOR_FP32:
-        ((float *)t->data)[i] = (float)x;
-        break;
-    case WR_TENSOR_FP64:
-        ((double *)t->data)[i] = x;
-        break;
-    case WR_TENSOR_FP16:
-        ((uint16_t *)t->data)[i] = wr_float_to_half((float)x);
-        break;
-    default:
-        ((uint16_t *)t->data)[i] = wr_float_to_bf16((float)x);
-        break;
-    }
-}
-
 static void store_whole(wr_tensor *t, size_t i, int64_t x)
 {
     switch (t->type) {
@@ -104,10 +45,10 @@ static int from_text(wr_graph_ctx *r, wr_tensor *o, const wr_tensor *a)
     if (o->type == WR_TENSOR_BOOL) return wr_graph_unsupported(r, a);
     for (size_t i = 0; i < a->count; i++) {
         wr_str s = wr_str_trim(((const wr_str *)a->data)[i]);
-        if (is_float(o->type)) {
+        if (wr_tensor_is_float(o->type)) {
             double x = 0;
             WR_TRY(wr_num_f64(&x, s, r->err));
-            store_float(o, i, x);
+            wr_tensor_set_f64(o, i, x);
         } else {
             int64_t x = 0;
             WR_TRY(wr_num_i64(&x, s, r->err));
@@ -119,11 +60,11 @@ static int from_text(wr_graph_ctx *r, wr_tensor *o, const wr_tensor *a)
 
 static int number_text(char *buf, size_t size, const wr_tensor *a, size_t i)
 {
-    if (!is_float(a->type)) {
-        if (a->type == WR_TENSOR_UINT64) return snprintf(buf, size, "%llu", (unsigned long long)load_whole(a, i));
-        return snprintf(buf, size, "%lld", (long long)load_whole(a, i));
+    if (!wr_tensor_is_float(a->type)) {
+        if (a->type == WR_TENSOR_UINT64) return snprintf(buf, size, "%llu", (unsigned long long)wr_tensor_i64(a, i));
+        return snprintf(buf, size, "%lld", (long long)wr_tensor_i64(a, i));
     }
-    double x = load_float(a, i);
+    double x = wr_tensor_f64(a, i);
     if (isnan(x)) return snprintf(buf, size, "NaN");
     if (isinf(x)) return snprintf(buf, size, x < 0 ? "-INF" : "INF");
     return snprintf(buf, size, "%.8g", x);
@@ -148,20 +89,15 @@ static void numbers(wr_tensor *o, const wr_tensor *a)
         for (size_t i = 0; i < a->count; i++) ((float *)o->data)[i] = (float)((const int64_t *)a->data)[i];
     } else if (a->type == WR_TENSOR_FP64 && o->type == WR_TENSOR_FP32) {
         for (size_t i = 0; i < a->count; i++) ((float *)o->data)[i] = (float)((const double *)a->data)[i];
-    } else if (is_float(a->type) && is_float(o->type)) {
-        for (size_t i = 0; i < a->count; i++) store_float(o, i, load_float(a, i));
-    } else if (is_float(a->type)) {
+    } else if (wr_tensor_is_float(o->type)) {
+        for (size_t i = 0; i < a->count; i++) wr_tensor_set_f64(o, i, wr_tensor_f64(a, i));
+    } else if (wr_tensor_is_float(a->type)) {
         for (size_t i = 0; i < a->count; i++) {
-            double x = load_float(a, i);
+            double x = wr_tensor_f64(a, i);
             store_whole(o, i, o->type == WR_TENSOR_BOOL ? x != 0 : cut(x, o->type));
         }
-    } else if (is_float(o->type)) {
-        for (size_t i = 0; i < a->count; i++) {
-            int64_t x = load_whole(a, i);
-            store_float(o, i, a->type == WR_TENSOR_UINT64 ? (double)(uint64_t)x : (double)x);
-        }
     } else {
-        for (size_t i = 0; i < a->count; i++) store_whole(o, i, load_whole(a, i));
+        for (size_t i = 0; i < a->count; i++) store_whole(o, i, wr_tensor_i64(a, i));
     }
 }
 

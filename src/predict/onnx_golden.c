@@ -71,11 +71,6 @@ static double near_threshold(wr_rng *r, const trees *t, int64_t column)
 
 /* ---- elements ---- */
 
-static bool is_whole(wr_tensor_type t)
-{
-    return t != WR_TENSOR_FP32 && t != WR_TENSOR_FP64 && t != WR_TENSOR_FP16 && t != WR_TENSOR_BF16;
-}
-
 static double number(wr_rng *r, wr_golden_kind kind, bool whole)
 {
     switch (kind) {
@@ -93,27 +88,13 @@ static double number(wr_rng *r, wr_golden_kind kind, bool whole)
 
 static void put_number(wr_tensor *t, size_t i, double x)
 {
-    switch (t->type) {
-    case WR_TENSOR_FP32:
-        ((float *)t->data)[i] = (float)x;
-        break;
-    case WR_TENSOR_FP64:
-        ((double *)t->data)[i] = x;
-        break;
-    case WR_TENSOR_FP16:
-        ((uint16_t *)t->data)[i] = wr_float_to_half((float)x);
-        break;
-    case WR_TENSOR_BF16:
-        ((uint16_t *)t->data)[i] = wr_float_to_bf16((float)x);
-        break;
-    case WR_TENSOR_BOOL:
-        ((uint8_t *)t->data)[i] = x > 0;
-        break;
-    default: {
-        int64_t v = (int64_t)x; /* small and not negative: its low bytes are the value in every width */
-        memcpy((char *)t->data + i * wr_tensor_type_size(t->type), &v, wr_tensor_type_size(t->type));
+    if (wr_tensor_is_float(t->type)) {
+        wr_tensor_set_f64(t, i, x);
+        return;
     }
-    }
+    /* small and not negative: its low bytes are the value in every width */
+    int64_t v = t->type == WR_TENSOR_BOOL ? x > 0 : (int64_t)x;
+    memcpy((char *)t->data + i * wr_tensor_type_size(t->type), &v, wr_tensor_type_size(t->type));
 }
 
 static bool put_text(wr_tensor *t, size_t i, const words *w, wr_rng *r, wr_golden_kind kind, wr_arena *a)
@@ -167,7 +148,7 @@ static int shape_of(wr_tensor *t, const wr_onnx_value *v, size_t rows, wr_err *e
 static bool draw(wr_tensor *t, source *s, wr_rng *r)
 {
     int64_t width = t->ndims == 2 ? t->shape[1] : 1;
-    bool whole = is_whole(t->type);
+    bool whole = !wr_tensor_is_float(t->type);
     for (size_t i = 0; i < t->count; i++) {
         if (t->type == WR_TENSOR_BYTES) {
             if (!put_text(t, i, &s->words, r, s->kind, s->a)) return false;
@@ -211,29 +192,15 @@ void wr_onnx_golden_row(wr_tensor *out, const wr_tensor *in, const wr_onnx_model
 
 /* ---- agreement ---- */
 
-static double element(const wr_tensor *t, size_t i)
-{
-    switch (t->type) {
-    case WR_TENSOR_FP32:
-        return (double)((const float *)t->data)[i];
-    case WR_TENSOR_FP64:
-        return ((const double *)t->data)[i];
-    case WR_TENSOR_FP16:
-        return (double)wr_half_to_float(((const uint16_t *)t->data)[i]);
-    default:
-        return (double)wr_bf16_to_float(((const uint16_t *)t->data)[i]);
-    }
-}
-
 static bool floats_agree(const wr_tensor *a, const wr_tensor *b, double relative)
 {
     double mean = 0;
     for (size_t i = 0; i < a->count; i++) {
-        double x = fabs(element(a, i));
+        double x = fabs(wr_tensor_f64(a, i));
         if (isfinite(x)) mean += x / (double)a->count;
     }
     for (size_t i = 0; i < a->count; i++) {
-        double x = element(a, i), y = element(b, i);
+        double x = wr_tensor_f64(a, i), y = wr_tensor_f64(b, i);
         if (x == y || (isnan(x) && isnan(y))) continue;
         if (!(fabs(x - y) <= relative * fmax(fmax(fabs(x), fabs(y)), mean))) return false;
     }
@@ -251,7 +218,6 @@ bool wr_tensor_agree(const wr_tensor *a, const wr_tensor *b, double relative)
             if (!wr_str_eq(((const wr_str *)a->data)[i], ((const wr_str *)b->data)[i])) return false;
         return true;
     }
-    bool real = a->type == WR_TENSOR_FP32 || a->type == WR_TENSOR_FP64 || a->type == WR_TENSOR_FP16 ||
-                a->type == WR_TENSOR_BF16;
-    return real ? floats_agree(a, b, relative) : memcmp(a->data, b->data, a->count * wr_tensor_type_size(a->type)) == 0;
+    return wr_tensor_is_float(a->type) ? floats_agree(a, b, relative)
+                                       : memcmp(a->data, b->data, a->count * wr_tensor_type_size(a->type)) == 0;
 }

@@ -189,42 +189,6 @@ static int put_text(wr_col *c, size_t at, wr_str s, wr_err *err)
     return rc < 0 ? wr_err_set(err, rc, "column \"%s\": %s", c->name, wr_err_text(rc)) : 0;
 }
 
-static int64_t whole(const wr_tensor *t, size_t i)
-{
-    switch (t->type) {
-    case WR_TENSOR_UINT8:
-        return ((const uint8_t *)t->data)[i];
-    case WR_TENSOR_UINT16:
-        return ((const uint16_t *)t->data)[i];
-    case WR_TENSOR_UINT32:
-        return ((const uint32_t *)t->data)[i];
-    case WR_TENSOR_INT8:
-        return ((const int8_t *)t->data)[i];
-    case WR_TENSOR_INT16:
-        return ((const int16_t *)t->data)[i];
-    case WR_TENSOR_INT32:
-        return ((const int32_t *)t->data)[i];
-    default:
-        return ((const int64_t *)t->data)[i];
-    }
-}
-
-static double real(const wr_tensor *t, size_t i)
-{
-    switch (t->type) {
-    case WR_TENSOR_FP16:
-        return (double)wr_half_to_float(((const uint16_t *)t->data)[i]);
-    case WR_TENSOR_BF16:
-        return (double)wr_bf16_to_float(((const uint16_t *)t->data)[i]);
-    case WR_TENSOR_FP32:
-        return (double)((const float *)t->data)[i];
-    case WR_TENSOR_UINT64:
-        return (double)((const uint64_t *)t->data)[i];
-    default:
-        return ((const double *)t->data)[i];
-    }
-}
-
 int wr_layout_put(wr_col *c, size_t at, const wr_layout_column *lc, const wr_tensor *t, size_t row, bool rowwise,
                   wr_err *err)
 {
@@ -237,10 +201,10 @@ int wr_layout_put(wr_col *c, size_t at, const wr_layout_column *lc, const wr_ten
     }
     if (c->type == WR_TEXT) return put_text(c, at, ((const wr_str *)t->data)[i], err);
     if (c->type == WR_BOOL) c->b[at] = ((const uint8_t *)t->data)[i] != 0;
-    else if (c->type == WR_I64) c->i64[at] = whole(t, i);
-    else if (c->type == WR_F32) c->f32[at] = (float)real(t, i);
-    else c->f64[at] = real(t, i);
-    bool missing = (c->type == WR_F32 || c->type == WR_F64) && isnan(real(t, i));
+    else if (c->type == WR_I64) c->i64[at] = wr_tensor_i64(t, i);
+    else if (c->type == WR_F32) c->f32[at] = (float)wr_tensor_f64(t, i);
+    else c->f64[at] = wr_tensor_f64(t, i);
+    bool missing = (c->type == WR_F32 || c->type == WR_F64) && isnan(wr_tensor_f64(t, i));
     return missing && wr_col_set_missing(c, at) < 0 ? wr_err_nomem(err) : 0;
 }
 

@@ -8,11 +8,6 @@
 
 static bool is_float(const wr_tensor *t) { return t->type == WR_TENSOR_FP32 || t->type == WR_TENSOR_FP64; }
 
-static double value(const wr_tensor *t, size_t at)
-{
-    return t->type == WR_TENSOR_FP32 ? (double)((const float *)t->data)[at] : ((const double *)t->data)[at];
-}
-
 /* Values a row; 0 = its rows cannot be told. */
 static size_t width(const wr_tensor *t, size_t rows)
 {
@@ -55,7 +50,7 @@ static uint64_t greatest(const wr_tensor *t, size_t from, size_t n)
 {
     size_t best = 0;
     for (size_t i = 1; i < n; i++)
-        if (value(t, from + i) > value(t, from + best)) best = i;
+        if (wr_tensor_f64(t, from + i) > wr_tensor_f64(t, from + best)) best = i;
     return best;
 }
 
@@ -64,7 +59,7 @@ wr_row_verdict wr_row_verdict_of(const wr_tensor *out, size_t nout, size_t rows,
     wr_row_verdict v = {NAN, UINT64_MAX};
     const wr_tensor *score = score_output(out, nout, rows), *klass = class_output(out, nout, rows);
     size_t n = score ? width(score, rows) : 0;
-    if (score) v.score = value(score, row * n + n - 1);
+    if (score) v.score = wr_tensor_f64(score, row * n + n - 1);
     if (klass) v.klass = class_of(klass, row * width(klass, rows));
     else if (n > 1) v.klass = greatest(score, row * n, n);
     else if (n == 1) v.klass = v.score >= threshold;

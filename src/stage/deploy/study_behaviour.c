@@ -58,7 +58,7 @@ static double deviation(const wr_tensor *t, size_t at, size_t width)
 {
     double sum = 0, squares = 0, n = 0;
     for (size_t i = at; i < t->count; i += width) {
-        double v = t->type == WR_TENSOR_FP32 ? ((const float *)t->data)[i] : ((const double *)t->data)[i];
+        double v = wr_tensor_f64(t, i);
         if (!isfinite(v)) continue;
         sum += v;
         squares += v * v;

@@ -410,22 +410,10 @@ int wr_feasibility_ask(wr_infer_answer *out, const wr_feasibility_work *w, const
 
 static bool number_at(double *out, const wr_tensor *t, size_t i)
 {
-    switch (t->type) {
-    case WR_TENSOR_FP32:
-        *out = ((const float *)t->data)[i];
-        return true;
-    case WR_TENSOR_FP64:
-        *out = ((const double *)t->data)[i];
-        return true;
-    case WR_TENSOR_INT64:
-        *out = (double)((const int64_t *)t->data)[i];
-        return true;
-    case WR_TENSOR_INT32:
-        *out = ((const int32_t *)t->data)[i];
-        return true;
-    default:
-        return false;
-    }
+    bool known = t->type == WR_TENSOR_FP32 || t->type == WR_TENSOR_FP64 || t->type == WR_TENSOR_INT64 ||
+                 t->type == WR_TENSOR_INT32;
+    if (known) *out = wr_tensor_f64(t, i);
+    return known;
 }
 
 /* Of numbers that are small beside the others of the output, the size of those counts: their digits are cancelled away.
