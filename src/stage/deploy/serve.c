@@ -253,6 +253,7 @@ static int not_ready(const wr_serve_endpoint *e, wr_err *err) /* under its lock 
 {
     wr_err_set(err, WEIR_EUNAVAILABLE, "endpoint \"%s\" is not ready", e->name);
     wr_err_detail(err, WEIR_EUNAVAILABLE, "%s", e->error);
+    if (e->path) return wr_err_hint(err, WEIR_EUNAVAILABLE, "'%s' is looked at again when it changes", e->path);
     return wr_err_hint(err, WEIR_EUNAVAILABLE, "register a model for \"%s\"; it is taken up within a second",
                        e->reference);
 }

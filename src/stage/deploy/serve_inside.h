@@ -80,6 +80,9 @@ int wr_serve_look(wr_serve *s, wr_serve_endpoint *e, wr_err *err); /* has its mo
 wr_serve_endpoint *wr_serve_endpoint_named(wr_serve *s, wr_str name); /* NULL */
 void wr_serve_say(wr_serve *s, const wr_serve_endpoint *e, const char *kind, const wr_model_version *v, int64_t before, const wr_err *why);
 void wr_serve_set_error(wr_serve_endpoint *e, const wr_err *why);
+/* `v` is not taken up (version 0: a path): error, warning and event "rollback", which names what stays. Is that trouble the endpoint's error already? */
+void wr_serve_refuse(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, const wr_err *why);
+bool wr_serve_is_said(const wr_serve_endpoint *e, const wr_err *why);
 
 /* The state of a view: the one there is, or a new one; under refresh, or while opening. */
 int wr_serve_state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err);

@@ -173,6 +173,22 @@ void wr_serve_set_error(wr_serve_endpoint *e, const wr_err *why)
     pthread_mutex_unlock(&e->lock);
 }
 
+bool wr_serve_is_said(const wr_serve_endpoint *e, const wr_err *why)
+{
+    return strncmp(e->error, why->msg, strlen(why->msg)) == 0; /* a hint may follow */
+}
+
+void wr_serve_refuse(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, const wr_err *why)
+{
+    char version[40] = "";
+    int64_t stays = e->now ? e->now->version : e->plain ? e->plain_version : -1;
+    if (v->version) snprintf(version, sizeof version, " version %lld", (long long)v->version);
+    wr_serve_set_error(e, why);
+    wr_warn("endpoint \"%s\" does not take %s%s: %s%s%s%s", e->name, v->name, version, why->msg,
+            why->hint[0] ? " (" : "", why->hint, why->hint[0] ? ")" : "");
+    wr_serve_say(s, e, "rollback", v, stays, why);
+}
+
 /* `now` and `package` change only here, under s->refresh. */
 int wr_serve_look(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
 {
@@ -203,12 +219,9 @@ int wr_serve_look(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
         install(s, e, &v, m);
         return 0;
     }
-    bool said = rc == WEIR_ENO && strcmp(e->error, why.msg) == 0; /* it may be signed meanwhile: looked at again */
-    wr_serve_set_error(e, &why);
-    if (said) return 0;
+    if (rc == WEIR_ENO && wr_serve_is_said(e, &why)) return 0; /* it may be signed meanwhile: looked at again */
     if (rc != WEIR_ENOMEM && rc != WEIR_ENO) snprintf(e->refused, sizeof e->refused, "%s", v.package);
-    wr_warn("endpoint \"%s\" does not take %s version %lld: %s", e->name, v.name, (long long)v.version, why.msg);
-    wr_serve_say(s, e, "rollback", &v, e->now ? e->now->version : -1, &why);
+    wr_serve_refuse(s, e, &v, &why);
     return 0;
 }
 

@@ -56,14 +56,6 @@ static void install(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v
     wr_serve_give(old);
 }
 
-static void refuse(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v, const wr_err *why)
-{
-    int64_t stays = e->now ? e->now->version : e->plain ? e->plain_version : -1;
-    wr_serve_set_error(e, why);
-    wr_warn("endpoint \"%s\" does not take %s version %lld: %s", e->name, v->name, (long long)v->version, why->msg);
-    wr_serve_say(s, e, "rollback", v, stays, why);
-}
-
 static int put(wr_serve *s, wr_serve_endpoint *e, const char *version, const char *path, wr_err *err)
 {
     wr_predictor *p;
@@ -136,7 +128,7 @@ int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registe
     bool again = rc == WEIR_ENOMEM || rc == WEIR_ENOTFOUND || rc == WEIR_EUNAVAILABLE || rc == WEIR_ETIMEOUT ||
                  rc == WEIR_ENO; /* files and signatures may still come */
     if (!again) memcpy(e->spurned, id, sizeof id);
-    if (!again || strcmp(e->error, why.msg) != 0) refuse(s, e, &told, &why);
+    if (!again || !wr_serve_is_said(e, &why)) wr_serve_refuse(s, e, &told, &why);
     return 0;
 }
 
@@ -151,19 +143,19 @@ int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
     bool still = !s->opened || print == e->seen;
     (void)err;
     e->seen = print;
+    snprintf(name, sizeof name, "%s", e->path);
+    wr_model_version told = {.name = name, .version = 0, .package = empty};
     if (!print) {
         wr_err_set(&why, WEIR_ENOTFOUND, "there is no '%s'", e->path);
-        wr_serve_set_error(e, &why);
+        if (!wr_serve_is_said(e, &why)) wr_serve_refuse(s, e, &told, &why);
         return 0;
     }
     if (!still || print == e->tried) return 0;
     e->tried = print;
-    snprintf(name, sizeof name, "%s", e->path);
-    wr_model_version told = {.name = name, .version = 0, .package = empty};
     int rc = wr_signature_check_path(s->project, e->path, &why);
     if (rc == WEIR_ENO) e->tried = 0; /* its signature may still come */
     if (rc == 0) rc = put(s, e, e->version ? e->version : "1", e->path, &why);
     if (rc == 0) install(s, e, &told);
-    else if (rc != WEIR_ENO || strcmp(e->error, why.msg) != 0) refuse(s, e, &told, &why);
+    else if (rc != WEIR_ENO || !wr_serve_is_said(e, &why)) wr_serve_refuse(s, e, &told, &why);
     return 0;
 }

@@ -208,6 +208,9 @@ static void test_unsigned_ones_are_not_taken_where_signatures_are_required(void 
     wr_serve *s = start(w);
     assert_false(status(s, 0).ready);
     assert_non_null(strstr(status(s, 0).error, "sign"));
+    int said = events(w, "rollback");
+    for (int i = 0; i < 3; i++) OK(wr_serve_refresh(s, err));
+    assert_int_equal(events(w, "rollback"), said); /* looked at each time, told once */
     wr_serve_close(s);
 }
 
@@ -216,9 +219,12 @@ static void test_paths(void **state)
     trips *w = *state;
     reopen(w, "endpoints:\n  file: {path: exports/m.onnx}\n");
     OK(wr_file_mkdirs(trips_path(w, "exports"), err));
+    int before = events(w, "rollback");
     wr_serve *s = start(w);
     assert_false(wr_serve_ready(s));
     assert_non_null(strstr(status(s, 0).error, "there is no '"));
+    for (int i = 0; i < 3; i++) OK(wr_serve_refresh(s, err));
+    assert_int_equal(events(w, "rollback"), before + 1); /* told, once */
     OK(wr_file_copy(simple_onnx, trips_path(w, "exports/m.onnx"), err));
     OK(wr_serve_refresh(s, err));
     OK(wr_serve_refresh(s, err)); /* twice the same: nobody writes it any more */
