@@ -300,7 +300,6 @@ void wr_graph_free(wr_graph *g)
     wr_free(g);
 }
 
-size_t wr_graph_nnodes(const wr_graph *g) { return g->nnodes; }
 size_t wr_graph_memory(const wr_graph *g) { return wr_arena_used(g->mem) + g->beside; }
 
 /* ---- running ---- */

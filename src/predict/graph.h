@@ -37,7 +37,6 @@ void wr_graph_free(wr_graph *g); /* NULL is fine */
  * shapes that do not fit; WEIR_EUNSUPPORTED: an op meets a type it has no kernel for. */
 int wr_graph_run(const wr_graph *g, wr_tensor *out, const bool *want, const wr_tensor *in, wr_arena *a, wr_err *err);
 
-size_t wr_graph_nnodes(const wr_graph *g); /* that run; constant ones are gone */
 size_t wr_graph_memory(const wr_graph *g); /* bytes beside the model's own */
 /* Is there an op of that name at all? For messages and the documentation. */
 bool wr_graph_knows(wr_str domain, wr_str op);

@@ -121,4 +121,3 @@ int wr_serve_stats(wr_stats_entry **out, size_t *n, wr_serve *s, wr_str name, wr
 /* Predictions by version: calls fn for each version that answered since the start. */
 void wr_serve_counts(wr_serve *s, void (*fn)(void *ctx, const char *endpoint, int64_t version, uint64_t n), void *ctx);
 uint64_t wr_serve_log_bytes(const wr_serve *s);
-wr_project *wr_serve_project(const wr_serve *s);

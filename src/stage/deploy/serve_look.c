@@ -57,7 +57,6 @@ void wr_serve_counts(wr_serve *s, void (*fn)(void *ctx, const char *endpoint, in
 }
 
 uint64_t wr_serve_log_bytes(const wr_serve *s) { return wr_applog_bytes(s->log); }
-wr_project *wr_serve_project(const wr_serve *s) { return s->project; }
 
 /* ---- all models ---- */
 
