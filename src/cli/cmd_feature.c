@@ -73,7 +73,8 @@ const wr_cmd wr_cmd_feature_build = {
     run_build};
 
 static const wr_cmd_arg materialize_args[] = {
-    {"until", 'u', WR_ARG_TIME, "TIME", "state as of this moment (default: now)", NULL}};
+    {"until", 'u', WR_ARG_TIME, "TIME", "state as of this moment (default: now)", NULL},
+    {"lookups", 0, WR_ARG_FLAG, NULL, "only the tables of lookups; a running server takes them up", NULL}};
 
 static int run_materialize(wr_cli *c, wr_err *err)
 {
@@ -88,7 +89,7 @@ static int run_materialize(wr_cli *c, wr_err *err)
     int64_t until = wr_cli_has(c, "until") ? wr_cli_int(c, "until") : wr_clock_wall_us();
     wr_run_opt opt = {"feature materialize", "deployment", v->name, wr_cli_command_line(c)};
     WR_TRY(wr_run_begin(&run, p, &opt, err));
-    int rc = wr_feature_materialize(&s, p, v, until, run, err);
+    int rc = wr_feature_materialize(&s, p, v, until, wr_cli_has(c, "lookups"), run, err);
     int rc_end = wr_run_end(run, rc, err, &end);
     if (rc < 0) return rc;
     if (rc_end < 0) {
@@ -101,9 +102,15 @@ static int run_materialize(wr_cli *c, wr_err *err)
     wr_jsonw_kstr(w, "view", v->name);
     wr_jsonw_ki64(w, "events", (int64_t)s.events);
     wr_jsonw_kstr(w, "newest", newest);
+    wr_jsonw_ki64(w, "entities", (int64_t)s.entities);
+    wr_jsonw_ki64(w, "lookup_rows", (int64_t)s.rows);
     wr_jsonw_ki64(w, "bytes", (int64_t)s.bytes);
     wr_jsonw_end(w);
-    wr_say(c, "online state of %s: %s events, newest %s", v->name, wr_fmt_count(events, (double)s.events), newest);
+    if (!wr_cli_has(c, "lookups"))
+        wr_say(c, "online state of %s: %s events, newest %s", v->name, wr_fmt_count(events, (double)s.events), newest);
+    if (v->nlookups)
+        wr_say(c, "lookup tables of %s: %s entities, %s rows", v->name, wr_fmt_count(events, (double)s.entities),
+               wr_fmt_count(newest, (double)s.rows));
     return 0;
 }
 
@@ -116,6 +123,8 @@ const wr_cmd wr_cmd_feature_materialize = {
     materialize_args,
     sizeof materialize_args / sizeof *materialize_args,
     "The server keeps the sliding windows of a view in memory. This command makes their state\n"
-    "as of a moment from the lake, so that the first request already finds its features.",
+    "as of a moment from the lake, so that the first request already finds its features,\n"
+    "and writes the tables in which the columns of `lookup:` are found by key. With --lookups\n"
+    "only these: do it whenever their datasets change; the server looks each second.",
     "  # start serving as if it were June 1st\n  weir feature materialize features.yaml --until 2001-06-01",
     run_materialize};

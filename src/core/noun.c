@@ -33,13 +33,23 @@ int wr_noun_parse(wr_noun_kind *kind, const char **name, const char *ref, wr_err
     return wr_err_hint(err, WEIR_EINVAL, "data:, model: or feature:; a path with a colon is written \"./%s\"", ref);
 }
 
-int wr_noun_online_path(const char **out, wr_project *p, const char *view, wr_err *err)
+static int beside_online(const char **out, wr_project *p, const char *view, const char *ending, wr_err *err)
 {
     char name[WR_LIMIT_NAME + 32];
     const char *dir;
     WR_TRY(wr_project_state(&dir, p, "online", true, err));
-    snprintf(name, sizeof name, "online/%s.online", view);
+    snprintf(name, sizeof name, "online/%s.%s", view, ending);
     return wr_project_state(out, p, name, false, err);
+}
+
+int wr_noun_online_path(const char **out, wr_project *p, const char *view, wr_err *err)
+{
+    return beside_online(out, p, view, "online", err);
+}
+
+int wr_noun_lookup_path(const char **out, wr_project *p, const char *view, wr_err *err)
+{
+    return beside_online(out, p, view, "lookup", err);
 }
 
 static bool is_dir(const char *path)

@@ -19,5 +19,7 @@ int wr_noun_hash(char out[WR_SHA256_HEX], int64_t *version, wr_project *p, const
 int wr_noun_restore(wr_project *p, const char *ref, const char *hash, wr_err *err);
 /* Keep what restore will need: files and folders go into the object store; nouns keep themselves. */
 int wr_noun_keep(wr_project *p, const char *ref, wr_err *err);
+/* Path of the tables that a view's looked-up columns are found in: ".weir/online/NAME.lookup" (core/lookup.h). */
+int wr_noun_lookup_path(const char **out, wr_project *p, const char *view, wr_err *err);
 /* Path of the online snapshot of a view: ".weir/online/NAME.online". */
 int wr_noun_online_path(const char **out, wr_project *p, const char *view, wr_err *err);

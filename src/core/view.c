@@ -50,6 +50,17 @@ static int take_text(char **out, parser *p, const wr_yaml *n, const char *what, 
     return *out ? 0 : wr_err_nomem(p->err);
 }
 
+/* A key of a map as a column's name. */
+static int take_key(char **out, parser *p, const wr_yaml *key)
+{
+    wr_str s = key->text;
+    if (!s.n || s.n > WR_LIMIT_NAME || !printable(s, false))
+        return wr_yaml_error(key, WEIR_EINVAL, p->err, "a column's name is 1 to %d bytes without control characters",
+                             WR_LIMIT_NAME);
+    *out = (char *)wr_arena_str(p->a, s).p;
+    return *out ? 0 : wr_err_nomem(p->err);
+}
+
 /* Member of a map; NULL in *out when it is missing and may be. */
 static int take_member(char **out, parser *p, const wr_yaml *map, const char *key, const char *needed_by, bool sql)
 {
@@ -367,7 +378,13 @@ static int parse_feature(parser *p, const wr_yaml *map)
     return f->op->input == WR_VIEW_WINDOW ? parse_aggregate(f, p, map, what) : parse_row_op(f, p, map, what);
 }
 
-static int parse_features(parser *p, const wr_yaml *root, const wr_yaml *n)
+/* Of what looks like a list of them, for room; judged later. */
+static size_t lookup_count(const wr_yaml *n)
+{
+    return wr_yaml_null(n) || n->n > WR_VIEW_LOOKUPS ? WR_VIEW_LOOKUPS : n->n;
+}
+
+static int parse_features(parser *p, const wr_yaml *root, const wr_yaml *n, size_t nlookups)
 {
     wr_view *v = p->v;
     if (wr_yaml_null(n)) return wr_yaml_error(root, WEIR_EINVAL, p->err, "the view has no \"features\"");
@@ -375,7 +392,8 @@ static int parse_features(parser *p, const wr_yaml *root, const wr_yaml *n)
     if (n->n == 0) return wr_yaml_error(n, WEIR_EINVAL, p->err, "\"features\" is an empty list");
     if (n->n > WR_VIEW_FEATURES)
         return wr_yaml_error(n, WEIR_ELIMIT, p->err, "more than %d features", WR_VIEW_FEATURES);
-    size_t columns = 1 + n->n * (1 + WR_VIEW_KEYS), event_columns = WR_VIEW_GROUPS * WR_VIEW_KEYS + v->nvalues;
+    size_t columns = 1 + (n->n + nlookups) * (1 + WR_VIEW_KEYS),
+           event_columns = WR_VIEW_GROUPS * WR_VIEW_KEYS + v->nvalues;
     v->features = wr_arena_calloc(p->a, n->n, sizeof *v->features);
     v->groups = wr_arena_calloc(p->a, WR_VIEW_GROUPS, sizeof *v->groups);
     v->request = wr_arena_calloc(p->a, columns, sizeof *v->request);
@@ -391,10 +409,119 @@ static int parse_features(parser *p, const wr_yaml *root, const wr_yaml *n)
     return 0;
 }
 
+/* ---- lookups ---- */
+
+/* The column is one that something reads, and that no other lookup has. */
+static int place_column(wr_view_lookup *l, parser *p, const wr_yaml *at, char *name, char *of)
+{
+    wr_view *v = p->v;
+    ptrdiff_t i = wr_view_index(v->request, v->nrequest, name);
+    if (i == 0) return wr_yaml_error(at, WEIR_EINVAL, p->err, "\"%s\" is the row's time", name);
+    if (i < 0) {
+        int rc = wr_yaml_error(at, WEIR_EINVAL, p->err, "no feature reads column \"%s\"", name);
+        return wr_err_hint(p->err, rc, "features name it as \"of\" or \"key\", or a later lookup as its \"key\"");
+    }
+    if (v->looked_up[i]) return wr_yaml_error(at, WEIR_EEXIST, p->err, "column \"%s\" is looked up twice", name);
+    v->looked_up[i] = true;
+    l->at[l->ncolumns] = (uint32_t)i;
+    l->column[l->ncolumns] = name;
+    l->of[l->ncolumns++] = of;
+    return 0;
+}
+
+static int parse_lookup_columns(wr_view_lookup *l, parser *p, const wr_yaml *map)
+{
+    const wr_yaml *n = wr_yaml_get(map, "columns");
+    if (wr_yaml_null(n) || n->kind == WR_YAML_SCALAR || !n->n)
+        return wr_yaml_error(n ? n : map, WEIR_EINVAL, p->err,
+                             "a lookup's columns are a list, or a map of column: source's column");
+    if (n->n > WR_VIEW_LOOKED_UP)
+        return wr_yaml_error(n, WEIR_ELIMIT, p->err, "more than %d columns of a lookup", WR_VIEW_LOOKED_UP);
+    l->column = wr_arena_calloc(p->a, n->n, sizeof *l->column);
+    l->of = wr_arena_calloc(p->a, n->n, sizeof *l->of);
+    l->at = wr_arena_calloc(p->a, n->n, sizeof *l->at);
+    if (wr_arena_failed(p->a)) return wr_err_nomem(p->err);
+    for (size_t i = 0; i < n->n; i++) {
+        char *name, *of;
+        const wr_yaml *at = n->kind == WR_YAML_MAP ? n->keys[i] : n->items[i];
+        WR_TRY(take_text(&of, p, n->items[i], "columns", false));
+        name = of;
+        if (n->kind == WR_YAML_MAP) WR_TRY(take_key(&name, p, at));
+        WR_TRY(place_column(l, p, at, name, of));
+    }
+    return 0;
+}
+
+static int parse_lookup_keys(wr_view_lookup *l, parser *p, const wr_yaml *n)
+{
+    int nsource;
+    const wr_yaml *key = wr_yaml_get(n, "key"), *source = wr_yaml_get(n, "source_key");
+    WR_TRY(parse_keys(l->key, &l->nkey, p, key, "key"));
+    if (!l->nkey) return wr_yaml_error(n, WEIR_EINVAL, p->err, "a lookup has no \"key\"");
+    WR_TRY(parse_keys(l->source_key, &nsource, p, source, "source_key"));
+    if (nsource && nsource != l->nkey)
+        return wr_yaml_error(source, WEIR_EINVAL, p->err, "\"source_key\" has %d columns and \"key\" %d", nsource,
+                             l->nkey);
+    for (int i = 0; i < l->nkey; i++) {
+        if (!nsource) l->source_key[i] = l->key[i];
+        WR_TRY(need_of_row(p, key, l->key[i], WR_TEXT));
+        l->key_at[i] = (uint32_t)wr_view_index(p->v->request, p->v->nrequest, l->key[i]);
+    }
+    return 0;
+}
+
+static int parse_lookup(wr_view_lookup *l, parser *p, const wr_yaml *n)
+{
+    static const char *const known[] = {"source", "time", "key", "source_key", "columns", "ttl", NULL};
+    const wr_yaml *ttl = wr_yaml_get(n, "ttl");
+    if (n->kind != WR_YAML_MAP)
+        return wr_yaml_error(n, WEIR_ETYPE, p->err,
+                             "a lookup must be a map: {source: ..., time: ..., key: ..., columns: ...}");
+    WR_TRY(wr_yaml_known(n, "a lookup", known, p->err));
+    WR_TRY(take_member(&l->source, p, n, "source", "a lookup", false));
+    WR_TRY(take_member(&l->time, p, n, "time", "a lookup", true));
+    WR_TRY(parse_lookup_keys(l, p, n));
+    if (wr_yaml_null(ttl)) return 0;
+    if (p->json && ttl->plain) return wr_yaml_error(ttl, WEIR_ETYPE, p->err, "\"ttl\" must be a text");
+    WR_TRY(wr_yaml_duration_us(&l->ttl_us, ttl, "ttl", p->err));
+    if (l->ttl_us > 0 && l->ttl_us <= OVER_MAX_US) return 0;
+    return wr_yaml_error(ttl, WEIR_EINVAL, p->err, "\"ttl\" must be above 0 and at most a hundred years");
+}
+
+/* Lookups are done in their order: a key is of the request, or of a lookup before. */
+static int check_lookup_order(const wr_view *v, parser *p, const wr_yaml *n)
+{
+    for (size_t i = 0; i < v->nlookups; i++)
+        for (size_t k = i; k < v->nlookups; k++)
+            for (size_t c = 0; c < v->lookups[k].ncolumns; c++)
+                for (int j = 0; j < v->lookups[i].nkey; j++)
+                    if (v->lookups[k].at[c] == v->lookups[i].key_at[j])
+                        return wr_yaml_error(n->items[i], WEIR_EINVAL, p->err,
+                                             "the key \"%s\" of this lookup is looked up %s", v->lookups[i].key[j],
+                                             k == i ? "by itself" : "by a later one");
+    return 0;
+}
+
+static int parse_lookups(parser *p, const wr_yaml *n)
+{
+    wr_view *v = p->v;
+    size_t count = wr_yaml_null(n) ? 0 : n->n;
+    if (count && n->kind != WR_YAML_SEQ) return wr_yaml_error(n, WEIR_ETYPE, p->err, "\"lookup\" must be a list");
+    if (count > WR_VIEW_LOOKUPS) return wr_yaml_error(n, WEIR_ELIMIT, p->err, "more than %d lookups", WR_VIEW_LOOKUPS);
+    v->lookups = wr_arena_calloc(p->a, count + 1, sizeof *v->lookups);
+    if (!v->lookups) return wr_err_nomem(p->err);
+    for (size_t i = 0; i < count; i++) WR_TRY(parse_lookup(&v->lookups[i], p, n->items[i])); /* all keys first */
+    v->looked_up = wr_arena_calloc(p->a, v->nrequest + 1, sizeof *v->looked_up);
+    if (!v->looked_up) return wr_err_nomem(p->err);
+    for (; v->nlookups < count; v->nlookups++)
+        WR_TRY(parse_lookup_columns(&v->lookups[v->nlookups], p, n->items[v->nlookups]));
+    return check_lookup_order(v, p, n);
+}
+
 static int parse_view(parser *p, const wr_yaml *y)
 {
-    static const char *const known[] = {"name",     "source", "time",     "keep", "label",
-                                        "known_at", "events", "features", NULL};
+    static const char *const known[] = {"name",     "source", "time",     "keep",   "label",
+                                        "known_at", "events", "features", "lookup", NULL};
     wr_view *v = p->v;
     if (y->kind != WR_YAML_MAP) return wr_yaml_error(y, WEIR_ETYPE, p->err, "a feature view must be a map");
     WR_TRY(wr_yaml_known(y, "a feature view", known, p->err));
@@ -407,7 +534,8 @@ static int parse_view(parser *p, const wr_yaml *y)
     WR_TRY(parse_keep(p, wr_yaml_get(y, "keep")));
     WR_TRY(parse_label(p, wr_yaml_get(y, "label")));
     WR_TRY(parse_events(p, wr_yaml_get(y, "events")));
-    WR_TRY(parse_features(p, y, wr_yaml_get(y, "features")));
+    WR_TRY(parse_features(p, y, wr_yaml_get(y, "features"), lookup_count(wr_yaml_get(y, "lookup"))));
+    WR_TRY(parse_lookups(p, wr_yaml_get(y, "lookup")));
     return wr_arena_failed(p->a) ? wr_err_nomem(p->err) : 0;
 }
 
@@ -589,6 +717,28 @@ static void write_events(wr_jsonw *w, const wr_view *v)
     wr_jsonw_end(w);
 }
 
+static void write_lookup(wr_jsonw *w, const wr_view_lookup *l)
+{
+    bool same = true, own = true; /* columns and keys are called the same */
+    for (size_t i = 0; i < l->ncolumns; i++) same = same && strcmp(l->column[i], l->of[i]) == 0;
+    for (int i = 0; i < l->nkey; i++) own = own && strcmp(l->key[i], l->source_key[i]) == 0;
+    wr_jsonw_obj(w);
+    wr_jsonw_kstr(w, "source", l->source);
+    wr_jsonw_kstr(w, "time", l->time);
+    write_list(w, "key", l->key, (size_t)l->nkey);
+    if (!own) write_list(w, "source_key", l->source_key, (size_t)l->nkey);
+    if (same) {
+        write_list(w, "columns", l->column, l->ncolumns);
+    } else {
+        wr_jsonw_key(w, "columns");
+        wr_jsonw_obj(w);
+        for (size_t i = 0; i < l->ncolumns; i++) wr_jsonw_kstr(w, l->column[i], l->of[i]);
+        wr_jsonw_end(w);
+    }
+    if (l->ttl_us) write_duration(w, "ttl", l->ttl_us);
+    wr_jsonw_end(w);
+}
+
 static void write_feature(wr_jsonw *w, const wr_view *v, const wr_view_feature *f)
 {
     wr_jsonw_obj(w);
@@ -626,5 +776,8 @@ void wr_view_json(wr_buf *out, const wr_view *v)
     wr_jsonw_arr(&w);
     for (size_t i = 0; i < v->nfeatures; i++) write_feature(&w, v, &v->features[i]);
     wr_jsonw_end(&w);
+    if (v->nlookups) wr_jsonw_key(&w, "lookup"), wr_jsonw_arr(&w);
+    for (size_t i = 0; i < v->nlookups; i++) write_lookup(&w, &v->lookups[i]);
+    if (v->nlookups) wr_jsonw_end(&w);
     wr_jsonw_end(&w);
 }

@@ -17,11 +17,18 @@
  *     - {name: origin_delay_3h, op: mean, of: delay, key: origin, over: 3h}
  *     - {name: inbound_late_3h, op: mean, of: late, key: origin, event_key: destination, over: 3h}
  *     - {name: all_delay_3h, op: mean, of: delay, over: 3h}
+ *   lookup:                           # columns of the row that are found by key, as known at its time; not in `source`
+ *     - {source: planes, time: since, key: tail, columns: [seats, maker], ttl: 365d}
+ *     - {source: airports, time: since, key: origin, source_key: code, columns: {origin_runways: runways}}
  *
  * Row operations (of: a column): number, category, minute_of_day, hour, weekday (Monday 0), day_of_year, month. Aggregates (of: an
  * event value): mean, sum, count, share over the window (t - over, t] of events whose time is <= t, for the row's key (a column or
  * a list; no key = all events). Missing input gives a missing feature (NaN); an empty window too, but count gives 0.
  * Every feature is a float, except categories, which are text here and become codes by the package's dictionary.
+ *
+ * A looked-up column is one that features read (`of`, `key`) or a later lookup's key, of the source's row with the row's key that is known last at the
+ * row's time (of equal times the last of the dataset), if that is no older than ttl; else it is missing. Building a training table joins them in
+ * (core/view_source.h), the server has them in a table (core/lookup.h): the same search in both. What a request brings itself goes first.
  *
  * share is the mean of a value with `above`; count without `of` counts every event. An event value that is not finite, or beyond
  * 2^53 in size, is missing (clip and above make infinite values finite). Times are read as UTC. Training (wr_view_compute) and serving
@@ -35,7 +42,7 @@
 #include "codec/yaml.h"
 #include "core/project.h"
 
-enum { WR_VIEW_KEYS = 4, WR_VIEW_FEATURES = 2000, WR_VIEW_GROUPS = 64, WR_VIEW_VALUES = 255 };
+enum { WR_VIEW_KEYS = 4, WR_VIEW_FEATURES = 2000, WR_VIEW_GROUPS = 64, WR_VIEW_VALUES = 255, WR_VIEW_LOOKUPS = 16, WR_VIEW_LOOKED_UP = 200 };
 
 typedef struct wr_view_op wr_view_op; /* name, summary, kind, function: the list is in view_ops.c */
 typedef struct {
@@ -53,6 +60,14 @@ typedef struct { char *name, *of; bool has_above; double above; bool has_clip; d
 /* events indexed by these columns of the event; value: what is summed, as in wr_view_feature */
 typedef struct { char *key[WR_VIEW_KEYS]; int nkey; int64_t horizon_us; int *value; int nvalue; } wr_view_group;
 
+/* rows of an entity; at: where in the request the columns are, key_at: the keys */
+typedef struct {
+    char *source, *time;            /* dataset; SQL over it: when a row is known */
+    char *key[WR_VIEW_KEYS], *source_key[WR_VIEW_KEYS]; int nkey; uint32_t key_at[WR_VIEW_KEYS];
+    char **column, **of; uint32_t *at; size_t ncolumns; /* of: as the source calls them */
+    int64_t ttl_us;                 /* 0 = for ever */
+} wr_view_lookup;
+
 typedef struct wr_view {
     char *name, *source, *time;
     char *known_at, *label;         /* NULL when absent */
@@ -63,6 +78,8 @@ typedef struct wr_view {
     wr_view_group *groups; size_t ngroups;
     wr_view_feature *features; size_t nfeatures;
     char **request; wr_type *request_type; size_t nrequest; /* row columns needed: time, of, keys; type TS, F64 or TEXT */
+    wr_view_lookup *lookups; size_t nlookups;
+    bool *looked_up;                /* by request column */
     /* columns an event must bring: first the keys (TEXT), then `of` of the values (F64) */
     char **event_columns; wr_type *event_type; size_t nevent_columns;
     char hash[65];                  /* SHA-256 of the canonical JSON */

@@ -150,10 +150,62 @@ static void test_kept_twice(void **state)
     assert_int_equal(f->ncols, 3);
 }
 
+/* Looked-up columns against the engine's own join: by the row's time, with names of their own, one lookup after the
+ * other. */
+static void test_lookup(void **state)
+{
+    place *s = *state;
+    write_rows(s, "rides", WR_DELTA_OVERWRITE,
+               "SELECT TIMESTAMP '2001-01-01' + to_minutes(CAST(i * 7 AS BIGINT)) AS t, CASE WHEN i % 11 = 0 THEN NULL "
+               "ELSE 'B' || (i * 31 % 5) END AS "
+               "bike, i AS n, 'own' AS maker FROM range(300) r(i)");
+    write_rows(s, "bikes", WR_DELTA_OVERWRITE,
+               "SELECT TIMESTAMP '2000-12-31' + to_minutes(CAST(i * 53 AS BIGINT)) AS since, 'B' || (i * 17 % 6) AS "
+               "id, CASE WHEN i % 9 = 0 THEN NULL ELSE "
+               "i / 4.0 END AS weight, 'M' || (i % 3) AS made FROM range(60) r(i)");
+    write_rows(
+        s, "makers", WR_DELTA_OVERWRITE,
+        "SELECT * FROM (VALUES (TIMESTAMP '1999-01-01', 'M0', 'x'), (TIMESTAMP '2001-01-01 12:00:00', 'M0', 'y'),"
+        " (TIMESTAMP '1999-01-01', 'M1', 'z')) AS m(since, maker, land)");
+    wr_view *v =
+        view(s, "name: v\nsource: rides\ntime: t\nkeep: [n, maker]\nfeatures:\n  - {name: w, op: number, of: weight}\n"
+                "  - {name: m, op: category, of: maker}\n  - {name: l, op: category, of: land}\nlookup:\n"
+                "  - {source: bikes, time: since + INTERVAL 10 MINUTE, key: bike, source_key: id, columns: {weight: "
+                "weight, maker: made}, ttl: 5h}\n"
+                "  - {source: makers, time: since, key: maker, columns: [land]}\n");
+    WR_AUTOFRAME wr_frame *f = NULL;
+    wr_view_rows_opt opt = {0};
+    OK(wr_view_rows(&f, v, s->p, engine(s), &opt, NULL, &s->err));
+    assert_int_equal(f->nrows, 300);
+    OK(wr_tables_register(engine(s), "got", f, &s->err));
+    int64_t same = -1, found = -1;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    const char *sql = "WITH b AS (SELECT *, since + INTERVAL 10 MINUTE AS k FROM bikes), j AS (SELECT r.n, CASE WHEN "
+                      "r.t - b.k <= INTERVAL 5 HOUR THEN "
+                      "b.weight END AS w, CASE WHEN r.t - b.k <= INTERVAL 5 HOUR THEN b.made END AS m, r.t FROM rides "
+                      "r ASOF LEFT JOIN b ON "
+                      "r.bike = b.id AND r.t >= b.k), k AS (SELECT j.*, m.land FROM j ASOF LEFT JOIN makers m ON j.m = "
+                      "m.maker AND j.t >= m.since) "
+                      "SELECT count(*) FROM got g JOIN k USING (n) WHERE g.weight IS NOT DISTINCT FROM k.w AND g.maker "
+                      "IS NOT DISTINCT FROM k.m AND "
+                      "g.land IS NOT DISTINCT FROM k.land";
+    OK(wr_dataset_views_for(engine(s), s->p, sql, NULL, NULL, a, &s->err));
+    OK(wr_tables_i64(engine(s), &same, sql, &s->err));
+    assert_int_equal(same, 300);
+    OK(wr_tables_i64(engine(s), &found, "SELECT count(*) FROM got WHERE land IS NOT NULL AND weight IS NOT NULL",
+                     &s->err));
+    assert_true(found > 50 && found < 290);
+    v = view(s, "name: v\nsource: rides\ntime: t\nfeatures: [{name: w, op: number, of: weight}]\n"
+                "lookup: [{source: bikes, time: since, key: bike, columns: [weight]}]\n");
+    WR_AUTOFRAME wr_frame *none = NULL;
+    FAILS(WEIR_ENOTFOUND, wr_view_rows(&none, v, s->p, engine(s), &opt, NULL, &s->err));
+    SAYS("lookup of view \"v\" in dataset \"bikes\": dataset \"bikes\" has no column \"bike\"", s->err.msg);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_odd_names), T(test_where), T(test_errors), T(test_inputs),
-                                       T(test_kept_twice)};
+    const struct CMUnitTest tests[] = {T(test_odd_names), T(test_where),      T(test_errors),
+                                       T(test_inputs),    T(test_kept_twice), T(test_lookup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,7 +177,7 @@ static wr_feature_snapshot materialize(place *s, const wr_view *v, int64_t until
 {
     wr_feature_snapshot m;
     wr_run *r = begin(s, "materialize");
-    OK(wr_feature_materialize(&m, s->p, v, until, r, &s->err));
+    OK(wr_feature_materialize(&m, s->p, v, until, false, r, &s->err));
     OK(wr_run_end(r, 0, NULL, &s->err));
     return m;
 }
@@ -280,7 +280,7 @@ static void test_materialize_failure(void **state)
         wr_err end = {0};
         wr_run *r = begin(s, "materialize");
         wr_fault_arm((wr_fault_kind)kind, 1, false);
-        int rc = wr_feature_materialize(&m, s->p, v, wr_time_from_civil(2001, 1, 5), r, &s->err);
+        int rc = wr_feature_materialize(&m, s->p, v, wr_time_from_civil(2001, 1, 5), false, r, &s->err);
         wr_fault_arm((wr_fault_kind)kind, 0, false);
         assert_true(rc < 0);
         assert_int_equal(wr_run_end(r, rc, &s->err, &end), 0);
