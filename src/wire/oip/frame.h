@@ -48,13 +48,16 @@ int wr_oip_frame_split(wr_oip_frame *f, wr_jscan *s);
 int wr_oip_frame_csv(wr_oip_frame *f, wr_str text);
 /* Checks that nothing is missing; fills q->in. */
 int wr_oip_frame_finish(wr_oip_frame *f, wr_oip_infer *q);
-/* For frame_csv.c: */
+/* For the files of the forms: */
 int wr_oip_frame_start(wr_oip_frame *f, size_t rows);
 int wr_oip_frame_ready(wr_oip_frame *f, size_t tensor, wr_tensor_type type);
 wr_oip_column *wr_oip_frame_find(wr_oip_frame *f, wr_str name, size_t guess);
 int wr_oip_frame_null(wr_oip_frame *f, wr_oip_column *k, size_t row);
 int wr_oip_frame_row_end(wr_oip_frame *f, size_t row);
 int wr_oip_frame_cell(wr_oip_frame *f, wr_oip_column *k, size_t row, wr_jscan *s);
+
+/* Items of the list that comes next; the scanner stays where it is. */
+int wr_oip_count_items(const wr_jscan *s, size_t *n);
 
 /* Whole tensors by name for a model without rows, the shape from the nesting; a list: of its one input. */
 int wr_oip_whole_tensors(wr_oip_infer *q, wr_oip_call *c, wr_jscan *s, wr_err *err);
