@@ -13,7 +13,8 @@ typedef struct {
     int fd, status; /* of the last call; -1: there was none */
     nghttp2_session *h2;
     wr_buf reply, text; /* of the last call: the message, or what the status says */
-    wr_str sending;
+    wr_buf body;
+    wr_str sending; /* of it */
     bool ended, packed; /* the messages to send are packed, */
     const char *coding; /* as grpc-encoding says; NULL = it does not */
 } grpc_client;
@@ -94,6 +95,7 @@ static inline void grpc_client_close(grpc_client *c)
     close(c->fd);
     wr_buf_fini(&c->reply);
     wr_buf_fini(&c->text);
+    wr_buf_fini(&c->body);
 }
 
 /* "name: value", or NULL. */
@@ -102,9 +104,9 @@ static inline nghttp2_nv grpc_client_nv(const char *name, wr_str value)
     return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value.p, strlen(name), value.n, 0};
 }
 
-/* The status; c->reply or c->text says more. `who` is a value of authorization, `timeout` of grpc-timeout; NULL = none.
- */
-static inline int grpc_client_call(grpc_client *c, wr_str path, wr_str message, const char *who, const char *timeout)
+/* Sends a call; `who` is a value of authorization, `timeout` of grpc-timeout; NULL = none. What does not fit the peer's
+ * window yet goes with grpc_client_end. */
+static inline void grpc_client_begin(grpc_client *c, wr_str path, wr_str message, const char *who, const char *timeout)
 {
     enum { PREFIX = 5 };
     nghttp2_nv nv[9] = {grpc_client_nv(":method", WR_STR("POST")),
@@ -114,22 +116,29 @@ static inline int grpc_client_call(grpc_client *c, wr_str path, wr_str message, 
                         grpc_client_nv("content-type", WR_STR("application/grpc")),
                         grpc_client_nv("te", WR_STR("trailers"))};
     size_t n = 6;
-    WR_AUTOBUF wr_buf body = {0};
-    char piece[16384];
     if (who) nv[n++] = grpc_client_nv("authorization", wr_str_of(who));
     if (timeout) nv[n++] = grpc_client_nv("grpc-timeout", wr_str_of(timeout));
     if (c->coding) nv[n++] = grpc_client_nv("grpc-encoding", wr_str_of(c->coding));
     char prefix[PREFIX] = {c->packed};
     for (int i = 0; i < 4; i++) prefix[1 + i] = (char)(message.n >> (24 - 8 * i));
-    wr_buf_add(&body, prefix, PREFIX);
-    wr_buf_slice(&body, message);
-    c->sending = wr_buf_view(&body);
+    wr_buf_clear(&c->body);
+    wr_buf_add(&c->body, prefix, PREFIX);
+    wr_buf_slice(&c->body, message);
+    c->sending = wr_buf_view(&c->body);
     nghttp2_data_provider source = {{.ptr = &c->sending}, grpc_client_body};
     c->status = -1;
     c->ended = false;
     wr_buf_clear(&c->reply);
     wr_buf_clear(&c->text);
     assert_true(nghttp2_submit_request(c->h2, NULL, nv, n, &source, NULL) > 0);
+    assert_int_equal(nghttp2_session_send(c->h2), 0);
+}
+
+/* Its status; c->reply or c->text says more. */
+static inline int grpc_client_end(grpc_client *c)
+{
+    enum { PREFIX = 5 };
+    char piece[16384];
     while (!c->ended) {
         assert_int_equal(nghttp2_session_send(c->h2), 0);
         ssize_t got = recv(c->fd, piece, sizeof piece, 0);
@@ -142,4 +151,10 @@ static inline int grpc_client_call(grpc_client *c, wr_str path, wr_str message, 
         wr_buf_consume(&c->reply, PREFIX);
     }
     return c->status;
+}
+
+static inline int grpc_client_call(grpc_client *c, wr_str path, wr_str message, const char *who, const char *timeout)
+{
+    grpc_client_begin(c, path, message, who, timeout);
+    return grpc_client_end(c);
 }

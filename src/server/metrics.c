@@ -263,6 +263,16 @@ static void put_models(wr_buf *b, wr_server *s, wr_arena *a)
     put_pending(&m);
 }
 
+static void put_limits(wr_buf *b, wr_server *s)
+{
+    static const char name[] = "weir_refused_total";
+    head(b, name, "counter", "Requests refused at once: too many predictions wait, or a client sends too many.");
+    wr_buf_printf(b, "%s{reason=\"queue\"} %llu\n%s{reason=\"rate\"} %llu\n", name,
+                  (unsigned long long)atomic_load(&s->refused), name, (unsigned long long)atomic_load(&s->over_rate));
+    head(b, "weir_infer_waiting", "gauge", "Large predictions that wait for a thread, or have one.");
+    value(b, "weir_infer_waiting", (double)atomic_load(&s->waiting));
+}
+
 static void put_process(wr_buf *b, wr_server *s)
 {
     wr_http_stats h;
@@ -299,6 +309,7 @@ void wr_handle_metrics(wr_call *c)
     put_sinks(b, c->server);
     put_models(b, c->server, c->arena);
     put_rollouts(b, c->server);
+    put_limits(b, c->server);
     put_process(b, c->server);
     wr_http_reply_opt opt = {.status = b->failed ? 500 : 200, .type = "text/plain; version=0.0.4; charset=utf-8"};
     wr_http_reply(c->req, &opt, b->failed ? WR_STR("") : wr_buf_view(b));

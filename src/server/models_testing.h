@@ -10,7 +10,7 @@ static char dir[300];
 static wr_project *project;
 static wr_server *server;
 static pthread_t thread;
-static int port;
+static int port, loops = 2;
 
 static void *run(void *arg)
 {
@@ -23,7 +23,7 @@ static inline void start(bool auth)
 {
     char models[400];
     snprintf(models, sizeof models, "%s/models", dir);
-    wr_server_opt opt = {.loops = 2, .auth = auth, .repository = models};
+    wr_server_opt opt = {.loops = loops, .auth = auth, .repository = models};
     OK(wr_project_open(&project, dir, err));
     OK(wr_server_open(&server, project, &opt, err));
     port = wr_server_port(server);

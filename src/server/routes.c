@@ -214,6 +214,7 @@ static int within_rate(wr_server *s, wr_str client, wr_err *err)
 {
     int64_t wait = s->limiter ? wr_limiter_take(s->limiter, client, wr_clock_mono_ns()) : 0;
     if (!wait) return 0;
+    atomic_fetch_add_explicit(&s->over_rate, 1, memory_order_relaxed);
     wr_err_set(err, WEIR_ELIMIT, "too many requests of '%.*s': wait %.3f s", WR_STR_FMT(wr_str_fit(client, 100)),
                (double)wait / 1e9);
     return 429;

@@ -282,9 +282,10 @@ static void answer(wr_oip_response *out, source *s, const job *j, wr_buf *body)
 
 static wr_http_reply_opt reply_of(const wr_oip_response *out)
 {
+    const char *headers = out->status == 503 ? "Retry-After: 1\r\n" : out->headers;
     return (wr_http_reply_opt){.status = out->status,
                                .type = out->type,
-                               .headers = out->headers[0] ? out->headers : NULL,
+                               .headers = headers[0] ? headers : NULL,
                                .durable = out->kept};
 }
 
@@ -377,6 +378,20 @@ bool wr_infer_admit(wr_call *c, bool large)
     return false;
 }
 
+void wr_infer_refused(wr_server *s, wr_str name, wr_str version)
+{
+    wr_served *package = NULL;
+    wr_instance *model = NULL;
+    wr_err err = {0};
+    atomic_fetch_add_explicit(&s->refused, 1, memory_order_relaxed);
+    if (!name.n || wr_serve_find(&package, &model, s->serve, name, version, &err) < 0) return;
+    wr_model_stats *stats = package ? package->stats : model->stats;
+    atomic_fetch_add_explicit(&stats->fail.n, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stats->failures[WR_FAIL_REJECTED], 1, memory_order_relaxed);
+    if (package) wr_serve_give(package);
+    else wr_instance_give(model);
+}
+
 void wr_infer_done(wr_server *s) { atomic_fetch_sub(&s->waiting, 1); }
 
 /* Loading and unloading, and what changes the server for all. */
@@ -407,6 +422,18 @@ static void refuse(wr_call *c, const wr_err *e)
     c->status = opt.status;
 }
 
+/* Before anything of it is read: what is refused should cost next to nothing. */
+static void refuse_crowded(wr_call *c, wr_str path)
+{
+    wr_err err = {0};
+    wr_str name, version = {NULL, 0};
+    if (!wr_oip_asked_model(&name, &version, path)) name = wr_http_get(wr_http_req_head(c->req), "x-weir-endpoint");
+    wr_infer_refused(c->server, name, version);
+    wr_err_set(&err, WEIR_EUNAVAILABLE, "%s", wr_infer_queue_full);
+    wr_err_hint(&err, WEIR_EUNAVAILABLE, "ask again later; serving.queue of weir.yaml says how many may wait");
+    refuse(c, &err);
+}
+
 static wr_str decoded(wr_call *c)
 {
     WR_AUTOBUF wr_buf b = {0};
@@ -431,9 +458,7 @@ void wr_handle_infer(wr_call *c)
     bool predicts = !control && wr_str_is(wr_http_req_head(c->req)->method, "POST"),
          large = c->body.n > WR_INFER_ON_LOOP_MAX;
     if (predicts && !wr_infer_admit(c, large)) {
-        wr_err_set(&err, WEIR_EUNAVAILABLE, "%s", wr_infer_queue_full);
-        wr_err_hint(&err, WEIR_EUNAVAILABLE, "ask again later; serving.queue of weir.yaml says how many may wait");
-        refuse(c, &err);
+        refuse_crowded(c, j.path);
         return;
     }
     j.admitted = predicts && large;

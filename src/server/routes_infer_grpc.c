@@ -132,6 +132,9 @@ void wr_handle_infer_grpc(wr_call *c)
     }
     bool predicts = wr_str_ends(j.path, "/ModelInfer"), large = j.message.n > WR_INFER_ON_LOOP_MAX;
     if (predicts && !wr_infer_admit(c, large)) {
+        wr_str version;
+        wr_oip_grpc_asked_model(&name, &version, j.message);
+        wr_infer_refused(c->server, name, version);
         wr_err_set(&err, WEIR_EUNAVAILABLE, "%s", wr_infer_queue_full);
         fail(c, &err);
         return;

@@ -64,6 +64,7 @@ struct wr_server {
     wr_limiter *limiter;            /* NULL: no limit */
     int64_t queue_max;
     atomic_int_fast64_t waiting;    /* large requests on their way */
+    atomic_uint_fast64_t refused, over_rate; /* predictions that found no room; requests of clients that sent too many */
     wr_track *track;                /* the project's, with the metric log */
     wr_artifacts *artifacts;        /* the project's */
     wr_signer signer;               /* of links */
@@ -152,6 +153,8 @@ void wr_asker_audit(wr_server *s, const wr_auth_who *who, wr_http_req *req, wr_s
 /* May one more prediction be taken on: in this round of the loop, or among the large ones, of which wr_infer_done() takes it away again? */
 bool wr_infer_admit(wr_call *c, bool large);
 void wr_infer_done(wr_server *s);
+/* It may not: counted for the server, and for the model where it is known (name "" = it is not). */
+void wr_infer_refused(wr_server *s, wr_str name, wr_str version);
 extern const char wr_infer_queue_full[];
 enum { WR_INFER_ON_LOOP_MAX = 64 << 10 }; /* bytes of a body; larger ones are answered on threads of their own */
 

@@ -170,6 +170,18 @@ bool wr_oip_grpc_controls(wr_str *name, wr_str path, wr_str message)
     return true;
 }
 
+void wr_oip_grpc_asked_model(wr_str *model, wr_str *version, wr_str message)
+{
+    wr_pb r;
+    wr_pb_field f;
+    *model = *version = WR_STR("");
+    wr_pb_init(&r, message);
+    while (wr_pb_next(&r, &f))
+        if (f.number == 1) *model = wr_pb_str(&r, &f);
+        else if (f.number == 2) *version = wr_pb_str(&r, &f);
+        else break; /* clients write fields in their order; tensors are behind */
+}
+
 bool wr_oip_grpc_is_open(wr_str path)
 {
     wr_str method;

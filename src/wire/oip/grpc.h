@@ -45,5 +45,7 @@ void wr_oip_grpc(wr_oip_grpc_response *out, wr_oip *o, const wr_oip_grpc_request
 
 /* What a call does beside answering, for who decides about it before: it loads or unloads *name, or changes the server for all ("*"). */
 bool wr_oip_grpc_controls(wr_str *name, wr_str path, wr_str message);
+/* The model that a message of ModelInfer is for, for who refuses it unread; version "" = the default one. */
+void wr_oip_grpc_asked_model(wr_str *model, wr_str *version, wr_str message);
 /* What clients ask before they know whether to say who they are: liveness and readiness of the server. */
 bool wr_oip_grpc_is_open(wr_str path);

@@ -366,6 +366,20 @@ static void test_log(void **state)
 
 /* ---- what a call does ---- */
 
+static void test_asked_model(void **state)
+{
+    wr_str model, version;
+    (void)state;
+    wr_pbw_str(&message, 1, WR_STR("m"));
+    wr_pbw_str(&message, 2, WR_STR("7"));
+    wr_pbw_str(&message, 3, WR_STR("id"));
+    wr_pbw_str(&message, 1, WR_STR("behind the rest"));
+    wr_oip_grpc_asked_model(&model, &version, wr_buf_view(&message));
+    assert_true(wr_str_is(model, "m") && wr_str_is(version, "7"));
+    wr_oip_grpc_asked_model(&model, &version, WR_STR("\x0a\x7fshort"));
+    assert_int_equal(model.n + version.n, 0);
+}
+
 static void test_controls(void **state)
 {
     (void)state;
@@ -395,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_health),     TEST(test_metadata), TEST(test_model_ready),
                                        TEST(test_statistics), TEST(test_config),   TEST(test_index),
                                        TEST(test_control),    TEST(test_regions),  TEST(test_cuda),
-                                       TEST(test_trace),      TEST(test_log),      TEST(test_controls)};
+                                       TEST(test_trace),      TEST(test_log),      TEST(test_controls),
+                                       TEST(test_asked_model)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,23 @@ bool wr_oip_knows(wr_str path)
            (wr_str_starts(path, "/endpoints/") && wr_str_ends(path, "/invocations"));
 }
 
+bool wr_oip_asked_model(wr_str *model, wr_str *version, wr_str path)
+{
+    wr_str rest;
+    bool v2_path = behind(path, "/v2/models/", &rest);
+    if (!v2_path && !behind(path, "/v1/models/", &rest) && !behind(path, "/endpoints/", &rest)) return false;
+    *version = (wr_str){NULL, 0};
+    *model = wr_oip_segment(&rest);
+    if (rest.p && wr_str_starts(rest, "versions/")) {
+        rest = wr_str_sub(rest, strlen("versions/"), rest.n);
+        *version = wr_oip_segment(&rest);
+    }
+    if (v2_path) return model->n > 0;
+    wr_str *last = version->p ? version : model, verb = *last; /* "M:predict" */
+    *last = wr_str_cut(&verb, ':');
+    return model->n > 0;
+}
+
 static void dispatch(wr_oip_call *c)
 {
     wr_str path = c->in->path, rest;

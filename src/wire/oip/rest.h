@@ -42,5 +42,7 @@ typedef struct {
 
 /* Is this path one of these protocols? (decoded; any method) */
 bool wr_oip_knows(wr_str path);
+/* The model that a request to `path` asks for predictions, for who refuses it unread: version {NULL, 0} = the default one. False: the path has none. */
+bool wr_oip_asked_model(wr_str *model, wr_str *version, wr_str path);
 /* Appends the body to out->body, which is empty; it stays empty when out of memory (status 500). */
 void wr_oip_rest(wr_oip_response *out, wr_oip *o, const wr_oip_request *in, const wr_oip_ops *ops, wr_arena *a);

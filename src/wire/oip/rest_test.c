@@ -125,6 +125,30 @@ static void test_paths(void **state)
                  wr_oip_knows(WR_STR("/metrics")));
 }
 
+/* Whom a request is for that is refused before it is read. */
+static void test_asked_model(void **state)
+{
+    static const struct {
+        const char *path, *model, *version;
+    } all[] = {{"/v2/models/m/infer", "m", NULL},
+               {"/v2/models/m/versions/3/infer", "m", "3"},
+               {"/v2/models/a:b/infer", "a:b", NULL},
+               {"/v1/models/m:predict", "m", NULL},
+               {"/v1/models/m/versions/v1:predict", "m", "v1"},
+               {"/v1/models/m:explain", "m", NULL},
+               {"/endpoints/m/invocations", "m", NULL}};
+    wr_str model, version;
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        assert_true(wr_oip_asked_model(&model, &version, wr_str_of(all[i].path)));
+        bool same = all[i].version ? wr_str_is(version, all[i].version) : version.n == 0;
+        if (!wr_str_is(model, all[i].model) || !same) fail_msg("%s: '%.*s'", all[i].path, WR_STR_FMT(model));
+    }
+    static const char *const none[] = {"/invocations", "/v2", "/v2/models/", "/v1/models/", "/v1/models", "/", ""};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_false(wr_oip_asked_model(&model, &version, wr_str_of(none[i])));
+}
+
 static void test_index(void **state)
 {
     (void)state;
@@ -267,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server), cmocka_unit_test(test_metadata), cmocka_unit_test(test_config),
         cmocka_unit_test(test_paths),  cmocka_unit_test(test_index),    cmocka_unit_test(test_load),
-        cmocka_unit_test(test_stats),  cmocka_unit_test(test_logging),  cmocka_unit_test(test_trace)};
+        cmocka_unit_test(test_stats),  cmocka_unit_test(test_logging),  cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_asked_model)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
