@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "cli/commands.h"
 #include "core/feasibility.h"
+#include "core/model.h"
 #include "core/run.h"
 #include "io/file.h"
 #include "stage/deploy/study.h"
@@ -116,6 +117,10 @@ static void print(wr_cli *c, const wr_feasibility_report *r)
         wr_table_cell(t, "%s", x->limit);
     }
     wr_table_print(t);
+    for (size_t i = 0, n = 0; i < WR_FEASIBILITY_CHECKS; i++)
+        if (r->results[i].hint)
+            wr_say(c, "%s %2d %s: %s", n++ ? "      " : "to do:", r->results[i].check->number,
+                   r->results[i].check->name, r->results[i].hint);
     wr_say(c, "rows: %zu, %s", r->nrows, r->rows);
     wr_say(c, "%s on %s: %s; %zu pass, %zu warn, %zu fail, %zu skipped, in %s", r->model, r->target->name,
            wr_check_states[r->verdict], r->count[0], r->count[1], r->count[2], r->count[3],
@@ -131,6 +136,7 @@ static int verdict(wr_cli *c, const wr_feasibility_report *r, wr_err *err)
         if (x->state != r->verdict) continue;
         wr_err_set(err, WEIR_ENO, "\"%.100s\" is not feasible on %.60s: %s: %.120s", r->model, r->target->name,
                    x->check->name, x->measured);
+        if (x->hint) wr_err_hint(err, WEIR_ENO, "%s", x->hint);
         if (r->count[r->verdict] > 1) wr_err_detail(err, WEIR_ENO, "%zu checks say so", r->count[r->verdict]);
         return WEIR_ENO;
     }
@@ -165,7 +171,7 @@ static int run(wr_cli *c, wr_err *err)
     wr_err end = {0}, none = {0};
     WR_TRY(options(&o, &t, c, err));
     int rc = wr_cli_project(c, &p, &none);
-    if (rc == WEIR_ENOTFOUND && wr_file_exists(o.model)) p = NULL;
+    if (rc == WEIR_ENOTFOUND && (wr_file_exists(o.model) || wr_model_is_path(o.model))) p = NULL;
     else if (rc < 0) return wr_cli_project(c, &p, err);
     wr_run_opt ro = {"study", "validation", o.model, wr_cli_command_line(c)};
     if (p) WR_TRY(wr_run_begin(&r, p, &ro, err));
@@ -185,7 +191,7 @@ const wr_cmd wr_cmd_deploy_study = {
     sizeof args / sizeof *args,
     "MODEL is NAME (the newest candidate, or newest version), NAME@ALIAS, NAME@VERSION, or a model\n"
     "file or folder. The target is a YAML file: latency, load, memory, prices, licences, ... Each\n"
-    "check says pass, warn, fail or skip, and what was measured. Rows come from --replay, --rows,\n"
+    "check says pass, warn, fail or skip, what was measured, and what to do. Rows come from --replay, --rows,\n"
     "the view's dataset, golden rows, or are made from the signature. The report of a version is\n"
     "kept with it, for policies that require feasibility. A failing check makes the exit code 1.",
     "  weir deploy study delay@2 --target targets/prod.yaml --out reports/study.md\n"

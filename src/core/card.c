@@ -12,9 +12,10 @@
 #include "core/package_files.h"
 #include "core/view_ops.h"
 
-const char *const wr_card_words[WR_CARD_WORDS + 1] = {
-    "license",      "summary",     "owner",     "task",   "users", "intended_use",
-    "out_of_scope", "limitations", "tradeoffs", "ethics", NULL};
+const char *const wr_card_words[WR_CARD_WORDS + 1] = {"license",      "summary",     "owner",        "task",
+                                                      "data_license", "data_region", "data_privacy", "data_retention",
+                                                      "data_consent", "users",       "intended_use", "out_of_scope",
+                                                      "limitations",  "tradeoffs",   "ethics",       NULL};
 
 const char *wr_card_text(const wr_card *c, wr_card_word w) { return c->words[w].n ? c->words[w].at[0] : NULL; }
 
@@ -357,6 +358,24 @@ static void uses(wr_buf *out, const wr_card *c)
     words(out, c, "### Ethical Considerations", WR_CARD_ETHICS, NULL);
 }
 
+/* What the owner says of the data. */
+static void of_data(wr_buf *out, const wr_card *c)
+{
+    static const struct {
+        wr_card_word word;
+        const char *label;
+    } said[] = {{WR_CARD_DATA_LICENSE, "License of the data"},
+                {WR_CARD_DATA_REGION, "Where the data come from"},
+                {WR_CARD_DATA_PRIVACY, "Privacy class"},
+                {WR_CARD_DATA_RETENTION, "Kept for"},
+                {WR_CARD_DATA_CONSENT, "Consent"}};
+    for (size_t i = 0, n = 0; i < sizeof said / sizeof *said; i++) {
+        if (!wr_card_text(c, said[i].word)) continue;
+        if (!n++) wr_buf_str(out, "\n### Terms of the Data\n\n");
+        item(out, said[i].label, wr_card_text(c, said[i].word));
+    }
+}
+
 static void lineage(wr_buf *out, const wr_card *c)
 {
     if (!c->ndata) return;
@@ -400,6 +419,7 @@ static void training(wr_buf *out, const wr_card *c)
         wr_buf_str(out,
                    "\nMissing inputs are allowed; a category that was not seen in training counts as \"unknown\".\n");
     }
+    of_data(out, c);
     lineage(out, c);
     if (c->parts) table(out, "Training Hyperparameters", c->parts->options_json, NULL);
     else facts(out, "### Training Hyperparameters", c->params, c->nparams);

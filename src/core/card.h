@@ -12,6 +12,9 @@
  *       summary: Will a flight arrive more than 15 minutes late?
  *       intended_use: [planning of gates]
  *       limitations: [trained on one year, airports of the USA]
+ *       data_license: CC-BY-4.0
+ *       data_region: US
+ *       data_privacy: none
  *
  * or in tags weir.card.KEY of the version or of the model, which any client may set; the version's tag counts first, then the model's, then
  * weir.yaml. A list in a tag is one line an item.
@@ -25,7 +28,8 @@
 #include "core/package.h"
 
 typedef enum {
-    WR_CARD_LICENSE, WR_CARD_SUMMARY, WR_CARD_OWNER, WR_CARD_TASK, WR_CARD_USERS, WR_CARD_INTENDED_USE, WR_CARD_OUT_OF_SCOPE,
+    WR_CARD_LICENSE, WR_CARD_SUMMARY, WR_CARD_OWNER, WR_CARD_TASK, WR_CARD_DATA_LICENSE, WR_CARD_DATA_REGION, WR_CARD_DATA_PRIVACY,
+    WR_CARD_DATA_RETENTION, WR_CARD_DATA_CONSENT, WR_CARD_USERS /* from here on lists */, WR_CARD_INTENDED_USE, WR_CARD_OUT_OF_SCOPE,
     WR_CARD_LIMITATIONS, WR_CARD_TRADEOFFS, WR_CARD_ETHICS, WR_CARD_WORDS
 } wr_card_word;
 extern const char *const wr_card_words[WR_CARD_WORDS + 1]; /* "license", ...; NULL at the end */

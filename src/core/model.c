@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "base/limits.h"
 #include "core/signing.h"
+#include "io/file.h"
 #include "track/registry_policy.h"
 
 typedef struct {
@@ -320,6 +321,39 @@ const char *wr_model_nearest(wr_arena *a, wr_project *p, wr_str name)
     size_t n;
     int near = model_names(&names, &n, a, p, NULL) < 0 ? -1 : wr_str_nearest(name, names, n);
     return near >= 0 ? names[near] : NULL;
+}
+
+/* ---- a model, or a file? ---- */
+
+bool wr_model_is_path(const char *text)
+{
+    static const char *const endings[] = {".onnx", ".json", ".ubj", ".txt", ".model",  ".xgb",
+                                          ".lgb",  ".bin",  ".pkl", ".pt",  ".joblib", ".pickle"};
+    const char *slash = strchr(text, '/');
+    if (strncmp(text, "models:/", 8) == 0) return false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (wr_str_ends(wr_str_of(text), endings[i])) return true;
+    if (text[0] == '/' || text[0] == '~' || strncmp(text, "./", 2) == 0 || strncmp(text, "../", 3) == 0) return true;
+    return slash && strchr(slash + 1, '/');
+}
+
+int wr_model_no_file(int rc, const char *text, wr_arena *a, wr_project *p, wr_err *err)
+{
+    char **files, *folder = wr_path_dir(a, text);
+    const char *base = wr_path_base(text), *model;
+    size_t n;
+    wr_err none;
+    if (rc != WEIR_ENOTFOUND || !wr_model_is_path(text)) return rc;
+    wr_err_set(err, rc, "there is no file or folder \"%.200s\"", text);
+    if (!folder || wr_file_list(&files, &n, a, folder, &none) < 0)
+        return wr_err_hint(err, rc, "there is no folder \"%.200s\" either; paths are relative to the folder you are in",
+                           folder ? folder : "");
+    int near = wr_str_nearest(wr_str_of(base), (const char *const *)files, n);
+    if (near >= 0) return wr_err_hint(err, rc, "did you mean \"%.*s%s\"?", (int)(base - text), text, files[near]);
+    wr_str rest = wr_str_of(base), stem = wr_str_cut(&rest, '.');
+    model = p ? wr_model_nearest(a, p, stem) : NULL;
+    if (model) return wr_err_hint(err, rc, "did you mean the model \"%s\"? weir model list shows them", model);
+    return wr_err_hint(err, rc, "paths are relative to the folder you are in, or to -C DIR");
 }
 
 /* ---- moving an alias ---- */

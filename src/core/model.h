@@ -49,5 +49,10 @@ int wr_model_find(wr_model_version *out, wr_arena *a, wr_project *p, const char 
 int wr_model_registered(wr_registered_version *out, wr_arena *a, wr_project *p, const char *ref, wr_err *err);
 /* The nearest of all models' names, or NULL. In the arena. */
 const char *wr_model_nearest(wr_arena *a, wr_project *p, wr_str name);
+/* Does it read like a path (./x, /x, ~/x, a/b/c, x.onnx), and not like the name of a model? */
+bool wr_model_is_path(const char *text);
+/* Of a command that takes a file or a model: neither is there, `rc` is what looking for the model said. When `text` reads like a path, err
+ * says that the file is missing, with did-you-mean of the files beside it and of the models (p may be NULL). Returns rc. */
+int wr_model_no_file(int rc, const char *text, wr_arena *a, wr_project *p, wr_err *err);
 int wr_model_versions(wr_model_version **out, size_t *n, wr_arena *a, wr_project *p, const char *name, wr_err *err); /* oldest first; name NULL = all */
 int wr_model_node(wr_node *out, wr_arena *a, const wr_model_version *v);

@@ -42,9 +42,10 @@ static int open_candidate(job *j, wr_err *err)
     wr_registered_version v;
     char folder[WR_SHA256_HEX], *path;
     if (wr_file_exists(j->opt->candidate)) return wr_predictor_open(&j->model, j->opt->candidate, err);
-    WR_TRY(wr_model_registered(&v, j->arena, j->project, j->opt->candidate, err));
+    int rc = wr_model_registered(&v, j->arena, j->project, j->opt->candidate, err);
+    if (rc < 0) return wr_model_no_file(rc, j->opt->candidate, j->arena, j->project, err);
     wr_err why = {0};
-    int rc = wr_materialize(&path, folder, j->arena, j->project, wr_registered_version_location(&v), &why);
+    rc = wr_materialize(&path, folder, j->arena, j->project, wr_registered_version_location(&v), &why);
     if (rc < 0) {
         if (err) *err = why;
         return wr_err_wrap(err, rc, "candidate \"%s\"", j->opt->candidate);

@@ -2,6 +2,7 @@
 /* study.c - the list of checks, one run over it, the report. */
 #include "stage/deploy/study.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -13,30 +14,54 @@
 const char *const wr_check_states[] = {"pass", "warn", "fail", "skip"};
 
 const wr_feasibility_check wr_feasibility_checks[WR_FEASIBILITY_CHECKS] = {
-    {1, "schema", "exact", "the rows it will get have its inputs, by name and type", wr_check_schema},
+    {1, "schema", "exact", "the rows it will get have its inputs, by name and type",
+     "the evidence lists its inputs: give rows that have them, or train a model that takes the rows there are",
+     wr_check_schema},
     {2, "missing features", "0 missing", "each input is filled at serving time, fresh, with the nulls of training",
+     "fill what is named before it is asked, or train without it; features: of the target says what may be missing",
      wr_check_missing},
-    {3, "leakage", "0 violations", "nothing of a feature is known later than the request", wr_check_leakage},
+    {3, "leakage", "0 violations", "nothing of a feature is known later than the request",
+     "known_at and the events' time of the view say when a value is really known: set them, build the features, train",
+     wr_check_leakage},
     {4, "numeric parity", "1e-6, 0 flips", "all ways to an answer give the same: training, batch, one row, the wire",
-     wr_check_parity},
-    {5, "distribution", "PSI below 0.2", "rows of today look like those of training", wr_check_drift},
-    {6, "latency", "p99 in budget", "answers at the expected concurrency; cold start and swap", wr_check_latency},
-    {7, "throughput", "2 x rps", "the most it can do, over what is expected", wr_check_throughput},
-    {8, "memory", "70 % of limit", "resident memory, loaded and under load", wr_check_memory},
+     "the evidence says which two ways differ; parity: of the target says how much they may", wr_check_parity},
+    {5, "distribution", "PSI below 0.2", "rows of today look like those of training",
+     "train it on newer rows, or find what moved: weir data profile; drift: of the target says how much it may",
+     wr_check_drift},
+    {6, "latency", "p99 in budget", "answers at the expected concurrency; cold start and swap",
+     "a smaller model, fewer requests at the same time, or another budget: latency: of the target", wr_check_latency},
+    {7, "throughput", "2 x rps", "the most it can do, over what is expected",
+     "a smaller model, more processors (host: {cpus}), or another load: of the target", wr_check_throughput},
+    {8, "memory", "70 % of limit", "resident memory, loaded and under load",
+     "a smaller model, or more memory: {limit} of the target", wr_check_memory},
     {9, "instruction set", "same answers", "the processor has what the target has; vector and plain code agree",
-     wr_check_isa},
-    {10, "system", "table", "kernel, C library, open files, clock, page size", wr_check_system},
-    {11, "dependencies", "all resolved", "libraries, ports and folders that are needed", wr_check_dependencies},
-    {12, "artefact", "must pass", "declarative format, digest, signature, bill of materials", wr_check_artefact},
-    {13, "behaviour", "gates of evaluation", "the gate's verdict, invariance and noise", wr_check_behaviour},
+     "do the study on a machine of the target's kind: weir deploy study there, with the same files", wr_check_isa},
+    {10, "system", "table", "kernel, C library, open files, clock, page size",
+     "update the machine (open files: ulimit -n), or ask for less: host: of the target", wr_check_system},
+    {11, "dependencies", "all resolved", "libraries, ports and folders that are needed",
+     "install, free or make writable what is named, or take it out of host: of the target", wr_check_dependencies},
+    {12, "artefact", "must pass", "declarative format, digest, signature, bill of materials",
+     "export it in a declarative format, register it and sign it: weir model sign", wr_check_artefact},
+    {13, "behaviour", "gates of evaluation", "the gate's verdict, invariance and noise",
+     "the evidence says what changes its answers; behaviour: {noise} of the target says how many may",
+     wr_check_behaviour},
     {14, "degraded inputs", "defined error", "NaN, huge, empty, unknown, too large: an answer or an error, no crash",
-     wr_check_degraded},
-    {15, "rollback", "must pass", "the version before still opens and takes the same requests", wr_check_rollback},
-    {16, "energy and carbon", "budget", "joules and grams of 1,000 predictions, a month's forecast", wr_check_energy},
-    {17, "cost", "budget", "a month at the target's prices", wr_check_cost},
-    {18, "licence", "allow-list", "of the model, its data and libraries", wr_check_licence},
-    {19, "residency", "must pass", "regions and privacy classes of the data it was made from", wr_check_residency},
-    {20, "observability", "warn", "metrics, a log of predictions, labels that find them, monitors", wr_check_observed},
+     "the evidence says what it did with each: bound these inputs in the model or before it", wr_check_degraded},
+    {15, "rollback", "must pass", "the version before still opens and takes the same requests",
+     "keep a version with the same requests to go back to, or plan that they change too", wr_check_rollback},
+    {16, "energy and carbon", "budget", "joules and grams of 1,000 predictions, a month's forecast",
+     "a smaller model, larger batches, a cleaner region, or another budget: energy: and carbon: of the target",
+     wr_check_energy},
+    {17, "cost", "budget", "a month at the target's prices",
+     "a smaller model, fewer processors, or another budget: price: of the target", wr_check_cost},
+    {18, "licence", "allow-list", "of the model, its data and libraries",
+     "state it: models: {NAME: {license, data_license}} of weir.yaml; licences: of the target says what is allowed",
+     wr_check_licence},
+    {19, "residency", "must pass", "regions and privacy classes of the data it was made from",
+     "state it: models: {NAME: {data_region, data_privacy}} of weir.yaml; residency: of the target says what may come",
+     wr_check_residency},
+    {20, "observability", "warn", "metrics, a log of predictions, labels that find them, monitors",
+     "endpoints: and monitors: of weir.yaml: serve it, log what it says, send labels, watch both", wr_check_observed},
 };
 
 /* ---- results ---- */
@@ -63,6 +88,23 @@ int wr_check_limit(wr_feasibility_work *w, wr_feasibility_result *r, const char 
     va_end(ap);
     r->limit = wr_arena_strdup(w->a, text);
     return r->limit ? 0 : WEIR_ENOMEM;
+}
+
+void wr_check_hint(wr_feasibility_work *w, wr_feasibility_result *r, const char *fmt, ...)
+{
+    char text[300];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    r->hint = wr_arena_strdup(w->a, text); /* no memory: the run ends with that */
+}
+
+const char *wr_feasibility_called(const wr_feasibility_work *w)
+{
+    if (!w->registered) return w->opt->model;
+    const char *s = wr_arena_printf(w->a, "%s@%lld", w->report->model, (long long)w->report->version);
+    return s ? s : "";
 }
 
 void wr_check_number(wr_feasibility_work *w, wr_feasibility_result *r, const char *key, double v, const char *shown)
@@ -111,6 +153,8 @@ static int run_check(wr_feasibility_work *w, const wr_feasibility_check *c, wr_e
         if (why.detail[0]) wr_check_text(w, r, "detail", "%s", why.detail);
     }
     if (!r->measured) r->measured = "nothing was measured";
+    if (r->state != WR_CHECK_WARN && r->state != WR_CHECK_FAIL) r->hint = NULL;
+    else if (!r->hint) r->hint = c->hint;
     return 0;
 }
 
@@ -148,6 +192,7 @@ static void put_result(wr_jsonw *w, const wr_feasibility_result *r)
     wr_jsonw_kstr(w, "measured", r->measured);
     wr_jsonw_kstr(w, "limit", r->limit);
     wr_jsonw_kstr(w, "about", r->check->text);
+    wr_jsonw_kstr(w, "hint", r->hint);
     wr_jsonw_key(w, "evidence");
     wr_jsonw_obj(w);
     for (size_t i = 0; i < r->nfacts; i++)
@@ -213,9 +258,14 @@ static void put_line(wr_buf *b, const wr_feasibility_result *r)
 
 static void put_evidence(wr_buf *b, const wr_feasibility_result *r)
 {
-    if (!r->nfacts) return;
-    wr_buf_printf(b, "\n### %d. %s: %s\n\n%s.\n\n", r->check->number, r->check->name, wr_check_states[r->state],
-                  r->check->text);
+    if (!r->nfacts && !r->hint) return;
+    wr_buf_printf(b, "\n### %d. %s: %s\n\n%c%s.\n\n", r->check->number, r->check->name, wr_check_states[r->state],
+                  toupper((unsigned char)r->check->text[0]), r->check->text + 1);
+    if (r->hint) {
+        wr_buf_str(b, "To do: ");
+        put_cell(b, r->hint);
+        wr_buf_str(b, r->nfacts ? ".\n\n" : ".\n");
+    }
     for (size_t i = 0; i < r->nfacts; i++) {
         wr_buf_printf(b, "- %s: ", r->facts[i].key);
         put_cell(b, r->facts[i].value);

@@ -2,9 +2,10 @@
 /* study.h - the feasibility study: may this model run there? Twenty checks, each pass, warn, fail or skip with what was measured.
  *
  * A check is a function and a line in the list of study.c; its file is its family: study_contract.c (1 to 5), study_load.c (6 to 8),
- * study_host.c (9 to 12), study_behaviour.c (13 to 15), study_cost.c (16 to 20). What cannot be done is skipped and says why; nothing is
- * passed unseen. The model runs in this process, over rows of the replayed endpoint, of a file, of the view's own dataset, or (said so)
- * made from its signature; with a seed, so that two runs ask the same.
+ * study_host.c (9 to 12), study_behaviour.c (13 to 15), study_cost.c (16 to 20); rows come from study_rows.c and study_logged.c. What cannot
+ * be done is skipped and says why; nothing is passed unseen; what warns or fails says what to do about it. The model runs in this process,
+ * over rows of the replayed endpoint, of a file, of the view's own dataset, or (said so) made from its signature; with a seed, so that two
+ * runs ask the same.
  *
  * The verdict is fail with one check failed, warn with one that warns, else pass. A version keeps its report as weir.report.feasibility
  * (core/feasibility.h), which policies ask for.
@@ -29,6 +30,7 @@ typedef struct {
     wr_check_state state;
     const char *measured; /* one line; of a skipped check the reason */
     const char *limit;
+    const char *hint;     /* what to do; NULL: nothing (pass, skip) */
     wr_feasibility_fact facts[WR_FEASIBILITY_FACTS];
     size_t nfacts;
     double seconds;
@@ -38,6 +40,7 @@ struct wr_feasibility_work;
 typedef struct wr_feasibility_check {
     int number;
     const char *name, *limit, *text;
+    const char *hint; /* what to do when it warns or fails, should the check not know better (wr_check_hint) */
     /* Fills state, measured and facts. An error is trouble of the study's own (no memory), not the model's. */
     int (*run)(struct wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err);
 } wr_feasibility_check;

@@ -49,7 +49,7 @@ static int gate_of(wr_feasibility_work *w, wr_feasibility_result *r)
     {
         const char *said = yyjson_get_str(yyjson_obj_get(rule, "rule")),
                    *state = yyjson_get_str(yyjson_obj_get(rule, "state"));
-        if (said && state) wr_check_text(w, r, "gate", "%s: %s", state, said);
+        if (said && state) wr_check_text(w, r, wr_arena_printf(w->a, "gate: %.100s", said), "%s", state);
     }
     return yyjson_get_bool(yyjson_obj_get(gate, "passed"));
 }
@@ -148,13 +148,23 @@ int wr_check_behaviour(wr_feasibility_work *w, wr_feasibility_result *r, wr_err 
     wr_check_number(w, r, "rows in reverse, largest relative difference", b.order.relative, NULL);
     if (b.numbers) wr_check_number(w, r, "share of classes that noise of 1 % changes", flips, NULL);
     else wr_check_text(w, r, "noise", "no inputs that are fractions");
-    if (gate == 0) return wr_check_says(w, r, WR_CHECK_FAIL, "the gate of its evaluation said no");
+    if (gate == 0) {
+        wr_check_hint(w, r, "weir model evaluate %.60s --gate FILE shows which rule; train it again",
+                      wr_feasibility_called(w));
+        return wr_check_says(w, r, WR_CHECK_FAIL, "the gate of its evaluation said no");
+    }
+    if (unstable || ordered) wr_check_hint(w, r, "take what is random, or reads other rows, out of its graph");
     if (unstable) return wr_check_says(w, r, WR_CHECK_FAIL, "asked twice it answers two things");
     if (ordered) return wr_check_says(w, r, WR_CHECK_FAIL, "an answer depends on the rows beside it");
     if (flips > w->t->noise)
         return wr_check_says(w, r, WR_CHECK_FAIL,
                              "noise of 1 %% changes the class of %.1f %% of the rows, over %.1f %%", 100 * flips,
                              100 * w->t->noise);
+    if (w->registered)
+        wr_check_hint(
+            w, r,
+            "weir model evaluate %.60s --gate FILE --report REPORT; weir model report %.60s %lld evaluation REPORT",
+            wr_feasibility_called(w), w->report->model, (long long)w->report->version);
     if (gate < 0)
         return wr_check_says(w, r, WR_CHECK_WARN, "stable; %.1f %% flip with noise; it has no evaluation with a gate",
                              100 * flips);
@@ -431,11 +441,13 @@ int wr_check_degraded(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *
                       o->rc < 0 ? o->text : "");
     }
     WR_TRY(without_events(w, r, err));
-    if (n < PROBES || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    if (n < PROBES || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        wr_check_hint(w, r, "keep such requests away from it: do not serve it as it is, bound the input in the model");
         return wr_check_says(w, r, WR_CHECK_FAIL, "%s \"%s\"",
                              WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? "no answer within 30 s to"
                                                                                 : "crashes on",
                              n < PROBES ? probes[n].name : "the end");
+    }
     if (bad) return wr_check_says(w, r, WR_CHECK_FAIL, "%s", bad);
     if (odd)
         return wr_check_says(w, r, WR_CHECK_WARN,
@@ -508,8 +520,10 @@ int wr_check_rollback(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *
     int rc = open_before(w, v, &same, &why);
     if (rc == WEIR_ENOMEM) return wr_err_nomem(err);
     wr_check_number(w, r, "version before", (double)v->version, NULL);
-    if (rc < 0)
+    if (rc < 0) {
+        wr_check_hint(w, r, "bring its files back (weir backup), or give the alias a version that opens");
         return wr_check_says(w, r, WR_CHECK_FAIL, "version %lld does not open: %s", (long long)v->version, why.msg);
+    }
     wr_check_text(w, r, "it takes", "%s", same ? "the same requests" : "other requests");
     if (!same)
         return wr_check_says(w, r, WR_CHECK_FAIL, "version %lld has another %s: its requests would have to change too",

@@ -32,8 +32,8 @@ static int other_views(wr_feasibility_work *w, wr_feasibility_result *r, size_t 
         const wr_view *v = wr_package_get(k)->view;
         if (strcmp(v->hash, w->view->hash) != 0) {
             ++*n;
-            wr_check_text(w, r, "other view", "version %lld (%s) has view %.12s, this one %.12s",
-                          (long long)all[i].version, all[i].aliases[0].p, v->hash, w->view->hash);
+            wr_check_text(w, r, wr_arena_printf(w->a, "version %lld", (long long)all[i].version),
+                          "\"%s\" has view %.12s, this one %.12s", all[i].aliases[0].p, v->hash, w->view->hash);
         }
         wr_package_free(k);
     }
@@ -64,15 +64,18 @@ int wr_check_schema(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *er
     if (rc == WEIR_ENOMEM) return wr_err_nomem(err);
     wr_check_text(w, r, "rows", "%zu, %s", w->nrows, w->report->rows);
     if (w->no_rows) return wr_check_says(w, r, WR_CHECK_FAIL, "the rows do not fit: %s", w->no_rows);
-    if (views)
+    if (views) {
+        wr_check_hint(w, r, "give it an endpoint of its own, or train it with the view that is in use");
         return wr_check_says(w, r, WR_CHECK_FAIL,
                              "%zu versions in use have another feature view: their endpoints refuse it", views);
+    }
     if (w->no_source && !w->report->rows_real)
         return wr_check_says(w, r, WR_CHECK_FAIL, "its view does not fit the data here: %s", w->no_source);
     if (rc < 0) return wr_check_says(w, r, WR_CHECK_FAIL, "it refuses the rows: %s", why.msg);
+    wr_check_hint(w, r, "weir deploy study %.100s --rows FILE, or --replay ENDPOINT with what was logged",
+                  wr_feasibility_called(w));
     if (!w->report->rows_real)
-        return wr_check_says(w, r, WR_CHECK_WARN, "%zu inputs; no real rows to hold against them (--rows, --replay)",
-                             w->m->nin);
+        return wr_check_says(w, r, WR_CHECK_WARN, "%zu inputs; no real rows to hold against them", w->m->nin);
     return wr_check_says(w, r, WR_CHECK_PASS, "%zu inputs, %zu rows fit", w->m->nin, w->nrows);
 }
 
@@ -198,10 +201,17 @@ static int check_missing(wr_feasibility_work *w, wr_feasibility_result *r, const
         wr_check_number(w, r, "newest event", (double)age / 1e6, wr_fmt_seconds(age_text, (double)age / 1e6));
     if ((double)n.empty > w->t->missing)
         return wr_check_says(w, r, WR_CHECK_FAIL, "%zu features that nothing fills", n.empty);
-    if (w->t->max_age_us && w->view->event_source && age > w->t->max_age_us)
+    if (w->t->max_age_us && w->view->event_source && age > w->t->max_age_us) {
+        wr_check_hint(w, r, "bring the events of \"%.60s\" up to date, or raise features: {max_age} of the target",
+                      w->view->event_source);
+        if (age == INT64_MAX) return wr_check_says(w, r, WR_CHECK_FAIL, "there is no event at all");
         return wr_check_says(w, r, WR_CHECK_FAIL, "the newest event is %s older than the newest row",
-                             age == INT64_MAX ? "for ever" : wr_fmt_seconds(age_text, (double)age / 1e6));
-    if (!t->training) return wr_check_says(w, r, WR_CHECK_WARN, "all features filled; nulls not compared: %s", t->why);
+                             wr_fmt_seconds(age_text, (double)age / 1e6));
+    }
+    if (!t->training) {
+        wr_check_hint(w, r, "weir feature build writes \"%.60s\", the table it was trained on", w->view->name);
+        return wr_check_says(w, r, WR_CHECK_WARN, "all features filled; nulls not compared: %s", t->why);
+    }
     if (n.moved)
         return wr_check_says(w, r, WR_CHECK_FAIL, "%zu features with more nulls than in training; \"%s\" %.1f pp more",
                              n.moved, n.worst, 100 * n.most);

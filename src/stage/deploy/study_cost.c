@@ -35,8 +35,10 @@ int wr_check_energy(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *er
     wr_err why = {0};
     (void)err;
     if (!(w->rate > 0) || !w->meter) return wr_check_says(w, r, WR_CHECK_SKIP, "no load was measured");
-    if (wr_carbon_region(&c, wr_str_of(w->t->region), &why) < 0)
-        return wr_check_says(w, r, WR_CHECK_FAIL, "%s%s%s", why.msg, why.hint[0] ? "; " : "", why.hint);
+    if (wr_carbon_region(&c, wr_str_of(w->t->region), &why) < 0) {
+        wr_check_hint(w, r, "carbon: {region} of the target: %.200s", why.hint[0] ? why.hint : "DEU, aws:eu-west-1");
+        return wr_check_says(w, r, WR_CHECK_FAIL, "%s", why.msg);
+    }
     double pue = c.pue > 0 ? c.pue : 1, joules = 1000 * w->joules_each, grams = joules / joules_kwh * pue * c.g_per_kwh,
            made = 1000 * embodied_each(w);
     double month = w->t->rps * month_s / 1000;
@@ -171,11 +173,15 @@ static const wr_track_item *tag(const wr_track_item *tags, size_t n, const char 
     return NULL;
 }
 
-static const char *tag_of(const wr_feasibility_work *w, const wr_registered_model *m, const char *key)
+/* What is said of its data: tag weir.data.region, ... of the version or the model, else the card's word. */
+static const char *of_data(const wr_feasibility_work *w, const wr_registered_model *m, const wr_card *c,
+                           wr_card_word word)
 {
+    char key[60];
+    snprintf(key, sizeof key, "weir.data.%s", wr_card_words[word] + sizeof "data_" - 1);
     const wr_track_item *t = tag(w->version.tags, w->registered ? w->version.ntags : 0, key);
     if (!t) t = tag(m->tags, m->ntags, key);
-    return t && t->value.n ? t->value.p : NULL;
+    return t && t->value.n ? t->value.p : wr_card_text(c, word);
 }
 
 int wr_check_licence(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err)
@@ -186,7 +192,7 @@ int wr_check_licence(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *e
     bool list = w->t->licences.n;
     WR_TRY(words_of(&card, w, &m, err));
     of[0] = wr_card_text(&card, WR_CARD_LICENSE);
-    of[1] = tag_of(w, &m, "weir.data.license");
+    of[1] = of_data(w, &m, &card, WR_CARD_DATA_LICENSE);
     of[2] = "Apache-2.0"; /* the program itself serves it */
     if (list) WR_TRY(wr_check_limit(w, r, "%zu licences", w->t->licences.n));
     for (size_t i = 0; i < 3; i++)
@@ -194,6 +200,7 @@ int wr_check_licence(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *e
                       i == 2 ? ", Weir's own; ONNX Runtime's is MIT" : "");
     if (!of[0])
         return wr_check_says(w, r, list ? WR_CHECK_FAIL : WR_CHECK_WARN, "the licence of the model is not stated");
+    wr_check_hint(w, r, "models: {NAME: {license, data_license}} of weir.yaml, licences: of the target");
     for (size_t i = 0; i < 2; i++) {
         if (!of[i]) continue;
         if (!spdx(of[i]))
@@ -202,8 +209,8 @@ int wr_check_licence(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *e
             return wr_check_says(w, r, WR_CHECK_FAIL, "licence of the %s is not allowed: %s", what[i], of[i]);
     }
     if (!of[1])
-        return wr_check_says(w, r, WR_CHECK_WARN, "model %s%s; of its data it is not stated (tag weir.data.license)",
-                             of[0], list ? " is allowed" : "");
+        return wr_check_says(w, r, WR_CHECK_WARN, "model %s%s; of its data it is not stated", of[0],
+                             list ? " is allowed" : "");
     return wr_check_says(w, r, WR_CHECK_PASS, "model %s, data %s", of[0], of[1]);
 }
 
@@ -227,24 +234,25 @@ int wr_check_residency(wr_feasibility_work *w, wr_feasibility_result *r, wr_err 
     wr_registered_model m;
     bool asks = w->t->regions.n || w->t->privacy.n;
     WR_TRY(words_of(&card, w, &m, err));
-    const char *region = tag_of(w, &m, "weir.data.region"), *privacy = tag_of(w, &m, "weir.data.privacy"),
-               *retention = tag_of(w, &m, "weir.data.retention"), *consent = tag_of(w, &m, "weir.data.consent");
+    const char *region = of_data(w, &m, &card, WR_CARD_DATA_REGION),
+               *privacy = of_data(w, &m, &card, WR_CARD_DATA_PRIVACY),
+               *retention = of_data(w, &m, &card, WR_CARD_DATA_RETENTION),
+               *consent = of_data(w, &m, &card, WR_CARD_DATA_CONSENT);
     wr_check_text(w, r, "region", "%s", region ? region : "not stated");
     wr_check_text(w, r, "privacy", "%s", privacy ? privacy : "not stated");
     wr_check_text(w, r, "retention", "%s", retention ? retention : "not stated");
     wr_check_text(w, r, "consent", "%s", consent ? consent : "not stated");
     if (!asks && !region && !privacy)
         return wr_check_says(w, r, WR_CHECK_SKIP,
-                             "the target asks for nothing, and no tag weir.data.region, .privacy says a thing");
-    if (w->t->regions.n && !region)
-        return wr_check_says(w, r, WR_CHECK_FAIL, "where its data come from is not stated (tag weir.data.region)");
+                             "the target asks for nothing, and data_region and data_privacy are not stated");
+    if (w->t->regions.n && !region) return wr_check_says(w, r, WR_CHECK_FAIL, "where its data come from is not stated");
     if (w->t->privacy.n && !privacy)
-        return wr_check_says(w, r, WR_CHECK_FAIL,
-                             "the privacy class of its data is not stated (tag weir.data.privacy)");
+        return wr_check_says(w, r, WR_CHECK_FAIL, "the privacy class of its data is not stated");
     const char *bad = region ? outside(&w->t->regions, w->a, region) : NULL;
     if (bad) return wr_check_says(w, r, WR_CHECK_FAIL, "data of region %s may not come there", bad);
     bad = privacy ? outside(&w->t->privacy, w->a, privacy) : NULL;
     if (bad) return wr_check_says(w, r, WR_CHECK_FAIL, "data of class %s may not come there", bad);
+    if (!asks) wr_check_hint(w, r, "residency: {regions, privacy} of the target");
     if (!asks)
         return wr_check_says(w, r, WR_CHECK_WARN, "data of %s, %s; the target says nothing of what it takes",
                              region ? region : "?", privacy ? privacy : "?");
@@ -306,31 +314,49 @@ static double joined(wr_feasibility_work *w, const char *endpoint, wr_err *err)
     return share;
 }
 
-int wr_check_observed(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err)
+static int observe(wr_feasibility_work *w, wr_feasibility_result *r)
 {
     const wr_endpoint *e = endpoint_of(w);
     const wr_yaml *config = NULL;
     wr_err none = {0};
-    (void)err;
     if (!w->p) return wr_check_says(w, r, WR_CHECK_SKIP, "no project: nothing is known of its server");
     bool metrics = metrics_there(w),
          watched = wr_project_config(&config, w->p, NULL) == 0 &&
                    (!wr_yaml_null(wr_yaml_get(config, "monitors")) || !wr_yaml_null(wr_yaml_get(config, "triggers")));
     wr_check_text(w, r, "metrics", "%s", metrics ? "scraped" : "/metrics of its server was not asked (--server)");
     wr_check_text(w, r, "alerts", "%s", watched ? "monitors or triggers are defined" : "no monitors in weir.yaml");
-    if (!e) return wr_check_says(w, r, WR_CHECK_WARN, "no endpoint of weir.yaml serves it: no log, no labels");
+    if (!e) {
+        wr_check_hint(w, r, "endpoints: {NAME: {%s}} of weir.yaml",
+                      w->path && !w->registered ? "path: FILE" : "model: NAME@ALIAS");
+        return wr_check_says(w, r, WR_CHECK_WARN, "no endpoint of weir.yaml serves it: no log, no labels");
+    }
     bool logs = w->view || e->log > 0;
-    double share = w->view ? joined(w, e->name, &none) : NAN;
+    double share = logs ? joined(w, e->name, &none) : NAN;
     wr_check_text(w, r, "endpoint", "%s", e->name);
     wr_check_text(w, r, "log", "%s", logs ? "predictions are logged" : "no predictions are logged");
     if (isnan(share)) wr_check_text(w, r, "labels", "no predictions with labels yet");
     else wr_check_number(w, r, "share of predictions with a label", share, NULL);
-    if (!logs) return wr_check_says(w, r, WR_CHECK_WARN, "endpoint \"%s\" logs no predictions", e->name);
-    if (!isnan(share) && share < w->t->joined)
+    if (!logs) {
+        wr_check_hint(w, r, "endpoints: {%.60s: {log: all}} of weir.yaml", e->name);
+        return wr_check_says(w, r, WR_CHECK_WARN, "endpoint \"%s\" logs no predictions", e->name);
+    }
+    if (isnan(share) || share < w->t->joined)
+        wr_check_hint(w, r, "send labels by prediction id: POST /v2/models/%.60s/feedback; weir deploy flush", e->name);
+    if (isnan(share)) return wr_check_says(w, r, WR_CHECK_WARN, "endpoint \"%s\" logs; no labels came yet", e->name);
+    if (share < w->t->joined)
         return wr_check_says(w, r, WR_CHECK_WARN, "labels for %.1f %% of the predictions, under %.1f %%", 100 * share,
                              100 * w->t->joined);
-    if (isnan(share)) return wr_check_says(w, r, WR_CHECK_WARN, "endpoint \"%s\" logs; no labels came yet", e->name);
+    if (!watched) wr_check_hint(w, r, "monitors: {NAME: {endpoint: %.60s, ...}} of weir.yaml", e->name);
     if (!watched) return wr_check_says(w, r, WR_CHECK_WARN, "labels for %.1f %%; no monitors watch it", 100 * share);
     return wr_check_says(w, r, WR_CHECK_PASS, "logged, labels for %.1f %%, monitors defined%s", 100 * share,
                          metrics ? ", metrics scraped" : "");
+}
+
+int wr_check_observed(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err)
+{
+    (void)err;
+    if (w->t->observed) WR_TRY(wr_check_limit(w, r, "required, labels for %.0f %%", 100 * w->t->joined));
+    WR_TRY(observe(w, r));
+    if (w->t->observed && r->state == WR_CHECK_WARN) r->state = WR_CHECK_FAIL;
+    return 0;
 }

@@ -67,16 +67,21 @@ int wr_check_isa(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err)
     wr_check_text(w, r, "here", "%s%s%s, %s, pages of %ld bytes", u.machine, here ? ", x86-64-v" : "",
                   here ? (const char *[]){"", "1", "2", "3", "4"}[here] : "",
                   __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little-endian" : "big-endian", sysconf(_SC_PAGESIZE));
-    if (there < 0) return wr_check_says(w, r, WR_CHECK_FAIL, "\"%s\" is no level: x86-64-v1 to x86-64-v4", w->t->isa);
+    if (there < 0) {
+        wr_check_hint(w, r, "host: {isa: x86-64-v3} of the target, or leave it out");
+        return wr_check_says(w, r, WR_CHECK_FAIL, "\"%s\" is no level: x86-64-v1 to x86-64-v4", w->t->isa);
+    }
     if (*w->t->arch && strcmp(w->t->arch, u.machine) != 0)
         return wr_check_says(w, r, WR_CHECK_WARN, "the target is %s, this machine %s: nothing was compared there",
                              w->t->arch, u.machine);
     WR_TRY(both_paths(w, &g, err));
     wr_check_number(w, r, "vector and plain code, largest relative difference", g.shape ? INFINITY : g.relative, NULL);
     wr_check_text(w, r, "program", "built for x86-64-v1, vector code chosen when it runs");
-    if (g.shape || g.relative > w->t->relative || g.flips)
+    if (g.shape || g.relative > w->t->relative || g.flips) {
+        wr_check_hint(w, r, "scale its inputs, or allow more: parity: {relative} of the target");
         return wr_check_says(w, r, WR_CHECK_FAIL, "vector and plain code differ by %.2g, %zu class flips", g.relative,
                              g.flips);
+    }
     if (!own) return wr_check_says(w, r, WR_CHECK_WARN, "ONNX Runtime answers, whose code paths cannot be chosen");
     if (there > here)
         return wr_check_says(w, r, WR_CHECK_WARN,
@@ -315,14 +320,20 @@ int wr_check_artefact(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *
         wr_check_text(w, r, "bill of materials", "%s",
                       w->registered ? "cannot be made" : "none: not a registered version");
     if (bom_rc < 0 && w->registered) wr_check_text(w, r, "why", "%s", no_bom.msg);
-    if (bad) return wr_check_says(w, r, WR_CHECK_FAIL, "%zu files have executable content", bad);
+    if (bad) {
+        wr_check_hint(w, r, "take out what the evidence names: programs, scripts, pickles, the mode +x");
+        return wr_check_says(w, r, WR_CHECK_FAIL, "%zu files have executable content", bad);
+    }
     if (!wr_target_has(&w->t->formats, w->report->platform))
         return wr_check_says(w, r, WR_CHECK_FAIL, "format %s is not in the target's list", w->report->platform);
     if (w->registered && bom_rc == WEIR_ECORRUPT)
         return wr_check_says(w, r, WR_CHECK_FAIL, "its files are not what was registered: %s", no_bom.msg);
+    if (w->registered) wr_check_hint(w, r, "weir model sign %.100s --key FILE", wr_feasibility_called(w));
     if (w->t->signature && signed_rc < 0)
         return wr_check_says(w, r, WR_CHECK_FAIL, "a signature is required: %s", no_signature.msg);
-    if (w->t->bom && bom_rc < 0) return wr_check_says(w, r, WR_CHECK_FAIL, "a bill of materials is required");
+    if (w->t->bom && bom_rc < 0)
+        return wr_check_says(w, r, WR_CHECK_FAIL, "a bill of materials is required: %s",
+                             w->registered ? no_bom.msg : "of a registered version");
     if (signed_rc < 0) return wr_check_says(w, r, WR_CHECK_WARN, "declarative, digest known; %s", no_signature.msg);
     return wr_check_says(w, r, WR_CHECK_PASS, "declarative, digest known, signed by %s", by);
 }

@@ -33,7 +33,6 @@ typedef struct wr_feasibility_work {
     const char *no_source;     /* why not */
     /* what was logged, with --replay */
     wr_frame *logged;
-    const char *no_logged;
     const char *server_model; /* what a server calls it */
     const char *no_rows; /* what is wrong with rows that were asked for; NULL */
     /* rows to ask */
@@ -48,6 +47,7 @@ typedef struct wr_feasibility_work {
 } wr_feasibility_work;
 
 #define WR_SERVED_AS "model"
+enum { WR_FEASIBILITY_ROWS = 2000 /* at most, that a model is asked */ };
 
 /* study_model.c */
 int wr_feasibility_open(wr_feasibility_work *w, wr_err *err);
@@ -57,6 +57,10 @@ int wr_feasibility_predictor(wr_predictor **out, wr_feasibility_work *w, wr_err 
 
 /* study_rows.c */
 int wr_feasibility_rows(wr_feasibility_work *w, wr_err *err);
+/* Its inputs from the columns of a table, by name. */
+int wr_feasibility_from_frame(wr_feasibility_work *w, const wr_frame *f, wr_err *err);
+/* Column c as element `at` of `width` in each row of t. */
+int wr_feasibility_put_column(wr_feasibility_work *w, wr_tensor *t, const wr_col *c, size_t at, size_t width, size_t rows, wr_err *err);
 /* Rows [from, from + n) of `in` as the tensors of one request, pointing into it. */
 void wr_feasibility_slice(wr_tensor *out, const wr_feasibility_work *w, const wr_tensor *in, size_t from, size_t n);
 /* A copy of `in` whose elements may be changed. */
@@ -72,6 +76,12 @@ typedef struct {
 } wr_feasibility_gap;
 void wr_feasibility_compare(wr_feasibility_gap *g, const wr_infer_answer *whole, size_t at, const wr_infer_answer *part);
 
+/* study_logged.c: the newest predictions of an endpoint into w->logged; inputs of a model without a view out of them. has_log: WEIR_ENOTFOUND
+ * with a hint when there is no such endpoint, or none of its predictions are in the lake. */
+int wr_feasibility_has_log(wr_feasibility_work *w, const char *endpoint, wr_err *err);
+int wr_feasibility_logged(wr_feasibility_work *w, const char *endpoint, wr_err *err);
+int wr_feasibility_from_log(wr_feasibility_work *w, wr_err *err);
+
 /* study_cost.c: the endpoint of weir.yaml that serves the model; NULL = none. */
 const char *wr_feasibility_endpoint(wr_feasibility_work *w);
 
@@ -82,10 +92,11 @@ int wr_check_limit(wr_feasibility_work *w, wr_feasibility_result *r, const char 
 void wr_check_number(wr_feasibility_work *w, wr_feasibility_result *r, const char *key, double v, const char *shown);
 void wr_check_text(wr_feasibility_work *w, wr_feasibility_result *r, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-static inline void wr_check_worse(wr_feasibility_result *r, wr_check_state s)
-{
-    if (r->state == WR_CHECK_SKIP || (s != WR_CHECK_SKIP && s > r->state)) r->state = s;
-}
+/* What to do about it, in place of the check's own hint; heeded when the check warns or fails. */
+void wr_check_hint(wr_feasibility_work *w, wr_feasibility_result *r, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* How a command names the model: "delay@2", or the file. */
+const char *wr_feasibility_called(const wr_feasibility_work *w);
 
 typedef int wr_feasibility_fn(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err);
 wr_feasibility_fn wr_check_schema, wr_check_missing, wr_check_leakage, wr_check_parity, wr_check_drift;

@@ -126,7 +126,8 @@ static bool is_reference(const wr_feasibility_work *w)
 static const char *reference(wr_arena *a, const char *model)
 {
     const char *slash = strchr(model, '/');
-    if (strncmp(model, "models:/", 8) == 0 || !slash || !slash[1] || strchr(model, '@')) return model;
+    if (wr_model_is_path(model) || strncmp(model, "models:/", 8) == 0 || !slash || !slash[1] || strchr(model, '@'))
+        return model;
     return wr_arena_printf(a, "%.*s@%s", (int)(slash - model), model, slash + 1);
 }
 
@@ -165,8 +166,9 @@ static int find(wr_feasibility_work *w, wr_err *err)
         return 0;
     }
     if (!w->p) {
-        wr_err_set(err, WEIR_ENOTFOUND, "there is no model \"%s\"", w->opt->model);
-        return wr_err_hint(err, WEIR_ENOTFOUND, "it is no file, and this is no project with registered models");
+        wr_err_set(err, WEIR_ENOTFOUND, "there is no model \"%.200s\"", w->opt->model);
+        wr_err_hint(err, WEIR_ENOTFOUND, "it is no file, and this is no project with registered models");
+        return wr_model_no_file(WEIR_ENOTFOUND, w->opt->model, w->a, NULL, err);
     }
     const char *ref = reference(w->a, w->opt->model);
     if (!ref) return wr_err_nomem(err);
@@ -177,8 +179,8 @@ static int find(wr_feasibility_work *w, wr_err *err)
             return of_version(w, err);
         return of_package(w, candidate.name, candidate.package, err);
     }
-    WR_TRY(wr_model_registered(&w->version, w->a, w->p, ref, err));
-    return of_version(w, err);
+    int rc = wr_model_registered(&w->version, w->a, w->p, ref, err);
+    return rc < 0 ? wr_model_no_file(rc, w->opt->model, w->a, w->p, err) : of_version(w, err);
 }
 
 static void hash_of(wr_feasibility_work *w)

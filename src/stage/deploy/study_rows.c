@@ -12,7 +12,13 @@
 #include "stage/deploy/drain.h"
 #include "stage/deploy/study_inside.h"
 
-enum { ROWS_MAX = 2000, MADE_ROWS = 256, WIDTH_UNKNOWN = 8, ELEMENTS_MAX = 1 << 22, GOLDEN_BYTES = 16 << 20 };
+enum {
+    ROWS_MAX = WR_FEASIBILITY_ROWS,
+    MADE_ROWS = 256,
+    WIDTH_UNKNOWN = 8,
+    ELEMENTS_MAX = 1 << 22,
+    GOLDEN_BYTES = 16 << 20
+};
 
 /* ---- a table into tensors ---- */
 
@@ -34,8 +40,8 @@ static wr_str text_of(const wr_col *c, size_t row, wr_arena *a)
 }
 
 /* Column c as element `at` of `width` in each row of t. */
-static int put_column(wr_feasibility_work *w, wr_tensor *t, const wr_col *c, size_t at, size_t width, size_t rows,
-                      wr_err *err)
+int wr_feasibility_put_column(wr_feasibility_work *w, wr_tensor *t, const wr_col *c, size_t at, size_t width,
+                              size_t rows, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
     if (!a) return wr_err_nomem(err);
@@ -106,16 +112,16 @@ static int put_input(wr_feasibility_work *w, wr_tensor *t, const wr_tensor_spec 
     WR_TRY(wr_tensor_alloc(t, w->a, err));
     if (width == 1) {
         if (!(c = find_column(f, s->name, w->a))) return no_column(f, s->name, err);
-        return put_column(w, t, c, 0, 1, rows, err);
+        return wr_feasibility_put_column(w, t, c, 0, 1, rows, err);
     }
     for (size_t k = 0; k < width; k++) {
         WR_TRY(matrix_column(&c, w, f, k, width, err));
-        WR_TRY(put_column(w, t, c, k, width, rows, err));
+        WR_TRY(wr_feasibility_put_column(w, t, c, k, width, rows, err));
     }
     return 0;
 }
 
-static int from_frame(wr_feasibility_work *w, const wr_frame *f, wr_err *err)
+int wr_feasibility_from_frame(wr_feasibility_work *w, const wr_frame *f, wr_err *err)
 {
     size_t rows = f->nrows < ROWS_MAX ? f->nrows : ROWS_MAX;
     if (!rows) return wr_err_set(err, WEIR_ENOTFOUND, "there are no rows");
@@ -218,23 +224,7 @@ static int from_file(wr_feasibility_work *w, wr_err *err)
             return from_json(w, start, path, err);
     }
     WR_TRY(table_file(&f, w, path, err));
-    return from_frame(w, f, err);
-}
-
-static int read_logged(wr_feasibility_work *w, const char *endpoint, wr_err *err)
-{
-    WR_AUTOBUF wr_buf sql = {0};
-    wr_tables *t;
-    if (!wr_name_ok(wr_str_of(endpoint)))
-        return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not the name of an endpoint", endpoint);
-    if (!w->p) return wr_err_set(err, WEIR_ENOTFOUND, "there is no project whose endpoint \"%s\" could be", endpoint);
-    wr_buf_printf(&sql, "SELECT * FROM \"predictions.%s\" ORDER BY served_at DESC, prediction_id LIMIT %d", endpoint,
-                  ROWS_MAX);
-    if (sql.failed) return wr_err_nomem(err);
-    WR_TRY(wr_project_tables(&t, w->p, NULL, err));
-    int rc = wr_query_datasets(&w->logged, w->p, t, wr_buf_cstr(&sql), NULL, err);
-    wr_tables_close(t);
-    return rc;
+    return wr_feasibility_from_frame(w, f, err);
 }
 
 static const char *golden_file(wr_feasibility_work *w)
@@ -341,9 +331,8 @@ static int choose(wr_feasibility_work *w)
     const char *endpoint = w->opt->replay ? w->opt->replay : w->t->replay, *golden = golden_file(w);
     int rc;
     if (endpoint && *endpoint) {
-        rc = read_logged(w, endpoint, &why);
-        if (rc == 0) rc = from_frame(w, w->logged, &why);
-        else w->no_logged = wr_arena_strdup(w->a, why.msg);
+        rc = wr_feasibility_logged(w, endpoint, &why);
+        if (rc == 0) rc = w->view ? wr_feasibility_from_frame(w, w->logged, &why) : wr_feasibility_from_log(w, &why);
         if ((rc = took(w, rc, &why, true, wr_arena_printf(w->a, "logged predictions of endpoint \"%s\"", endpoint))))
             return rc;
     }
@@ -352,7 +341,7 @@ static int choose(wr_feasibility_work *w)
         if ((rc = took(w, rc, &why, true, wr_arena_printf(w->a, "file '%s'", w->opt->rows)))) return rc;
     }
     if (w->source && w->source->nrows) {
-        rc = from_frame(w, w->source, &why);
+        rc = wr_feasibility_from_frame(w, w->source, &why);
         if ((rc = took(w, rc, &why, true, wr_arena_printf(w->a, "newest rows of dataset \"%s\"", w->view->source))))
             return rc;
     }
@@ -366,6 +355,7 @@ static int choose(wr_feasibility_work *w)
 
 int wr_feasibility_rows(wr_feasibility_work *w, wr_err *err)
 {
+    if (w->opt->replay) WR_TRY(wr_feasibility_has_log(w, w->opt->replay, err));
     if (w->opt->rows && wr_file_size(w->opt->rows) < 0)
         return wr_err_set(err, WEIR_ENOTFOUND, "there is no '%s'", w->opt->rows);
     int rc = choose(w);

@@ -65,6 +65,7 @@ const wr_target_key wr_feasibility_keys[] = {
     {"artefact", "signature", WR_TARGET_FLAG, AT(signature), "false", "a trusted one is required", 0, 0},
     {"artefact", "bom", WR_TARGET_FLAG, AT(bom), "false", "a bill of materials with known files is required", 0, 0},
     {"observability", "joined", WR_TARGET_NUMBER, AT(joined), "0.5", "share of predictions that get a label", 0, 1},
+    {"observability", "required", WR_TARGET_FLAG, AT(observed), "false", "what warns of it is a failure", 0, 0},
     {"", "replay", WR_TARGET_TEXT, AT(replay), "", "endpoint whose logged predictions are the rows", 0, 0},
     {"", "server", WR_TARGET_TEXT, AT(server), "", "URL of a server that has the model, for latency over HTTP", 0, 0},
     {NULL, NULL, 0, 0, NULL, NULL, 0, 0},

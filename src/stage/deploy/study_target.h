@@ -50,6 +50,7 @@ typedef struct {
     wr_target_list licences, regions, privacy, formats;
     bool signature, bom;
     double joined;
+    bool observed;
     const char *replay, *server;
 } wr_feasibility_target;
 

@@ -150,9 +150,10 @@ static int explain_package(job *j)
 {
     wr_model_version v;
     wr_package *k;
-    WR_TRY(wr_model_find(&v, j->a, j->project, j->opt->model, j->err));
+    int rc = wr_model_find(&v, j->a, j->project, j->opt->model, j->err);
+    if (rc < 0) return wr_model_no_file(rc, j->opt->model, j->a, j->project, j->err);
     WR_TRY(wr_package_load(&k, j->project, v.package, j->err));
-    int rc = read_rows(j);
+    rc = read_rows(j);
     if (rc == 0) rc = by_package(j, k);
     wr_package_free(k);
     return rc;
