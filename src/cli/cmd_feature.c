@@ -6,13 +6,18 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "cli/commands.h"
+#include "core/feature_service.h"
 #include "io/file.h"
 #include "stage/model/feature.h"
 
-/* The view named on the command line: a file, relative to the current folder. */
-static int load_view(wr_view **v, wr_cli *c, wr_err *err)
+/* The view named on the command line: a file, relative to the current folder, or that of a feature service. */
+static int load_view(wr_view **v, wr_cli *c, wr_project *p, wr_err *err)
 {
-    return wr_view_load(v, wr_cli_arena(c), wr_cli_arg(c, 0), err);
+    const char *name = wr_cli_arg(c, 0), *path;
+    const wr_feature_service *service = NULL;
+    if (!wr_file_exists(name))
+        WR_TRY(wr_feature_service_find(&service, &path, wr_cli_arena(c), p, wr_str_of(name), NULL, err));
+    return wr_view_load(v, wr_cli_arena(c), service ? service->view : name, err);
 }
 
 static int print_built(wr_cli *c, const wr_view *v, const wr_feature_built *b)
@@ -42,7 +47,7 @@ static int run_build(wr_cli *c, wr_err *err)
     wr_feature_built b;
     wr_err end = {0};
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(load_view(&v, c, err));
+    WR_TRY(load_view(&v, c, p, err));
     wr_run_opt opt = {"feature build", "data-preparation", v->name, wr_cli_command_line(c)};
     WR_TRY(wr_run_begin(&run, p, &opt, err));
     wr_progress(c, "building features", -1);
@@ -58,11 +63,12 @@ static int run_build(wr_cli *c, wr_err *err)
 const wr_cmd wr_cmd_feature_build = {
     "feature build",
     "compute the features of a view for every row, as of the row's time",
-    "VIEW.yaml",
+    "VIEW",
     1,
     1,
     NULL,
     0,
+    "VIEW is a view's file or the name of a feature service of weir.yaml.\n"
     "Reads the view's source and events, computes each feature from what was known at the\n"
     "row's own time (point-in-time correct: an aggregate sees an event only from the moment\n"
     "it became known), and writes the dataset named by the view as a new version. The same\n"
@@ -85,7 +91,7 @@ static int run_materialize(wr_cli *c, wr_err *err)
     wr_err end = {0};
     char events[WR_NUM_TEXT], newest[WR_TIME_TEXT] = "none";
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(load_view(&v, c, err));
+    WR_TRY(load_view(&v, c, p, err));
     int64_t until = wr_cli_has(c, "until") ? wr_cli_int(c, "until") : wr_clock_wall_us();
     wr_run_opt opt = {"feature materialize", "deployment", v->name, wr_cli_command_line(c)};
     WR_TRY(wr_run_begin(&run, p, &opt, err));
@@ -117,11 +123,12 @@ static int run_materialize(wr_cli *c, wr_err *err)
 const wr_cmd wr_cmd_feature_materialize = {
     "feature materialize",
     "write the online state of a view, from which the server starts",
-    "VIEW.yaml",
+    "VIEW",
     1,
     1,
     materialize_args,
     sizeof materialize_args / sizeof *materialize_args,
+    "VIEW is a view's file or the name of a feature service of weir.yaml.\n"
     "The server keeps the sliding windows of a view in memory. This command makes their state\n"
     "as of a moment from the lake, so that the first request already finds its features,\n"
     "and writes the tables in which the columns of `lookup:` are found by key. With --lookups\n"

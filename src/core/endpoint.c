@@ -21,6 +21,14 @@ static int path_of(const char **out, wr_arena *a, wr_project *p, const wr_yaml *
 
 /* ---- endpoints ---- */
 
+static int read_features(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_yaml *e, wr_err *err)
+{
+    wr_str s;
+    WR_TRY(wr_yaml_get_str(&s, e, "features", NULL, err));
+    if (!s.p || !s.n) return 0;
+    return wr_feature_service_find(&out->service, &out->features, a, p, s, wr_yaml_get(e, "features"), err);
+}
+
 static int read_log(double *out, const wr_yaml *e, wr_err *err)
 {
     static const char *const keys[] = {"sample", NULL};
@@ -121,7 +129,7 @@ static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_
     WR_TRY(read_log(&out->log, e, err));
     WR_TRY(read_config(&out->config, a, e, err));
     WR_TRY(read_sinks(out, a, e, err));
-    WR_TRY(path_of(&out->features, a, p, e, "features", err));
+    WR_TRY(read_features(out, a, p, e, err));
     out->feedback_ttl_us = (int64_t)365 * WR_DAY_US;
     WR_TRY(wr_yaml_get_duration_us(&out->feedback_ttl_us, e, "feedback_ttl", out->feedback_ttl_us, err));
     if (!(out->threshold >= 0 && out->threshold <= 1))

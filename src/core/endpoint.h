@@ -9,6 +9,7 @@
  *     told: {path: m.onnx, sinks: [{url: "http://logs:8080", mode: all, sample: 0.1, namespace: shop, component: predictor}], feedback_ttl: 30d}
  *                                  mode: all, request or response; sample: share of requests, default 1; feedback_ttl: default 365d
  *     fed: {model: m@champion, features: features.yaml}      a view for a model that has none: requests bring keys (stage/deploy/features.h)
+ *     rides: {model: m@champion, features: rides}            a feature service (core/feature_service.h), for any model
  *   serving:
  *     repository: models           a folder NAME/VERSION/model file, as Triton's
  *     load: all                    at the start and when it changes; none = on demand
@@ -21,7 +22,7 @@
  * without a view: all, off (default; none is the same) or {sample: SHARE} of the requests (or the share alone); `config` is Triton's ModelConfig for them.
  */
 #pragma once
-#include "core/project.h"
+#include "core/feature_service.h"
 
 /* Who is told of requests and answers (stage/deploy/sink.h). */
 typedef struct {
@@ -41,6 +42,7 @@ typedef struct {
     wr_str config;                  /* JSON; {NULL, 0} = none */
     const wr_endpoint_sink *sinks; size_t nsinks;
     const char *features;           /* absolute path of a view's file; NULL = none */
+    const wr_feature_service *service; /* that named it; NULL = none */
     int64_t feedback_ttl_us;        /* what comes true later than that is not joined any more */
     const wr_yaml *rollout;         /* core/rollout.h, which has read it once; NULL = none */
     const wr_yaml *at;

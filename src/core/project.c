@@ -26,7 +26,8 @@ struct wr_project {
 
 static const char *const config_keys[] = {"stages",   "vars",      "params",   "metrics", "plots",
                                           "triggers", "endpoints", "monitors", "carbon",  "database",
-                                          "auth",     "artifacts", "webhooks", "registry", "serving", "models", NULL};
+                                          "auth",     "artifacts", "webhooks", "registry", "serving", "models",
+                                          "feature_services", NULL};
 
 static const char config_template[] =
     "# A Weir project. Stages are commands with declared inputs and outputs; `weir run` runs what is out of date.\n"

@@ -103,6 +103,26 @@ static void put_endpoints(wr_buf *b, wr_server *s)
     }
 }
 
+static void put_rows(void *ctx, const char *view, const wr_lookup_info *info)
+{
+    wr_buf_printf(ctx, "weir_lookup_rows{view=\"%s\"} %zu\n", view, info->rows);
+}
+
+static void put_as_of(void *ctx, const char *view, const wr_lookup_info *info)
+{
+    wr_buf_printf(ctx, "weir_lookup_as_of_seconds{view=\"%s\"} ", view);
+    wr_buf_f64(ctx, (double)info->as_of_us / 1e6);
+    wr_buf_char(ctx, '\n');
+}
+
+static void put_lookups(wr_buf *b, wr_server *s)
+{
+    head(b, "weir_lookup_rows", "gauge", "Rows of the tables that a view's columns are looked up in.");
+    wr_serve_lookups(s->serve, put_rows, b);
+    head(b, "weir_lookup_as_of_seconds", "gauge", "The moment as of which they were made, since 1970.");
+    wr_serve_lookups(s->serve, put_as_of, b);
+}
+
 typedef struct {
     wr_buf *b;
     const char *name;
@@ -305,6 +325,7 @@ void wr_handle_metrics(wr_call *c)
          "From the whole request to its answer, without the commit of the log.");
     for (int k = 0; k < WR_KINDS; k++) put_latency(b, c->server, (wr_server_kind)k);
     put_endpoints(b, c->server);
+    put_lookups(b, c->server);
     put_keep(b, c->server);
     put_sinks(b, c->server);
     put_models(b, c->server, c->arena);

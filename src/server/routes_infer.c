@@ -170,48 +170,74 @@ static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_
 
 /* ---- about models ---- */
 
-/* A package's: as far as clients read it. */
-static int package_config(wr_str *json, const wr_oip_model *m, wr_arena *a, wr_err *err)
+static void put_tensor_config(wr_jsonw *w, const char *key, const wr_tensor_spec *specs, size_t n)
 {
-    WR_AUTOBUF wr_buf b = {0};
-    wr_jsonw w;
-    wr_jsonw_init(&w, &b, 0);
-    wr_jsonw_obj(&w);
-    wr_jsonw_kslice(&w, "name", m->name);
-    wr_jsonw_kstr(&w, "platform", m->platform);
-    wr_jsonw_kstr(&w, "backend", "weir");
-    wr_jsonw_ki64(&w, "max_batch_size", WR_LIMIT_ROWS_INFER);
-    for (int side = 0; side < 2; side++) {
-        const wr_tensor_spec *specs = side ? m->out : m->in;
-        wr_jsonw_key(&w, side ? "output" : "input");
-        wr_jsonw_arr(&w);
-        for (size_t i = 0; i < (side ? m->nout : m->nin); i++) {
-            char type[32];
-            snprintf(type, sizeof type, "TYPE_%s",
-                     specs[i].type == WR_TENSOR_BYTES ? "STRING" : wr_tensor_type_name(specs[i].type));
-            wr_jsonw_obj(&w);
-            wr_jsonw_kstr(&w, "name", specs[i].name);
-            wr_jsonw_kstr(&w, "data_type", type);
-            wr_jsonw_key(&w, "dims");
-            wr_jsonw_arr(&w);
-            wr_jsonw_i64(&w, 1);
-            wr_jsonw_end(&w);
-            wr_jsonw_end(&w);
-        }
-        wr_jsonw_end(&w);
+    wr_jsonw_key(w, key);
+    wr_jsonw_arr(w);
+    for (size_t i = 0; i < n; i++) {
+        char type[32];
+        snprintf(type, sizeof type, "TYPE_%s",
+                 specs[i].type == WR_TENSOR_BYTES ? "STRING" : wr_tensor_type_name(specs[i].type));
+        wr_jsonw_obj(w);
+        wr_jsonw_kstr(w, "name", specs[i].name);
+        wr_jsonw_kstr(w, "data_type", type);
+        wr_jsonw_key(w, "dims");
+        wr_jsonw_arr(w);
+        wr_jsonw_i64(w, 1);
+        wr_jsonw_end(w);
+        if (specs[i].optional) wr_jsonw_kbool(w, "optional", true);
+        wr_jsonw_end(w);
     }
-    wr_jsonw_end(&w);
-    *json = wr_arena_str(a, wr_buf_view(&b));
-    return b.failed || !json->p ? wr_err_nomem(err) : 0;
+    wr_jsonw_end(w);
+}
+
+/* A package's: as far as clients read it. */
+static void package_config(wr_jsonw *w, const wr_oip_model *m)
+{
+    wr_jsonw_kslice(w, "name", m->name);
+    wr_jsonw_kstr(w, "platform", m->platform);
+    wr_jsonw_kstr(w, "backend", "weir");
+    wr_jsonw_ki64(w, "max_batch_size", WR_LIMIT_ROWS_INFER);
+    put_tensor_config(w, "input", m->in, m->nin);
+    put_tensor_config(w, "output", m->out, m->nout);
+}
+
+/* The model's own, but that requests bring what its features are made of. */
+static int fed_config(wr_jsonw *w, const wr_oip_model *m, const char *own, wr_err *err)
+{
+    WR_AUTOJSON wr_json j = {0};
+    size_t i, n;
+    yyjson_val *key, *value;
+    WR_TRY(wr_json_parse(&j, wr_str_of(own), "config", err));
+    yyjson_obj_foreach(j.root, i, n, key, value)
+    {
+        if (yyjson_equals_str(key, "input")) {
+            put_tensor_config(w, "input", m->in, m->nin);
+            continue;
+        }
+        wr_jsonw_key(w, yyjson_get_str(key));
+        wr_jsonw_val(w, value);
+    }
+    return 0;
 }
 
 static int config(void *ctx, wr_str *json, const wr_oip_model *m, wr_arena *a, wr_err *err)
 {
     const held *h = m->handle;
+    WR_AUTOBUF wr_buf b = {0};
+    wr_jsonw w;
     (void)ctx;
-    if (h->package) return package_config(json, m, a, err);
-    *json = h->model->config_json;
-    return 0;
+    if (!h->package && m->in == h->model->in) {
+        *json = h->model->config_json;
+        return 0;
+    }
+    wr_jsonw_init(&w, &b, 0);
+    wr_jsonw_obj(&w);
+    if (h->package) package_config(&w, m);
+    else WR_TRY(fed_config(&w, m, h->model->config_json.p, err));
+    wr_jsonw_end(&w);
+    *json = wr_arena_str(a, wr_buf_view(&b));
+    return b.failed || !json->p ? wr_err_nomem(err) : 0;
 }
 
 static int models(void *ctx, wr_index_entry **out, size_t *n, wr_arena *a, wr_err *err)

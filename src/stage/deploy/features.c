@@ -4,7 +4,6 @@
 
 #include <math.h>
 
-#include "base/clock.h"
 #include "base/limits.h"
 #include "stage/deploy/rows.h"
 #include "stage/deploy/serve_inside.h"
@@ -12,6 +11,7 @@
 typedef struct {
     wr_live *live;
     const wr_view *view;
+    const wr_tensor_spec *specs; /* of its request columns */
     const wr_instance *m;
     const wr_infer_request *q;
     const char *endpoint;
@@ -89,7 +89,7 @@ static int compute(work *w)
     wr_cell *cells;
     size_t nf = w->view->nfeatures;
     wr_infer_request own = {.in = w->own, .nin = w->nown};
-    WR_TRY(wr_rows_read(&cells, &w->rows, w->view, w->endpoint, &own, wr_clock_wall_us(), w->a, w->err));
+    WR_TRY(wr_rows_read(&cells, &w->rows, w->live, w->specs, w->endpoint, &own, w->a, w->err));
     w->num = wr_arena_alloc(w->a, (w->rows * nf + 1) * sizeof *w->num);
     w->text = wr_arena_alloc(w->a, (w->rows * nf + 1) * sizeof *w->text);
     if (!w->num || !w->text) return wr_err_nomem(w->err);
@@ -207,6 +207,7 @@ int wr_serve_features(wr_infer_request *out, wr_serve *s, const wr_instance *m, 
     if (!e || !e->features) return 0;
     work w = {.live = e->features,
               .view = e->features->view,
+              .specs = e->feature_in,
               .m = m,
               .q = q,
               .endpoint = e->name,
@@ -235,18 +236,54 @@ bool wr_serve_feature_specs(const wr_tensor_spec **in, size_t *nin, wr_serve *s,
     return true;
 }
 
-int wr_features_open(wr_serve *s, wr_serve_endpoint *e, const char *path, wr_err *err)
+void wr_features_optional(wr_tensor_spec *in, const wr_serve_endpoint *e, const wr_view *v)
+{
+    const wr_feature_service *f = e->service;
+    for (size_t k = 0; k < v->nrequest; k++) {
+        bool listed = e->features_path && (!f || k == 0); /* of a view's file everything, of a service the time */
+        for (size_t i = 0; f && i < f->noptional; i++) listed = listed || strcmp(f->optional[i], v->request[k]) == 0;
+        in[k].optional = listed || v->looked_up[k];
+    }
+}
+
+int wr_features_fit(const wr_serve_endpoint *e, const wr_view *v, wr_err *err)
+{
+    if (!e->features || strcmp(e->features->view->hash, v->hash) == 0) return 0;
+    wr_err_set(err, WEIR_ECONFLICT,
+               "the model was trained on view \"%s\", features of endpoint \"%s\" are of %sview \"%s\"", v->name,
+               e->name, strcmp(e->features->view->name, v->name) == 0 ? "another version of " : "",
+               e->features->view->name);
+    wr_err_detail(err, WEIR_ECONFLICT, "served %.12s, model %.12s", e->features->view->hash, v->hash);
+    return wr_err_hint(err, WEIR_ECONFLICT, "name the view's own file, or train on this one");
+}
+
+/* What a service says may be left out is there to be left out. */
+static int check_optional(const wr_feature_service *f, const wr_view *v, wr_err *err)
+{
+    for (size_t i = 0; f && i < f->noptional; i++) {
+        wr_str name = wr_str_of(f->optional[i]);
+        if (is_request(v, name)) continue;
+        int near = wr_str_nearest(name, (const char *const *)v->request, v->nrequest);
+        int rc = wr_yaml_error(f->optional_at->items[i], WEIR_EINVAL, err,
+                               "no request to view \"%s\" has a column \"%s\"", v->name, name.p);
+        return near >= 0 ? wr_err_hint(err, rc, "did you mean \"%s\"?", v->request[near]) : rc;
+    }
+    return 0;
+}
+
+int wr_features_open(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
 {
     wr_view *v;
     wr_served as = {0};
     wr_tensor_spec *in, *out;
     size_t nin, nout;
-    if (!path) return 0;
-    WR_TRY(wr_view_load(&v, s->arena, path, err));
+    if (!e->features_path) return 0;
+    WR_TRY(wr_view_load(&v, s->arena, e->features_path, err));
+    WR_TRY(check_optional(e->service, v, err));
     WR_TRY(wr_serve_state_for(&e->features, s, v, err));
     as.view = e->features->view;
     WR_TRY(wr_serve_specs(&in, &nin, &out, &nout, &as, s->arena, err));
-    for (size_t i = 0; i < nin; i++) in[i].optional = true;
+    wr_features_optional(in, e, as.view);
     e->feature_in = in;
     return 0;
 }

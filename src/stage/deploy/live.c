@@ -3,6 +3,7 @@
 #include "stage/deploy/live.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/hash.h"
 #include "base/limits.h"
@@ -189,6 +190,87 @@ static int replay_log(wr_live *l, const char *log_dir, uint64_t tag, int64_t aft
     return 0;
 }
 
+/* ---- tables ---- */
+
+/* 0: there is none. A file that another took the place of within a tick of the clock has another inode. */
+static uint64_t print_of(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0) return 0;
+    uint64_t what[] = {(uint64_t)st.st_dev, (uint64_t)st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
+                       (uint64_t)st.st_mtim.tv_nsec};
+    return wr_hash64(what, sizeof what, 1) | 1;
+}
+
+void wr_live_look(wr_live *l)
+{
+    wr_lookup *tables = NULL, *before;
+    wr_err why = {0};
+    if (!l->view->nlookups) return;
+    uint64_t print = print_of(l->tables_path);
+    if (print == l->tables_print) return;
+    l->tables_print = print;
+    if (!print) return; /* it was taken away: what is in memory stays */
+    int rc = wr_lookup_load(&tables, l->view, l->tables_path, &why);
+    if (rc < 0) wr_warn("%s%s%s", why.msg, why.hint[0] ? "; " : "", why.hint);
+    if (rc == WEIR_ENOMEM) l->tables_print = 0; /* once more, later */
+    pthread_rwlock_wrlock(&l->lock);
+    before = l->tables;
+    if (rc == 0) l->tables = tables;
+    if (rc < 0) snprintf(l->no_tables, sizeof l->no_tables, "%s", why.msg);
+    pthread_rwlock_unlock(&l->lock);
+    if (rc == 0) wr_lookup_free(before);
+}
+
+bool wr_live_tables(wr_lookup_info *out, wr_live *l)
+{
+    pthread_rwlock_rdlock(&l->lock);
+    bool any = l->tables != NULL;
+    if (any) wr_lookup_info_of(out, l->tables);
+    pthread_rwlock_unlock(&l->lock);
+    return any;
+}
+
+static int no_tables(const wr_live *l, wr_err *err) /* under its lock */
+{
+    wr_err_set(err, WEIR_EUNAVAILABLE, "columns of view \"%s\" are looked up, and there are no tables", l->view->name);
+    if (l->no_tables[0]) wr_err_detail(err, WEIR_EUNAVAILABLE, "%s", l->no_tables);
+    return wr_err_hint(err, WEIR_EUNAVAILABLE,
+                       "weir feature materialize makes them; they are taken up within a second");
+}
+
+static bool lacks(const wr_view *v, const wr_cell *row)
+{
+    for (size_t k = 0; k < v->nrequest; k++)
+        if (v->looked_up[k] && row[k].missing) return true;
+    return false;
+}
+
+/* The tables may be gone when the answer is written: texts are copied. */
+static int fill_row(wr_live *l, wr_cell *row, wr_arena *a, wr_err *err)
+{
+    const wr_view *v = l->view;
+    if (!lacks(v, row)) return 0;
+    if (!l->tables) return no_tables(l, err);
+    wr_lookup_row(l->tables, row);
+    for (size_t k = 0; k < v->nrequest; k++) {
+        if (!v->looked_up[k] || row[k].missing || v->request_type[k] != WR_TEXT) continue;
+        row[k].text = wr_arena_str(a, row[k].text);
+        if (!row[k].text.p) return wr_err_nomem(err);
+    }
+    return 0;
+}
+
+int wr_live_fill(wr_live *l, wr_cell *rows, size_t n, wr_arena *a, wr_err *err)
+{
+    int rc = 0;
+    if (!l->view->nlookups) return 0;
+    pthread_rwlock_rdlock(&l->lock);
+    for (size_t i = 0; i < n && rc == 0; i++) rc = fill_row(l, rows + i * l->view->nrequest, a, err);
+    pthread_rwlock_unlock(&l->lock);
+    return rc;
+}
+
 /* ---- life ---- */
 
 static int copy_view(wr_live *l, const wr_view *v, const char *log_dir, wr_err *err)
@@ -214,6 +296,8 @@ static int start(wr_live *l, wr_project *p, const wr_view *v, const char *log_di
     WR_TRY(wr_noun_online_path(&materialized, p, v->name, err));
     l->snapshot_path = wr_arena_printf(l->arena, "%s.state", materialized);
     if (!l->snapshot_path) return wr_err_nomem(err);
+    WR_TRY(wr_noun_lookup_path(&l->tables_path, p, v->name, err));
+    wr_live_look(l);
     WR_TRY(choose_base(l, materialized, &tag, &after_us, err));
     return replay_log(l, log_dir, tag, after_us, up_to, err);
 }
@@ -239,6 +323,7 @@ void wr_live_close(wr_live *l)
 {
     if (!l) return;
     wr_online_free(l->online);
+    wr_lookup_free(l->tables);
     pthread_rwlock_destroy(&l->lock);
     wr_arena_free(l->scratch);
     wr_arena_free(l->arena);

@@ -27,6 +27,7 @@ int wr_serve_specs(wr_tensor_spec **in, size_t *nin, wr_tensor_spec **out, size_
                                     .type = v->request_type[i] == WR_F64 ? WR_TENSOR_FP64 : WR_TENSOR_BYTES,
                                     .ndims = 1,
                                     .shape = {-1},
+                                    .optional = v->looked_up[i],
                                     .lenient = true};
     for (size_t i = 0; i < OUTPUTS; i++)
         (*out)[i] = (wr_tensor_spec){.name = output_names[i], .type = output_types[i], .ndims = 1, .shape = {-1}};
@@ -148,51 +149,57 @@ static int find_column(size_t *out, const reading *r, wr_str name, size_t guess)
     return near >= 0 ? wr_err_hint(r->err, WEIR_EINVAL, "did you mean '%s'?", v->request[near]) : WEIR_EINVAL;
 }
 
-static int read_rows(reading *r)
+static int lacking(const reading *r, const wr_tensor_spec *in, size_t column)
+{
+    size_t needed = 0, n = r->view->nrequest;
+    for (size_t k = 0; k < n; k++) needed += !in[k].optional;
+    return wr_err_set(r->err, WEIR_EINVAL, "expected %s%zu inputs but got %zu inputs for model '%s': '%s' is missing",
+                      needed < n ? "at least " : "", needed, r->q->nin, r->endpoint, r->view->request[column]);
+}
+
+/* What did not come: missing, the time now, or refused. */
+static int leave_out(reading *r, const wr_tensor_spec *in, const bool *seen)
 {
     const wr_view *v = r->view;
-    bool *seen = wr_arena_calloc(r->a, v->nrequest + 1, sizeof *seen);
+    int64_t now = in[0].optional ? wr_clock_wall_us() : 0;
+    for (size_t k = 0; k < v->nrequest; k++)
+        if (!seen[k] && !in[k].optional) return lacking(r, in, k);
+    if (!r->cells) r->cells = wr_arena_alloc(r->a, (r->rows * v->nrequest + 1) * sizeof *r->cells);
+    if (!r->cells) return wr_err_nomem(r->err);
+    for (size_t k = 0; k < v->nrequest; k++)
+        for (size_t i = 0; i < r->rows && !seen[k]; i++)
+            r->cells[i * v->nrequest + k] = (wr_cell){.num = NAN, .missing = true};
+    for (size_t i = 0; i < r->rows; i++) {
+        wr_cell *time = &r->cells[i * v->nrequest];
+        if (!time->missing) continue;
+        if (!in[0].optional)
+            return wr_err_set(r->err, WEIR_EINVAL, "row %zu: \"%s\" is missing: it says when the prediction is made", i,
+                              v->time);
+        *time = (wr_cell){.num = NAN, .ts = now};
+    }
+    return 0;
+}
+
+static int read_rows(reading *r, wr_live *live, const wr_tensor_spec *in)
+{
+    bool *seen = wr_arena_calloc(r->a, r->view->nrequest + 1, sizeof *seen);
     if (!seen) return wr_err_nomem(r->err);
     for (size_t i = 0; i < r->q->nin; i++) {
         size_t column;
         WR_TRY(find_column(&column, r, r->q->in[i].name, i));
-        if (seen[column]) return wr_err_set(r->err, WEIR_EINVAL, "input '%s' is there twice", v->request[column]);
+        if (seen[column]) return wr_err_set(r->err, WEIR_EINVAL, "input '%s' is there twice", r->view->request[column]);
         seen[column] = true;
         WR_TRY(put_input(r, &r->q->in[i], column));
     }
-    for (size_t k = 0; k < v->nrequest; k++)
-        if (!seen[k])
-            return wr_err_set(r->err, WEIR_EINVAL,
-                              "expected %zu inputs but got %zu inputs for model '%s': '%s' is missing", v->nrequest,
-                              r->q->nin, r->endpoint, v->request[k]);
-    for (size_t i = 0; i < r->rows; i++)
-        if (r->cells[i * v->nrequest].missing)
-            return wr_err_set(r->err, WEIR_EINVAL, "row %zu: \"%s\" is missing: it says when the prediction is made", i,
-                              v->time);
-    return 0;
+    WR_TRY(leave_out(r, in, seen));
+    return wr_live_fill(live, r->cells, r->rows, r->a, r->err);
 }
 
-int wr_rows_read(wr_cell **cells, size_t *rows, const wr_view *v, const char *endpoint, const wr_infer_request *q,
-                 int64_t now_us, wr_arena *a, wr_err *err)
+int wr_rows_read(wr_cell **cells, size_t *rows, wr_live *live, const wr_tensor_spec *in, const char *endpoint,
+                 const wr_infer_request *q, wr_arena *a, wr_err *err)
 {
-    reading r = {.view = v, .endpoint = endpoint, .q = q, .a = a, .err = err, .rows = *rows};
-    size_t column;
-    bool *seen = wr_arena_calloc(a, v->nrequest + 1, sizeof *seen);
-    if (!seen) return wr_err_nomem(err);
-    for (size_t i = 0; i < q->nin; i++) {
-        WR_TRY(find_column(&column, &r, q->in[i].name, i));
-        if (seen[column]) return wr_err_set(err, WEIR_EINVAL, "input '%s' is there twice", v->request[column]);
-        seen[column] = true;
-        WR_TRY(put_input(&r, &q->in[i], column));
-    }
-    if (!r.cells) r.cells = wr_arena_alloc(a, (r.rows * v->nrequest + 1) * sizeof *r.cells);
-    if (!r.cells) return wr_err_nomem(err);
-    for (size_t i = 0; i < r.rows; i++) {
-        wr_cell *c = r.cells + i * v->nrequest;
-        for (size_t k = 0; k < v->nrequest; k++)
-            if (!seen[k]) c[k] = (wr_cell){.num = NAN, .missing = true};
-        if (c[0].missing) c[0] = (wr_cell){.num = NAN, .ts = now_us};
-    }
+    reading r = {.view = live->view, .endpoint = endpoint, .q = q, .a = a, .err = err, .rows = *rows};
+    WR_TRY(read_rows(&r, live, in));
     *cells = r.cells;
     *rows = r.rows;
     return 0;
@@ -265,7 +272,7 @@ static int predict(wr_serve_answer *out, wr_round *round, wr_served *m, reading 
     int which[OUTPUTS];
     size_t n;
     WR_TRY(choose(which, &n, r));
-    WR_TRY(read_rows(r));
+    WR_TRY(read_rows(r, m->live, m->in));
     double *scores = wr_arena_alloc(r->a, (r->rows + 1) * sizeof *scores);
     wr_str *ids = wr_arena_alloc(r->a, (r->rows + 1) * sizeof *ids);
     if (!scores || !ids) return wr_err_nomem(r->err);
@@ -287,19 +294,20 @@ static int put_contributions(wr_tensor *t, const reading *r, const float *rows)
                      .shape = {(int64_t)r->rows, 1, (int64_t)r->m->nexplained + 1}};
     WR_TRY(wr_tensor_count(t, r->err));
     if (t->count > WR_LIMIT_EXPLAIN)
-        return wr_err_set(r->err, WEIR_ELIMIT, "contributions of more than %d numbers: ask for fewer rows", WR_LIMIT_EXPLAIN);
+        return wr_err_set(r->err, WEIR_ELIMIT, "contributions of more than %d numbers: ask for fewer rows",
+                          WR_LIMIT_EXPLAIN);
     WR_TRY(wr_tensor_alloc(t, r->a, r->err));
     return wr_package_explain(t->data, r->m->package, rows, r->rows, NULL, r->err);
 }
 
 int wr_serve_try(wr_serve_answer *out, wr_served *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
 {
-    reading r = {.view = m->view, .endpoint = m->endpoint, .m = m, .q = q, .a = a, .err = err};
+    reading r = {.view = m->view, .endpoint = m->endpoint, .m = m, .q = q, .a = a, .err = err, .rows = 1};
     int which[OUTPUTS];
     size_t n;
     *out = (wr_serve_answer){0};
     WR_TRY(choose(which, &n, &r));
-    WR_TRY(read_rows(&r));
+    WR_TRY(read_rows(&r, m->live, m->in));
     double *scores = wr_arena_alloc(a, (r.rows + 1) * sizeof *scores);
     float *num = wr_arena_alloc(a, WR_VIEW_FEATURES * sizeof *num);
     wr_str *text = wr_arena_alloc(a, WR_VIEW_FEATURES * sizeof *text);
@@ -325,7 +333,7 @@ static void add(wr_duration *d, int64_t ns)
 int wr_serve_infer(wr_serve_answer *out, wr_round *round, wr_served *m, const wr_infer_request *q, wr_str id,
                    wr_arena *a, wr_err *err)
 {
-    reading r = {.view = m->view, .endpoint = m->endpoint, .m = m, .q = q, .a = a, .err = err};
+    reading r = {.view = m->view, .endpoint = m->endpoint, .m = m, .q = q, .a = a, .err = err, .rows = 1};
     int64_t start = q->start_ns ? q->start_ns : wr_clock_mono_ns(),
             ready = q->decoded_ns ? q->decoded_ns : wr_clock_mono_ns();
     *out = (wr_serve_answer){0};

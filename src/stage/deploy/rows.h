@@ -24,9 +24,10 @@ int wr_serve_specs(wr_tensor_spec **in, size_t *nin, wr_tensor_spec **out, size_
 int wr_serve_ids(wr_str *ids, size_t rows, wr_serve *s, wr_str id, wr_arena *a, wr_err *err);
 /* Predicts as below, and neither records nor counts it: for copies of requests, and explanations. No ids. */
 int wr_serve_try(wr_serve_answer *out, wr_served *m, const wr_infer_request *q, wr_arena *a, wr_err *err);
-/* Rows of the view's request columns out of those inputs of `q`, each one of them. Columns that did not come are missing, a missing time is now_us.
- * rows: how many there are when no input says so. Cells in order of the view's request, in `a`. Errors name the input. */
-int wr_rows_read(wr_cell **cells, size_t *rows, const wr_view *v, const char *endpoint, const wr_infer_request *q, int64_t now_us, wr_arena *a,
+/* Rows of the request columns of live's view out of those inputs of `q`, each one of them. `in` says which may be left out: such a time is now, columns
+ * that are looked up are found (also where a request has null), others are missing. rows: how many there are when no input says so. Cells in
+ * order of the view's request, in `a`. Errors name the input; WEIR_EUNAVAILABLE: nothing to look up in. */
+int wr_rows_read(wr_cell **cells, size_t *rows, wr_live *live, const wr_tensor_spec *in, const char *endpoint, const wr_infer_request *q, wr_arena *a,
                  wr_err *err);
 /* Predicts and records each row in round `r`; counts in m->stats. `id`: of the request, row i of several is kept as ID/i; n 0 = ids are made.
  * Errors name the input. */

@@ -120,4 +120,6 @@ int wr_serve_index(wr_index_entry **out, size_t *n, wr_serve *s, wr_arena *a, wr
 int wr_serve_stats(wr_stats_entry **out, size_t *n, wr_serve *s, wr_str name, wr_str version, wr_arena *a, wr_err *err);
 /* Predictions by version: calls fn for each version that answered since the start. */
 void wr_serve_counts(wr_serve *s, void (*fn)(void *ctx, const char *endpoint, int64_t version, uint64_t n), void *ctx);
+/* Views whose columns are looked up: calls fn for each that has tables. */
+void wr_serve_lookups(wr_serve *s, void (*fn)(void *ctx, const char *view, const wr_lookup_info *info), void *ctx);
 uint64_t wr_serve_log_bytes(const wr_serve *s);

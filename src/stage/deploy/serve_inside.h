@@ -38,6 +38,7 @@ typedef struct wr_serve_endpoint {
     wr_live *features;               /* of models without a view: NULL = their inputs are the request's */
     const wr_tensor_spec *feature_in;
     const char *features_path;       /* NULL = none */
+    const wr_feature_service *service; /* that named it; NULL = none */
     struct wr_sink **sinks;
     size_t nsinks;
     atomic_uint_fast64_t layout;     /* keep.c: the last one that was told */
@@ -86,8 +87,12 @@ bool wr_serve_is_said(const wr_serve_endpoint *e, const wr_err *why);
 
 /* The state of a view: the one there is, or a new one; under refresh, or while opening. */
 int wr_serve_state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err);
-/* features.c; path NULL: nothing to do */
-int wr_features_open(wr_serve *s, wr_serve_endpoint *e, const char *path, wr_err *err);
+/* features.c. Nothing to do when the endpoint has no features_path. */
+int wr_features_open(wr_serve *s, wr_serve_endpoint *e, wr_err *err);
+/* Which request columns of `v` may be left out at the endpoint, into specs of them. */
+void wr_features_optional(wr_tensor_spec *in, const wr_serve_endpoint *e, const wr_view *v);
+/* May a package over this view answer for it? WEIR_ECONFLICT. */
+int wr_features_fit(const wr_serve_endpoint *e, const wr_view *v, wr_err *err);
 
 /* serve_plain.c; under refresh */
 int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err);

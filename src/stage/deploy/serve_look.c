@@ -56,6 +56,14 @@ void wr_serve_counts(wr_serve *s, void (*fn)(void *ctx, const char *endpoint, in
     }
 }
 
+void wr_serve_lookups(wr_serve *s, void (*fn)(void *ctx, const char *view, const wr_lookup_info *info), void *ctx)
+{
+    size_t n = atomic_load_explicit(&s->nlives, memory_order_acquire);
+    wr_lookup_info info;
+    for (size_t i = 0; i < n; i++)
+        if (wr_live_tables(&info, s->lives[i])) fn(ctx, s->lives[i]->view->name, &info);
+}
+
 uint64_t wr_serve_log_bytes(const wr_serve *s) { return wr_applog_bytes(s->log); }
 
 /* ---- all models ---- */

@@ -121,6 +121,7 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     m->stats = &count->stats;
     m->arena = a;
     int rc = wr_serve_specs(&in, &m->nin, &outputs, &m->nout, m, a, err);
+    if (rc == 0) wr_features_optional(in, face, m->view);
     m->in = in;
     m->out = outputs;
     if (rc == 0) rc = name_features(m, err);
@@ -136,9 +137,9 @@ static int load(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const wr_mod
     WR_TRY(wr_signature_check_policy(s->project, v->name, v->version, err));
     WR_TRY(wr_package_load(&k, s->project, v->package, err));
     const wr_view *view = wr_package_get(k)->view;
-    int rc = 0;
-    if (live && strcmp(live->view->hash, view->hash) != 0) rc = other_view(live, view, err);
-    if (!live) rc = wr_serve_state_for(&live, s, view, err);
+    int rc = wr_features_fit(e->parent ? e->parent : e, view, err);
+    if (rc == 0 && live && strcmp(live->view->hash, view->hash) != 0) rc = other_view(live, view, err);
+    if (rc == 0 && !live) rc = wr_serve_state_for(&live, s, view, err);
     if (rc < 0) {
         wr_package_free(k);
         return rc;
@@ -229,6 +230,7 @@ int wr_serve_refresh(wr_serve *s, wr_err *err)
 {
     int rc = 0;
     pthread_mutex_lock(&s->refresh);
+    for (size_t i = 0; i < atomic_load(&s->nlives); i++) wr_live_look(s->lives[i]);
     for (size_t i = 0; i < s->nendpoints && rc == 0; i++) rc = wr_serve_look(s, &s->endpoints[i], err);
     if (rc == 0 && s->opened) rc = wr_rollouts_refresh(s, err);
     pthread_mutex_unlock(&s->refresh);
@@ -273,6 +275,7 @@ static int list_endpoints(wr_serve *s, wr_err *err)
         e->threshold = list[i].threshold;
         e->log = list[i].log;
         e->features_path = list[i].features;
+        e->service = list[i].service;
         e->config = list[i].config;
         e->declared = declared(s->arena, list[i].rollout);
         if (!e->declared) rc = wr_err_nomem(err);
@@ -314,8 +317,7 @@ static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
     WR_TRY(wr_serve_ledger_open(s, err));
     WR_TRY(wr_serve_repository_open(s, opt, err));
     WR_TRY(wr_feedback_memory_open(&s->feedback, err));
-    for (size_t i = 0; i < s->nendpoints; i++)
-        WR_TRY(wr_features_open(s, &s->endpoints[i], s->endpoints[i].features_path, err));
+    for (size_t i = 0; i < s->nendpoints; i++) WR_TRY(wr_features_open(s, &s->endpoints[i], err));
     WR_TRY(wr_keep_open(s, err));
     if (!(s->shadow = wr_shadow_new(s))) return wr_err_nomem(err);
     WR_TRY(wr_serve_refresh(s, err));

@@ -4,12 +4,14 @@
 
 /* ---- metadata ---- */
 
+/* `optional` is ours: what a request may leave out. */
 static void put_spec(wr_jsonw *w, const wr_tensor_spec *s)
 {
     wr_jsonw_obj(w);
     wr_jsonw_kstr(w, "name", s->name);
     wr_jsonw_kstr(w, "datatype", wr_tensor_type_name(s->type));
     wr_oip_put_shape(w, s->shape, s->ndims);
+    if (s->optional) wr_jsonw_kbool(w, "optional", true);
     wr_jsonw_end(w);
 }
 
