@@ -293,6 +293,18 @@ static void put_limits(wr_buf *b, wr_server *s)
     value(b, "weir_infer_waiting", (double)atomic_load(&s->waiting));
 }
 
+static void put_method(wr_buf *b, wr_server *s)
+{
+    wr_energy e;
+    if (!wr_serve_energy_method(&e, s->serve)) return;
+    head(b, "weir_energy_method_info", "gauge", "How the energy of logged predictions is measured: A, B counters, C model.");
+    wr_buf_printf(b, "weir_energy_method_info{tier=\"%c\",source=\"", e.tier);
+    for (const char *p = e.source; *p; p++) wr_buf_printf(b, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
+    wr_buf_str(b, "\"} 1\n");
+    head(b, "weir_energy_rel_uncertainty", "gauge", "Its stated uncertainty: 0.15 is 15 % either way.");
+    value(b, "weir_energy_rel_uncertainty", e.rel_uncertainty);
+}
+
 static void put_process(wr_buf *b, wr_server *s)
 {
     wr_http_stats h;
@@ -307,6 +319,7 @@ static void put_process(wr_buf *b, wr_server *s)
     value(b, "weir_log_bytes", (double)wr_serve_log_bytes(s->serve));
     head(b, "weir_energy_joules_total", "counter", "Energy attributed to this process since its start.");
     value(b, "weir_energy_joules_total", wr_serve_energy(s->serve));
+    put_method(b, s);
     head(b, "weir_jobs_busy", "gauge", "1 while the scheduler runs a job.");
     value(b, "weir_jobs_busy", s->schedule && wr_schedule_busy(s->schedule));
     head(b, "process_cpu_seconds_total", "counter", "CPU time of this process.");

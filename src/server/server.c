@@ -112,6 +112,7 @@ static void each_second(wr_server *s, int64_t now)
     wr_err err;
     look_soon(s);
     wr_rollout_tick(s->serve);
+    wr_serve_energy_tick(s->serve);
     wr_pulse_beat(s->pulse, s, now);
     wr_feed_push(s->feed);
     wr_watch_look(s->watch);

@@ -25,6 +25,7 @@
  * Runs on any thread that may wait; one at a time. Requests wait for step 1 only.
  */
 #pragma once
+#include "io/meter.h"
 #include "stage/deploy/layout.h"
 #include "stage/deploy/serve.h"
 
@@ -41,5 +42,11 @@ int wr_drain_layout(wr_layout *out, wr_arena *a, const wr_predlog_tensors *r, co
 /* A row of the footprint ledger for each endpoint: the process's CPU time since the last row, shared by predictions. Nothing is
  * written, and the time goes on counting, while there are none; unless `last`. */
 int wr_serve_footprint(wr_serve *s, bool last, wr_err *err);
+/* Once a second: what a second of work takes now. `joules` of a logged prediction is the time it took times that, by the window before it (NULL
+ * before the first). A window's energy is that of the process (active and its share of idle, by CPU time, without GPUs), divided by its CPU time or by
+ * what its requests took, whichever is more; so the predictions of a window never add up to more than the process used. */
+void wr_serve_energy_tick(wr_serve *s);
+/* Tier, source and uncertainty of the last window; false: there was none yet. */
+bool wr_serve_energy_method(wr_energy *out, wr_serve *s);
 /* Reads the energy counters so that they do not wrap; joules of this process since the start. */
 double wr_serve_energy(wr_serve *s);

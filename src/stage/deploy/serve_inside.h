@@ -69,6 +69,8 @@ struct wr_serve {
     uint64_t id_seed;
     atomic_uint_fast64_t id_next;
     struct wr_serve_ledger *ledger;  /* has its own lock */
+    atomic_uint_fast64_t busy_ns;    /* of requests to endpoints whose answers may be logged */
+    _Atomic double joules_s;         /* of a second of them, by the last window; 0 = not known yet */
     struct wr_shadow *shadow;        /* has its own lock */
 };
 
@@ -118,7 +120,7 @@ wr_serve_endpoint *wr_serve_endpoint_of(wr_serve *s, const char *name, wr_str *a
 int wr_sinks_open(wr_serve *s, wr_serve_endpoint *e, const wr_endpoint *spec, wr_err *err);
 void wr_sinks_close(wr_serve_endpoint *e);
 
-int wr_serve_ledger_open(wr_serve *s, wr_err *err);
+int wr_serve_ledger_open(wr_serve *s, const char *meter_root, wr_err *err);
 void wr_serve_ledger_close(wr_serve *s);
 /* Energy and CPU seconds of the process since the last call. One thread at a time. */
 void wr_serve_energy_since(wr_energy *out, double *cpu_s, wr_serve *s);

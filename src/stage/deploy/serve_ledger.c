@@ -16,11 +16,15 @@ typedef struct wr_serve_ledger {
     double start_cpu_s, cpu_s;
     wr_meter_mark arms; /* where arms of rollouts were given their energy last */
     double arms_cpu_s;
+    wr_meter_mark each; /* where the window began that single predictions get their energy by */
+    double each_cpu_s;
+    uint64_t each_busy_ns;
+    wr_energy method; /* of the last window: tier, source, uncertainty; tier 0 = there was none */
     int64_t t_us;
     uint64_t *before; /* predictions of each endpoint at the last row */
 } wr_serve_ledger;
 
-int wr_serve_ledger_open(wr_serve *s, wr_err *err)
+int wr_serve_ledger_open(wr_serve *s, const char *meter_root, wr_err *err)
 {
     wr_serve_ledger *g = wr_calloc(1, sizeof *g);
     if (!g) return wr_err_nomem(err);
@@ -28,10 +32,10 @@ int wr_serve_ledger_open(wr_serve *s, wr_err *err)
     s->ledger = g;
     g->before = wr_calloc(s->nendpoints + 1, sizeof *g->before);
     if (!g->before) return wr_err_nomem(err);
-    WR_TRY(wr_meter_open(&g->meter, NULL, err));
+    WR_TRY(wr_meter_open(&g->meter, meter_root, err));
     wr_meter_read(g->meter, &g->start);
-    g->mark = g->arms = g->start;
-    g->start_cpu_s = g->arms_cpu_s = g->cpu_s = wr_clock_cpu_s();
+    g->mark = g->arms = g->each = g->start;
+    g->start_cpu_s = g->arms_cpu_s = g->each_cpu_s = g->cpu_s = wr_clock_cpu_s();
     g->t_us = wr_clock_wall_us();
     return 0;
 }
@@ -119,6 +123,42 @@ void wr_serve_energy_since(wr_energy *out, double *cpu_s, wr_serve *s)
     g->arms = now;
     g->arms_cpu_s = cpu;
     pthread_mutex_unlock(&g->lock);
+}
+
+/* ---- a single prediction ---- */
+
+static const double LEAST_CPU_S = 0.005; /* a window with less goes on: counters are too coarse for it */
+
+void wr_serve_energy_tick(wr_serve *s)
+{
+    wr_serve_ledger *g = s->ledger;
+    wr_meter_mark now;
+    wr_energy e;
+    pthread_mutex_lock(&g->lock);
+    uint64_t busy_ns = atomic_load_explicit(&s->busy_ns, memory_order_relaxed);
+    double cpu = wr_clock_cpu_s(), used = cpu - g->each_cpu_s, busy_s = (double)(busy_ns - g->each_busy_ns) / 1e9;
+    if (busy_s <= 0 || used >= LEAST_CPU_S) {
+        wr_meter_read(g->meter, &now);
+        if (busy_s > 0) {
+            wr_meter_energy(g->meter, &g->each, &now, used, &e);
+            double whole = used > busy_s ? used : busy_s;
+            atomic_store_explicit(&s->joules_s, (e.active_j + e.idle_j) / whole, memory_order_relaxed);
+            g->method = e;
+        }
+        g->each = now;
+        g->each_cpu_s = cpu;
+        g->each_busy_ns = busy_ns;
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+bool wr_serve_energy_method(wr_energy *out, wr_serve *s)
+{
+    wr_serve_ledger *g = s->ledger;
+    pthread_mutex_lock(&g->lock);
+    *out = g->method;
+    pthread_mutex_unlock(&g->lock);
+    return out->tier != 0;
 }
 
 double wr_serve_energy(wr_serve *s)

@@ -314,7 +314,7 @@ static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
     }
     WR_TRY(rc);
     if (opt && opt->before) WR_TRY(opt->before(opt->ctx, err));
-    WR_TRY(wr_serve_ledger_open(s, err));
+    WR_TRY(wr_serve_ledger_open(s, opt ? opt->meter_root : NULL, err));
     WR_TRY(wr_serve_repository_open(s, opt, err));
     WR_TRY(wr_feedback_memory_open(&s->feedback, err));
     for (size_t i = 0; i < s->nendpoints; i++) WR_TRY(wr_features_open(s, &s->endpoints[i], err));
