@@ -70,7 +70,7 @@ void wr_response_cache_free(wr_response_cache *c)
 
 static void add_text(XXH3_state_t *h, wr_str s)
 {
-    uint64_t n = s.n;
+    uint64_t n = s.p ? s.n : UINT64_MAX; /* a missing text is no empty one */
     XXH3_128bits_update(h, &n, sizeof n);
     if (s.n) XXH3_128bits_update(h, s.p, s.n);
 }

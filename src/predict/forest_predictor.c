@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "predict/forest_columns.h"
 
 typedef struct {
     wr_predictor base;
@@ -14,6 +15,7 @@ typedef struct {
     wr_forest *forest;
     float *linear, *linear_base;
     bool labels;
+    wr_forest_columns columns; /* categories NULL: one input, the matrix itself */
 } model;
 
 /* ---- margins ---- */
@@ -72,11 +74,24 @@ static void to_labels(const model *m, int64_t *out, const double *x, size_t n, s
     }
 }
 
+static int rows_of(const float **out, size_t *n, const model *m, const wr_tensor *in, wr_arena *a, wr_err *err)
+{
+    float *made;
+    *n = (size_t)in->shape[0];
+    *out = in->data;
+    if (!m->columns.categories) return 0;
+    WR_TRY(wr_forest_columns_matrix(&made, n, &m->columns, in, a, err));
+    *out = made;
+    return 0;
+}
+
 static int run(const wr_predictor *p, wr_tensor *out, const bool *want, const wr_tensor *in, wr_arena *a, wr_err *err)
 {
     const model *m = (const model *)p;
-    size_t n = (size_t)in->shape[0], k = wr_forest_noutputs(m->forest), per_row = m->out.ndims == 1 ? 1 : k;
+    const float *rows;
+    size_t n, k = wr_forest_noutputs(m->forest), per_row = m->out.ndims == 1 ? 1 : k;
     if (want && !want[0]) return 0;
+    WR_TRY(rows_of(&rows, &n, m, in, a, err));
     out->ndims = m->out.ndims;
     out->shape[0] = in->shape[0];
     out->shape[1] = (int64_t)per_row;
@@ -85,7 +100,7 @@ static int run(const wr_predictor *p, wr_tensor *out, const bool *want, const wr
     bool direct = m->out.type == WR_TENSOR_FP64;
     double *x = direct ? out->data : wr_arena_alloc(a, n * k * sizeof *x);
     if (!x) return wr_err_nomem(err);
-    WR_TRY(answers(m, in->data, n, x, a, err));
+    WR_TRY(answers(m, rows, n, x, a, err));
     if (m->labels) {
         to_labels(m, out->data, x, n, k, per_row);
     } else if (!direct) {
@@ -113,7 +128,8 @@ static void linear_explain(const model *m, const float *rows, size_t n, double *
 static int explain(const wr_predictor *p, wr_tensor *out, const wr_tensor *in, wr_arena *a, wr_err *err)
 {
     const model *m = (const model *)p;
-    size_t n = (size_t)in->shape[0];
+    const float *rows;
+    size_t n;
     out->type = WR_TENSOR_FP64;
     out->ndims = 3;
     out->shape[0] = in->shape[0];
@@ -124,8 +140,9 @@ static int explain(const wr_predictor *p, wr_tensor *out, const wr_tensor *in, w
         return wr_err_set(err, WEIR_ELIMIT, "contributions of more than %d numbers: ask for fewer rows", WR_LIMIT_EXPLAIN);
     }
     WR_TRY(wr_tensor_alloc(out, a, err));
-    if (!m->linear) return wr_forest_shap(m->forest, in->data, n, out->data, NULL, err);
-    linear_explain(m, in->data, n, out->data);
+    WR_TRY(rows_of(&rows, &n, m, in, a, err));
+    if (!m->linear) return wr_forest_shap(m->forest, rows, n, out->data, NULL, err);
+    linear_explain(m, rows, n, out->data);
     return 0;
 }
 
@@ -135,6 +152,7 @@ static void model_free(wr_predictor *p)
     wr_forest_free(m->forest);
     wr_free(m->linear);
     wr_free(m->linear_base);
+    wr_categories_free(m->columns.categories);
     wr_arena_free(m->mem);
     wr_free(m);
 }
@@ -167,6 +185,22 @@ static int copy_linear(model *m, const wr_forest_predictor_opt *opt, wr_err *err
     return 0;
 }
 
+/* Inputs by feature in place of the matrix. Without names there is nothing to call them by. */
+static int take_columns(model *m, const wr_forest_predictor_opt *opt, wr_err *err)
+{
+    wr_tensor_spec *in;
+    if (!opt->categories || !m->base.features) return 0;
+    m->columns = (wr_forest_columns){.categories = opt->categories,
+                                     .names = m->base.features,
+                                     .n = m->base.nfeatures,
+                                     .unseen_is_missing = opt->unseen_is_missing};
+    m->base.memory += wr_categories_memory(opt->categories);
+    WR_TRY(wr_forest_columns_specs(&in, &m->columns, m->mem, err));
+    m->base.in = in;
+    m->base.nin = m->columns.n;
+    return 0;
+}
+
 static int fill(model *m, const wr_forest_predictor_opt *opt, wr_err *err)
 {
     uint32_t k = wr_forest_noutputs(m->forest), nf = wr_forest_nfeatures(m->forest);
@@ -189,6 +223,7 @@ static int fill(model *m, const wr_forest_predictor_opt *opt, wr_err *err)
                              .nfeatures = nf,
                              .memory = sizeof *m + wr_forest_memory(m->forest)};
     WR_TRY(copy_names(m, opt->features, err));
+    WR_TRY(take_columns(m, opt, err));
     return copy_linear(m, opt, err);
 }
 
@@ -200,11 +235,13 @@ int wr_forest_predictor_new(wr_predictor **out, wr_forest *f, const wr_forest_pr
         wr_free(m);
         wr_arena_free(mem);
         wr_forest_free(f);
+        wr_categories_free(opt->categories);
         return wr_err_nomem(err);
     }
     m->mem = mem;
     m->forest = f;
     int rc = fill(m, opt, err);
+    if (!m->columns.categories) wr_categories_free(opt->categories);
     if (rc < 0) model_free(&m->base);
     else *out = &m->base;
     return rc;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* forest_predictor.h - a tree ensemble (or XGBoost's linear booster) as a predictor: one input of rows, one output, contributions.
  *
- * Input "input" FP32 [-1, features], other number types are converted, NaN is missing. Output "output": [-1] for one number a row, else
- * [-1, k]. With labels: INT64, what a classifier of scikit-learn's kind answers: the class (softmax), or 1 where the answer is above 0.5.
+ * Input "input" FP32 [-1, features], other number types are converted, NaN is missing. With categories that have names the inputs are the
+ * features instead, each by its name, values as they are (forest_columns.h). Output "output": [-1] for one number a row, else [-1, k]. With
+ * labels: INT64, what a classifier of scikit-learn's kind answers: the class (softmax), or 1 where the answer is above 0.5.
  */
 #pragma once
 #include "calc/forest.h"
+#include "predict/categories.h"
 #include "predict/predictor.h"
 
 typedef struct {
@@ -15,9 +17,11 @@ typedef struct {
     const float *linear;       /* margins instead of trees: (features + 1) x margins, the last row is the bias; copied */
     const float *linear_base;  /* margins; before everything else */
     const wr_str *features;    /* names, wr_forest_nfeatures of them, or NULL; copied */
+    wr_categories *categories; /* NULL = codes are sent; taken over */
+    bool unseen_is_missing;    /* a category that was not there in training; else an error */
 } wr_forest_predictor_opt;
 
-/* Takes over `f`, which is finished, also on failure. */
+/* Takes over `f`, which is finished, and the categories, also on failure. */
 int wr_forest_predictor_new(wr_predictor **out, wr_forest *f, const wr_forest_predictor_opt *opt, wr_err *err);
 
 /* Before the transformation: rows x nmargins numbers, nmargins as wr_forest_nmargins of the forest says. p: made here. */

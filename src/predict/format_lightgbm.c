@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* format_lightgbm.c - models of LightGBM as Booster.save_model writes them: text of version v2 to v4.
  *
- * "key=value" lines: the head, then a block a tree ("Tree=0" ...), then "end of trees"; what follows is not needed. A tree of n leaves has
+ * "key=value" lines: the head, then a block a tree ("Tree=0" ...), then "end of trees"; of what follows, parameters among it, only names of
+ * categories matter (categories_lightgbm.c); a category that was not there in training is missing, as in pandas. A tree of n leaves has
  * n - 1 inner nodes; a child below zero is the leaf ~child. decision_type of a node: bit 0 category, bit 1 missing goes left, bits 2 and 3
  * what is missing: nothing (NaN is 0 then), zero (and NaN), NaN. A category goes left when it is in the node's set of bits; what is missing
  * or negative goes right.
@@ -55,6 +56,7 @@ typedef struct {
     int64_t nfeatures, nout;
     wr_forest_opt opt;
     wr_str names, objective;
+    wr_lightgbm_lists lists;
     bool average;
     wr_forest *f;
 } reader;
@@ -303,6 +305,7 @@ static int read_head(reader *r)
         if (wr_str_is(key, "max_feature_idx")) WR_TRY(whole(&most, r, value, 0, (1 << 20) - 1));
         if (wr_str_is(key, "objective")) r->objective = value;
         if (wr_str_is(key, "feature_names")) r->names = value;
+        if (wr_str_is(key, "feature_infos")) r->lists.infos = value;
         if (wr_str_is(key, "average_output")) r->average = true;
     }
     if (most < 0) return corrupt(r, "the head does not say how many features there are");
@@ -320,8 +323,21 @@ static int read_head(reader *r)
     return read_trees(r);
 }
 
+/* Behind the trees: "[categorical_feature: 0,2]" among the parameters, and "pandas_categorical:[[...],...]". */
+static int read_tail(wr_categories **out, reader *r)
+{
+    while (r->rest.p) {
+        wr_str value = wr_str_trim(wr_str_cut(&r->rest, '\n')), key = wr_str_cut(&value, ':');
+        if (wr_str_is(key, "[categorical_feature") && wr_str_ends(value, "]")) r->lists.categorical = wr_str_trim(wr_str_sub(value, 0, value.n - 1));
+        if (wr_str_is(key, "pandas_categorical")) r->lists.lists = value;
+    }
+    int rc = wr_categories_from_lightgbm(out, &r->lists, (size_t)r->nfeatures, r->err);
+    return rc < 0 ? wr_err_wrap(r->err, rc, "%s", r->what) : 0;
+}
+
 static int read_all(wr_predictor **out, reader *r, const char *as)
 {
+    wr_categories *categories;
     WR_AUTOARENA wr_arena *names_mem = wr_arena_new(0);
     const wr_str *names;
     wr_str kind = wr_str_of(as);
@@ -329,8 +345,13 @@ static int read_all(wr_predictor **out, reader *r, const char *as)
     WR_TRY(read_head(r));
     WR_TRY(read_names(&names, names_mem, r));
     WR_TRY(wr_forest_finish(r->f, r->err));
-    wr_forest_predictor_opt opt = {
-        .platform = "lightgbm_text", .type = WR_TENSOR_FP64, .labels = wr_str_ends(kind, "Classifier"), .features = names};
+    WR_TRY(read_tail(&categories, r));
+    wr_forest_predictor_opt opt = {.platform = "lightgbm_text",
+                                   .type = WR_TENSOR_FP64,
+                                   .labels = wr_str_ends(kind, "Classifier"),
+                                   .features = names,
+                                   .categories = categories,
+                                   .unseen_is_missing = true};
     wr_forest *f = r->f;
     r->f = NULL;
     return wr_forest_predictor_new(out, f, &opt, r->err);

@@ -9,6 +9,8 @@
  * first. A value goes left when it is less than the condition. A category goes right when it stands in the node's list; one that stands in
  * none, or is no category, goes left: such a node's children change sides here.
  *
+ * Since 3.1 "cats" of the booster's model says what categories are called (categories_xgboost.c); one that was not there in training is an error.
+ *
  * base_score is on the scale of the answer ("5E-1"; since 3.1 "[5E-1]", or one for each target) and is brought to that of margins.
  */
 #include <math.h>
@@ -59,12 +61,13 @@ typedef struct {
     const char *what;
     wr_arena *a;
     wr_err *err;
-    yyjson_val *learner;
+    yyjson_val *learner, *version;
     const objective *objective;
     uint32_t nfeatures, nout;
     float *base; /* margins, nout */
     bool sklearn, classifier;
     wr_forest *f;
+    wr_categories *categories;
 } reader;
 
 static int corrupt(reader *r, const char *message) { return wr_err_set(r->err, WEIR_ECORRUPT, "%s: %s", r->what, message); }
@@ -296,6 +299,8 @@ static int read_trees(reader *r, yyjson_val *booster, yyjson_val *weights)
     WR_TRY(broken(r, wr_json_arr(&trees, model, "trees", r->err)));
     size_t n = yyjson_arr_size(trees);
     WR_TRY(open_list(&groups, r, model, "tree_info", n));
+    int rc = wr_categories_from_xgboost(&r->categories, yyjson_obj_get(model, "cats"), r->version, r->nfeatures, r->err);
+    if (rc < 0) return wr_err_wrap(r->err, rc, "%s", r->what);
     if (weights && (!yyjson_is_arr(weights) || yyjson_arr_size(weights) != n)) return corrupt(r, "\"weight_drop\" has not one weight for each tree");
     drop = (list){.there = weights != NULL};
     if (weights) (void)yyjson_arr_iter_init(weights, &drop.it);
@@ -462,15 +467,18 @@ static int read_all(wr_predictor **out, reader *r, wr_json *j)
     const wr_str *names = NULL;
     if (!names_mem) return wr_err_nomem(r->err);
     WR_TRY(object(&r->learner, r, j->root, "learner"));
+    r->version = yyjson_obj_get(j->root, "version");
     WR_TRY(read_learner(r, &linear, names_mem, &names));
     wr_forest_predictor_opt opt = {.platform = "xgboost_json",
                                    .type = WR_TENSOR_FP32,
                                    .labels = r->classifier,
                                    .linear = linear,
                                    .linear_base = r->base,
-                                   .features = names};
+                                   .features = names,
+                                   .categories = r->categories};
     wr_forest *f = r->f;
     r->f = NULL;
+    r->categories = NULL;
     return wr_forest_predictor_new(out, f, &opt, r->err);
 }
 
@@ -486,6 +494,7 @@ int wr_xgboost_read(wr_predictor **out, wr_str bytes, const char *as, const char
     r.classifier = r.sklearn && wr_str_ends(kind, "Classifier");
     int rc = read_all(out, &r, &j);
     wr_forest_free(r.f);
+    wr_categories_free(r.categories);
     wr_free(r.base);
     return rc;
 }

@@ -29,15 +29,16 @@ static void fill_random(wr_tensor *t, wr_rng *rng)
     }
 }
 
-/* t has type and shape; its elements are zeros, or random where numbers are fractions. */
-static int make(wr_tensor *t, wr_arena *a, bool random, wr_rng *rng, wr_err *err)
+/* t has type and shape; its elements are zeros, or random where numbers are fractions; texts are empty, or missing where they may be (an empty
+ * one is no category of a model that knows them). */
+static int make(wr_tensor *t, wr_arena *a, const wr_tensor_spec *s, bool random, wr_rng *rng, wr_err *err)
 {
     WR_TRY(wr_tensor_count(t, err));
     if (t->count > ELEMENTS_MAX)
         return wr_err_set(err, WEIR_ELIMIT, "a warm-up has more than %d elements", ELEMENTS_MAX);
     WR_TRY(wr_tensor_alloc(t, a, err));
     if (t->type != WR_TENSOR_BYTES && t->count) memset(t->data, 0, t->count * wr_tensor_type_size(t->type));
-    for (size_t i = 0; t->type == WR_TENSOR_BYTES && i < t->count; i++) ((wr_str *)t->data)[i] = WR_STR("");
+    for (size_t i = 0; t->type == WR_TENSOR_BYTES && !s->lenient && i < t->count; i++) ((wr_str *)t->data)[i] = WR_STR("");
     if (random) fill_random(t, rng);
     return 0;
 }
@@ -60,7 +61,7 @@ static int zeros(const wr_instance *m, wr_arena *a, wr_err *err)
         if (s->optional) continue;
         in[n] = (wr_tensor){.name = wr_str_of(s->name), .type = s->type, .ndims = s->ndims};
         for (int d = 0; d < s->ndims; d++) in[n].shape[d] = s->shape[d] == -1 ? 1 : s->shape[d];
-        WR_TRY(make(&in[n++], a, false, &rng, err));
+        WR_TRY(make(&in[n++], a, s, false, &rng, err));
     }
     return run_once(m, in, n, &out, a, err);
 }
@@ -86,7 +87,7 @@ static int warm_input(wr_tensor *t, const wr_instance *m, const char *name, yyjs
         return wr_err_set(err, WEIR_ELIMIT, "warm-up: input '%s' has too many dims", name);
     yyjson_arr_foreach(dims, i, max, d) t->shape[at++] = yyjson_get_sint(d);
     t->ndims = at;
-    return make(t, a, yyjson_is_true(yyjson_obj_get(v, "random_data")), rng, err);
+    return make(t, a, s, yyjson_is_true(yyjson_obj_get(v, "random_data")), rng, err);
 }
 
 static int warm_one(const wr_instance *m, yyjson_val *w, wr_arena *a, wr_err *err)

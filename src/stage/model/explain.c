@@ -98,19 +98,60 @@ static int by_package(job *j, const wr_package *k)
     return wr_package_explain(phi, k, x, rows, j->pool, j->err);
 }
 
-static int column_of(wr_col **out, job *j, const wr_predictor *p, size_t at)
+/* The rows' column of feature `at`; a text where the model takes a number is refused. */
+static int column_of(wr_col **out, job *j, const wr_predictor *p, size_t at, bool texts)
 {
     if (p->features) WR_TRY(wr_frame_need(out, j->rows, p->features[at], -1, j->err));
     else *out = &j->rows->cols[at];
-    if ((*out)->type != WR_TEXT) return 0;
+    if ((*out)->type != WR_TEXT || texts) return 0;
     wr_err_set(j->err, WEIR_ETYPE, "column \"%s\" is text, and the model takes a number", (*out)->name);
     return wr_err_hint(j->err, WEIR_ETYPE, "categories are given as their codes");
+}
+
+static int matrix(wr_tensor *out, job *j, const wr_predictor *p)
+{
+    size_t n = p->nfeatures, rows = j->rows->nrows;
+    float *x = wr_arena_alloc(j->a, (rows * n + 1) * sizeof *x);
+    if (!x) return wr_err_nomem(j->err);
+    for (size_t k = 0; k < n; k++) {
+        wr_col *c;
+        WR_TRY(column_of(&c, j, p, k, false));
+        for (size_t i = 0; i < rows; i++) x[i * n + k] = wr_col_missing(c, i) ? NAN : (float)wr_col_num(c, i);
+    }
+    *out = (wr_tensor){.type = WR_TENSOR_FP32, .ndims = 2, .shape = {(int64_t)rows, (int64_t)n}, .count = rows * n, .data = x};
+    return 0;
+}
+
+/* Of a model that takes its features one by one. */
+static int feature(wr_tensor *out, job *j, const wr_predictor *p, size_t at)
+{
+    size_t rows = j->rows->nrows;
+    wr_tensor wide;
+    wr_col *c;
+    bool text = p->in[at].type == WR_TENSOR_BYTES;
+    WR_TRY(column_of(&c, j, p, at, text));
+    bool whole = p->in[at].type == WR_TENSOR_INT64 && c->type == WR_I64 && !c->valid;
+    *out = (wr_tensor){.type = text ? WR_TENSOR_BYTES : whole ? WR_TENSOR_INT64 : WR_TENSOR_FP64, .ndims = 1, .shape = {(int64_t)rows}, .count = rows};
+    if (text && c->type != WR_TEXT) {
+        return wr_err_set(j->err, WEIR_ETYPE, "column \"%s\" is %s, and the model takes text", c->name, wr_type_name(c->type));
+    }
+    WR_TRY(wr_tensor_alloc(out, j->a, j->err));
+    for (size_t i = 0; i < rows; i++) {
+        if (text) ((wr_str *)out->data)[i] = wr_col_text(c, i);
+        else if (whole) ((int64_t *)out->data)[i] = c->i64[i];
+        else ((double *)out->data)[i] = wr_col_num(c, i);
+    }
+    if (text) return 0;
+    wide = *out;
+    int rc = wr_tensor_convert(out, &wide, p->in[at].type, j->a, j->err);
+    return rc < 0 ? wr_err_wrap(j->err, rc, "column \"%s\"", c->name) : 0;
 }
 
 static int by_predictor(job *j, const wr_predictor *p)
 {
     size_t n = p->nfeatures, rows = j->rows->nrows;
-    wr_tensor out = {0}, in = {.type = WR_TENSOR_FP32, .ndims = 2, .shape = {(int64_t)rows, (int64_t)n}, .count = rows * n};
+    bool each = p->in->ndims == 1;
+    wr_tensor out = {0};
     if (!p->ops->explain) {
         return wr_err_set(j->err, WEIR_EUNSUPPORTED, "'%s' cannot explain itself%s%s", j->opt->model, p->no_explain ? ": " : "",
                           p->no_explain ? p->no_explain : "");
@@ -119,18 +160,14 @@ static int by_predictor(job *j, const wr_predictor *p)
         return wr_err_set(j->err, WEIR_EINVAL, "the rows have %zu columns, '%s' has %zu features without names", (size_t)j->rows->ncols,
                           j->opt->model, n);
     }
-    float *x = wr_arena_alloc(j->a, (rows * n + 1) * sizeof *x);
     const char **names = wr_arena_alloc(j->a, (n + 1) * sizeof *names);
-    if (!x || !names) return wr_err_nomem(j->err);
-    for (size_t k = 0; k < n; k++) {
-        wr_col *c;
-        WR_TRY(column_of(&c, j, p, k));
-        for (size_t i = 0; i < rows; i++) x[i * n + k] = wr_col_missing(c, i) ? NAN : (float)wr_col_num(c, i);
-        names[k] = wr_arena_strdup(j->a, c->name);
-    }
+    wr_tensor *in = wr_arena_calloc(j->a, p->nin + 1, sizeof *in);
+    if (!names || !in) return wr_err_nomem(j->err);
+    if (!each) WR_TRY(matrix(in, j, p));
+    for (size_t k = 0; each && k < n; k++) WR_TRY(feature(&in[k], j, p, k));
+    for (size_t k = 0; k < n; k++) names[k] = wr_arena_strdup(j->a, p->features ? p->features[k] : j->rows->cols[k].name);
     if (wr_arena_failed(j->a)) return wr_err_nomem(j->err);
-    in.data = x;
-    WR_TRY(p->ops->explain(p, &out, &in, j->a, j->err));
+    WR_TRY(p->ops->explain(p, &out, in, j->a, j->err));
     *j->out = (wr_explanation){
         .phi = out.data, .rows = rows, .outputs = (size_t)out.shape[1], .features = n, .names = names};
     return 0;
