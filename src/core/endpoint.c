@@ -148,8 +148,10 @@ static int read_endpoint(wr_endpoint *out, wr_arena *a, wr_project *p, const wr_
 int wr_endpoint_list(wr_endpoint **out, size_t *n, wr_arena *a, wr_project *p, wr_err *err)
 {
     const wr_yaml *config;
+    wr_feature_service *services;
     WR_TRY(wr_project_config(&config, p, err));
     const wr_yaml *all = wr_yaml_get(config, "endpoints");
+    WR_TRY(wr_feature_service_list(&services, n, a, p, err)); /* their mistakes are told too when nobody names them */
     *n = 0;
     *out = wr_arena_calloc(a, all ? all->n + 1 : 1, sizeof **out);
     if (!*out) return wr_err_nomem(err);

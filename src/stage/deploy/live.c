@@ -212,12 +212,13 @@ void wr_live_look(wr_live *l)
     l->tables_print = print;
     if (!print) return; /* it was taken away: what is in memory stays */
     int rc = wr_lookup_load(&tables, l->view, l->tables_path, &why);
-    if (rc < 0) wr_warn("%s%s%s", why.msg, why.hint[0] ? "; " : "", why.hint);
+    const char *more = why.hint[0] ? why.hint : why.detail;
+    if (rc < 0) wr_warn("%s%s%s%s", why.msg, more[0] ? " (" : "", more, more[0] ? ")" : "");
     if (rc == WEIR_ENOMEM) l->tables_print = 0; /* once more, later */
     pthread_rwlock_wrlock(&l->lock);
     before = l->tables;
     if (rc == 0) l->tables = tables;
-    if (rc < 0) snprintf(l->no_tables, sizeof l->no_tables, "%s", why.msg);
+    if (rc < 0) snprintf(l->no_tables, sizeof l->no_tables, "%s", why.msg); /* longer is cut */
     pthread_rwlock_unlock(&l->lock);
     if (rc == 0) wr_lookup_free(before);
 }

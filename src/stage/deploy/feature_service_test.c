@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* feature_service_test.c - a view that looks columns up, behind a feature service: what models see for random rows
+ * asked for by keys alone is what the training table has, bit for bit; what is needed and what is not; tables that
+ * come, change, are damaged. */
+#include "stage/deploy/deploy_testing.h"
+
+#include "core/view_source.h"
+#include "stage/deploy/features.h"
+#include "stage/deploy/keep.h"
+#include "stage/deploy/rollout_run.h"
+
+enum { SOURCES = 60, PLACES = 4 };
+
+static const char view_text[] =
+    "name: looking\nsource: trips\ntime: at\nkeep: [delay]\nlabel: {name: late, of: delay, above: 15}\n"
+    "events: {source: trips, time: '\"at\" + INTERVAL 30 MINUTE', values: {delay: {of: delay}}}\n"
+    "features:\n"
+    "  - {name: hour, op: hour, of: at}\n  - {name: km, op: number, of: km}\n  - {name: from, op: category, of: from}\n"
+    "  - {name: delay_3h, op: mean, of: delay, key: from, over: 3h}\n"
+    "  - {name: to_delay_3h, op: mean, of: delay, key: to, event_key: from, over: 3h}\n"
+    "  - {name: size, op: number, of: size}\n  - {name: zone, op: category, of: zone}\n"
+    "  - {name: opened, op: day_of_year, of: opened}\n  - {name: tax, op: number, of: tax}\n"
+    "  - {name: zone_delay_5h, op: count, of: delay, key: zone, event_key: from, over: 5h}\n"
+    "lookup:\n"
+    "  - {source: places, time: since, key: from, source_key: id, columns: [size, zone, opened], ttl: 9h}\n"
+    "  - {source: taxes, time: since, key: [zone, to], source_key: [zone, place], columns: {tax: rate}}\n";
+
+/* The other model's columns: five of the view's features. */
+static const char names[] = "\"feature_names\":[\"tax\",\"km\",\"size\",\"delay_3h\",\"opened\"]";
+static const char *const columns[] = {"tax", "km", "size", "delay_3h", "opened"};
+
+static const char services[] = "feature_services:\n  trips: {view: features.yaml, optional: [km]}\n"
+                               "endpoints:\n  late: {model: late@champion, features: trips}\n"
+                               "  fed: {path: m.json, features: trips, log: all}\n";
+
+/* ---- random worlds ---- */
+
+static void put_place(wr_col *c, size_t i, wr_rng *r, bool zones)
+{
+    static const char *const places[] = {"SFO", "JFK", "\xc3\xbc", ""}, *const zone[] = {"SFO", "z1", "z2", ""};
+    if (wr_rng_below(r, 10) == 0) assert_int_equal(wr_col_set_missing(c, i), 0);
+    else assert_int_equal(wr_col_code(c, wr_str_of((zones ? zone : places)[wr_rng_below(r, PLACES)]), &c->code[i]), 0);
+}
+
+static void put_number(wr_col *c, size_t i, double x, wr_rng *r)
+{
+    bool missing = wr_rng_below(r, 8) == 0;
+    c->f64[i] = missing ? NAN : x;
+    if (missing) assert_int_equal(wr_col_set_missing(c, i), 0);
+}
+
+static void write_dataset(trips *w, const char *name, wr_frame *f)
+{
+    wr_tables *t;
+    wr_dataset_written d;
+    wr_dataset_write_opt opt = {.mode = WR_DELTA_OVERWRITE};
+    OK(wr_project_tables(&t, w->project, NULL, err));
+    OK(wr_tables_register(t, "_r", f, err));
+    OK(wr_dataset_write(&d, t, w->project, name, "SELECT * FROM _r", &opt, err));
+    wr_tables_close(t);
+}
+
+/* Rows of places or taxes: when known is a multiple of ten minutes, so that some are at the same moment. */
+static void make_source(trips *w, const char *name, const char *key, const char *other, uint64_t seed)
+{
+    wr_rng r;
+    WR_AUTOFRAME wr_frame *f = wr_frame_new();
+    wr_rng_init(&r, seed);
+    assert_int_equal(wr_frame_resize(f, SOURCES), 0);
+    assert_true(wr_frame_add(f, "since", WR_TS) && wr_frame_add(f, key, WR_TEXT) && wr_frame_add(f, other, WR_TEXT) &&
+                wr_frame_add(f, strcmp(name, "places") == 0 ? "size" : "rate", WR_F64) &&
+                wr_frame_add(f, "opened", WR_TS));
+    for (size_t i = 0; i < SOURCES; i++) {
+        f->cols[0].i64[i] = TRIPS_FROM_US + ((int64_t)wr_rng_below(&r, 220) - 20) * 10 * 60 * 1000000;
+        put_place(&f->cols[1], i, &r, strcmp(key, "zone") == 0);
+        put_place(&f->cols[2], i, &r, strcmp(other, "zone") == 0);
+        put_number(&f->cols[3], i, wr_rng_normal(&r) * 10, &r);
+        f->cols[4].i64[i] = (int64_t)wr_rng_below(&r, 1000000000) * 1000000;
+        if (wr_rng_below(&r, 8) == 0) assert_int_equal(wr_col_set_missing(&f->cols[4], i), 0);
+    }
+    write_dataset(w, name, f);
+}
+
+static void make_trips(trips *w, uint64_t seed)
+{
+    wr_rng r;
+    WR_AUTOFRAME wr_frame *f = wr_frame_new();
+    wr_rng_init(&r, seed);
+    assert_int_equal(wr_frame_resize(f, TRIPS), 0);
+    assert_true(wr_frame_add(f, "at", WR_TS) && wr_frame_add(f, "km", WR_F64) && wr_frame_add(f, "from", WR_TEXT) &&
+                wr_frame_add(f, "to", WR_TEXT) && wr_frame_add(f, "delay", WR_F64));
+    for (size_t i = 0; i < TRIPS; i++) {
+        f->cols[0].i64[i] = TRIPS_FROM_US + (int64_t)i * TRIP_US;
+        put_number(&f->cols[1], i, wr_rng_normal(&r) * 500, &r);
+        put_place(&f->cols[2], i, &r, false);
+        put_place(&f->cols[3], i, &r, false);
+        put_number(&f->cols[4], i, floor(wr_rng_f64(&r) * 60 - 10), &r);
+    }
+    write_dataset(w, "trips", f);
+}
+
+static wr_frame *sources[2]; /* of the lookups */
+
+/* The way of training: rows joined by SQL's side, events, features. */
+static void make_world(trips *w, uint64_t seed)
+{
+    wr_tables *t;
+    wr_view_rows_opt opt = {0};
+    make_trips(w, seed);
+    make_source(w, "places", "id", "zone", seed + 100);
+    make_source(w, "taxes", "zone", "place", seed + 200);
+    wr_frame_free(w->rows);
+    wr_frame_free(w->events);
+    wr_frame_free(w->features);
+    w->rows = w->events = NULL;
+    OK(wr_project_tables(&t, w->project, NULL, err));
+    OK(wr_view_rows(&w->rows, w->view, w->project, t, &opt, NULL, err));
+    OK(wr_view_events(&w->events, w->view, w->project, t, NULL, NULL, err));
+    for (size_t i = 0; i < 2; i++) {
+        wr_frame_free(sources[i]);
+        OK(wr_view_lookup_rows(&sources[i], w->view, i, w->project, t, NULL, err));
+    }
+    wr_tables_close(t);
+    w->features = wr_frame_new();
+    OK(wr_view_compute(w->features, w->view, w->rows, w->events, NULL, err));
+    assert_int_equal(w->rows->nrows, TRIPS);
+}
+
+/* As `weir feature materialize --lookups` does it. */
+static void write_tables(trips *w, int64_t until_us)
+{
+    const char *path;
+    WR_AUTOBUF wr_buf b = {0};
+    OK(wr_lookup_make(&b, w->view, sources, until_us, false, err));
+    OK(wr_noun_lookup_path(&path, w->project, "looking", err));
+    OK(wr_file_write(path, wr_buf_view(&b), err));
+}
+
+static void write_model(trips *w)
+{
+    WR_AUTOBUF wr_buf b = {0}, out = {0};
+    OK(wr_file_read(&b, WEIR_SOURCE_DIR "/tests/reference/forests/xgb32_logistic.json", 1 << 22, err));
+    const char *at = strstr(wr_buf_cstr(&b), "\"feature_names\":[]");
+    assert_non_null(at);
+    wr_buf_add(&out, b.p, (size_t)(at - b.p));
+    wr_buf_str(&out, names);
+    wr_buf_str(&out, at + strlen("\"feature_names\":[]"));
+    OK(wr_file_write(trips_path(w, "m.json"), wr_buf_view(&out), err));
+}
+
+static void reopen(trips *w, const char *yaml)
+{
+    trips_write(w, "weir.yaml", yaml);
+    wr_project_close(w->project);
+    OK(wr_file_remove_tree(trips_path(w, ".weir/log"), err));
+    OK(wr_file_remove_tree(trips_path(w, ".weir/online"), err));
+    OK(wr_project_open(&w->project, w->dir, err));
+}
+
+static wr_serve *start(trips *w)
+{
+    wr_serve *s = NULL;
+    OK(wr_serve_open(&s, w->project, NULL, err));
+    return s;
+}
+
+static int make(void **state)
+{
+    wr_yaml *y;
+    trips_make(state);
+    trips *w = *state;
+    trips_write(w, "features.yaml", view_text);
+    OK(wr_yaml_parse(&y, w->a, wr_str_of(view_text), "features.yaml", err));
+    OK(wr_view_parse(&w->view, w->a, y, err));
+    write_model(w);
+    make_world(w, 1);
+    trips_train(w, w->view, 12, w->package[0]);
+    trips_promote(w, 0);
+    return 0;
+}
+
+/* ---- asking ---- */
+
+static int answer(wr_serve_reply *out, wr_serve *s, wr_round *r, const char *name, const wr_tensor *in, size_t nin,
+                  wr_arena *a, wr_err *err)
+{
+    wr_served *package;
+    wr_instance *m = NULL;
+    wr_infer_request q = {.in = in, .nin = nin};
+    wr_serve_asked asked = {.id = WR_STR("x")};
+    WR_TRY(wr_serve_find(&package, &m, s, wr_str_of(name), (wr_str){NULL, 0}, err));
+    int rc = wr_serve_answer_to(out, r, package, m, &q, &asked, a, err);
+    if (m) wr_instance_give(m);
+    if (package) wr_serve_give(package);
+    return rc;
+}
+
+static wr_tensor tensor(const char *name, wr_tensor_type type, void *data)
+{
+    return (wr_tensor){.name = wr_str_of(name), .type = type, .ndims = 1, .shape = {1}, .count = 1, .data = data};
+}
+
+/* Keys, the time and, where there is one, km: what is looked up is left out, or null. */
+static void ask(trips *w, wr_serve *s, wr_round *r, size_t i, wr_rng *rng)
+{
+    wr_serve_reply reply;
+    wr_str from = wr_col_text(wr_frame_col(w->rows, "from"), i), to = wr_col_text(wr_frame_col(w->rows, "to"), i),
+           none = {NULL, 0};
+    double km = wr_col_num(wr_frame_col(w->rows, "km"), i), nothing = NAN;
+    int64_t at = wr_frame_col(w->rows, "at")->i64[i];
+    wr_tensor in[8] = {tensor("to", WR_TENSOR_BYTES, &to), tensor("from", WR_TENSOR_BYTES, &from),
+                       tensor("at", WR_TENSOR_INT64, &at)};
+    size_t n = 3;
+    if (!isnan(km)) in[n++] = tensor("km", WR_TENSOR_FP64, &km);
+    if (wr_rng_below(rng, 3) == 0) in[n++] = tensor("size", WR_TENSOR_FP64, &nothing);
+    if (wr_rng_below(rng, 3) == 0) in[n++] = tensor("zone", WR_TENSOR_BYTES, &none);
+    OK(answer(&reply, s, r, "late", in, n, w->a, err));
+    OK(answer(&reply, s, r, "fed", in, n, w->a, err));
+}
+
+static void send_events(trips *w, wr_serve *s, wr_round *r, size_t *next, int64_t now)
+{
+    wr_live *l;
+    wr_cell cells[4];
+    OK(wr_serve_view(&l, s, WR_STR("looking"), err));
+    for (; *next < w->events->nrows && w->events->cols[0].i64[*next] <= now; ++*next) {
+        trips_event(w, *next, cells);
+        OK(wr_serve_event(r, l, w->events->cols[0].i64[*next], cells, err));
+    }
+    OK(wr_serve_round_end(r, err));
+}
+
+/* ---- what the models saw ---- */
+
+typedef struct {
+    trips *w;
+    size_t packaged, fed, looked_up;
+} seen;
+
+static void same_number(float is, float want, size_t row, const char *name)
+{
+    if (isnan(want) ? !isnan(is) : memcmp(&want, &is, sizeof is) != 0)
+        fail_msg("row %zu, %s: %.9g in serving, %.9g in training", row, name, (double)is, (double)want);
+}
+
+static void check_prediction(seen *s, const wr_predlog_prediction *p)
+{
+    trips *w = s->w;
+    size_t i = s->packaged++;
+    wr_package *k;
+    for (size_t f = 0; f < w->view->nfeatures; f++) {
+        const char *name = w->view->features[f].name;
+        const wr_col *c = wr_frame_col(w->features, name);
+        if (c->type != WR_TEXT) same_number(p->num[f], c->f32[i], i, name);
+        else if (wr_col_missing(c, i) ? p->text[f].p != NULL : !wr_str_eq(p->text[f], wr_col_text(c, i)))
+            fail_msg("row %zu, %s differs", i, name);
+    }
+    for (size_t c = 0; c < w->view->nrequest; c++) {
+        wr_cell want = trips_cell(w->rows, w->view->request[c], i);
+        if (p->request[c].missing != want.missing) fail_msg("row %zu, column %s differs", i, w->view->request[c]);
+        s->looked_up += w->view->looked_up[c] && !want.missing;
+    }
+    OK(wr_package_load(&k, w->project, w->package[0], err));
+    double score = wr_package_predict_row(k, p->num, p->text);
+    assert_memory_equal(&score, &p->score, sizeof score);
+    wr_package_free(k);
+}
+
+static int read_record(void *ctx, uint32_t type, wr_str payload)
+{
+    seen *s = ctx;
+    wr_predlog_prediction p;
+    wr_predlog_tensors t;
+    if (type == WR_PREDLOG_PREDICTION) {
+        OK(wr_predlog_get_prediction(&p, s->w->a, payload, err));
+        check_prediction(s, &p);
+    }
+    if (type != WR_PREDLOG_TENSORS) return 0;
+    OK(wr_predlog_get_tensors(&t, s->w->a, payload, err));
+    assert_true(t.nin == 1 && t.in[0].type == WR_TENSOR_FP32 && t.in[0].count == 5);
+    for (size_t k = 0; k < 5; k++)
+        same_number(((const float *)t.in[0].data)[k], wr_frame_col(s->w->features, columns[k])->f32[s->fed], s->fed,
+                    columns[k]);
+    s->fed++;
+    return 0;
+}
+
+static void test_serving_is_training(void **state)
+{
+    trips *w = *state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        seen got = {.w = w};
+        size_t next = 0;
+        int64_t last = TRIPS_FROM_US - (int64_t)4 * 3600 * 1000000;
+        wr_rng rng;
+        wr_rng_init(&rng, seed);
+        reopen(w, services);
+        make_world(w, seed);
+        write_tables(w, last);
+        wr_serve *s = start(w);
+        wr_round *r = wr_round_new(s);
+        for (size_t i = 0; i < TRIPS; i++) {
+            int64_t at = wr_frame_col(w->rows, "at")->i64[i], tick = (int64_t)10 * 60 * 1000000;
+            if (at / tick != last / tick) { /* something may have become known */
+                write_tables(w, at - at % tick);
+                OK(wr_serve_refresh(s, err));
+                last = at;
+            }
+            send_events(w, s, r, &next, at);
+            ask(w, s, r, i, &rng);
+        }
+        wr_round_free(r);
+        wr_serve_keep_flush(s);
+        OK(wr_applog_read(trips_path(w, ".weir/log"), 1, read_record, &got, err));
+        wr_serve_close(s);
+        assert_true(got.packaged == TRIPS && got.fed == TRIPS);
+        assert_true(got.looked_up > TRIPS); /* of four columns */
+    }
+}
+
+/* ---- what is needed ---- */
+
+static void test_needed(void **state)
+{
+    trips *w = *state;
+    wr_err why = {0};
+    wr_serve_reply reply;
+    wr_str place = WR_STR("SFO");
+    double km = 3;
+    static const char *const endpoints[] = {"late", "fed"};
+    reopen(w, services);
+    write_tables(w, wr_clock_wall_us());
+    wr_serve *s = start(w);
+    wr_round *r = wr_round_new(s);
+    wr_served *m;
+    OK(wr_serve_take(&m, s, WR_STR("late"), err));
+    for (size_t k = 0; k < m->nin; k++) {
+        const char *name = m->in[k].name;
+        assert_int_equal(m->in[k].optional, strcmp(name, "from") != 0 && strcmp(name, "to") != 0);
+    }
+    wr_serve_give(m);
+    const wr_tensor in[] = {tensor("from", WR_TENSOR_BYTES, &place), tensor("to", WR_TENSOR_BYTES, &place),
+                            tensor("km", WR_TENSOR_FP64, &km)};
+    for (size_t k = 0; k < 2; k++) {
+        OK(answer(&reply, s, r, endpoints[k], in, 2, w->a, err));
+        OK(answer(&reply, s, r, endpoints[k], in, 3, w->a, err));
+        assert_int_equal(answer(&reply, s, r, endpoints[k], in, 1, w->a, &why), WEIR_EINVAL);
+        assert_non_null(strstr(why.msg, "'to' is missing"));
+        assert_int_equal(answer(&reply, s, r, endpoints[k], in, 0, w->a, &why), WEIR_EINVAL);
+        assert_non_null(strstr(why.msg, "'from' is missing"));
+    }
+    wr_round_free(r);
+    wr_serve_close(s);
+}
+
+/* Without a service what a view looks up may be left out, and nothing else; of a view's file all may. */
+static void test_without_service(void **state)
+{
+    trips *w = *state;
+    static const char *const ways[] = {"endpoints:\n  late: {model: late@champion}\n",
+                                       "endpoints:\n  late: {model: late@champion, features: features.yaml}\n"};
+    for (int file = 0; file < 2; file++) {
+        wr_served *m;
+        reopen(w, ways[file]);
+        wr_serve *s = start(w);
+        OK(wr_serve_take(&m, s, WR_STR("late"), err));
+        for (size_t k = 0; k < m->nin; k++) assert_int_equal(m->in[k].optional, file || w->view->looked_up[k]);
+        wr_serve_give(m);
+        wr_serve_close(s);
+    }
+}
+
+static double score_of(trips *w, wr_serve *s, wr_round *r, int64_t at)
+{
+    wr_serve_reply reply;
+    wr_str place = WR_STR("SFO");
+    const wr_tensor in[] = {tensor("from", WR_TENSOR_BYTES, &place), tensor("to", WR_TENSOR_BYTES, &place),
+                            tensor("at", WR_TENSOR_INT64, &at)};
+    OK(answer(&reply, s, r, "late", in, 3, w->a, err));
+    return ((const double *)reply.out[0].data)[0];
+}
+
+static void test_tables(void **state)
+{
+    trips *w = *state;
+    wr_err why = {0};
+    wr_serve_reply reply;
+    wr_live *l;
+    wr_lookup_info info;
+    const char *path;
+    wr_str place = WR_STR("SFO"), zone = WR_STR("z1");
+    double one = 1;
+    int64_t at = TRIPS_FROM_US + (int64_t)20 * 3600 * 1000000;
+    reopen(w, services);
+    OK(wr_noun_lookup_path(&path, w->project, "looking", err));
+    wr_serve *s = start(w);
+    wr_round *r = wr_round_new(s);
+    wr_tensor in[] = {tensor("from", WR_TENSOR_BYTES, &place), tensor("to", WR_TENSOR_BYTES, &place),
+                      tensor("size", WR_TENSOR_FP64, &one),    tensor("zone", WR_TENSOR_BYTES, &zone),
+                      tensor("opened", WR_TENSOR_INT64, &at),  tensor("tax", WR_TENSOR_FP64, &one)};
+    assert_int_equal(answer(&reply, s, r, "late", in, 2, w->a, &why), WEIR_EUNAVAILABLE);
+    assert_non_null(strstr(why.hint, "weir feature materialize"));
+    assert_int_equal(answer(&reply, s, r, "fed", in, 5, w->a, &why), WEIR_EUNAVAILABLE);
+    OK(answer(&reply, s, r, "late", in, 6, w->a, err)); /* all that would be looked up is there */
+    write_tables(w, at);
+    OK(wr_serve_refresh(s, err));
+    double before = score_of(w, s, r, at);
+    OK(wr_file_write(path, WR_STR("nothing"), err)); /* damaged: what there is stays */
+    OK(wr_serve_refresh(s, err));
+    assert_true(score_of(w, s, r, at) == before);
+    OK(wr_file_remove(path, err));
+    OK(wr_serve_refresh(s, err));
+    assert_true(score_of(w, s, r, at) == before);
+    OK(wr_serve_view(&l, s, WR_STR("looking"), err));
+    assert_true(wr_live_tables(&info, l) && info.as_of_us == at && info.rows > 4);
+    wr_round_free(r);
+    wr_serve_close(s);
+    OK(wr_file_write(path, WR_STR("nothing"), err)); /* at the start it is told why */
+    s = start(w);
+    r = wr_round_new(s);
+    assert_int_equal(answer(&reply, s, r, "late", in, 2, w->a, &why), WEIR_EUNAVAILABLE);
+    assert_non_null(strstr(why.detail, "cannot be used"));
+    wr_round_free(r);
+    wr_serve_close(s);
+}
+
+static void refused(trips *w, const char *yaml, const char *msg, const char *hint)
+{
+    wr_err why = {0};
+    wr_serve *s;
+    reopen(w, yaml);
+    assert_true(wr_serve_open(&s, w->project, NULL, &why) < 0);
+    if (!strstr(why.msg, msg) || !strstr(why.hint, hint)) fail_msg("%s (%s)", why.msg, why.hint);
+}
+
+static void test_mistakes(void **state)
+{
+    trips *w = *state;
+    wr_served *m;
+    wr_err why = {0};
+    refused(w,
+            "feature_services: {trips: {view: features.yaml}}\nendpoints:\n  late: {model: late@champion, features: "
+            "tirps}\n",
+            "weir.yaml:3:42: no feature service \"tirps\"", "did you mean \"trips\"?");
+    refused(w, "endpoints:\n  late: {model: late@champion, features: trips}\n", "no feature service \"trips\"",
+            "feature_services: {trips: {view:");
+    refused(w, "feature_services: {trips: {veiw: f}}\nendpoints:\n  late: {model: late@champion}\n",
+            "unknown key \"veiw\"", "did you mean \"view\"?");
+    refused(w, "feature_services: {trips: {}}\nendpoints:\n  late: {model: late@champion}\n", "names no view", "");
+    refused(w, "feature_services: [trips]\nendpoints:\n  late: {model: late@champion}\n", "feature_services is a map",
+            "");
+    refused(w,
+            "feature_services: {trips: {view: features.yaml, optional: [kn]}}\nendpoints:\n  late: {model: "
+            "late@champion, features: trips}\n",
+            "no request to view \"looking\" has a column \"kn\"", "did you mean \"km\"?");
+    refused(w, "endpoints:\n  late: {model: late@champion, features: none.yaml}\n", "none.yaml", "");
+    trips_write(w, "other.yaml", trip_view); /* the package was trained on another view */
+    reopen(
+        w,
+        "feature_services: {other: {view: other.yaml}}\nendpoints:\n  late: {model: late@champion, features: other}\n");
+    wr_serve *s = start(w);
+    assert_int_equal(wr_serve_take(&m, s, WR_STR("late"), &why), WEIR_EUNAVAILABLE);
+    assert_non_null(strstr(why.detail, "was trained on view \"looking\""));
+    wr_serve_close(s);
+}
+
+static int end(void **state)
+{
+    wr_frame_free(sources[0]);
+    wr_frame_free(sources[1]);
+    return trips_end(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_serving_is_training),
+        cmocka_unit_test(test_needed),
+        cmocka_unit_test(test_without_service),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_mistakes),
+    };
+    return cmocka_run_group_tests(tests, make, end);
+}
