@@ -331,6 +331,94 @@ static void test_kill(void **state)
     assert_int_equal(program_end(&p, SIGTERM), 0);
 }
 
+/* ---- rewards over a restart ---- */
+
+enum { TOLD = 40 };
+
+/* Predictions PREFIX-0 ...; how many the other arm made. */
+static int predict(trips *w, wr_http_client *c, const char *prefix, bool other[TOLD])
+{
+    int n = 0;
+    for (size_t i = 0; i < TOLD; i++) {
+        char id[40];
+        snprintf(id, sizeof id, "%s-%zu", prefix, i);
+        other[i] = ask(w, c, "x", i, id) == 2;
+        n += other[i];
+    }
+    return n;
+}
+
+/* Rewards of predictions [from, to) as feedback: 1 for the other arm's, 0.25 for the primary's. */
+static void reward(wr_http_client *c, const char *prefix, const bool *other, int from, int to)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    for (int i = from; i < to; i++)
+        wr_buf_printf(&b, "%s{\"id\":\"%s-%d\",\"reward\":%s}", i > from ? "," : "[", prefix, i,
+                      other[i] ? "1" : "0.25");
+    wr_buf_char(&b, ']');
+    assert_int_equal(call(c, "POST", "/v2/models/late/feedback", wr_buf_cstr(&b), NULL), 200);
+}
+
+static void earned(wr_http_client *c, int primary, int other)
+{
+    if (number(c, "/arms/0/rewards") != primary || number(c, "/arms/1/rewards") != other)
+        fail_msg("%g and %g rewards, not %d and %d", number(c, "/arms/0/rewards"), number(c, "/arms/1/rewards"),
+                 primary, other);
+    if (primary) assert_true(number(c, "/arms/0/reward") == 0.25); /* each went to the arm that answered */
+    if (other) assert_true(number(c, "/arms/1/reward") == 1);
+}
+
+static wr_http_client *again(trips *w, program *p, wr_http_client *c)
+{
+    assert_int_equal(program_end(p, SIGKILL), 128 + SIGKILL);
+    wr_http_client_close(c);
+    assert_true(program_launch(p, w->dir, "0"));
+    return client_at(p->port);
+}
+
+/* A prediction's reward finds its arm whatever was killed in between, drained or not, and counts once. */
+static void test_rewards_over_a_kill(void **state)
+{
+    trips *w = *state;
+    bool drained[TOLD], logged[TOLD];
+    program p;
+    assert_int_equal(challenger(w, w->package[1]), 2);
+    assert_true(program_launch(&p, w->dir, "0"));
+    wr_http_client *c = client_at(p.port);
+    assert_int_equal(
+        begin(c, "mode: split\narms: {other: {model: late@2, weight: 50%}}\nguardrails: none\n", NULL), 200);
+    int other = predict(w, c, "drained", drained), seen = 0, all = 0;
+    assert_in_range(other, 1, TOLD - 1);
+    reward(c, "drained", drained, 0, 10); /* acknowledged, then drained */
+    assert_int_equal(call(c, "POST", "/api/weir/1/flush", "", NULL), 200);
+    all = other + predict(w, c, "logged", logged);
+    reward(c, "logged", logged, 0, 10); /* acknowledged, then killed before anything is saved */
+    c = again(w, &p, c);
+    for (int i = 0; i < 10; i++) seen += drained[i] + logged[i];
+    earned(c, 20 - seen, seen);
+    reward(c, "drained", drained, 0, 20); /* the first ten have theirs */
+    reward(c, "logged", logged, 0, 20);
+    for (int i = 10; i < 20; i++) seen += drained[i] + logged[i];
+    earned(c, 40 - seen, seen);
+    c = again(w, &p, c); /* and once more, with what was told after the first time */
+    earned(c, 40 - seen, seen);
+    assert_int_equal(call(c, "POST", "/api/weir/1/flush", "", NULL), 200);
+    c = again(w, &p, c);
+    reward(c, "drained", drained, 0, TOLD);
+    reward(c, "logged", logged, 0, TOLD);
+    earned(c, 2 * TOLD - all, all);
+    assert_int_equal(program_end(&p, SIGTERM), 0);
+    wr_http_client_close(c);
+    assert_true(program_launch(&p, w->dir, "0")); /* ended well: the same */
+    c = client_at(p.port);
+    earned(c, 2 * TOLD - all, all);
+    reward(c, "drained", drained, 0, TOLD);
+    earned(c, 2 * TOLD - all, all);
+    wr_http_client_close(c);
+    assert_int_equal(program_end(&p, SIGTERM), 0);
+    assert_int_equal(trips_number(w, "SELECT count(*) FROM \"decisions.late\""), 2 * TOLD);
+}
+
 /* ---- shadow ---- */
 
 static void test_shadow(void **state)
@@ -540,6 +628,7 @@ int main(void)
                                        TEST(test_promoted), TEST(test_held),
                                        TEST(test_kill),     TEST(test_shadow),
                                        TEST(test_bandit),   TEST(test_changes_under_load),
-                                       TEST(test_refusals), TEST(test_declared)};
+                                       TEST(test_refusals), TEST(test_declared),
+                                       TEST(test_rewards_over_a_kill)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

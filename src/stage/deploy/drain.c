@@ -12,7 +12,7 @@
 #include "core/model.h"
 #include "stage/deploy/drain_rows.h"
 #include "stage/deploy/keep.h"
-#include "stage/deploy/serve_inside.h"
+#include "stage/deploy/rollout_inside.h"
 
 typedef struct {
     wr_serve *serve;
@@ -251,7 +251,7 @@ static int save_states(job *j, wr_err *err)
         wr_fault_crash_point();
     }
     for (size_t i = 0; i < j->nstray; i++) WR_TRY(advance_stray(j, j->stray[i], err));
-    return 0;
+    return wr_rollouts_memory_save(j->serve, j->newest, err);
 }
 
 static int drain(job *j, wr_err *err)

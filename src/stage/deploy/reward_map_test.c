@@ -95,9 +95,40 @@ static void test_threads(void **state)
     wr_reward_map_free(m);
 }
 
+static void test_kept(void **state)
+{
+    enum { N = 20000 };
+    wr_reward_map *m = wr_reward_map_new(), *again = wr_reward_map_new(), *none = wr_reward_map_new();
+    WR_AUTOBUF wr_buf b = {0};
+    char text[32];
+    unsigned arm;
+    double p;
+    (void)state;
+    for (size_t i = 0; i < N; i++)
+        wr_reward_map_put(m, name(text, i), (unsigned)(i % 5), 0.25, (int64_t)1800000000 + (int64_t)i);
+    for (size_t i = 0; i < N; i += 2) (void)wr_reward_map_take(&arm, &p, m, name(text, i), 1800000000);
+    wr_reward_map_save(&b, m);
+    assert_true(wr_reward_map_load(again, wr_buf_view(&b)));
+    for (size_t i = 0; i < N; i++) {
+        unsigned then = 9;
+        double q = 0;
+        int was = wr_reward_map_take(&arm, &p, m, name(text, i), 1800000000 + N);
+        assert_int_equal(wr_reward_map_take(&then, &q, again, name(text, i), 1800000000 + N), was);
+        if (was >= 0) assert_true(then == arm && q == p);
+    }
+    assert_false(wr_reward_map_load(none, WR_STR("short")));
+    assert_false(wr_reward_map_load(none, wr_str_sub(wr_buf_view(&b), 0, b.n - 1)));
+    assert_int_equal(wr_reward_map_take(&arm, &p, none, name(text, 1), 1800000000), -1);
+    for (size_t i = 0; i < b.n; i++) b.p[i] = (char)(i * 37); /* whatever is in it */
+    assert_true(wr_reward_map_load(none, wr_buf_view(&b)));
+    wr_reward_map_free(m);
+    wr_reward_map_free(again);
+    wr_reward_map_free(none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_take), cmocka_unit_test(test_forgets),
-                                       cmocka_unit_test(test_threads)};
+                                       cmocka_unit_test(test_threads), cmocka_unit_test(test_kept)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

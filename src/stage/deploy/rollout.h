@@ -38,6 +38,7 @@ typedef struct {
     double dropped;
     wr_moments reward, joule_ratio; /* rewards; ln of joules a prediction against the primary's, by second */
     wr_offpolicy value;             /* what it would earn alone, by inverse propensity */
+    int64_t rewards_us;             /* wall time before reward and value were read */
     uint64_t latency[WR_DURATION_BINS], score[WR_VALUE_BINS];
 } wr_arm_totals;
 

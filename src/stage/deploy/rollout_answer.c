@@ -133,11 +133,6 @@ static bool clients_fault(int rc)
 
 /* ---- keeping ---- */
 
-static bool explores(const wr_rollout *r)
-{
-    return r->spec.mode == WR_ROLLOUT_SPLIT || r->spec.mode == WR_ROLLOUT_BANDIT;
-}
-
 static int keep(wr_serve_reply *out, wr_rollout *r, wr_round *round, const decision *d, wr_str id, size_t rows,
                 int64_t version, wr_arena *a, wr_err *err)
 {
@@ -150,7 +145,7 @@ static int keep(wr_serve_reply *out, wr_rollout *r, wr_round *round, const decis
         out->ids = ids;
         out->nids = rows;
     }
-    if (!explores(r)) return 0;
+    if (!wr_rollout_explores(r)) return 0;
     for (size_t i = 0; i < out->nids && i < REMEMBERED_ROWS; i++) {
         wr_predlog_decision rec = {.endpoint = wr_str_of(r->endpoint->name),
                                    .id = out->ids[i],
@@ -160,9 +155,10 @@ static int keep(wr_serve_reply *out, wr_rollout *r, wr_round *round, const decis
                                    .propensity = d->propensity,
                                    .took_s = (double)d->ns / 1e9,
                                    .decided_us = now};
+        /* first, so that what is in a sealed segment is remembered (rollout_memory.c) */
+        if (!d->fell_back) wr_reward_map_put(r->rewards, out->ids[i], (unsigned)d->arm, d->propensity, now / WR_US);
         WR_TRY(wr_serve_log_decision(round, &rec, err));
         out->kept = true;
-        if (!d->fell_back) wr_reward_map_put(r->rewards, out->ids[i], (unsigned)d->arm, d->propensity, now / WR_US);
     }
     return 0;
 }
@@ -272,12 +268,14 @@ int wr_serve_answer_to(wr_serve_reply *out, wr_round *round, wr_served *package,
 
 /* ---- rewards ---- */
 
-static void earn(wr_rollout *r, size_t arm, double propensity, double reward)
+void wr_rollout_earn(wr_rollout *r, size_t arm, double propensity, double reward, int64_t received_us)
 {
     pthread_mutex_lock(&r->lock);
-    wr_moments_add(&r->arms[arm].reward, reward);
-    for (size_t i = 0; i < r->spec.narms; i++)
+    for (size_t i = 0; i < r->spec.narms; i++) {
+        if (received_us < INT64_MAX && received_us <= r->arms[i].rewards_us) continue;
+        if (i == arm) wr_moments_add(&r->arms[i].reward, reward);
         wr_offpolicy_add(&r->arms[i].value, reward, propensity, i == arm, 0, 0, 0);
+    }
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -291,7 +289,7 @@ int wr_rollout_reward(wr_serve *s, wr_str endpoint, wr_str id, double reward, wr
         return wr_err_set(err, WEIR_EINVAL, "the reward of \"%.*s\" is not a number", WR_STR_FMT(wr_str_fit(id, 128)));
     wr_rollout *r = wr_rollout_hold(e);
     int rc = r ? wr_reward_map_take(&arm, &propensity, r->rewards, id, wr_clock_wall_us() / WR_US) : -1;
-    if (rc == 1 && arm < r->spec.narms) earn(r, arm, propensity, reward);
+    if (rc == 1 && arm < r->spec.narms) wr_rollout_earn(r, arm, propensity, reward, INT64_MAX);
     wr_rollout_drop(r);
     if (rc >= 0) return rc;
     return wr_err_set(err, WEIR_ENOTFOUND, "no arm of endpoint \"%s\" is remembered for prediction \"%.*s\"", e->name,

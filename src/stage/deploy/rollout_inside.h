@@ -3,6 +3,7 @@
  *
  *   rollout_run.c     life, commands, refresh          rollout_answer.c   a request and its arm; rewards
  *   rollout_tick.c    judging, steps, the end           rollout_state.c    kept and told: JSON
+ *   rollout_memory.c  which arm answered what, over a restart
  */
 #pragma once
 #include <pthread.h>
@@ -23,6 +24,7 @@ typedef struct {
     wr_moments reward;
     wr_offpolicy value;
     double most_apart;
+    int64_t rewards_us;             /* of the state it was restored from: later rewards are not in it */
     /* under `judge` */
     double joules, busy_then_s, rows_then;
     int64_t failed;                 /* checks */
@@ -81,6 +83,16 @@ void wr_rollout_event(wr_serve *s, const wr_rollout *r, const char *kind, size_t
 /* rollout_state.c; under judge */
 int wr_rollout_save(wr_serve *s, wr_rollout *r, wr_err *err);
 void wr_rollout_restore(wr_rollout *r, wr_str state); /* what cannot be read is left at its beginning */
+
+/* rollout_answer.c: a reward into what arms say: `arm` earned it; only those that do not have it yet, of what was received then. */
+void wr_rollout_earn(wr_rollout *r, size_t arm, double propensity, double reward, int64_t received_us);
+/* rollout_memory.c */
+bool wr_rollout_explores(const wr_rollout *r);     /* its decisions are logged and remembered */
+/* What is remembered of predictions, kept: all that is in segments up to `tag`. With the state, so that both know the same rewards. */
+int wr_rollout_memory_save(wr_serve *s, wr_rollout *r, uint64_t tag, wr_err *err);
+int wr_rollouts_memory_save(wr_serve *s, uint64_t tag, wr_err *err); /* of all */
+/* After wr_rollout_restore: what was kept, then what the log has since. */
+int wr_rollout_memory_load(wr_serve *s, wr_rollout *r, wr_err *err);
 
 /* shadow.c */
 struct wr_shadow;

@@ -252,6 +252,10 @@ static int open_one(wr_serve *s, wr_serve_endpoint *e, const char *declared, wr_
     }
     r->declared = wr_arena_str(r->arena, kept.declared).p;
     wr_rollout_restore(r, kept.state);
+    if ((rc = wr_rollout_memory_load(s, r, err)) < 0) {
+        destroy(r);
+        return rc;
+    }
     wr_rollout_table(r);
     install(s, e, r);
     return 0;
@@ -266,6 +270,7 @@ int wr_rollouts_open(wr_serve *s, wr_err *err)
 void wr_rollouts_close(wr_serve *s)
 {
     wr_err err;
+    if (s->opened && s->log && wr_rollouts_memory_save(s, wr_applog_newest(s->log) - 1, &err) < 0) wr_warn("%s", err.msg);
     for (size_t i = 0; i < s->nendpoints; i++) {
         wr_rollout *r = s->endpoints[i].rollout;
         if (!r) continue;

@@ -16,7 +16,7 @@
  * What weir.yaml declares begins when its text is another than what was declared last; a command's rollout lasts until then.
  *
  * Decisions of split and bandit are logged with their propensity: dataset decisions.ENDPOINT. Rewards come by prediction id; of each id the first
- * counts; ids are remembered for a day, the last hundred thousand or so, and not over a restart.
+ * counts; ids are remembered for a day, the last hundred thousand or so, over restarts and crashes too (rollout_memory.c).
  * Shadows: shadow.h. Threads: any, but wr_rollout_tick one at a time. Locks, after refresh and before an endpoint's: a rollout's judge; after an endpoint's:
  * its table, then the stripes of its ids.
  */

@@ -53,6 +53,7 @@ static void put_arm(wr_jsonw *w, wr_rollout *r, size_t i)
     wr_jsonw_kf64(w, "joules", t->joules);
     wr_jsonw_kf64(w, "most_apart", t->most_apart);
     put_moments(w, "reward", &t->reward);
+    wr_jsonw_ki64(w, "rewards_us", t->rewards_us);
     put_moments(w, "joule_ratio", &t->joule_ratio);
     put_numbers(w, "value", value, VALUE_SUMS);
     put_moments(w, "ips", &t->value.ips);
@@ -170,6 +171,8 @@ static void restore_arm(wr_rollout *r, size_t i, yyjson_val *v)
     r->out[i] = i && yyjson_get_bool(yyjson_obj_get(v, "out"));
     wr_rollout_totals(&a->now, r, i);
     a->then = a->now;
+    yyjson_val *read = yyjson_obj_get(v, "rewards_us"); /* older states do not say: then nothing is told them again */
+    a->rewards_us = read ? yyjson_get_sint(read) : INT64_MAX;
 }
 
 static wr_rollout_phase phase_of(yyjson_val *v)

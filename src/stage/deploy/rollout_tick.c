@@ -35,6 +35,7 @@ void wr_rollout_totals(wr_arm_totals *out, wr_rollout *r, size_t i)
     out->dropped = get(&a->dropped);
     copy(out->latency, a->latency, WR_DURATION_BINS);
     copy(out->score, a->score, WR_VALUE_BINS);
+    out->rewards_us = wr_clock_wall_us();
     pthread_mutex_lock(&r->lock);
     out->reward = a->reward;
     out->value = a->value;
