@@ -117,7 +117,8 @@ static int put_input(job *j, size_t i, const wr_tensor *sent)
         return wr_err_set(j->err, WEIR_EINVAL, "inference input '%s' data-type is '%s', but model '%s' expects '%s'",
                           s->name, type_text(sent->type), j->m->name, type_text(s->type));
     WR_TRY(check_rows(j, s, sent));
-    bool fits = sent->ndims == s->ndims;
+    bool column = s->lenient && s->ndims == 1 && sent->ndims == 2 && sent->shape[1] == 1; /* as frames are often sent */
+    bool fits = sent->ndims == s->ndims || column;
     for (int d = 0; fits && d < s->ndims; d++) fits = s->shape[d] == -1 || s->shape[d] == sent->shape[d];
     if (!fits) return wrong_shape(j, s, sent);
     if (sent->type == own->type) *to = *sent;
@@ -126,6 +127,7 @@ static int put_input(job *j, size_t i, const wr_tensor *sent)
         if (rc < 0) return wr_err_wrap(j->err, rc, "input '%s'", s->name);
     }
     to->name = wr_str_of(own->name);
+    if (column) to->ndims = 1;
     if (map->has_reshape) reshape(to, s, map, j->m->config.max_batch > 0);
     return 0;
 }

@@ -18,7 +18,7 @@ typedef struct {
     int ndims;
     int64_t shape[WR_TENSOR_DIMS]; /* -1 = any */
     bool optional;                 /* input: may be left out */
-    bool lenient;                  /* input: other number types are converted */
+    bool lenient;                  /* input: other number types are converted, values may be missing; [n, 1] is taken for [n] */
     const char *const *labels;     /* output: names of classes, for the classification extension; NULL = none */
     size_t nlabels;
 } wr_tensor_spec;

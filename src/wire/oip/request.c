@@ -99,6 +99,7 @@ static int read_shape(reading *r, input *p)
 int wr_oip_fill_missing(wr_tensor *t, const uint8_t *missing, const wr_tensor_spec *spec, wr_arena *a, wr_err *err)
 {
     if (!missing || t->type == WR_TENSOR_BYTES || t->type == WR_TENSOR_FP32 || t->type == WR_TENSOR_FP64) return 0;
+    if (!memchr(missing, 1, t->count)) return 0; /* whole numbers stay exact */
     if (t->type == WR_TENSOR_INT64 && spec->type == WR_TENSOR_BYTES) { /* a time */
         for (size_t i = 0; i < t->count; i++)
             if (missing[i]) ((int64_t *)t->data)[i] = INT64_MIN;
