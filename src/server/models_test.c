@@ -417,13 +417,53 @@ static int end(void **state)
     return 0;
 }
 
+/* ---- the response cache ---- */
+
+static void counts(const char *metric, int n)
+{
+    char line[200];
+    snprintf(line, sizeof line, "\n%s{model=\"simple\",version=\"1\"} %d\n", metric, n);
+    says(line);
+}
+
+/* Asked for in the configuration; hits and misses by the names that Triton's dashboards have. */
+static void test_cache_counts(void **state)
+{
+    static const char body[] = "{\"inputs\":[{\"name\":\"INPUT0\",\"shape\":[1,16],\"datatype\":\"INT32\",\"data\":[%d,"
+                               "1,2,3,4,5,6,7,8,9,10,11,"
+                               "12,13,14,15]},{\"name\":\"INPUT1\",\"shape\":[1,16],\"datatype\":\"INT32\",\"data\":[0,"
+                               "0,0,0,0,0,0,0,0,0,0,0,0,0,"
+                               "0,0]}],\"outputs\":[{\"name\":\"OUTPUT0\"}]}";
+    WR_AUTOBUF wr_buf config = {0};
+    char path[400], text[600], want[32];
+    (void)state;
+    snprintf(path, sizeof path, "%s/models/simple/config.pbtxt", dir);
+    OK(wr_file_read(&config, path, 1 << 20, err));
+    wr_buf_str(&config, "\nresponse_cache { enable: true }\n");
+    OK(wr_file_write(path, wr_buf_view(&config), err));
+    start(false);
+    for (int i = 0; i < 12; i++) { /* 0 1 2 0 1 2 ... */
+        snprintf(text, sizeof text, body, i % 3 + 70);
+        snprintf(want, sizeof want, "\"data\":[%d,", i % 3 + 70);
+        assert_int_equal(ask("POST", "/v2/models/simple/infer", text), 200);
+        says(want);
+    }
+    assert_int_equal(ask("GET", "/metrics", ""), 200);
+    counts("nv_cache_num_hits_per_model", 9);
+    counts("nv_cache_num_misses_per_model", 3);
+    counts("nv_inference_request_success", 12);
+    counts("nv_inference_exec_count", 3);
+    counts("nv_inference_count", 3); /* without those that the cache answered */
+    stop();
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_a_folder_is_served),    T(test_binary_tensors),    T(test_models_come_and_go),
         T(test_other_protocols),       T(test_recorded_sessions), T(test_large_requests_leave_the_loop),
-        T(test_loads_fail_no_request), T(test_who_may),
+        T(test_loads_fail_no_request), T(test_who_may),           T(test_cache_counts),
     };
     return cmocka_run_group_tests(tests, NULL, end);
 }
