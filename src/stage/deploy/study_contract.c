@@ -244,11 +244,13 @@ int wr_check_missing(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *e
 {
     two_tables t;
     wr_check_limit(w, r, "%g missing, nulls +%g pp", w->t->missing, 100 * w->t->null_change);
-    if (!w->view) return plain_missing(w, r);
+    bool fed = false;
+    if (!w->view && w->p) WR_TRY(wr_check_fed(&fed, w, r, err));
+    if (!w->view) return fed ? 0 : plain_missing(w, r);
     int rc = open_tables(&t, w, err);
     if (rc == 0) rc = t.now ? check_missing(w, r, &t) : wr_check_says(w, r, WR_CHECK_SKIP, "%s", t.why);
     close_tables(&t);
-    return rc;
+    return rc < 0 ? rc : wr_check_served_view(w, r, err);
 }
 
 /* ---- 3 leakage ---- */

@@ -6,6 +6,7 @@
  * state that knows the view's events. So load, memory, noise and bad inputs are one code for all models.
  */
 #pragma once
+#include "core/lookup.h"
 #include "core/model.h"
 #include "core/package.h"
 #include "predict/infer.h"
@@ -24,6 +25,7 @@ typedef struct wr_feasibility_work {
     wr_package *package;
     const wr_view *view;
     wr_online *online;
+    wr_lookup *tables; /* NULL = none */
     wr_repository *repository;
     wr_instance *m; /* in service from the beginning to the end */
     double open_s, put_s, first_s;
@@ -81,6 +83,11 @@ void wr_feasibility_compare(wr_feasibility_gap *g, const wr_infer_answer *whole,
 int wr_feasibility_has_log(wr_feasibility_work *w, const char *endpoint, wr_err *err);
 int wr_feasibility_logged(wr_feasibility_work *w, const char *endpoint, wr_err *err);
 int wr_feasibility_from_log(wr_feasibility_work *w, wr_err *err);
+
+/* study_features.c, for check 2. fed: of a model without a view; judged: its endpoint puts one in front of it. served_view: of a package, after
+ * its rows were judged. */
+int wr_check_fed(bool *judged, wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err);
+int wr_check_served_view(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err);
 
 /* study_cost.c: the endpoint of weir.yaml that serves the model; NULL = none. */
 const char *wr_feasibility_endpoint(wr_feasibility_work *w);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "core/noun.h"
 #include "core/signing.h"
 #include "core/view_source.h"
 #include "io/file.h"
@@ -22,13 +23,15 @@ typedef struct {
     wr_arena *arena;
     wr_package *package;
     const wr_online *online;
+    const wr_lookup *tables; /* NULL = none */
     const wr_view *view;
 } packed;
 
 static int cell_of(wr_cell *c, const packed *k, const wr_tensor *in, size_t column, size_t row, wr_err *err)
 {
     wr_type type = k->view->request_type[column];
-    *c = (wr_cell){.num = NAN};
+    *c = (wr_cell){.num = NAN, .missing = in[column].type == WR_TENSOR_NONE};
+    if (c->missing) return 0; /* to be looked up */
     if (type == WR_F64) {
         c->num = ((const double *)in[column].data)[row];
         c->missing = isnan(c->num);
@@ -62,6 +65,7 @@ static int run_packed(const wr_predictor *p, wr_tensor *out, const bool *want, c
     WR_TRY(wr_tensor_alloc(&out[0], a, err));
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < k->view->nrequest; j++) WR_TRY(cell_of(&cells[j], k, in, j, i, err));
+        if (k->tables) wr_lookup_row(k->tables, cells);
         wr_online_row(k->online, cells, num, text);
         ((double *)out[0].data)[i] = wr_package_predict_row(k->package, num, text);
     }
@@ -76,7 +80,7 @@ static void free_packed(wr_predictor *p)
 }
 
 /* Takes over `package`. */
-static int pack(wr_predictor **out, wr_package *package, const wr_online *online, wr_err *err)
+static int pack(wr_predictor **out, wr_package *package, const wr_online *online, const wr_lookup *tables, wr_err *err)
 {
     static const wr_predictor_ops ops = {.run = run_packed, .free = free_packed};
     static const wr_tensor_spec probability = {
@@ -94,8 +98,9 @@ static int pack(wr_predictor **out, wr_package *package, const wr_online *online
         in[i] = (wr_tensor_spec){.name = v->request[i],
                                  .type = v->request_type[i] == WR_F64 ? WR_TENSOR_FP64 : WR_TENSOR_BYTES,
                                  .ndims = 2,
-                                 .shape = {-1, 1}};
-    *k = (packed){.arena = a, .package = package, .online = online, .view = v};
+                                 .shape = {-1, 1},
+                                 .optional = tables && v->looked_up[i]};
+    *k = (packed){.arena = a, .package = package, .online = online, .tables = tables, .view = v};
     k->head = (wr_predictor){.ops = &ops,
                              .platform = "weir_package",
                              .in = in,
@@ -112,7 +117,7 @@ int wr_feasibility_predictor(wr_predictor **out, wr_feasibility_work *w, wr_err 
     wr_package *k;
     if (!w->package) return wr_predictor_open(out, w->path, err);
     WR_TRY(wr_package_load(&k, w->p, wr_package_id(w->package), err));
-    return pack(out, k, w->online, err);
+    return pack(out, k, w->online, w->tables, err);
 }
 
 /* ---- which one ---- */
@@ -261,6 +266,18 @@ static int fill_online(wr_feasibility_work *w, wr_err *err)
     return 0;
 }
 
+/* What a server would look columns up in; check 2 says when there is nothing. */
+static int read_tables(wr_feasibility_work *w, wr_err *err)
+{
+    const char *path;
+    wr_err why = {0};
+    if (!w->view->nlookups) return 0;
+    WR_TRY(wr_noun_lookup_path(&path, w->p, w->view->name, err));
+    int rc = wr_lookup_load(&w->tables, w->view, path, &why);
+    if (rc < 0) w->tables = NULL;
+    return rc == WEIR_ENOMEM ? wr_err_nomem(err) : 0;
+}
+
 static int read_view(wr_feasibility_work *w, wr_err *err)
 {
     wr_err why = {0};
@@ -273,6 +290,7 @@ static int read_view(wr_feasibility_work *w, wr_err *err)
         wr_frame_free(w->events);
         w->source = w->events = NULL;
     }
+    WR_TRY(read_tables(w, err));
     return fill_online(w, err);
 }
 
@@ -305,6 +323,7 @@ void wr_feasibility_close(wr_feasibility_work *w)
 {
     if (w->m) wr_instance_give(w->m);
     if (w->repository) wr_repository_close(w->repository);
+    wr_lookup_free(w->tables);
     wr_online_free(w->online); /* over the package's view */
     wr_package_free(w->package);
     wr_frame_free(w->source);
