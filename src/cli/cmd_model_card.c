@@ -123,7 +123,8 @@ static int gather(wr_card *card, wr_cli *c, const wr_model_facts *f, wr_err *err
     WR_TRY(libraries(card, a, p, f, err));
     evaluation(card, a, p, f);
     WR_TRY(words_of(card, a, p, &f->v, err));
-    return wr_card_read_lineage(card, a, p, &f->v, err);
+    WR_TRY(wr_card_read_lineage(card, a, p, &f->v, err));
+    return wr_card_read_serving(card, a, p, err);
 }
 
 /* ---- both commands ---- */

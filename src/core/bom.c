@@ -192,7 +192,8 @@ static void energy(wr_jsonw *w, const wr_card_energy *e)
     measure(w, "co2CostEquivalent", e->gco2e / 1e6, "tCO2eq");
     wr_jsonw_key(w, "properties");
     wr_jsonw_arr(w);
-    number_property(w, "weir:runs", (double)e->runs);
+    if (e->units > 0) number_property(w, "weir:predictions", e->units);
+    else number_property(w, "weir:runs", (double)e->runs);
     number_property(w, "weir:wall_s", e->wall_s);
     number_property(w, "weir:energy_lo_kwh", e->lo_j / 3.6e6);
     number_property(w, "weir:energy_hi_kwh", e->hi_j / 3.6e6);

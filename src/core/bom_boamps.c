@@ -12,7 +12,11 @@ static const wr_card_energy *training_of(const wr_card *c)
         if (strcmp(c->energy[i].activity, "training") == 0) return &c->energy[i];
     for (size_t i = 0; i < c->nenergy; i++)
         if (strcmp(c->energy[i].activity, "fine-tuning") == 0) return &c->energy[i];
-    return c->nenergy == 1 ? &c->energy[0] : NULL; /* a client's run under `weir run --` has one activity, "other" */
+    const wr_card_energy *only = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < c->nenergy; i++)
+        if (strcmp(c->energy[i].activity, "inference") != 0) only = &c->energy[i], n++;
+    return n == 1 ? only : NULL; /* a client's run under `weir run --` has one activity, "other" */
 }
 
 static void header(wr_jsonw *w, const wr_card *c)

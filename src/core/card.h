@@ -57,6 +57,8 @@ typedef struct {
     const char *source, *region, *grid; /* of its largest row; grid: where the intensity comes from */
     double g_per_kwh;
     int year;
+    double units;                    /* predictions, of inference; 0 = not counted */
+    double largest_j;                /* of its largest row */
 } wr_card_energy;
 
 typedef struct {
@@ -86,7 +88,7 @@ void wr_card_json(wr_jsonw *w, const wr_card *c);
 /* The card as a package carries it: what its parts tell. */
 int wr_card_of_package(wr_card *out, wr_arena *a, const wr_package_parts *parts, wr_err *err);
 
-/* ---- gathering (card_facts.c) ---- */
+/* ---- gathering (card_facts.c, card_energy.c) ---- */
 
 /* A metric train_rows tells what the others that start with train_ were measured on; it is none itself. */
 int wr_card_put_rows(wr_card *c, wr_arena *a, wr_err *err);
@@ -95,6 +97,9 @@ int wr_card_read_words(wr_card *c, wr_arena *a, wr_project *p, const wr_track_it
                        const wr_track_item *model_tags, size_t nmodel, wr_err *err);
 /* Data and energy of all runs above the version (of its run, when the lineage does not know it). */
 int wr_card_read_lineage(wr_card *c, wr_arena *a, wr_project *p, const wr_registered_version *v, wr_err *err);
+/* Energy of serving it, as activity "inference" with the predictions counted: the ledger's rows of endpoints, for as long as the events "served" say
+ * that they answered with this version. A candidate has none. */
+int wr_card_read_serving(wr_card *c, wr_arena *a, wr_project *p, wr_err *err);
 /* Metrics and slices of the report "evaluation" (what `weir model evaluate --report` wrote), behind those that are there. */
 int wr_card_read_evaluation(wr_card *c, wr_arena *a, wr_str json, wr_err *err);
 /* name==version lines of a requirements.txt; others are passed over. */

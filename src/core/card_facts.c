@@ -4,9 +4,7 @@
 #include <stdio.h>
 
 #include "base/vec.h"
-#include "core/card.h"
-#include "core/footprint.h"
-#include "core/lineage.h"
+#include "core/card_inside.h"
 
 enum { LIBRARIES_MAX = 2000, SLICES_MAX = 1000 };
 
@@ -161,71 +159,6 @@ static int read_inputs(wr_card *c, wr_arena *a, wr_project *p, const wr_register
     return 0;
 }
 
-static bool counts(const wr_footprint *f, const wr_lineage_step *steps, size_t n, const char *run)
-{
-    if (!f->run_id || !f->run_id[0]) return false;
-    if (run && strcmp(run, f->run_id) == 0) return true;
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(steps[i].node.kind, "run") == 0 && strcmp(steps[i].node.name, f->run_id) == 0) return true;
-    return false;
-}
-
-static wr_card_energy *energy_of(wr_card *c, const char *activity)
-{
-    for (size_t i = 0; i < c->nenergy; i++)
-        if (strcmp(c->energy[i].activity, activity) == 0) return &c->energy[i];
-    c->energy[c->nenergy] = (wr_card_energy){.activity = activity, .tier = 'A'};
-    return &c->energy[c->nenergy++];
-}
-
-static void add_energy(wr_card_energy *e, double *largest, const wr_footprint *f)
-{
-    double spread = f->energy.energy_j * f->energy.rel_uncertainty;
-    e->runs++;
-    e->wall_s += f->wall_s;
-    e->energy_j += f->energy.energy_j;
-    e->lo_j += f->energy.energy_j - spread;
-    e->hi_j += f->energy.energy_j + spread;
-    e->gco2e += f->gco2e;
-    e->gco2e_lo += f->gco2e_lo;
-    e->gco2e_hi += f->gco2e_hi;
-    if (f->energy.tier > e->tier) e->tier = f->energy.tier;
-    if (e->source && f->energy.energy_j <= *largest) return;
-    *largest = f->energy.energy_j;
-    e->source = f->energy.source;
-    e->region = f->region;
-    e->grid = f->intensity_source;
-    e->g_per_kwh = f->intensity;
-    e->year = f->intensity_year;
-}
-
-static const char *activity_of(const char *said)
-{
-    static const char *const known[] = {"design",      "data-collection", "data-preparation", "training",
-                                        "fine-tuning", "validation",      "deployment",       "inference"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(said, known[i]) == 0) return known[i];
-    return "other";
-}
-
-static int read_energy(wr_card *c, wr_arena *a, wr_project *p, const wr_lineage_step *steps, size_t nsteps,
-                       const char *run, wr_err *err)
-{
-    enum { ACTIVITIES = 9 };
-    wr_footprint *rows;
-    size_t n;
-    double largest[ACTIVITIES] = {0};
-    WR_TRY(wr_footprint_list(&rows, &n, a, p, NULL, err));
-    c->energy = wr_arena_calloc(a, ACTIVITIES, sizeof *c->energy);
-    if (!c->energy) return wr_err_nomem(err);
-    for (size_t i = 0; i < n; i++) {
-        if (!counts(&rows[i], steps, nsteps, run)) continue;
-        wr_card_energy *e = energy_of(c, activity_of(rows[i].activity));
-        add_energy(e, &largest[e - c->energy], &rows[i]);
-    }
-    return 0;
-}
-
 int wr_card_read_lineage(wr_card *c, wr_arena *a, wr_project *p, const wr_registered_version *v, wr_err *err)
 {
     wr_lineage_step *steps = NULL;
@@ -234,7 +167,7 @@ int wr_card_read_lineage(wr_card *c, wr_arena *a, wr_project *p, const wr_regist
     if (find_start(&start, a, p, v)) WR_TRY(wr_lineage_walk(&steps, &n, a, p, start, WR_LINEAGE_PARENTS, err));
     WR_TRY(read_data(c, a, steps, n, err));
     WR_TRY(read_inputs(c, a, p, v, err));
-    return read_energy(c, a, p, steps, n, v->run_id.n ? v->run_id.p : NULL, err);
+    return wr_card_energy_of_runs(c, a, p, steps, n, v->run_id.n ? v->run_id.p : NULL, err);
 }
 
 /* ---- metrics ---- */

@@ -3,8 +3,12 @@
  */
 #include "core/card.h"
 
+#include <math.h>
+#include <unistd.h>
+
 #include "core/bom.h"
 #include "core/core_testing.h"
+#include "core/event.h"
 #include "core/footprint.h"
 #include "core/lineage.h"
 #include "track/registry.h"
@@ -106,7 +110,8 @@ static void test_markdown(void **state)
     wr_card c = sample(s);
     const char *text = card_text(s, &c);
     static const char *const parts[] = {
-        "---\nmodel_name: \"delay\"\nlicense: \"Apache-2.0 OR MIT\"\nlibrary_name: \"sklearn\"\npipeline_tag: \"tabular-regression\"\n",
+        "---\nmodel_name: \"delay\"\nlicense: \"Apache-2.0 OR MIT\"\nlibrary_name: \"sklearn\"\npipeline_tag: "
+        "\"tabular-regression\"\n",
         "- {type: \"acc`|<b>\", value: 0.5}\n",
         "co2_eq_emissions:\n  emissions: 401\n  source: \"weir, tier C\"\n  geographical_location: \"DEU\"\n",
         "# Model Card for `delay`\n",
@@ -118,7 +123,7 @@ static void test_markdown(void **state)
         "| `acc'\\|<b>` | `0.5` |  | `10 rows` |\n",
         "| `auc` | `0.25` | `place = A` |  |\n",
         "| training | 2 | 9 | 1e+03 | 400 | ± 50 % | B |\n",
-        "| all | 3 | 9 | 1e+03 | 401 | ± 50 % | C |\n",
+        "| all of making it | 3 | 9 | 1e+03 | 401 | ± 50 % | C |\n",
         "| `Scikit_Learn` | `1.5.0+x` |\n",
         "| `a\"b` | 1 | `etag` |\n",
     };
@@ -357,12 +362,94 @@ static void test_lineage(void **state)
     assert_float_equal(training->hi_j, 6000, 1e-9);
 }
 
+/* ---- serving ---- */
+
+static int64_t served(place *s, const char *endpoint, const char *payload)
+{
+    wr_event *all;
+    size_t n;
+    OK(wr_event_add(s->p, "served", endpoint, payload, NULL, &s->err));
+    usleep(2000);
+    OK(wr_event_list(&all, &n, s->a, s->p, 0, NULL, 1000, &s->err));
+    return all[n - 1].time_us;
+}
+
+static void row_of(place *s, const char *stage, const char *subject, int64_t from, int64_t until, double joules)
+{
+    wr_footprint f = {.t0_us = from,
+                      .t1_us = until,
+                      .stage = stage,
+                      .activity = "inference",
+                      .run_id = "",
+                      .subject = subject,
+                      .unit = "predictions",
+                      .units = 1000,
+                      .wall_s = (double)(until - from) / 1e6,
+                      .energy = {.energy_j = joules, .rel_uncertainty = 0.25, .tier = 'C', .source = "model"}};
+    OK(wr_footprint_add(s->p, &f, &s->err));
+}
+
+static wr_card of_version(place *s, int64_t version)
+{
+    wr_card c = {.model = "delay", .version = version, .created = "2026-11-28T07:00:00Z"};
+    OK(wr_card_read_serving(&c, s->a, s->p, &s->err));
+    return c;
+}
+
+/* Version 1 of 10 ms, then 2, then 1 again: rows of the ledger go to whom they fell on. */
+static void test_serving(void **state)
+{
+    place *s = *state;
+    wr_json j;
+    int64_t one = served(s, "endpoint:a", "{\"model\":\"delay\",\"version\":1}");
+    served(s, "endpoint:a", "{\"model\":\"delay\",\"version\":1}"); /* a restart */
+    served(s, "endpoint:b", "{\"model\":\"other\",\"version\":1}");
+    served(s, "endpoint:broken", "[1]");
+    int64_t two = served(s, "endpoint:a", "{\"model\":\"delay\",\"version\":2}");
+    int64_t again = served(s, "endpoint:a", "{\"model\":\"delay\",\"version\":1}");
+    row_of(s, "serve", "endpoint:a", one, two, 4);               /* all of version 1 */
+    row_of(s, "serve", "endpoint:a", one, two + (two - one), 2); /* half of it, or more once it is back */
+    row_of(s, "serve", "endpoint:a", again + 1000000, again + 2000000, 1);
+    row_of(s, "serve", "endpoint:a", one - 2000000, one - 1000000, 64); /* before anything was told */
+    row_of(s, "serve", "endpoint:b", one, two, 128);
+    row_of(s, "x", "endpoint:a", one, two, 256);
+    wr_card first = of_version(s, 1), second = of_version(s, 2), third = of_version(s, 3), candidate = of_version(s, 0);
+    assert_int_equal(first.nenergy, 1);
+    const wr_card_energy *e = &first.energy[0];
+    assert_string_equal(e->activity, "inference");
+    double back = two + (two - one) > again ? (double)(two + (two - one) - again)
+                                            : 0; /* the second row reached version 1 again */
+    double half = 0.5 + back / (2 * (double)(two - one));
+    assert_true(fabs(e->energy_j - (4 + 2 * half + 1)) < 1e-9);
+    assert_true(e->units == 2000 + round(1000 * half));
+    assert_true(fabs(e->lo_j - 0.75 * e->energy_j) < 1e-9);
+    assert_int_equal(second.nenergy, 1);
+    assert_true(fabs(second.energy[0].energy_j - 2 * (1 - half)) < 1e-9);
+    assert_int_equal(third.nenergy, 0);
+    assert_int_equal(candidate.nenergy, 0);
+    const char *bom = bom_text(s, &first), *card = card_text(s, &first);
+    OK(wr_json_parse(&j, wr_str_of(bom), "bom", &s->err));
+    yyjson_val *v = yyjson_ptr_get(
+        j.root, "/metadata/component/modelCard/considerations/environmentalConsiderations/energyConsumptions/0");
+    assert_string_equal(text_at(v, "/activity"), "inference");
+    assert_true(fabs(number_at(v, "/activityEnergyCost/value") - e->energy_j / 3.6e6) < 1e-15);
+    assert_string_equal(text_at(v, "/activityEnergyCost/unit"), "kWh");
+    assert_string_equal(text_at(v, "/properties/0/name"), "weir:predictions");
+    wr_json_free(&j);
+    SAYS("for 1,000 predictions so far", card);
+    assert_null(strstr(card, "co2_eq_emissions")); /* which are of training */
+    assert_null(strstr(card, "all of making it"));
+    WR_AUTOBUF wr_buf b = {0};
+    FAILS(WEIR_ENOTFOUND, wr_bom_boamps(&b, &first, &s->err)); /* serving is no training */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, drop_place)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_markdown), TEST(test_empty), TEST(test_cyclonedx),  TEST(test_same_bytes),   TEST(test_licences),
-        TEST(test_boamps),   TEST(test_words), TEST(test_evaluation), TEST(test_requirements), TEST(test_lineage)};
+    const struct CMUnitTest tests[] = {TEST(test_markdown),   TEST(test_empty),      TEST(test_cyclonedx),
+                                       TEST(test_same_bytes), TEST(test_licences),   TEST(test_boamps),
+                                       TEST(test_words),      TEST(test_evaluation), TEST(test_requirements),
+                                       TEST(test_lineage),    TEST(test_serving)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,39 @@ print(digests.hexdigest() == card["root"], re.fullmatch(r"urn:uuid:[0-9a-f]{8}-[
 PYTHON
 weir model bom delay@1 --format boamps --json | json task taskStage
 
+echo "-- what serving it took"
+printf 'endpoints:\n  delay: {model: delay@champion}\n' >>weir.yaml
+weir feature materialize features.yaml --until 2001-01-15 >/dev/null
+weir up --port 0 --no-schedule >up.out 2>up.err &
+server=$!
+trap 'kill -9 "$server" 2>/dev/null || true' EXIT
+for _ in $(seq 200); do
+    url=$(sed -n 's/^weir is up at \(http:[^ ]*\).*/\1/p' up.out)
+    [ -z "$url" ] || break
+    sleep 0.1
+done
+weir deploy replay delay --url "$url" --from 2001-01-15 --until 2001-01-17 >/dev/null 2>&1
+kill -TERM "$server"
+wait "$server" || true
+weir model bom delay@champion --out served.json
+weir model card delay@champion >served.md
+python3 - <<'PYTHON'
+import json
+of = lambda file: json.load(open(file))["metadata"]["component"]["modelCard"]["considerations"]["environmentalConsiderations"]["energyConsumptions"]
+made, now = of("bom.json"), of("served.json")
+assert now[:len(made)] == made and len(now) == len(made) + 1
+last = now[-1]
+properties = {p["name"]: p["value"] for p in last["properties"]}
+# what the schema of CycloneDX 1.6 asks of an entry
+assert set(last) <= {"activity", "energyProviders", "activityEnergyCost", "co2CostEquivalent", "co2CostOffset", "properties"}
+assert last["activityEnergyCost"]["unit"] == "kWh" and last["co2CostEquivalent"]["unit"] == "tCO2eq"
+assert all(p["energySource"] and p["organization"] and p["energyProvided"]["unit"] == "kWh" for p in last["energyProviders"])
+print(last["activity"], properties["weir:predictions"], last["activityEnergyCost"]["value"] > 0, properties["weir:tier"])
+PYTHON
+grep -c '^| inference | 288 predictions |' served.md
+sed -n 's/^- \*\*Serving:\*\* [^ ]* J and [^ ]* g/J and g/p' served.md
+weir model bom delay@1 --format boamps | python3 -c 'import json, sys; print(json.load(sys.stdin)["task"]["taskStage"])'
+
 echo "-- wrong"
 fails 2 weir model card nothing
 fails 2 weir model card dela
