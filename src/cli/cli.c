@@ -65,6 +65,21 @@ static bool is_group(const wr_cmd *const *cmds, size_t n, const char *word)
     return false;
 }
 
+/* "weir deploy foo": what is near among the second words of the group. */
+static int unknown_in_group(const wr_cmd *const *cmds, size_t n, char **argv, wr_err *err)
+{
+    enum { MOST = 256 };
+    const char *names[MOST];
+    size_t k = 0, len = strlen(argv[0]);
+    for (size_t i = 0; i < n && k < MOST; i++)
+        if (strncmp(cmds[i]->name, argv[0], len) == 0 && cmds[i]->name[len] == ' ')
+            names[k++] = cmds[i]->name + len + 1;
+    int near = wr_str_nearest(wr_str_of(argv[1]), names, k);
+    wr_err_set(err, WEIR_EUSAGE, "unknown command \"%.60s %.60s\"", argv[0], argv[1]);
+    if (near >= 0) return wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir %s %s\"?", argv[0], names[near]);
+    return wr_err_hint(err, WEIR_EUSAGE, "weir help %s lists the commands of %s", argv[0], argv[0]);
+}
+
 static int unknown_command(const wr_cmd *const *cmds, size_t n, int argc, char **argv, wr_err *err)
 {
     enum { MOST = 256 };
@@ -74,6 +89,7 @@ static int unknown_command(const wr_cmd *const *cmds, size_t n, int argc, char *
     snprintf(typed, sizeof typed, "%s%s%s", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "",
              argc > 1 && argv[1][0] != '-' ? argv[1] : "");
     for (; k < n && k < MOST; k++) names[k] = cmds[k]->name;
+    if (argc > 1 && argv[1][0] != '-' && is_group(cmds, n, argv[0])) return unknown_in_group(cmds, n, argv, err);
     int near = wr_str_nearest(wr_str_of(typed), names, k);
     for (size_t i = 0; near < 0 && i < k; i++)
         names[i] = strrchr(names[i], ' ') ? strrchr(names[i], ' ') + 1 : names[i];
@@ -156,6 +172,22 @@ static int parse_option(wr_cli *c, int *i, int argc, char **argv, wr_err *err)
     return add_value(c, a, value, err);
 }
 
+/* The word of the usage that stands for the argument after the first `n`: of "ENDPOINT [NAME=]MODEL ..." with one given
+ * the second. */
+static void missing_argument(const wr_cli *c, size_t n, wr_err *err)
+{
+    wr_str word = {"", 0};
+    size_t at = 0;
+    for (wr_str rest = wr_str_of(c->cmd->usage ? c->cmd->usage : ""); rest.p;) {
+        word = wr_str_cut(&rest, ' ');
+        bool counts = word.n && word.p[0] != '-' && !wr_str_is(word, "|") && !wr_str_is(word, "...");
+        if (counts && at++ == n) break;
+        word = (wr_str){"", 0};
+    }
+    if (!word.n) wr_err_set(err, WEIR_EUSAGE, "weir %s: something is missing", c->cmd->name);
+    else wr_err_set(err, WEIR_EUSAGE, "weir %s: %.*s is missing", c->cmd->name, WR_STR_FMT(word));
+}
+
 static int parse(wr_cli *c, int argc, char **argv, wr_err *err)
 {
     bool only_args = false;
@@ -171,8 +203,10 @@ static int parse(wr_cli *c, int argc, char **argv, wr_err *err)
     if (wr_cli_flag(c, "help")) return 0;
     int n = (int)c->args.n;
     if (n >= c->cmd->min_args && (c->cmd->max_args < 0 || n <= c->cmd->max_args)) return 0;
-    wr_err_set(err, WEIR_EUSAGE, "weir %s: %s", c->cmd->name,
-               n < c->cmd->min_args ? "something is missing" : "too many arguments");
+    if (n < c->cmd->min_args) missing_argument(c, (size_t)n, err);
+    else
+        wr_err_set(err, WEIR_EUSAGE, "weir %s: \"%.100s\" is one argument too many", c->cmd->name,
+                   c->args.at[c->cmd->max_args]);
     const char *usage = c->cmd->usage ? c->cmd->usage : "";
     return wr_err_hint(err, WEIR_EUSAGE, "usage: weir %s%s%s", c->cmd->name, usage[0] ? " " : "", usage);
 }

@@ -137,8 +137,8 @@ static void test_usage_errors(void **state)
         {"echo --real much", "--real: ", ""},
         {"echo --when soon", "--when: ", ""},
         {"echo --span 3x", "--span: ", ""},
-        {"echo a b c", "weir echo: too many arguments", "usage: weir echo [A [B]]"},
-        {"data one", "weir data one: something is missing", "usage: weir data one NAME"},
+        {"echo a b c", "weir echo: \"c\" is one argument too many", "usage: weir echo [A [B]]"},
+        {"data one", "weir data one: NAME is missing", "usage: weir data one NAME"},
         {"-v a echo", "unknown command \"a", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -2,15 +2,13 @@
 /* cmd_deploy_flush.c - weir deploy flush. */
 #include "base/num.h"
 #include "cli/commands.h"
-#include "io/http_client.h"
+#include "cli/deploy_server.h"
 #include "stage/deploy/drain.h"
 
 static const wr_cmd_arg args[] = {
-    {"url", 0, WR_ARG_TEXT, "URL", "where the server is", "http://127.0.0.1:8080"},
+    WR_DEPLOY_URL,
     {"offline", 0, WR_ARG_FLAG, NULL, "no server runs: drain what the last one left", NULL},
 };
-
-enum { TIMEOUT_MS = 600000 };
 
 static int offline(wr_cli *c, wr_drained *d, wr_err *err)
 {
@@ -23,37 +21,18 @@ static int offline(wr_cli *c, wr_drained *d, wr_err *err)
     return rc;
 }
 
-static int refused(const char *url, int status, wr_str reply, wr_err *err)
-{
-    WR_AUTOJSON wr_json j = {0};
-    wr_str text = {NULL, 0};
-    if (wr_json_parse(&j, reply, "answer", NULL) == 0) (void)wr_json_str_or(&text, j.root, "error", NULL, NULL);
-    wr_err_set(err, WEIR_EIO, "the server at %s did not drain its log", url);
-    return wr_err_detail(err, WEIR_EIO, "status %d: %.*s", status, text.p ? (int)text.n : 0, text.p ? text.p : "");
-}
-
-static int read_answer(wr_drained *d, wr_str reply, wr_err *err)
+static int ask(wr_drained *d, wr_cli *c, wr_err *err)
 {
     WR_AUTOJSON wr_json j = {0};
     int64_t n[4];
     static const char *const keys[] = {"segments", "predictions", "labels", "events"};
-    WR_TRY(wr_json_parse(&j, reply, "answer", err));
+    int rc = wr_deploy_ask(&j, c, "POST", "/api/weir/1/flush", "application/json", WR_STR(""), err);
+    if (rc == WEIR_EUNAVAILABLE)
+        wr_err_hint(err, rc, "weir up starts a server; without one: weir deploy flush --offline");
+    WR_TRY(rc);
     for (int i = 0; i < 4; i++) WR_TRY(wr_json_i64(&n[i], j.root, keys[i], err));
     *d = (wr_drained){(uint64_t)n[0], (uint64_t)n[1], (uint64_t)n[2], (uint64_t)n[3]};
     return 0;
-}
-
-static int ask(wr_drained *d, const char *url, wr_err *err)
-{
-    wr_http_client *h;
-    wr_str reply;
-    int status = 0;
-    WR_TRY(wr_http_client_open(&h, url, TIMEOUT_MS, err));
-    int rc = wr_http_client_call(h, "POST", "/api/weir/1/flush", (wr_str){"", 0}, &status, &reply, err);
-    if (rc < 0) wr_err_hint(err, rc, "weir up starts a server; without one: weir deploy flush --offline");
-    else rc = status == 200 ? read_answer(d, reply, err) : refused(url, status, reply, err);
-    wr_http_client_close(h);
-    return rc;
 }
 
 static int run(wr_cli *c, wr_err *err)
@@ -61,7 +40,7 @@ static int run(wr_cli *c, wr_err *err)
     wr_drained d;
     char p[WR_NUM_TEXT], l[WR_NUM_TEXT], e[WR_NUM_TEXT];
     wr_progress(c, "draining", -1);
-    WR_TRY(wr_cli_flag(c, "offline") ? offline(c, &d, err) : ask(&d, wr_cli_text(c, "url"), err));
+    WR_TRY(wr_cli_flag(c, "offline") ? offline(c, &d, err) : ask(&d, c, err));
     wr_jsonw *w = wr_cli_jsonw(c);
     wr_jsonw_obj(w);
     wr_jsonw_ki64(w, "segments", (int64_t)d.segments);
@@ -86,6 +65,6 @@ const wr_cmd wr_cmd_deploy_flush = {
     sizeof args / sizeof *args,
     "A running server does this every ten minutes, when its log has 64 MiB, and when it ends.\n"
     "Datasets: predictions.ENDPOINT, labels.ENDPOINT, events.VIEW.",
-    "  # of the server on the usual port\n  weir deploy flush\n"
+    "  # of the server of this project\n  weir deploy flush\n"
     "  # after a crash, without starting a server\n  weir deploy flush --offline",
     run};

@@ -66,6 +66,7 @@ static int make_request(request *q, const char *file, wr_err *err)
     WR_AUTOBUF wr_buf text = {0};
     WR_TRY(read_input(&text, file, err));
     wr_str s = wr_str_trim(wr_buf_view(&text));
+    if (!s.n && strcmp(file, "-") == 0) return wr_err_set(err, WEIR_EINVAL, "there are no rows on standard input");
     if (!s.n) return wr_err_set(err, WEIR_EINVAL, "'%s' is empty", file);
     if (s.p[0] == '{' || s.p[0] == '[') return from_json(q, s, err);
     q->type = "text/csv";
@@ -193,14 +194,17 @@ static bool read_shape(wr_explained *e, size_t *each, yyjson_val *list, yyjson_v
     e->outputs = shape ? yyjson_get_uint(yyjson_arr_get(shape, 1)) : yyjson_arr_size(row);
     *each = shape ? yyjson_get_uint(yyjson_arr_get(shape, 2)) : yyjson_arr_size(yyjson_arr_get_first(row));
     if (!e->rows) return true;
-    return *each && e->outputs && e->rows <= WR_LIMIT_EXPLAIN / *each && e->rows * *each <= WR_LIMIT_EXPLAIN / e->outputs;
+    return *each && e->outputs && e->rows <= WR_LIMIT_EXPLAIN / *each &&
+           e->rows * *each <= WR_LIMIT_EXPLAIN / e->outputs;
 }
 
-static int read_contributions(wr_explained *e, wr_cli *c, yyjson_val *list, yyjson_val *shape, yyjson_val *told, wr_err *err)
+static int read_contributions(wr_explained *e, wr_cli *c, yyjson_val *list, yyjson_val *shape, yyjson_val *told,
+                              wr_err *err)
 {
     yyjson_val *features = yyjson_obj_get(told, "features"), *name;
     size_t each, n = 0, i, max;
-    if (!read_shape(e, &each, list, shape)) return wr_err_set(err, WEIR_EPARSE, "the server's contributions have no shape");
+    if (!read_shape(e, &each, list, shape))
+        return wr_err_set(err, WEIR_EPARSE, "the server's contributions have no shape");
     if (!e->rows) return 0;
     e->features = each - 1;
     double *phi = wr_arena_alloc(wr_cli_arena(c), e->rows * e->outputs * each * sizeof *phi);
@@ -239,8 +243,9 @@ static int send_rows(wr_cli *c, request *q, wr_err *err)
     const char *name = wr_cli_arg(c, 0);
     WR_TRY(make_request(q, wr_cli_arg(c, 1), err));
     bool explain = wr_cli_flag(c, "explain");
-    char *path = q->tensors ? wr_deploy_path(c, "/v2/models/", name, explain ? "/explain" : "/infer")
-                            : wr_deploy_path(c, "/endpoints/", name, explain ? "/invocations?explain=true" : "/invocations");
+    char *path = q->tensors
+                     ? wr_deploy_path(c, "/v2/models/", name, explain ? "/explain" : "/infer")
+                     : wr_deploy_path(c, "/endpoints/", name, explain ? "/invocations?explain=true" : "/invocations");
     if (!path) return wr_err_nomem(err);
     WR_TRY(wr_deploy_ask(&j, c, "POST", path, q->type, wr_buf_view(&q->body), err));
     wr_jsonw_val(wr_cli_jsonw(c), j.root);

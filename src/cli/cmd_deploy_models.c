@@ -134,11 +134,81 @@ static int load_body(wr_buf *b, wr_cli *c, wr_err *err)
     return b->failed ? wr_err_nomem(err) : 0;
 }
 
+static bool is_endpoint(wr_cli *c, const char *name)
+{
+    WR_AUTOJSON wr_json j = {0};
+    yyjson_val *v;
+    size_t i, max;
+    wr_err none;
+    if (wr_deploy_ask(&j, c, "GET", "/api/weir/1/endpoints", "application/json", WR_STR(""), &none) < 0) return false;
+    yyjson_arr_foreach(yyjson_obj_get(j.root, "endpoints"), i, max, v)
+    {
+        if (strcmp(text(v, "endpoint"), name) == 0 || strcmp(text(v, "name"), name) == 0) return true;
+    }
+    return false;
+}
+
+enum { NAMES = 1000 };
+
+/* Names of the index; *found: is it one of them? */
+static size_t names_of(const char **names, yyjson_val *index, const char *name, bool *found)
+{
+    yyjson_val *v;
+    size_t i, max, n = 0;
+    yyjson_arr_foreach(index, i, max, v)
+    {
+        if (n < NAMES) names[n++] = text(v, "name");
+        if (strcmp(text(v, "name"), name) == 0) *found = true;
+    }
+    return n;
+}
+
+/* The server speaks as Triton does; what it means here, and what to do, is told instead. `said`: its words. */
+static int tell(wr_cli *c, const char *name, bool unload, int code, const wr_err *said, wr_err *err)
+{
+    WR_AUTOJSON wr_json index = {0};
+    const char *names[NAMES];
+    bool found = false;
+    wr_err none;
+    if (is_endpoint(c, name)) {
+        wr_err_set(err, code, "\"%.100s\" is an endpoint, not a model of the server's repository", name);
+        wr_err_detail(err, code, "%s", said->msg);
+        return wr_err_hint(err, code,
+                           unload ? "take it out of endpoints: of weir.yaml, then start the server anew"
+                                  : "it takes a new version by itself: weir model promote, or the file at its path");
+    }
+    if (wr_deploy_ask(&index, c, "POST", "/v2/repository/index", "application/json", WR_STR("{}"), &none) < 0)
+        return code;
+    size_t n = names_of(names, index.root, name, &found);
+    wr_err_set(err, code,
+               found && unload ? "model \"%.100s\" is not loaded"
+               : found         ? "model \"%.100s\" cannot be loaded"
+                               : "the server's repository has no model \"%.100s\"",
+               name);
+    wr_err_detail(err, code, "%s", said->msg);
+    if (found) return wr_err_hint(err, code, "weir deploy list shows the models and their states");
+    int near = wr_str_nearest(wr_str_of(wr_path_base(name)), names, n);
+    if (near >= 0) return wr_err_hint(err, code, "did you mean \"%s\"?", names[near]);
+    if (wr_file_exists(name))
+        return wr_err_hint(err, code,
+                           "a file is served as an endpoint (endpoints: {NAME: {path: FILE}} of weir.yaml), or from "
+                           "NAME/1/ of the repository");
+    return wr_err_hint(
+        err, code,
+        "weir deploy list shows what it has; serving: {repository: FOLDER} of weir.yaml says where it looks");
+}
+
 static int change(wr_cli *c, const char *verb, wr_str body, wr_err *err)
 {
     WR_AUTOJSON wr_json j = {0};
-    char *path = wr_deploy_path(c, "/v2/repository/models/", wr_cli_arg(c, 0), verb);
-    return path ? wr_deploy_ask(&j, c, "POST", path, "application/json", body, err) : wr_err_nomem(err);
+    wr_err said = {0};
+    const char *name = wr_cli_arg(c, 0);
+    char *path = wr_deploy_path(c, "/v2/repository/models/", name, verb);
+    int rc = path ? wr_deploy_ask(&j, c, "POST", path, "application/json", body, &said) : wr_err_nomem(&said);
+    if (rc == 0) return 0;
+    if (err) *err = said;
+    bool about_it = rc == WEIR_EINVAL || rc == WEIR_ENOTFOUND || rc == WEIR_EUNSUPPORTED;
+    return about_it ? tell(c, name, strcmp(verb, "/unload") == 0, rc, &said, err) : rc;
 }
 
 static int run_load(wr_cli *c, wr_err *err)

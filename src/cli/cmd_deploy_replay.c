@@ -6,12 +6,13 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "cli/commands.h"
+#include "cli/deploy_server.h"
 #include "cli/compare_print.h"
 #include "io/file.h"
 #include "stage/deploy/replay.h"
 
 static const wr_cmd_arg args[] = {
-    {"url", 0, WR_ARG_TEXT, "URL", "where the server is", "http://127.0.0.1:8080"},
+    WR_DEPLOY_URL,
     {"from", 0, WR_ARG_TIME, "TIME", "first row, by the view's time column", NULL},
     {"until", 0, WR_ARG_TIME, "TIME", "first row that is not sent any more", NULL},
     {"speed", 0, WR_ARG_NUM, "X", "event time so many times faster than the clock on the wall", NULL},
@@ -21,7 +22,8 @@ static const wr_cmd_arg args[] = {
     {"slow", 0, WR_ARG_NUM, "FACTOR", "while the server runs a job, go so many times slower", "1"},
     {"report", 0, WR_ARG_TEXT, "FILE", "write the report as JSON too", NULL},
     {"candidate", 0, WR_ARG_TEXT, "MODEL", "no server: this model (a path, MODEL@VERSION) over what was logged", NULL},
-    {"score", 0, WR_ARG_TEXT, "COLUMN", "candidate: the score that was answered (default: as its outputs are called)", NULL},
+    {"score", 0, WR_ARG_TEXT, "COLUMN", "candidate: the score that was answered (default: as its outputs are called)",
+     NULL},
     {"rows", 0, WR_ARG_INT, "N", "candidate: the newest so many predictions", "100000"},
     {"seed", 0, WR_ARG_INT, "N", "candidate: of the bootstrap", "1"},
     {"max-disagreement", 0, WR_ARG_NUM, "SHARE", "candidate: rows of another class", NULL},
@@ -124,7 +126,6 @@ static void progress(void *ctx, double fraction, int64_t event_us)
 static int read_options(wr_replay_opt *o, wr_cli *c, wr_err *err)
 {
     *o = (wr_replay_opt){.endpoint = wr_cli_arg(c, 0),
-                         .url = wr_cli_text(c, "url"),
                          .connections = (int)wr_cli_int(c, "connections"),
                          .label_batch = wr_cli_flag(c, "label-batch"),
                          .slow = wr_cli_num(c, "slow"),
@@ -143,7 +144,7 @@ static int read_options(wr_replay_opt *o, wr_cli *c, wr_err *err)
     if (o->speed < 0 || o->seconds < 0) return wr_err_set(err, WEIR_EINVAL, "--speed and --seconds are above 0");
     if (o->slow < 1) return wr_err_set(err, WEIR_EINVAL, "--slow is 1 or more");
     if (o->connections < 1) return wr_err_set(err, WEIR_EINVAL, "--connections is 1 or more");
-    return 0;
+    return wr_deploy_url(&o->url, c, err);
 }
 
 static int run(wr_cli *c, wr_err *err)

@@ -6,26 +6,36 @@
 
 #include "cli/commands.h"
 #include "cli/deploy_rollout.h"
+#include "core/model.h"
 #include "io/file.h"
 
 /* ---- arms: [NAME=]MODEL[:WEIGHT] ---- */
+
+/* A server of this project has the models of this project: one that is not registered is told before anything begins.
+ * Of another server nothing is known here. */
+static int known_here(wr_cli *c, const char *model, wr_err *err)
+{
+    wr_project *p;
+    wr_registered_version v;
+    wr_err none = {0};
+    if (wr_cli_has(c, "url") || wr_cli_project(c, &p, &none) < 0) return 0;
+    int rc = wr_model_registered(&v, wr_cli_arena(c), p, model, err);
+    return rc < 0 ? wr_model_no_file(rc, model, wr_cli_arena(c), p, err) : 0;
+}
 
 /* A path is what has a slash or is there; the server is told where it is, whatever folder it runs in. */
 static int put_model(wr_jsonw *w, wr_cli *c, wr_str model, wr_err *err)
 {
     char full[PATH_MAX], *text = wr_arena_strndup(wr_cli_arena(c), model.p, model.n);
     if (!text) return wr_err_nomem(err);
-    if (!memchr(model.p, '/', model.n) && !wr_file_exists(text)) {
+    if ((!memchr(model.p, '/', model.n) && !wr_file_exists(text)) || strncmp(text, "models:/", 8) == 0) {
         wr_jsonw_kslice(w, "model", model);
-        return 0;
-    }
-    if (strncmp(text, "models:/", 8) == 0) {
-        wr_jsonw_kslice(w, "model", model);
-        return 0;
+        return known_here(c, text, err);
     }
     if (!realpath(text, full)) {
-        wr_err_set(err, WEIR_ENOTFOUND, "there is no '%s'", text);
-        return wr_err_hint(err, WEIR_ENOTFOUND, "a model is NAME@VERSION, NAME@ALIAS, or the path of a model file");
+        wr_err_set(err, WEIR_ENOTFOUND, "there is no file or folder \"%.200s\"", text);
+        wr_err_hint(err, WEIR_ENOTFOUND, "a model is NAME@VERSION, NAME@ALIAS, or the path of a model file");
+        return wr_model_no_file(WEIR_ENOTFOUND, text, wr_cli_arena(c), NULL, err);
     }
     wr_jsonw_kstr(w, "path", full);
     return 0;
@@ -45,6 +55,10 @@ static int put_arm(wr_jsonw *w, wr_cli *c, const char *text, const char *name, c
         if (model.p[i] != ':') continue;
         weight = model.p + i + 1;
         model.n = i;
+    }
+    if (!wr_name_ok(wr_str_of(name)) || !model.n) {
+        wr_err_set(err, WEIR_EUSAGE, "\"%.100s\" is not [NAME=]MODEL[:WEIGHT]", text);
+        return wr_err_hint(err, WEIR_EUSAGE, "such as delay@7:20%%, b=delay@7:20%% or plain=./exports/plain.onnx");
     }
     wr_jsonw_key(w, name);
     wr_jsonw_obj(w);
@@ -194,8 +208,7 @@ static int run_rollout(wr_cli *c, wr_err *err)
         NULL},                                                                                                         \
         {"sticky-field", 0, WR_ARG_TEXT, "NAME", "the same for an input or a parameter of the requests", NULL},        \
         {"salt", 0, WR_ARG_TEXT, "TEXT", "another one deals the keys anew (default: the endpoint's name)", NULL},      \
-        {"guard", 0, WR_ARG_LIST, "LIMIT", "guardrail, such as errors.worse_by=1% or p99.max=50ms",   \
-         NULL},                                                                                                        \
+        {"guard", 0, WR_ARG_LIST, "LIMIT", "guardrail, such as errors.worse_by=1% or p99.max=50ms", NULL},             \
         {"no-guards", 0, WR_ARG_FLAG, NULL, "no guardrails at all", NULL},                                             \
         {"confidence", 0, WR_ARG_NUM, "P", "how certain worse has to be (default 0.95)", NULL},                        \
         {"min-samples", 0, WR_ARG_INT, "N", "answers of an arm before it is judged (default 200)", NULL},              \

@@ -112,9 +112,12 @@ static int run_report(wr_cli *c, wr_err *err)
 {
     wr_project *p;
     int64_t version;
+    wr_registered_version v;
     const char *name = wr_cli_arg(c, 0), *kind = wr_cli_arg(c, 2);
     WR_TRY(version_arg(&version, c, "report", err));
     WR_TRY(wr_cli_project(c, &p, err));
+    const char *ref = wr_arena_printf(wr_cli_arena(c), "%s@%lld", name, (long long)version);
+    WR_TRY(ref ? wr_model_registered(&v, wr_cli_arena(c), p, ref, err) : wr_err_nomem(err));
     WR_TRY(wr_model_report(p, name, version, kind, wr_cli_arg(c, 3), err));
     wr_say(c, "%s version %lld has the report \"%s\"", name, (long long)version, kind);
     wr_jsonw *w = wr_cli_jsonw(c);

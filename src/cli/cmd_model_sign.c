@@ -35,7 +35,9 @@ static int find_subject(subject *s, wr_cli *c, wr_err *err)
     *s = (subject){0};
     if (is_path(ref)) {
         s->path = ref;
-        return wr_file_exists(ref) ? 0 : wr_err_set(err, WEIR_ENOTFOUND, "there is no folder or file \"%s\"", ref);
+        if (wr_file_exists(ref)) return 0;
+        wr_err_set(err, WEIR_ENOTFOUND, "there is no folder or file \"%.200s\"", ref);
+        return wr_model_no_file(WEIR_ENOTFOUND, ref, wr_cli_arena(c), NULL, err);
     }
     int rc = wr_cli_project(c, &s->project, &why);
     if (rc == 0) rc = wr_model_registered(&s->v, wr_cli_arena(c), s->project, ref, &why);
@@ -300,7 +302,10 @@ static int run_keygen(wr_cli *c, wr_err *err)
     const char *file = wr_cli_arg(c, 0), *public_file = wr_arena_printf(wr_cli_arena(c), "%s.pub", file);
     if (!public_file) return wr_err_nomem(err);
     WR_TRY(read_passphrase(&passphrase, &phrase, c, err));
-    if (wr_file_exists(public_file)) return wr_err_set(err, WEIR_EEXIST, "there is a \"%s\" already", public_file);
+    if (wr_file_exists(public_file)) {
+        wr_err_set(err, WEIR_EEXIST, "there is a \"%s\" already", public_file);
+        return wr_err_hint(err, WEIR_EEXIST, "keys are never overwritten: take another name");
+    }
     WR_TRY(wr_signing_key_make(&secret, &open_text, wr_cli_text(c, "kind"), passphrase, err));
     WR_TRY(write_secret(file, wr_buf_view(&secret), err));
     WR_TRY(wr_file_create(public_file, wr_buf_view(&open_text), err));

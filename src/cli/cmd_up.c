@@ -123,9 +123,9 @@ static int run(wr_cli *c, wr_err *err)
     int64_t loops = wr_os_cpus() < 4 ? wr_os_cpus() : 4, port = wr_cli_int(c, "port");
     if (wr_cli_has(c, "loops")) loops = wr_cli_int(c, "loops");
     if (loops < 1 || loops > 64)
-        return wr_err_set(err, WEIR_EINVAL, "--loops %lld is not between 1 and 64", (long long)loops);
+        return wr_err_set(err, WEIR_EUSAGE, "weir up: --loops %lld is not between 1 and 64", (long long)loops);
     if (port < 0 || port > 65535)
-        return wr_err_set(err, WEIR_EINVAL, "--port %lld is not between 0 and 65535", (long long)port);
+        return wr_err_set(err, WEIR_EUSAGE, "weir up: --port %lld is not between 0 and 65535", (long long)port);
     wr_server_opt opt = {.host = wr_cli_text(c, "host"),
                          .port = (int)port,
                          .loops = (int)loops,

@@ -11,7 +11,7 @@ enum { TIMEOUT_MS = 600000, ANSWER_MAX = 256 << 20 };
 static const char otherwise[] = "http://127.0.0.1:8080";
 
 /* Without a project there is nothing that tells. */
-static int find(const char **url, wr_cli *c, wr_err *err)
+int wr_deploy_url(const char **url, wr_cli *c, wr_err *err)
 {
     wr_project *p;
     wr_up up;
@@ -82,12 +82,17 @@ static int refused(int status, wr_str body, wr_err *err)
 
 static int ask(wr_json *out, wr_fetch *f, wr_fetch_reply *r, const wr_fetch_opt *opt, const char *url, wr_err *err)
 {
-    int rc = wr_fetch_run(r, f, opt, err);
+    wr_err why = {0};
+    int rc = wr_fetch_run(r, f, opt, &why);
     if (rc == WEIR_EUNAVAILABLE) {
-        wr_err_wrap(err, rc, "no server at %s", url);
+        wr_err_set(err, rc, "no server answers at %.200s", url);
+        wr_err_detail(err, rc, "%s", why.detail);
         return wr_err_hint(err, rc, "weir up starts one; --url says where another is");
     }
-    WR_TRY(rc);
+    if (rc < 0) {
+        if (err) *err = why;
+        return strncmp(url, "http", 4) == 0 ? rc : wr_err_hint(err, rc, "--url is such as http://127.0.0.1:8080");
+    }
     wr_str body = wr_buf_view(&r->body);
     if (r->status < 200 || r->status > 299) return refused(r->status, body, err);
     return wr_json_parse(out, wr_str_trim(body).n ? body : WR_STR("null"), "the server's answer", err);
@@ -101,7 +106,7 @@ int wr_deploy_ask(wr_json *out, wr_cli *c, const char *method, const char *path,
     const char *url, *headers[2], *token = getenv("MLFLOW_TRACKING_TOKEN");
     size_t n = 0;
     *out = (wr_json){0};
-    WR_TRY(find(&url, c, err));
+    WR_TRY(wr_deploy_url(&url, c, err));
     char *full = wr_arena_printf(wr_cli_arena(c), "%s%s", url, path);
     char *content = wr_arena_printf(wr_cli_arena(c), "Content-Type: %s", type);
     char *bearer = token ? wr_arena_printf(wr_cli_arena(c), "Authorization: Bearer %s", token) : NULL;

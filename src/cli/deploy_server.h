@@ -10,5 +10,7 @@
 
 /* Asks and parses the answer (an empty one is null). Another status than 2xx is an error with what the server said. `type`: of the body. */
 int wr_deploy_ask(wr_json *out, wr_cli *c, const char *method, const char *path, const char *type, wr_str body, wr_err *err);
+/* Where the server is. */
+int wr_deploy_url(const char **url, wr_cli *c, wr_err *err);
 /* A path with a name in it: "/v2/models/%s/ready", percent-encoded, in the arena; NULL without memory. */
 char *wr_deploy_path(wr_cli *c, const char *before, const char *name, const char *after);

@@ -232,6 +232,10 @@ static int not_found(wr_project *p, wr_str name, wr_str what, wr_err *err)
                            WR_STR_FMT(name));
     int near = wr_str_nearest(name, names, n);
     if (near >= 0) return wr_err_hint(err, WEIR_ENOTFOUND, "did you mean \"%s\"?", names[near]);
+    const char *text = wr_arena_strndup(a, name.p, name.n);
+    if (text && wr_model_is_path(text))
+        return wr_err_hint(err, WEIR_ENOTFOUND,
+                           "that reads like a file; the name of a model is wanted: weir model list");
     return wr_err_hint(
         err, WEIR_ENOTFOUND,
         "weir model train makes one, weir model register gives it a version, weir model list shows them");
@@ -337,18 +341,40 @@ bool wr_model_is_path(const char *text)
     return slash && strchr(slash + 1, '/');
 }
 
+/* Which of the files may have been meant: a name that is near, leaving the ending aside when it is the same, or the
+ * same name with another ending. -1: none. */
+static int nearest_file(wr_arena *a, const char *base, char **files, size_t n)
+{
+    const char *dot = strrchr(base, '.'), **names = wr_arena_calloc(a, n + 1, sizeof *names);
+    size_t len = dot && dot != base ? (size_t)(dot - base) : strlen(base);
+    for (size_t i = 0; names && i < n; i++) {
+        const char *end = strrchr(files[i], '.');
+        bool same_end = base[len] ? end && strcmp(end, base + len) == 0 : !end;
+        names[i] = same_end ? wr_arena_strndup(a, files[i], end ? (size_t)(end - files[i]) : strlen(files[i])) : "";
+        if (!same_end && strncmp(files[i], base, len) == 0 && files[i][len] == '.') return (int)i;
+        if (!names[i]) return -1;
+    }
+    return names ? wr_str_nearest((wr_str){base, len}, names, n) : -1;
+}
+
 int wr_model_no_file(int rc, const char *text, wr_arena *a, wr_project *p, wr_err *err)
 {
     char **files, *folder = wr_path_dir(a, text);
     const char *base = wr_path_base(text), *model;
     size_t n;
     wr_err none;
-    if (rc != WEIR_ENOTFOUND || !wr_model_is_path(text)) return rc;
+    bool path = wr_model_is_path(text);
+    if (rc != WEIR_ENOTFOUND || strncmp(text, "models:/", 8) == 0 || (!path && !strchr(text, '.'))) return rc;
+    if (!path) { /* a name with a dot in it, or an ending mistyped */
+        bool there = folder && wr_file_list(&files, &n, a, folder, &none) == 0;
+        int which = there ? nearest_file(a, base, files, n) : -1;
+        return which < 0 ? rc : wr_err_hint(err, rc, "did you mean the file \"%s\"?", files[which]);
+    }
     wr_err_set(err, rc, "there is no file or folder \"%.200s\"", text);
     if (!folder || wr_file_list(&files, &n, a, folder, &none) < 0)
         return wr_err_hint(err, rc, "there is no folder \"%.200s\" either; paths are relative to the folder you are in",
                            folder ? folder : "");
-    int near = wr_str_nearest(wr_str_of(base), (const char *const *)files, n);
+    int near = nearest_file(a, base, files, n);
     if (near >= 0) return wr_err_hint(err, rc, "did you mean \"%.*s%s\"?", (int)(base - text), text, files[near]);
     wr_str rest = wr_str_of(base), stem = wr_str_cut(&rest, '.');
     model = p ? wr_model_nearest(a, p, stem) : NULL;
@@ -444,7 +470,10 @@ int wr_model_report(wr_project *p, const char *name, int64_t version, const char
     wr_track *t;
     char id[WR_SHA256_HEX];
     report r = {name, kind, id, version};
-    if (!wr_name_ok(wr_str_of(kind))) return wr_err_set(err, WEIR_EINVAL, "\"%s\" is not the name of a report", kind);
+    if (!wr_name_ok(wr_str_of(kind))) {
+        wr_err_set(err, WEIR_EINVAL, "\"%.100s\" is not the name of a report", kind);
+        return wr_err_hint(err, WEIR_EINVAL, "such as evaluation or feasibility: letters, digits, '_', '-' and '.'");
+    }
     WR_TRY(wr_project_objects(&o, p, err));
     WR_TRY(wr_objects_put_file(o, file, id, err));
     WR_TRY(wr_project_track(&t, p, err));

@@ -40,7 +40,7 @@ YAML
 fails 2 weir monitor delay
 fails 2 weir monitor dealy
 fails 2 weir up --port 0
-fails 2 weir up --port 99999
+fails 64 weir up --port 99999
 fails 2 weir up --port 0 --host nowhere
 cat >weir.yaml <<'YAML'
 triggers:

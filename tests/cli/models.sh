@@ -72,6 +72,11 @@ weir deploy list
 code=0
 weir deploy load simpel || code=$?
 echo "exit code $code"
+weir deploy load sums || echo "exit code $?"
+weir deploy load exports/sums.onnx || echo "exit code $?"
+weir deploy unload simple_int8 || echo "exit code $?"
+weir deploy replay sums --candidate exports/sum.onnx || echo "exit code $?"
+weir model explain models/trees/1/model.txt row.csv || echo "exit code $?"
 code=0
 weir deploy unload sums || code=$?
 echo "exit code $code"

@@ -32,3 +32,13 @@ fails 2 weir backup .weir/copy
 fails 64 weir model evaluate delay --threshold 2
 fails 64 weir model evaluate delay --last 3d
 fails 64 weir model promote delay best
+fails 64 weir deploy foo
+fails 64 weir deploy stuty m
+fails 64 weir deploy study
+fails 64 weir deploy infer fraud
+fails 64 weir deploy bandit offers
+fails 2 weir deploy study fraud.onnx
+touch fraud.onnx fraud2.onnx
+fails 2 weir deploy study ./farud.onnx
+fails 2 weir deploy study fraud.onx
+fails 2 weir deploy list --url ftp://127.0.0.1

@@ -44,6 +44,12 @@ static int open_candidate(job *j, wr_err *err)
     if (wr_file_exists(j->opt->candidate)) return wr_predictor_open(&j->model, j->opt->candidate, err);
     int rc = wr_model_registered(&v, j->arena, j->project, j->opt->candidate, err);
     if (rc < 0) return wr_model_no_file(rc, j->opt->candidate, j->arena, j->project, err);
+    if (v.package.n) {
+        wr_err_set(err, WEIR_EUNSUPPORTED,
+                   "\"%.100s\" computes its features itself: the log has them, not its requests", j->opt->candidate);
+        return wr_err_hint(err, WEIR_EUNSUPPORTED, "weir deploy study %.100s --replay %.60s asks it what was logged",
+                           j->opt->candidate, j->opt->endpoint);
+    }
     wr_err why = {0};
     rc = wr_materialize(&path, folder, j->arena, j->project, wr_registered_version_location(&v), &why);
     if (rc < 0) {

@@ -56,8 +56,10 @@ static const char *const *extra_columns(job *b)
 static int read_table(job *b, wr_evaluation *e, wr_err *err)
 {
     const wr_view *v = wr_package_get(b->own)->view;
-    char *whole = wr_arena_printf(b->arena, "SELECT * FROM \"%s\"", v->name);
-    wr_model_table_opt opt = {.rows = b->opt->rows ? b->opt->rows : whole,
+    const char *asked = b->opt->rows,
+               *name = asked && !strpbrk(asked, " \n\t\"(") ? asked : v->name; /* one word is a dataset */
+    char *whole = wr_arena_printf(b->arena, "SELECT * FROM \"%s\"", name);
+    wr_model_table_opt opt = {.rows = asked && name != asked ? asked : whole,
                               .from_us = b->opt->from_us,
                               .until_us = b->opt->until_us,
                               .extra = extra_columns(b)};

@@ -48,6 +48,25 @@ static int make_sql(wr_buf *b, job *j, const char *path)
     return b->failed ? wr_err_nomem(j->err) : 0;
 }
 
+/* One word is a file or a dataset; that neither is there is told before the engine is asked, which knows neither. */
+static int no_rows(job *j, const char *rows)
+{
+    char **names = NULL, **files = NULL;
+    size_t n = 0, nfiles = 0;
+    wr_err none;
+    WR_TRY(wr_dataset_list(&names, &n, j->a, j->project, j->err));
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], rows) == 0) return 0;
+    if (strchr(rows, '@') && !reader_of(rows)) return 0; /* a version */
+    wr_err_set(j->err, WEIR_ENOTFOUND, "rows to explain: there is no file and no dataset \"%.200s\"", rows);
+    int near = wr_str_nearest(wr_str_of(rows), (const char *const *)names, n);
+    if (near >= 0) return wr_err_hint(j->err, WEIR_ENOTFOUND, "did you mean the dataset \"%s\"?", names[near]);
+    if (!strchr(rows, '/') && wr_file_list(&files, &nfiles, j->a, ".", &none) == 0)
+        near = wr_str_nearest(wr_str_of(rows), (const char *const *)files, nfiles);
+    if (near >= 0) return wr_err_hint(j->err, WEIR_ENOTFOUND, "did you mean '%s'?", files[near]);
+    return wr_err_hint(j->err, WEIR_ENOTFOUND, "rows are a CSV, JSON or Parquet file, a dataset, or SQL in quotes");
+}
+
 static int read_rows(job *j)
 {
     WR_AUTOBUF wr_buf sql = {0};
@@ -59,6 +78,8 @@ static int read_rows(job *j)
         path = wr_path_absolute(j->a, j->opt->rows);
         if (!path) return wr_err_nomem(j->err);
     }
+    bool there = path && (wr_file_exists(path) || strpbrk(path, "*?[")); /* several files */
+    if (!there && !strpbrk(j->opt->rows, " \n\t")) WR_TRY(no_rows(j, j->opt->rows));
     const char *extra[] = {path, NULL};
     WR_TRY(make_sql(&sql, j, path));
     WR_TRY(wr_project_tables(&t, j->project, path ? extra : NULL, j->err));
