@@ -65,6 +65,22 @@ static int path_hash(char out[WR_SHA256_HEX], const char *path, wr_err *err)
     return is_dir(path) ? wr_file_tree_sha256(out, path, err) : wr_file_sha256(out, path, err);
 }
 
+/* A view's snapshot, and its lookup tables when it has some: of both, the hashes of a line. "" when there is nothing.
+ */
+static int feature_hash(char out[WR_SHA256_HEX], wr_project *p, const char *name, wr_err *err)
+{
+    char both[2 * WR_SHA256_HEX + 2], tables[WR_SHA256_HEX];
+    const char *online, *lookup;
+    WR_TRY(wr_noun_online_path(&online, p, name, err));
+    WR_TRY(wr_noun_lookup_path(&lookup, p, name, err));
+    WR_TRY(path_hash(out, online, err));
+    WR_TRY(path_hash(tables, lookup, err));
+    if (!tables[0]) return 0;
+    int n = snprintf(both, sizeof both, "%s %s", out, tables);
+    wr_sha256_of(both, (size_t)n, out);
+    return 0;
+}
+
 static int candidate(char out[WR_SHA256_HEX], wr_arena *a, wr_project *p, const char *name, wr_err *err)
 {
     wr_model_version v;
@@ -90,8 +106,7 @@ int wr_noun_hash(char out[WR_SHA256_HEX], int64_t *version, wr_project *p, const
     case WR_NOUN_MODEL:
         return candidate(out, a, p, name, err);
     case WR_NOUN_FEATURE:
-        WR_TRY(wr_noun_online_path(&path, p, name, err));
-        break;
+        return feature_hash(out, p, name, err);
     case WR_NOUN_PATH:
     default:
         path = wr_path_join(a, wr_project_root(p), name);
@@ -155,6 +170,69 @@ static int restore_file(wr_project *p, const char *path, const char *hash, wr_ar
     return wr_objects_checkout_file(o, wr_buf_cstr(&id), path, err);
 }
 
+/* ---- features: one file or two ---- */
+
+/* `id` "-": it was not there. */
+static int restore_part(wr_project *p, const char *path, const char *id, wr_err *err)
+{
+    wr_objects *o;
+    if (strcmp(id, "-") == 0) return wr_file_remove(path, err);
+    WR_TRY(wr_project_objects(&o, p, err));
+    return wr_objects_checkout_file(o, id, path, err);
+}
+
+static int restore_feature(wr_project *p, const char *name, const char *hash, wr_arena *a, wr_err *err)
+{
+    const char *kept, *online, *lookup;
+    char first[WR_SHA256_HEX], second[WR_SHA256_HEX];
+    WR_AUTOBUF wr_buf text = {0};
+    WR_TRY(wr_noun_online_path(&online, p, name, err));
+    WR_TRY(wr_noun_lookup_path(&lookup, p, name, err));
+    WR_TRY(kept_path(&kept, a, p, hash, err));
+    if (wr_file_exists(kept)) WR_TRY(wr_file_read(&text, kept, 256, err));
+    if (sscanf(wr_buf_cstr(&text), "pair %64s %64s", first, second) == 2) {
+        WR_TRY(restore_part(p, online, first, err));
+        return restore_part(p, lookup, second, err);
+    }
+    WR_TRY(restore_file(p, online, hash, a, err));
+    return wr_file_remove(lookup, err);
+}
+
+static int keep_part(char id[WR_SHA256_HEX], wr_project *p, const char *path, wr_err *err)
+{
+    wr_objects *o;
+    snprintf(id, WR_SHA256_HEX, "-");
+    if (!wr_file_exists(path)) return 0;
+    WR_TRY(wr_project_objects(&o, p, err));
+    return wr_objects_put_file(o, path, id, err);
+}
+
+/* With tables; without them the snapshot is kept as any file. */
+static int keep_pair(wr_project *p, const char *name, wr_arena *a, wr_err *err)
+{
+    const char *kept, *online, *lookup;
+    char hash[WR_SHA256_HEX], now[WR_SHA256_HEX], first[WR_SHA256_HEX], second[WR_SHA256_HEX],
+        text[2 * WR_SHA256_HEX + 8];
+    WR_TRY(feature_hash(hash, p, name, err));
+    WR_TRY(kept_path(&kept, a, p, hash, err));
+    if (wr_file_exists(kept)) return 0;
+    WR_TRY(wr_noun_online_path(&online, p, name, err));
+    WR_TRY(wr_noun_lookup_path(&lookup, p, name, err));
+    WR_TRY(keep_part(first, p, online, err));
+    WR_TRY(keep_part(second, p, lookup, err));
+    WR_TRY(feature_hash(now, p, name, err));
+    if (strcmp(now, hash) != 0)
+        return wr_err_set(err, WEIR_ECONFLICT, "\"feature:%s\" changed while it was being kept", name);
+    snprintf(text, sizeof text, "pair %s %s", first, second);
+    return wr_file_write(kept, wr_str_of(text), err);
+}
+
+static bool has_tables(wr_project *p, const char *name)
+{
+    const char *lookup;
+    return wr_noun_lookup_path(&lookup, p, name, NULL) == 0 && wr_file_exists(lookup);
+}
+
 int wr_noun_restore(wr_project *p, const char *ref, const char *hash, wr_err *err)
 {
     WR_AUTOARENA wr_arena *a = wr_arena_new(0);
@@ -174,6 +252,7 @@ int wr_noun_restore(wr_project *p, const char *ref, const char *hash, wr_err *er
         if (!wr_objects_has(o, hash)) return wr_err_set(err, WEIR_ENOTFOUND, "package %.12s is gone", hash);
         return wr_model_propose(p, name, hash, "", err);
     }
+    if (kind == WR_NOUN_FEATURE) return restore_feature(p, name, hash, a, err);
     const char *path = file_of(a, p, kind, name, err);
     return path ? restore_file(p, path, hash, a, err) : wr_err_nomem(err);
 }
@@ -188,6 +267,7 @@ int wr_noun_keep(wr_project *p, const char *ref, wr_err *err)
     if (!a) return wr_err_nomem(err);
     WR_TRY(wr_noun_parse(&kind, &name, ref, err));
     if (kind == WR_NOUN_DATA || kind == WR_NOUN_MODEL) return 0;
+    if (kind == WR_NOUN_FEATURE && has_tables(p, name)) return keep_pair(p, name, a, err);
     const char *path = file_of(a, p, kind, name, err);
     if (!path) return wr_err_nomem(err);
     WR_TRY(path_hash(hash, path, err));

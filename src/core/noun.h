@@ -2,7 +2,8 @@
 /* noun.h - Weir's nouns as dependencies and outputs of pipeline stages: "data:NAME", "model:NAME", "feature:NAME" beside file paths.
  *
  * Identity: a dataset's is its newest snapshot's hash, a model's its newest candidate's package, a feature view's the SHA-256 of its
- * online snapshot file; a path's is wr_file_sha256 or wr_file_tree_sha256. Missing things have identity "".
+ * online snapshot file (with lookup tables, of the hashes of both files); a path's is wr_file_sha256 or wr_file_tree_sha256. Missing
+ * things have identity "".
  */
 #pragma once
 #include "base/hash.h"

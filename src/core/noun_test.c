@@ -217,12 +217,56 @@ static void test_feature(void **state)
     assert_string_equal(get(s, ".weir/online/f.online"), "state one");
 }
 
+/* A view's two files are one thing: it changes with either, and comes back with both. */
+static void test_feature_with_tables(void **state)
+{
+    place *s = *state;
+    put(s, ".weir/online/f.online", "state one");
+    const char *alone = hash_of(s, "feature:f");
+    OK(wr_noun_keep(s->p, "feature:f", &s->err));
+    put(s, ".weir/online/f.lookup", "tables one");
+    const char *one = hash_of(s, "feature:f");
+    OK(wr_noun_keep(s->p, "feature:f", &s->err));
+    put(s, ".weir/online/f.lookup", "tables two");
+    const char *two = hash_of(s, "feature:f");
+    assert_true(strcmp(one, alone) != 0 && strcmp(two, one) != 0);
+    OK(wr_noun_keep(s->p, "feature:f", &s->err));
+    put(s, ".weir/online/f.online", "state two");
+    OK(wr_noun_restore(s->p, "feature:f", one, &s->err));
+    assert_string_equal(get(s, ".weir/online/f.online"), "state one");
+    assert_string_equal(get(s, ".weir/online/f.lookup"), "tables one");
+    assert_string_equal(hash_of(s, "feature:f"), one);
+    OK(wr_noun_restore(s->p, "feature:f", two, &s->err));
+    assert_string_equal(get(s, ".weir/online/f.lookup"), "tables two");
+    OK(wr_noun_restore(s->p, "feature:f", alone, &s->err));
+    assert_null(get(s, ".weir/online/f.lookup"));
+    assert_string_equal(hash_of(s, "feature:f"), alone);
+    OK(wr_file_remove(at(s, ".weir/online/f.online"), &s->err));
+    put(s, ".weir/online/f.lookup", "tables alone");
+    const char *tables = hash_of(s, "feature:f");
+    OK(wr_noun_keep(s->p, "feature:f", &s->err));
+    put(s, ".weir/online/f.online", "state");
+    OK(wr_noun_restore(s->p, "feature:f", tables, &s->err));
+    assert_null(get(s, ".weir/online/f.online"));
+    FAILS(WEIR_ENOTFOUND, wr_noun_restore(s->p, "feature:f", "0000", &s->err));
+    assert_string_equal(hash_of(s, "feature:f"), tables);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_parse),          T(test_missing_is_empty),   T(test_file),    T(test_folder), T(test_folder_faults),
-        T(test_damaged_object), T(test_the_project_itself), T(test_dataset), T(test_model),  T(test_feature),
+        T(test_parse),
+        T(test_missing_is_empty),
+        T(test_file),
+        T(test_folder),
+        T(test_folder_faults),
+        T(test_damaged_object),
+        T(test_the_project_itself),
+        T(test_dataset),
+        T(test_model),
+        T(test_feature),
+        T(test_feature_with_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
