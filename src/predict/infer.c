@@ -113,7 +113,7 @@ static int put_input(job *j, size_t i, const wr_tensor *sent)
     wr_tensor *to = &j->in[map->at];
     if (to->type != WR_TENSOR_NONE)
         return wr_err_set(j->err, WEIR_EINVAL, "input '%s' already exists in request", s->name);
-    if (sent->type != s->type && !s->lenient)
+    if (sent->type != s->type && (!s->lenient || s->type == WR_TENSOR_BYTES))
         return wr_err_set(j->err, WEIR_EINVAL, "inference input '%s' data-type is '%s', but model '%s' expects '%s'",
                           s->name, type_text(sent->type), j->m->name, type_text(s->type));
     WR_TRY(check_rows(j, s, sent));

@@ -151,8 +151,13 @@ static int feature(wr_tensor *out, job *j, const wr_predictor *p, size_t at)
     wr_col *c;
     bool text = p->in[at].type == WR_TENSOR_BYTES;
     WR_TRY(column_of(&c, j, p, at, text));
-    bool whole = p->in[at].type == WR_TENSOR_INT64 && c->type == WR_I64 && !c->valid;
-    *out = (wr_tensor){.type = text ? WR_TENSOR_BYTES : whole ? WR_TENSOR_INT64 : WR_TENSOR_FP64, .ndims = 1, .shape = {(int64_t)rows}, .count = rows};
+    bool whole = p->in[at].type == WR_TENSOR_INT64 && c->type == WR_I64; /* beyond what a double holds */
+    for (size_t i = 0; whole && i < rows; i++) whole = !wr_col_missing(c, i);
+    *out = (wr_tensor){.name = wr_str_of(c->name),
+                       .type = text ? WR_TENSOR_BYTES : whole ? WR_TENSOR_INT64 : WR_TENSOR_FP64,
+                       .ndims = 1,
+                       .shape = {(int64_t)rows},
+                       .count = rows};
     if (text && c->type != WR_TEXT) {
         return wr_err_set(j->err, WEIR_ETYPE, "column \"%s\" is %s, and the model takes text", c->name, wr_type_name(c->type));
     }

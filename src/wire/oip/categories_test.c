@@ -343,7 +343,8 @@ static const struct {
 } refused[] = {
     {"xgb32_frameone", "{\"inputs\":{\"color\":[\"red\",\"pink\"]}}", 400,
      "Found a category not in the training set for the 0th (0-based) column: `pink`"},
-    {"xgb32_frameone", "{\"inputs\":{\"color\":[3]}}", 400, "color"},
+    {"xgb32_frameone", "{\"inputs\":{\"color\":[3]}}", 400,
+     "inference input 'color' data-type is 'INT64', but model 'xgb32_frameone' expects 'BYTES'"},
     {"xgb32_frameone", "{\"inputs\":{\"color\":[\"red\",3]}}", 400, "Incompatible input types for column color, row 1"},
     {"xgb32_frameone", "{\"inputs\":{\"colour\":[\"red\"]}}", 400, "Model is missing inputs ['color']"},
     {"lgb_framehand", "{\"instances\":[[\"red\",1,\"low\"]]}", 400, "missing inputs"},
