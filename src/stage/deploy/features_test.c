@@ -245,11 +245,56 @@ static void test_what_a_request_says_goes_first(void **state)
     wr_serve_close(s);
 }
 
+/* Texts of a view into a model that knows them as categories: what LightGBM answers (tests/reference/forests/lgb_framehand.rows). */
+static void test_texts_are_categories(void **state)
+{
+    static const struct { const char *color; double x; const char *grade; int hour; double answer; } rows[] = {
+        {"green", -1.5, "mid", 4, 0.1250962782638309},
+        {"blue", 1, "high", 1, 2.2128995624046968},
+        {"never", 0, "high", 1, 2.7354500485947186}, /* not there in training: missing */
+        {"", 0, "low", 4, 2.6119237128086077},
+    };
+    static const char head[] = "feature_names=color x grade zip\n";
+    trips *w = *state;
+    WR_AUTOBUF wr_buf b = {0}, out = {0};
+    wr_serve *s = NULL;
+    OK(wr_file_read(&b, WEIR_SOURCE_DIR "/tests/reference/forests/lgb_framehand.txt", 1 << 20, err));
+    const char *names_at = strstr(wr_buf_cstr(&b), head);
+    assert_non_null(names_at);
+    wr_buf_add(&out, b.p, (size_t)(names_at - b.p));
+    wr_buf_str(&out, "feature_names=from km to hour\n");
+    wr_buf_str(&out, names_at + strlen(head));
+    OK(wr_file_write(trips_path(w, "texts.txt"), wr_buf_view(&out), err));
+    trips_write(w, "texts.yaml", wr_arena_printf(w->a, "%s  - {name: to, op: category, of: to}\n", trip_view));
+    trips_write(w, "weir.yaml", "endpoints:\n  fed: {path: texts.txt, features: texts.yaml}\n");
+    wr_project_close(w->project);
+    OK(wr_project_open(&w->project, w->dir, err));
+    OK(wr_serve_open(&s, w->project, NULL, err));
+    wr_round *r = wr_round_new(s);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        wr_serve_reply is;
+        wr_str from = wr_str_of(rows[i].color), to = wr_str_of(rows[i].grade);
+        double km = rows[i].x;
+        int64_t at = TRIPS_FROM_US + (int64_t)rows[i].hour * 3600 * 1000000;
+        const wr_tensor in[] = {
+            {.name = WR_STR("from"), .type = WR_TENSOR_BYTES, .ndims = 1, .shape = {1}, .count = 1, .data = &from},
+            {.name = WR_STR("to"), .type = WR_TENSOR_BYTES, .ndims = 1, .shape = {1}, .count = 1, .data = &to},
+            {.name = WR_STR("at"), .type = WR_TENSOR_INT64, .ndims = 1, .shape = {1}, .count = 1, .data = &at},
+            {.name = WR_STR("km"), .type = WR_TENSOR_FP64, .ndims = 1, .shape = {1}, .count = 1, .data = &km}};
+        OK(answer(&is, s, r, in, 4, w->a, err));
+        if (((const double *)is.out[0].data)[0] != rows[i].answer)
+            fail_msg("row %zu: %.17g, should be %.17g", i, ((const double *)is.out[0].data)[0], rows[i].answer);
+    }
+    wr_round_free(r);
+    wr_serve_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_online_is_batch),
         cmocka_unit_test(test_what_a_request_says_goes_first),
+        cmocka_unit_test(test_texts_are_categories),
     };
     return cmocka_run_group_tests(tests, trips_make, trips_end);
 }
