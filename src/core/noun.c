@@ -65,19 +65,24 @@ static int path_hash(char out[WR_SHA256_HEX], const char *path, wr_err *err)
     return is_dir(path) ? wr_file_tree_sha256(out, path, err) : wr_file_sha256(out, path, err);
 }
 
-/* A view's snapshot, and its lookup tables when it has some: of both, the hashes of a line. "" when there is nothing.
- */
+/* A view's snapshot is the file itself; with tables, of both the hashes of a line. */
+void wr_noun_feature_hash(char out[WR_SHA256_HEX], const char *online, const char *lookup)
+{
+    char both[2 * WR_SHA256_HEX + 2];
+    int n = snprintf(both, sizeof both, "%s %s", online, lookup);
+    if (lookup[0]) wr_sha256_of(both, (size_t)n, out);
+    else snprintf(out, WR_SHA256_HEX, "%s", online);
+}
+
 static int feature_hash(char out[WR_SHA256_HEX], wr_project *p, const char *name, wr_err *err)
 {
-    char both[2 * WR_SHA256_HEX + 2], tables[WR_SHA256_HEX];
+    char state[WR_SHA256_HEX], tables[WR_SHA256_HEX];
     const char *online, *lookup;
     WR_TRY(wr_noun_online_path(&online, p, name, err));
     WR_TRY(wr_noun_lookup_path(&lookup, p, name, err));
-    WR_TRY(path_hash(out, online, err));
+    WR_TRY(path_hash(state, online, err));
     WR_TRY(path_hash(tables, lookup, err));
-    if (!tables[0]) return 0;
-    int n = snprintf(both, sizeof both, "%s %s", out, tables);
-    wr_sha256_of(both, (size_t)n, out);
+    wr_noun_feature_hash(out, state, tables);
     return 0;
 }
 

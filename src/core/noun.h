@@ -16,6 +16,8 @@ typedef enum { WR_NOUN_PATH, WR_NOUN_DATA, WR_NOUN_MODEL, WR_NOUN_FEATURE } wr_n
 int wr_noun_parse(wr_noun_kind *kind, const char **name, const char *ref, wr_err *err);
 /* Identity now; `version` (may be NULL) is the dataset version or -1. Paths are relative to the project's root. */
 int wr_noun_hash(char out[WR_SHA256_HEX], int64_t *version, wr_project *p, const char *ref, wr_err *err);
+/* The identity of a feature view whose two files have these ("" = there is none). */
+void wr_noun_feature_hash(char out[WR_SHA256_HEX], const char *online, const char *lookup);
 /* Bring back what had this identity (dataset version, package, stored file object). WEIR_ENOTFOUND when it is gone: run the stage again. */
 int wr_noun_restore(wr_project *p, const char *ref, const char *hash, wr_err *err);
 /* Keep what restore will need: files and folders go into the object store; nouns keep themselves. */

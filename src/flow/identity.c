@@ -296,6 +296,18 @@ static int path_hash(char out[WR_SHA256_HEX], wr_identity *id, const char *path,
     return wr_err_set(err, WEIR_EUNSUPPORTED, "\"%s\" is neither a file nor a folder", path);
 }
 
+static int feature_hash(char out[WR_SHA256_HEX], wr_identity *id, const char *name, wr_err *err)
+{
+    char state[WR_SHA256_HEX], tables[WR_SHA256_HEX];
+    const char *online, *lookup;
+    WR_TRY(wr_noun_online_path(&online, id->p, name, err));
+    WR_TRY(wr_noun_lookup_path(&lookup, id->p, name, err));
+    WR_TRY(path_hash(state, id, online, err));
+    WR_TRY(path_hash(tables, id, lookup, err));
+    wr_noun_feature_hash(out, state, tables);
+    return 0;
+}
+
 static int ask(answer *out, wr_identity *id, const char *ref, wr_err *err)
 {
     wr_noun_kind kind;
@@ -303,8 +315,8 @@ static int ask(answer *out, wr_identity *id, const char *ref, wr_err *err)
     out->version = -1;
     WR_TRY(wr_noun_parse(&kind, &name, ref, err));
     if (kind == WR_NOUN_DATA || kind == WR_NOUN_MODEL) return wr_noun_hash(out->hash, &out->version, id->p, ref, err);
-    if (kind == WR_NOUN_FEATURE) WR_TRY(wr_noun_online_path(&path, id->p, name, err));
-    else path = wr_path_join(id->answers_in, wr_project_root(id->p), name);
+    if (kind == WR_NOUN_FEATURE) return feature_hash(out->hash, id, name, err);
+    path = wr_path_join(id->answers_in, wr_project_root(id->p), name);
     return path ? path_hash(out->hash, id, path, err) : wr_err_nomem(err);
 }
 

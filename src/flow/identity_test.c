@@ -30,8 +30,12 @@ static void age(void) { nanosleep(&(struct timespec){.tv_nsec = 60 * 1000 * 1000
 static void test_same_as_nouns(void **state)
 {
     place *t = *state;
-    static const char *const refs[] = {"d", "d/a", "d/sub", "gone", "link", "data:none", "model:none", "feature:none"};
+    static const char *const refs[] = {"d",         "d/a",        "d/sub",        "gone",      "link",
+                                       "data:none", "model:none", "feature:none", "feature:v", "feature:w"};
     put(t, "d/a", "1");
+    put(t, ".weir/online/v.online", "windows");
+    put(t, ".weir/online/w.online", "windows");
+    put(t, ".weir/online/w.lookup", "tables");
     put(t, "d/sub/\xc3\xbc", "2");
     put(t, "d/sub/.hidden", "");
     put(t, "d/back\\slash", "3");
@@ -47,6 +51,7 @@ static void test_same_as_nouns(void **state)
         assert_int_equal(wr_noun_hash(h, NULL, t->p, refs[i], NULL), 0);
         assert_string_equal(hash(t, id, refs[i]), h);
     }
+    assert_string_not_equal(hash(t, id, "feature:v"), hash(t, id, "feature:w"));
     wr_identity_close(id);
 }
 
