@@ -146,6 +146,23 @@ kill -TERM "$server"
 wait "$server"
 server=
 
+# tables as what a stage makes: again when what is looked up changes, back from the cache when they are gone
+cat >>weir.yaml <<'YAML'
+stages:
+  tables: {cmd: weir feature materialize rides --lookups --until 2001-01-20, deps: [data:places, features.yaml], outs: [feature:rides_features]}
+YAML
+weir run tables >/dev/null 2>&1
+sum=$(sha256sum <.weir/online/rides_features.lookup)
+weir status | sed "s, (.*,,"
+rm .weir/online/rides_features.lookup
+weir run tables >/dev/null 2>&1
+[ "$(sha256sum <.weir/online/rides_features.lookup)" = "$sum" ] && echo "the same tables"
+echo "2001-01-19 12:00:00,D,7,z9" >>places.csv
+weir data ingest places --from places.csv >/dev/null
+weir status | sed "s, (.*,,"
+weir run tables >/dev/null 2>&1
+weir status | sed "s, (.*,,"
+
 # mistakes
 sed -i 's/features: rides/features: ridse/' weir.yaml
 fails 2 weir up --port 0
