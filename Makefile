@@ -23,6 +23,7 @@ test-clients: ## MLflow's and Triton's own clients (fetched from PyPI) against t
 	@tools/build release
 	@tests/mlflow/clients
 	@tests/triton/clients
+	@tests/triton/qa
 
 demo: ## the main job on three million real flights
 	@tools/setup build

@@ -184,11 +184,12 @@ int wr_endpoint_find(wr_endpoint *out, wr_arena *a, wr_project *p, const char *n
 
 int wr_serving_read(wr_serving *out, wr_arena *a, wr_project *p, wr_err *err)
 {
-    static const char *const keys[] = {"repository",    "load", "poll",  "name",  "cache",
-                                       "shared_memory", "rate", "burst", "queue", NULL};
+    static const char *const keys[] = {"repository", "load",  "poll",  "name", "cache", "shared_memory",
+                                       "rate",       "burst", "queue", "body", NULL};
     const wr_yaml *config;
-    wr_str load, name, cache;
-    *out = (wr_serving){.load_all = true, .poll_us = 1000000, .queue = WR_LIMIT_INFER_QUEUE};
+    wr_str load, name, cache, body;
+    *out = (wr_serving){
+        .load_all = true, .poll_us = 1000000, .queue = WR_LIMIT_INFER_QUEUE, .body_max = WR_LIMIT_HTTP_BODY_INFER};
     WR_TRY(wr_project_config(&config, p, err));
     const wr_yaml *s = wr_yaml_get(config, "serving");
     if (wr_yaml_null(s)) return 0;
@@ -204,6 +205,11 @@ int wr_serving_read(wr_serving *out, wr_arena *a, wr_project *p, wr_err *err)
     if (cache.p && wr_num_size(&out->cache_bytes, cache, err) < 0)
         return wr_yaml_error(wr_yaml_get(s, "cache"), WEIR_EINVAL, err, "cache is a size, such as 64MiB");
     out->name = name.p;
+    WR_TRY(wr_yaml_get_str(&body, s, "body", NULL, err));
+    bool sized = !body.p || wr_num_size(&out->body_max, body, err) == 0;
+    if (!sized || out->body_max < 1024 || out->body_max > WR_LIMIT_HTTP2_BODIES)
+        return wr_yaml_error(wr_yaml_get(s, "body"), WEIR_EINVAL, err, "body is a size, 1KiB to %dMiB",
+                             WR_LIMIT_HTTP2_BODIES >> 20);
     WR_TRY(wr_yaml_get_f64(&out->rate, s, "rate", 0, err));
     WR_TRY(wr_yaml_get_f64(&out->burst, s, "burst", out->rate < 1 ? 1 : out->rate, err));
     WR_TRY(wr_yaml_get_i64(&out->queue, s, "queue", out->queue, err));

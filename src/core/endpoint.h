@@ -59,5 +59,6 @@ typedef struct {
     bool shared_memory;
     double rate, burst;             /* requests a second of a client, and at once; rate 0 = no limit */
     int64_t queue;                  /* predictions that wait at once on a loop, and large ones */
+    uint64_t body_max;              /* bytes of a request for predictions */
 } wr_serving;
 int wr_serving_read(wr_serving *out, wr_arena *a, wr_project *p, wr_err *err);

@@ -248,14 +248,24 @@ void wr_http_req_answer(wr_http_req *r, const wr_http_reply_opt *opt, wr_str bod
 
 #define RETRY "Retry-After: 1\r\n"
 
+/* In Triton's words, since who raised its limit has to know that there is one here. */
+static int too_large(char *out, size_t size, const wr_http_req *r)
+{
+    char of[40] = "";
+    if (r->head.length) snprintf(of, sizeof of, " of %llu bytes", (unsigned long long)r->head.length);
+    return snprintf(out, size, "{\"error\":\"request size%s exceeds the maximum allowed input size of %zu bytes\"}\n",
+                    of, r->route.body_max);
+}
+
 void wr_http_req_error(wr_http_req *r, int status, bool close)
 {
     if (wr_http_req_grpc(r)) {
         wr_http_grpc_error(r, status, (wr_str){0});
         return;
     }
-    char body[80];
+    char body[160];
     int n = snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", wr_http_reason(status));
+    if (status == 413 && r->mode == BODY_BUFFER) n = too_large(body, sizeof body, r);
     const char *more = status == 503 ? RETRY : NULL;
     wr_http_reply_opt opt = {.status = status, .close = close, .headers = more};
     wr_http_req_answer(r, &opt, (wr_str){body, n < 0 ? 0 : (size_t)n});

@@ -110,6 +110,39 @@ static void test_rate_of_a_client(void **state)
     stop();
 }
 
+/* The status of one request with that body. */
+static int size_status(size_t n)
+{
+    WR_AUTOBUF wr_buf b = {0};
+    int status = -1;
+    wr_str reply = {"", 0};
+    wr_buf_str(&b, ROW);
+    while (b.n < n) wr_buf_char(&b, ' ');
+    wr_http_client *c = client_at(port);
+    assert_int_equal(wr_http_client_call(c, "POST", "/v2/models/simple/infer", wr_buf_view(&b), &status, &reply, NULL),
+                     0);
+    if (status == 413) {
+        char says[100];
+        snprintf(says, sizeof says, "request size of %zu bytes exceeds the maximum allowed input size of 4096 bytes",
+                 n);
+        assert_non_null(memmem(reply.p, reply.n, says, strlen(says)));
+    }
+    wr_http_client_close(c);
+    return status;
+}
+
+static void test_size_of_a_body(void **state)
+{
+    (void)state;
+    configure("serving: {body: 4KiB}\n");
+    start(false);
+    assert_int_equal(size_status(4096), 200);
+    assert_int_equal(size_status(4097), 413);
+    assert_int_equal(size_status(100000), 413);
+    assert_int_equal(size_status(1000), 200);
+    stop();
+}
+
 static void test_settings(void **state)
 {
     (void)state;
@@ -117,10 +150,20 @@ static void test_settings(void **state)
     char models[400];
     snprintf(models, sizeof models, "%s/models", dir);
     wr_server_opt opt = {.loops = 1, .repository = models};
-    configure("serving: {rate: -1}\n");
-    OK(wr_project_open(&project, dir, err));
-    assert_int_equal(wr_server_open(&server, project, &opt, &why), WEIR_EINVAL);
-    wr_project_close(project);
+    static const char *const bad[] = {"rate: -1", "queue: 0", "body: 3", "body: 1GiB", "body: much"};
+    char path[400];
+    WR_AUTOBUF wr_buf before = {0};
+    snprintf(path, sizeof path, "%s/weir.yaml", dir);
+    OK(wr_file_read(&before, path, 1 << 20, err));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[60];
+        snprintf(text, sizeof text, "serving: {%s}\n", bad[i]);
+        OK(wr_file_write(path, wr_buf_view(&before), err));
+        configure(text);
+        OK(wr_project_open(&project, dir, err));
+        assert_int_equal(wr_server_open(&server, project, &opt, &why), WEIR_EINVAL);
+        wr_project_close(project);
+    }
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -128,6 +171,6 @@ static void test_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(test_predictions_that_wait), T(test_no_limit_by_default),
-                                       T(test_rate_of_a_client), T(test_settings)};
+                                       T(test_rate_of_a_client), T(test_size_of_a_body), T(test_settings)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,6 +255,13 @@ static bool known(wr_call *c)
     return false;
 }
 
+/* Bytes of a body; of predictions as the configuration says. */
+static size_t body_max(const wr_server *s, const route *to)
+{
+    if (!to) return WR_LIMIT_HTTP_BODY_API;
+    return to->kind == WR_KIND_INFER && to->body_max == WR_LIMIT_HTTP_BODY_INFER ? s->body_max : to->body_max;
+}
+
 /* A body that came packed is unpacked here, for all routes that read bodies as a whole. */
 static int unpack(wr_call *c, const wr_http_head *h, size_t max, wr_err *err)
 {
@@ -291,7 +298,7 @@ static void handle(wr_http_req *r)
     wr_buf_clear(&c.loop->body);
     c.param = decoded(&c, c.param);
     if (!known(&c)) to = NULL;
-    else if (to && unpack(&c, h, to->body_max, &err) < 0) wr_call_err(&c, &err);
+    else if (to && unpack(&c, h, body_max(s, to), &err) < 0) wr_call_err(&c, &err);
     else if (to) to->handle(&c);
     else if (path_known) wrong_method(&c);
     else if (!elsewhere(&c, h)) no_path(&c);
@@ -310,5 +317,5 @@ void wr_server_route(void *ctx, wr_http_req *r, wr_http_route *out)
     bool known;
     if (wr_server_begin_upload(ctx, r, out)) return;
     const route *to = find(h->path, h->method, &param, &known);
-    *out = (wr_http_route){.handle = handle, .body_max = to ? to->body_max : WR_LIMIT_HTTP_BODY_API};
+    *out = (wr_http_route){.handle = handle, .body_max = body_max(ctx, to)};
 }

@@ -122,7 +122,7 @@ void wr_handle_infer_grpc(wr_call *c)
     int64_t left = wr_grpc_timeout_ns(c->req);
     if (left) j.deadline = j.start + left;
     bool control = false;
-    int rc = wr_grpc_unpacked(&j.message, c->req, WR_LIMIT_HTTP_BODY_INFER, &err);
+    int rc = wr_grpc_unpacked(&j.message, c->req, c->server->body_max, &err);
     if (rc == 0) control = wr_oip_grpc_controls(&name, j.path, j.message);
     if (control) j.control = name;
     if (control) rc = wr_asker_may(c->who ? &c->who->access : NULL, name, WR_CAN_MANAGE, &err);

@@ -346,6 +346,7 @@ static int open_models(wr_server *s, const wr_server_opt *opt, wr_err *err)
     WR_TRY(wr_serve_open(&s->serve, s->project, &serving, err));
     if (config.rate > 0) WR_TRY(wr_limiter_new(&s->limiter, config.rate, config.burst, err));
     s->queue_max = config.queue;
+    s->body_max = config.body_max;
     s->loads = config.repository != NULL;
     s->polls = s->loads && config.poll_us > 0;
     s->poll_us = config.poll_us;

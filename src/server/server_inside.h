@@ -63,6 +63,7 @@ struct wr_server {
     wr_guard guard;
     wr_limiter *limiter;            /* NULL: no limit */
     int64_t queue_max;
+    size_t body_max;                /* of requests for predictions */
     atomic_int_fast64_t waiting;    /* large requests on their way */
     atomic_uint_fast64_t refused, over_rate; /* predictions that found no room; requests of clients that sent too many */
     wr_track *track;                /* the project's, with the metric log */
