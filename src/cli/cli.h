@@ -88,6 +88,7 @@ const char *wr_spark(wr_cli *c, const double *v, size_t n);   /* one character a
 /* ---- help (help.c) ---- */
 void wr_help_all(FILE *f, const wr_cmd *const *cmds, size_t n);
 void wr_help_one(FILE *f, const wr_cmd *cmd);
-void wr_help_group(FILE *f, const wr_cmd *const *cmds, size_t n, const char *group);
+bool wr_help_group(FILE *f, const wr_cmd *const *cmds, size_t n, const char *group); /* false: there is none */
+const char *wr_help_nearest(wr_str typed); /* a group of the list that may have been meant, or NULL */
 void wr_help_man(FILE *f, const wr_cmd *cmd);
 int wr_help_completion(FILE *f, const wr_cmd *const *cmds, size_t n, const char *shell, wr_err *err); /* bash, zsh, fish */

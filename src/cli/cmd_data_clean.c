@@ -121,7 +121,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_data_clean = {
     "data clean",
-    "split a dataset into rows that are fine and rows in quarantine",
+    "split a dataset into fine rows and rows in quarantine",
     "NAME[@VERSION] [--suite FILE]",
     1,
     1,

@@ -51,7 +51,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_deploy_feedback = {
     "deploy feedback",
-    "make training data from what was served and what came true",
+    "make training data of what was served and came true",
     "ENDPOINT --out DATASET",
     1,
     1,

@@ -260,7 +260,7 @@ static const wr_cmd_arg load_args[] = {
 
 const wr_cmd wr_cmd_deploy_load = {
     "deploy load",
-    "load a model of a running server's repository, or load it anew",
+    "load, or load anew, a model of a server's repository",
     "NAME",
     1,
     1,
@@ -274,7 +274,7 @@ const wr_cmd wr_cmd_deploy_load = {
     run_load};
 
 const wr_cmd wr_cmd_deploy_unload = {"deploy unload",
-                                     "take a model of a running server's repository out of service",
+                                     "take a model of a server's repository out of service",
                                      "NAME",
                                      1,
                                      1,

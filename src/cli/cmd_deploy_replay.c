@@ -174,7 +174,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_deploy_replay = {
     "deploy replay",
-    "send a stretch of the past to a running server, or a candidate over what was logged",
+    "send the past to a server, or to a candidate",
     "ENDPOINT (--from TIME --until TIME | --candidate MODEL)",
     1,
     1,

@@ -293,7 +293,7 @@ enum { NCOMMON = sizeof common_args / sizeof *common_args };
 
 const wr_cmd wr_cmd_deploy_split = {
     "deploy split",
-    "share an endpoint's requests between models by weight",
+    "share requests between models by weight",
     "ENDPOINT [NAME=]MODEL:WEIGHT ...",
     2,
     WR_ROLLOUT_ARMS,
@@ -307,7 +307,7 @@ const wr_cmd wr_cmd_deploy_split = {
 
 const wr_cmd wr_cmd_deploy_shadow = {
     "deploy shadow",
-    "let another model answer copies of an endpoint's requests, and compare",
+    "let another model answer copies, and compare",
     "ENDPOINT [NAME=]MODEL ...",
     2,
     WR_ROLLOUT_ARMS,
@@ -321,7 +321,7 @@ const wr_cmd wr_cmd_deploy_shadow = {
 
 const wr_cmd wr_cmd_deploy_switch = {
     "deploy switch",
-    "let another model answer all of an endpoint's requests, with the way back open",
+    "let another model answer all, with the way back open",
     "ENDPOINT [NAME=]MODEL",
     2,
     2,
@@ -342,7 +342,7 @@ static const wr_cmd_arg bandit_args[] = {
 
 const wr_cmd wr_cmd_deploy_bandit = {
     "deploy bandit",
-    "share an endpoint's requests between models by what they earn",
+    "share requests between models by what they earn",
     "ENDPOINT [NAME=]MODEL ...",
     2,
     WR_ROLLOUT_ARMS,

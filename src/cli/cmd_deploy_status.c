@@ -169,7 +169,7 @@ static const wr_cmd_arg url_args[] = {WR_DEPLOY_URL};
 
 const wr_cmd wr_cmd_deploy_status = {
     "deploy status",
-    "show how rollouts go: shares, counts, what guardrails say",
+    "show how rollouts go: shares, counts, guardrails",
     "[ENDPOINT]",
     0,
     1,
@@ -216,7 +216,7 @@ const wr_cmd wr_cmd_deploy_promote = {
 
 const wr_cmd wr_cmd_deploy_rollback = {
     "deploy rollback",
-    "end a rollout now: the endpoint's own model answers all requests",
+    "end a rollout now: the endpoint's own model answers",
     "ENDPOINT",
     1,
     1,

@@ -62,7 +62,7 @@ static int run_build(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_feature_build = {
     "feature build",
-    "compute the features of a view for every row, as of the row's time",
+    "compute the features of a view, as of each row's time",
     "VIEW",
     1,
     1,
@@ -122,7 +122,7 @@ static int run_materialize(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_feature_materialize = {
     "feature materialize",
-    "write the online state of a view, from which the server starts",
+    "write the online state from which the server starts",
     "VIEW",
     1,
     1,

@@ -28,6 +28,8 @@ static int unknown(wr_cli *c, wr_err *err)
     if (wr_cli_arg(c, 1)) typed = wr_arena_printf(wr_cli_arena(c), "%s %s", typed, wr_cli_arg(c, 1));
     for (size_t i = 0; names && i < n; i++) names[i] = cmds[i]->name;
     int near = names && typed ? wr_str_nearest(wr_str_of(typed), names, n) : -1;
+    const char *group = !wr_cli_arg(c, 1) ? wr_help_nearest(wr_str_of(typed)) : NULL;
+    if (group && near < 0) return wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir help %s\"?", group);
     return near >= 0 ? wr_err_hint(err, WEIR_EUSAGE, "did you mean \"weir help %s\"?", names[near])
                      : wr_err_hint(err, WEIR_EUSAGE, "weir help lists them");
 }
@@ -45,19 +47,13 @@ static int run_help(wr_cli *c, wr_err *err)
         wr_help_one(stdout, cmd);
         return 0;
     }
-    size_t len = strlen(wr_cli_arg(c, 0));
-    for (size_t i = 0; i < n; i++) {
-        if (wr_cli_arg(c, 1) || strncmp(cmds[i]->name, wr_cli_arg(c, 0), len) != 0 || cmds[i]->name[len] != ' ')
-            continue;
-        wr_help_group(stdout, cmds, n, wr_cli_arg(c, 0));
-        return 0;
-    }
+    if (!wr_cli_arg(c, 1) && wr_help_group(stdout, cmds, n, wr_cli_arg(c, 0))) return 0;
     return unknown(c, err);
 }
 
 const wr_cmd wr_cmd_help = {"help",
-                            "explain a command",
-                            "[COMMAND]",
+                            "explain a command, or list a group of them",
+                            "[COMMAND | GROUP]",
                             0,
                             2,
                             NULL,

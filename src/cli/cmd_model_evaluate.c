@@ -147,7 +147,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_model_evaluate = {
     "model evaluate",
-    "judge a model on labelled rows, against others, with a gate",
+    "judge a model on labelled rows, with a gate",
     "MODEL",
     1,
     1,

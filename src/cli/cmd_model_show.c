@@ -171,7 +171,7 @@ static const wr_cmd_arg list_args[] = {
 
 const wr_cmd wr_cmd_model_list = {
     "model list",
-    "list registered versions, of weir and of MLflow's clients",
+    "list registered versions, whoever registered them",
     "[MODEL]",
     0,
     1,

@@ -267,7 +267,7 @@ static const wr_cmd_arg verify_args[] = {
 
 const wr_cmd wr_cmd_model_verify = {
     "model verify",
-    "check the signature of a registered version, or of a folder",
+    "check the signature of a version, or of a folder",
     "MODEL | FOLDER",
     1,
     1,

@@ -100,7 +100,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_model_trace = {
     "model trace",
-    "where a version comes from, what came of it, who served it",
+    "where a version comes from, and who served it",
     "MODEL",
     1,
     1,

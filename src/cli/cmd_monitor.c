@@ -281,7 +281,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_monitor = {
     "monitor",
-    "watch an endpoint: drift of its inputs and scores, performance once labels came",
+    "watch an endpoint: drift, and performance with labels",
     "ENDPOINT",
     1,
     1,

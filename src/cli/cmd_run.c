@@ -281,7 +281,7 @@ static const wr_cmd_arg args[] = {
 
 const wr_cmd wr_cmd_run = {
     "run",
-    "run the stages that are out of date, or any command as a run",
+    "run what is out of date, or any command as a run",
     "[STAGE...] | -- COMMAND...",
     0,
     -1,

@@ -124,7 +124,7 @@ static const wr_cmd_arg delete_args[] = {
 };
 const wr_cmd wr_cmd_runs_delete = {
     "runs delete",
-    "delete runs, or a whole experiment; weir runs restore brings them back",
+    "delete runs, or a whole experiment",
     "ID... | --experiment NAME",
     0,
     -1,

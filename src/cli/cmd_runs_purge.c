@@ -259,7 +259,7 @@ static const wr_cmd_arg args[] = {
 };
 const wr_cmd wr_cmd_runs_purge = {
     "runs purge",
-    "remove deleted runs and experiments for good, with metrics and files",
+    "remove deleted runs and experiments for good",
     "",
     0,
     0,

@@ -82,7 +82,7 @@ static const wr_cmd_arg args[] = {
 
 const wr_cmd wr_cmd_runs_search = {
     "runs search",
-    "find runs by what they measured, were given or are called",
+    "find runs by metrics, params, tags or name",
     "[FILTER]",
     0,
     1,

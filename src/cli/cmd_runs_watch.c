@@ -101,7 +101,7 @@ static int run(wr_cli *c, wr_err *err)
 static const wr_cmd_arg args[] = {{"every", 0, WR_ARG_NUM, "SECONDS", "how often to look", "1"}};
 
 const wr_cmd wr_cmd_runs_watch = {"runs watch",
-                                  "show new metric values of a run as they come, until it ends",
+                                  "show new metric values of a run until it ends",
                                   "ID",
                                   1,
                                   1,

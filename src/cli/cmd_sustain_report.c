@@ -99,7 +99,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_sustain_report = {
     "sustain report",
-    "time, energy and carbon of every stage and per 1000 predictions",
+    "time, energy and carbon of stages and predictions",
     "",
     0,
     0,

@@ -134,7 +134,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_trace = {
     "trace",
-    "where a prediction, model, dataset, run or file comes from, and what it cost",
+    "where a prediction, model or dataset comes from",
     "WHAT",
     1,
     1,

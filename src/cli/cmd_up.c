@@ -97,9 +97,9 @@ static void announce(wr_cli *c, wr_project *p, const char *host, int port)
     char url[300];
     wr_err err = {0};
     snprintf(url, sizeof url, "%s://%s%s%s:%d", scheme, v6 ? "[" : "", host, v6 ? "]" : "", port);
-    printf("%s%s%s\n", open, url, close);
-    fflush(stdout);
     if (wr_up_announce(p, url, &err) < 0) wr_warn("commands beside the server will not find it: %s", err.msg);
+    printf("%s%s%s\n", open, url, close); /* who waits for this line may use those commands at once */
+    fflush(stdout);
 }
 
 static int serve(wr_cli *c, wr_project *p, const wr_server_opt *opt, wr_err *err)
@@ -149,7 +149,7 @@ static int run(wr_cli *c, wr_err *err)
 
 const wr_cmd wr_cmd_up = {
     "up",
-    "serve the project: tracking and registry (MLflow), endpoints, monitoring and feedback",
+    "serve the project: tracking, registry, endpoints",
     "",
     0,
     0,

@@ -34,22 +34,108 @@ void wr_help_one(FILE *f, const wr_cmd *cmd)
     fputs("\nexit codes: 0 fine, 1 the check says no, 2 trouble, 64 wrong usage\n", f);
 }
 
-void wr_help_group(FILE *f, const wr_cmd *const *cmds, size_t n, const char *group)
+/* ---- lists of commands ---- */
+
+/* The stages of the product, in the order of the work: which commands belong to one is said by their first words. A
+ * command whose word is in none is listed at the end. */
+static const struct {
+    const char *name, *about, *words;
+} stages[] = {
+    {"project", "a folder, its pipeline, what is out of date", "init run status graph backup"},
+    {"data", "versioned tables: ingest, check, query", "data"},
+    {"features", "computed once, for training and serving", "feature"},
+    {"models", "train, judge, register, sign", "model"},
+    {"deploy", "serve, roll out, take feedback", "up deploy"},
+    {"monitor", "drift, performance, where things come from", "monitor trace"},
+    {"sustain", "energy and carbon", "sustain"},
+    {"tracking", "runs, hyper-parameter studies, users, other servers", "runs study user import"},
+    {"help", "of the program itself", "help man completions"},
+};
+enum { STAGES = sizeof stages / sizeof *stages, COLUMN = 25, WIDTH = 80 };
+
+static wr_str first_word(const wr_cmd *cmd)
 {
-    size_t len = strlen(group);
-    fprintf(f, "usage: weir %s COMMAND ...\n\n", group);
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(cmds[i]->name, group, len) == 0 && cmds[i]->name[len] == ' ')
-            fprintf(f, "  %-22s %s\n", cmds[i]->name, cmds[i]->summary);
-    fprintf(f, "\nweir help COMMAND explains one.\n");
+    wr_str rest = wr_str_of(cmd->name);
+    return wr_str_cut(&rest, ' ');
+}
+
+/* STAGES: of none. */
+static size_t stage_of(const wr_cmd *cmd)
+{
+    wr_str mine = first_word(cmd);
+    for (size_t i = 0; i < STAGES; i++)
+        for (wr_str rest = wr_str_of(stages[i].words); rest.p;)
+            if (wr_str_eq(wr_str_cut(&rest, ' '), mine)) return i;
+    return STAGES;
+}
+
+/* Name and summary, which goes on below itself. */
+static void print_command(FILE *f, const wr_cmd *cmd)
+{
+    size_t at = COLUMN;
+    fprintf(f, "  %-22s", cmd->name);
+    for (wr_str rest = wr_str_of(cmd->summary); rest.p;) {
+        wr_str word = wr_str_cut(&rest, ' ');
+        if (at > COLUMN && at + word.n > WIDTH) {
+            fprintf(f, "\n%*s", COLUMN - 1, "");
+            at = COLUMN;
+        }
+        fprintf(f, " %.*s", WR_STR_FMT(word));
+        at += word.n + 1;
+    }
+    fputc('\n', f);
+}
+
+const char *wr_help_nearest(wr_str typed)
+{
+    const char *names[STAGES];
+    for (size_t i = 0; i < STAGES; i++) names[i] = stages[i].name;
+    int near = wr_str_nearest(typed, names, STAGES);
+    return near >= 0 ? names[near] : NULL;
+}
+
+static void print_stage(FILE *f, const wr_cmd *const *cmds, size_t n, size_t stage)
+{
+    size_t any = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (stage_of(cmds[i]) != stage) continue;
+        bool first = !any++;
+        if (first && stage < STAGES) fprintf(f, "%s: %s\n", stages[stage].name, stages[stage].about);
+        if (first && stage == STAGES) fputs("more:\n", f);
+        print_command(f, cmds[i]);
+    }
+    if (any) fputc('\n', f);
+}
+
+/* "deploy" of weir deploy ..., or a stage such as "models". */
+bool wr_help_group(FILE *f, const wr_cmd *const *cmds, size_t n, const char *group)
+{
+    size_t len = strlen(group), any = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(cmds[i]->name, group, len) != 0 || cmds[i]->name[len] != ' ') continue;
+        size_t stage = stage_of(cmds[i]);
+        if (!any++) fprintf(f, "usage: weir %s COMMAND ...\n\n", group);
+        if (any == 1 && stage < STAGES && strcmp(stages[stage].name, group) == 0)
+            fprintf(f, "%s\n\n", stages[stage].about);
+        print_command(f, cmds[i]);
+    }
+    if (any) fprintf(f, "\nweir help %s COMMAND explains one.\n", group);
+    for (size_t k = 0; !any && k < STAGES; k++) {
+        if (strcmp(stages[k].name, group) != 0) continue;
+        print_stage(f, cmds, n, k);
+        fputs("weir help COMMAND explains one.\n", f);
+        return true;
+    }
+    return any;
 }
 
 void wr_help_all(FILE *f, const wr_cmd *const *cmds, size_t n)
 {
     fputs("weir - the whole lifecycle of machine learning in production, in one program\n\nusage: weir COMMAND ...\n\n",
           f);
-    for (size_t i = 0; i < n; i++) fprintf(f, "  %-22s %s\n", cmds[i]->name, cmds[i]->summary);
-    fputs("\nweir help COMMAND explains one; start with: weir init\n", f);
+    for (size_t k = 0; k <= STAGES; k++) print_stage(f, cmds, n, k);
+    fputs("weir help COMMAND explains one, weir help GROUP lists a group (weir help data);\nstart with: weir init\n",
+          f);
 }
 
 /* roff needs a backslash before '-' and leading dots guarded. */
@@ -94,13 +180,6 @@ void wr_help_man(FILE *f, const wr_cmd *cmd)
         fputs("\n.fi\n", f);
     }
     fputs(".SH EXIT STATUS\n0 fine, 1 the check says no, 2 trouble, 64 wrong usage.\n", f);
-}
-
-/* First word of a command's name. */
-static wr_str first_word(const wr_cmd *cmd)
-{
-    wr_str rest = wr_str_of(cmd->name);
-    return wr_str_cut(&rest, ' ');
 }
 
 /* Is it the first command that begins with this word? */

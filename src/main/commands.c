@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* commands.c - the list of commands, in the order help shows them. */
+/* commands.c - the list of commands, in the order help shows them within each of its groups (cli/help.c). */
 #include "cli/commands.h"
 #include "main/lists.h"
 
 const wr_cmd *const wr_commands[] = {
+    &wr_cmd_init,
     &wr_cmd_run,
     &wr_cmd_status,
     &wr_cmd_graph,
@@ -17,7 +18,6 @@ const wr_cmd *const wr_commands[] = {
     &wr_cmd_runs_restore,
     &wr_cmd_runs_purge,
     &wr_cmd_runs_sync,
-    &wr_cmd_init,
     &wr_cmd_data_ingest,
     &wr_cmd_data_profile,
     &wr_cmd_data_check,

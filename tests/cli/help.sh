@@ -2,6 +2,19 @@
 # Every command that weir help lists has usage, options, examples, a man page and exit code 0; group pages and completions work.
 weir help >all
 sed -n 's/^  \([a-z][a-z ]*[a-z]\)   .*/\1/p' all >names
+# in groups, none left over; what is wide is wrapped
+sed -n 's/^\([a-z]*\): .*/\1/p' all | sed '/^usage$/d'
+if grep '^more' all; then echo "a command of no group"; fi
+awk 'length > 80 { print FILENAME ": " $0 }' all
+weir help models
+weir help monitor | head -1
+for group in data model deploy runs; do
+    weir $group >page
+    weir help $group | cmp - page
+    weir $group --help | cmp - page
+    awk 'length > 80 { print FILENAME ": " $0 }' page
+done
+fails 64 weir help modles
 [ "$(wc -l <names)" -ge 20 ] || echo "only $(wc -l <names) commands"
 while read -r name; do
     # shellcheck disable=SC2086
