@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "io/file.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 1, ENTITIES = 1 << 30 };
 static const char magic[8] = {'W', 'E', 'I', 'R', 'L', 'K', 'U', 'P'};
 static const int64_t SLACK_US = (int64_t)3600 * 1000000;
 
@@ -96,7 +96,7 @@ static int find_entities(maker *m)
         ptrdiff_t at = wr_map_find(&m->keys, wr_buf_view(&key));
         if (at < 0) at = wr_map_put(&m->keys, wr_buf_view(&key), NULL);
         if (at < 0 || key.failed) return wr_err_nomem(m->err);
-        if (at >= INT32_MAX)
+        if (at >= ENTITIES)
             return wr_err_set(m->err, WEIR_ELIMIT, "dataset \"%s\" has too many entities", m->l->source);
         m->of[i] = (uint32_t)at;
     }

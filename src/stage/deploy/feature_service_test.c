@@ -4,6 +4,9 @@
  * come, change, are damaged. */
 #include "stage/deploy/deploy_testing.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "core/view_source.h"
 #include "stage/deploy/features.h"
 #include "stage/deploy/keep.h"
@@ -425,6 +428,80 @@ static void test_tables(void **state)
     wr_serve_close(s);
 }
 
+/* ---- tables change while requests go on ---- */
+
+typedef struct {
+    trips *w;
+    wr_serve *s;
+    const double *known; /* scores with either table */
+    int64_t at;
+    atomic_bool *end;
+    size_t answers[2];
+} asker;
+
+static void *keep_asking(void *ctx)
+{
+    asker *k = ctx;
+    wr_arena *a = wr_arena_new(0);
+    wr_round *r = wr_round_new(k->s);
+    while (!atomic_load(k->end)) {
+        wr_serve_reply reply;
+        wr_str place = WR_STR("SFO");
+        const wr_tensor in[] = {tensor("from", WR_TENSOR_BYTES, &place), tensor("to", WR_TENSOR_BYTES, &place),
+                                tensor("at", WR_TENSOR_INT64, &k->at)};
+        wr_arena_clear(a);
+        OK(answer(&reply, k->s, r, "late", in, 3, a, err));
+        OK(wr_serve_round_end(r, err));
+        double score = ((const double *)reply.out[0].data)[0];
+        if (score != k->known[0] && score != k->known[1]) fail_msg("a score of neither table: %.17g", score);
+        k->answers[score == k->known[1]]++;
+    }
+    wr_round_free(r);
+    wr_arena_free(a);
+    return NULL;
+}
+
+static void test_swapped_under_load(void **state)
+{
+    trips *w = *state;
+    atomic_bool ended = false;
+    pthread_t threads[2];
+    asker askers[2];
+    double known[2] = {0};
+    int64_t at = TRIPS_FROM_US + (int64_t)30 * 3600 * 1000000, as_of[2] = {0, 0};
+    reopen(w, services);
+    write_tables(w, at);
+    wr_serve *s = start(w);
+    wr_round *r = wr_round_new(s);
+    as_of[0] = at;
+    known[0] = known[1] = score_of(w, s, r, at);
+    for (int back = 1; back < 200 && known[1] == known[0]; back++) { /* another moment, another score */
+        as_of[1] = at - back * (int64_t)10 * 60 * 1000000;
+        write_tables(w, as_of[1]);
+        OK(wr_serve_refresh(s, err));
+        known[1] = score_of(w, s, r, at);
+    }
+    assert_true(known[0] != known[1]);
+    OK(wr_serve_round_end(r, err));
+    for (int i = 0; i < 2; i++) {
+        askers[i] = (asker){.w = w, .s = s, .known = known, .at = at, .end = &ended};
+        assert_int_equal(pthread_create(&threads[i], NULL, keep_asking, &askers[i]), 0);
+    }
+    for (int i = 0; i < 40; i++) {
+        write_tables(w, as_of[i % 2]);
+        OK(wr_serve_refresh(s, err));
+    }
+    atomic_store(&ended, true);
+    size_t answers[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        for (int k = 0; k < 2; k++) answers[k] += askers[i].answers[k];
+    }
+    assert_true(answers[0] && answers[1]);
+    wr_round_free(r);
+    wr_serve_close(s);
+}
+
 static void refused(trips *w, const char *yaml, const char *msg, const char *hint)
 {
     wr_err why = {0};
@@ -544,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_without_service),
         cmocka_unit_test(test_study),
         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_swapped_under_load),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, make, end);
