@@ -39,6 +39,13 @@ static wr_str text_of(const wr_col *c, size_t row, wr_arena *a)
     return wr_arena_str(a, wr_str_of(text));
 }
 
+static bool any_missing(const wr_col *c, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++)
+        if (wr_col_missing(c, i)) return true;
+    return false;
+}
+
 /* Column c as element `at` of `width` in each row of t. */
 int wr_feasibility_put_column(wr_feasibility_work *w, wr_tensor *t, const wr_col *c, size_t at, size_t width,
                               size_t rows, wr_err *err)
@@ -52,6 +59,10 @@ int wr_feasibility_put_column(wr_feasibility_work *w, wr_tensor *t, const wr_col
     if (c->type == WR_TEXT || c->type == WR_TS)
         return wr_err_set(err, WEIR_ETYPE, "column \"%s\" is %s, and the model takes numbers", c->name,
                           wr_type_name(c->type));
+    if (t->type == WR_TENSOR_INT64 && c->type == WR_I64 && !any_missing(c, rows)) { /* not by way of a double */
+        for (size_t i = 0; i < rows; i++) ((int64_t *)t->data)[i * width + at] = c->i64[i];
+        return 0;
+    }
     double *v = wr_arena_alloc(a, (rows + 1) * sizeof *v);
     if (!v) return wr_err_nomem(err);
     for (size_t i = 0; i < rows; i++) v[i] = wr_col_num(c, i);
