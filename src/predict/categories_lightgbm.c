@@ -73,13 +73,17 @@ typedef struct {
     const size_t *sizes; /* of the lists */
     size_t nfeatures, nlists;
     bool all;      /* categorical features have a list each; else none of them has */
+    bool exact;    /* others that have one had its greatest code */
     uint8_t *ways; /* (features + 1) x (lists + 1): how often the last of them fit together: 0, 1, 2 = more */
 } matching;
 
 static bool may_have(const matching *m, size_t feature, size_t list)
 {
     const trained *t = &m->t[feature];
-    return t->codes && t->need <= m->sizes[list] && (m->all || !t->categorical);
+    size_t n = m->sizes[list];
+    if (!t->codes || t->need > n) return false;
+    if (t->categorical) return m->all;
+    return !m->exact || t->need == n || (t->need == 0 && n == 1);
 }
 
 static bool may_lack(const matching *m, size_t feature) { return !m->all || !m->t[feature].categorical; }
@@ -120,6 +124,10 @@ static int match(bool *found, size_t *feature_of, const wr_lightgbm_lists *t, co
     unsigned n = count(&m);
     if (n == 0) {
         m.all = false;
+        n = count(&m);
+    }
+    if (n > 1) {
+        m.exact = true;
         n = count(&m);
     }
     *found = n == 1;
