@@ -79,7 +79,7 @@ static int rows_of(const float **out, size_t *n, const model *m, const wr_tensor
     float *made;
     *n = (size_t)in->shape[0];
     *out = in->data;
-    if (!m->columns.categories) return 0;
+    if (m->base.in == &m->in) return 0;
     WR_TRY(wr_forest_columns_matrix(&made, n, &m->columns, in, a, err));
     *out = made;
     return 0;
@@ -198,6 +198,9 @@ static int take_columns(model *m, const wr_forest_predictor_opt *opt, wr_err *er
     WR_TRY(wr_forest_columns_specs(&in, &m->columns, m->mem, err));
     m->base.in = in;
     m->base.nin = m->columns.n;
+    m->base.matrix = &m->in;
+    for (size_t i = 0; i < m->columns.n; i++)
+        if (strcmp(m->columns.names[i], m->in.name) == 0) m->base.matrix = NULL;
     return 0;
 }
 

@@ -2,8 +2,9 @@
 /* forest_predictor.h - a tree ensemble (or XGBoost's linear booster) as a predictor: one input of rows, one output, contributions.
  *
  * Input "input" FP32 [-1, features], other number types are converted, NaN is missing. With categories that have names the inputs are the
- * features instead, each by its name, values as they are (forest_columns.h). Output "output": [-1] for one number a row, else [-1, k]. With
- * labels: INT64, what a classifier of scikit-learn's kind answers: the class (softmax), or 1 where the answer is above 0.5.
+ * features instead, each by its name, values as they are (forest_columns.h); "input" then is the predictor's `matrix`. Output "output": [-1]
+ * for one number a row, else [-1, k]. With labels: INT64, what a classifier of scikit-learn's kind answers: the class (softmax), or 1 where
+ * the answer is above 0.5.
  */
 #pragma once
 #include "calc/forest.h"

@@ -38,6 +38,7 @@ struct wr_predictor {
     const char *platform;          /* "xgboost_json", "onnxruntime_onnx", "weir_onnx", ... */
     const wr_tensor_spec *in, *out;
     size_t nin, nout;
+    const wr_tensor_spec *matrix;  /* one input in place of `in`, for who writes it there before the first run; NULL = there is none */
     bool rows;                     /* first dimension of every input and output counts rows, each answered on its own: may be batched and split */
     const char *no_explain;        /* why ops->explain is not there, as the end of a sentence; NULL = nothing to say */
     const char *const *features;   /* names of the columns that explain tells of; NULL = unknown */

@@ -72,6 +72,8 @@ static int fill(wr_served_instance *s, wr_served_model *m, wr_served_version *v,
 {
     WR_AUTOBUF wr_buf json = {0};
     wr_config_fit fit;
+    const wr_tensor_spec *matrix = s->predictor->matrix;
+    if (matrix && c->nin == 1 && wr_str_is(c->in[0].name, matrix->name)) s->predictor->in = matrix, s->predictor->nin = 1;
     WR_TRY(wr_config_fit_to(&fit, s->arena, c, s->predictor, m->name, dir, err));
     wr_config_write(&json, c, &fit, s->predictor, m->name);
     const char *platform = c->platform.n ? wr_arena_str(s->arena, c->platform).p : s->predictor->platform;

@@ -55,7 +55,7 @@ static int real_infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, cons
     return 0;
 }
 
-static int put(const char *name)
+static int put(const char *name, const char *as, const char *config)
 {
     WR_AUTOBUF wr_buf bytes = {0};
     char path[300];
@@ -67,7 +67,7 @@ static int put(const char *name)
     if (rc == 0)
         rc = light ? wr_lightgbm_read(&p, wr_buf_view(&bytes), NULL, path, &err)
                    : wr_xgboost_read(&p, wr_buf_view(&bytes), NULL, path, &err);
-    if (rc == 0) rc = wr_repository_put(repository, name, "1", p, (wr_str){NULL, 0}, &err);
+    if (rc == 0) rc = wr_repository_put(repository, as, "1", p, (wr_str){config, config ? strlen(config) : 0}, &err);
     if (rc < 0) print_error("%s: %s\n", name, err.msg);
     return rc;
 }
@@ -82,7 +82,7 @@ static int start(void **state)
     ops.release = real_release;
     ops.infer = real_infer;
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
-        if (put(models[i]) < 0) return -1;
+        if (put(models[i], models[i], NULL) < 0) return -1;
     return 0;
 }
 
@@ -334,6 +334,29 @@ static void test_metadata(void **state)
     assert_string_equal(text_at("/input/0/data_type"), "TYPE_STRING");
 }
 
+/* A configuration with the input of numbers asks for codes, as arrays have them in Python. */
+static void test_codes(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        put("xgb32_frameone", "codes", "{\"input\":[{\"name\":\"input\",\"data_type\":\"TYPE_FP32\",\"dims\":[1]}]}"),
+        0);
+    assert_int_equal(ask("POST", "/v1/models/xgb32_frameone:predict", "{\"instances\":[\"red\",\"blue\",null]}"), 200);
+    double red = yyjson_get_num(at("/predictions/0")), blue = yyjson_get_num(at("/predictions/1")),
+           none = yyjson_get_num(at("/predictions/2"));
+    assert_true(red != blue && blue != none);
+    assert_int_equal(
+        infer("codes",
+              "{\"inputs\":[{\"name\":\"input\",\"datatype\":\"INT64\",\"shape\":[3,1],\"data\":[4,1,null]}]}"),
+        200);
+    assert_true(yyjson_get_num(at("/outputs/0/data/0")) == red && yyjson_get_num(at("/outputs/0/data/1")) == blue);
+    assert_true(yyjson_get_num(at("/outputs/0/data/2")) == none);
+    assert_int_equal(ask("GET", "/v2/models/codes", ""), 200);
+    assert_string_equal(text_at("/inputs/0/name"), "input");
+    assert_int_equal(ask("POST", "/v1/models/codes:explain", "{\"instances\":[[4]]}"), 200);
+    assert_int_equal(ask("POST", "/v1/models/codes:predict", "{\"instances\":[[\"red\"]]}"), 400);
+}
+
 /* ---- what is refused ---- */
 
 static const struct {
@@ -429,8 +452,9 @@ static void test_grpc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),   cmocka_unit_test(test_v2),        cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_explained), cmocka_unit_test(test_grpc),
+        cmocka_unit_test(test_forms), cmocka_unit_test(test_v2),      cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_codes), cmocka_unit_test(test_refused), cmocka_unit_test(test_explained),
+        cmocka_unit_test(test_grpc),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
