@@ -80,6 +80,7 @@ static void print_values(wr_cli *c, const wr_trace_prediction *q, bool features)
 static void print_cost(wr_cli *c, const wr_trace_prediction *q)
 {
     char a[WR_NUM_TEXT], b[WR_NUM_TEXT], n[WR_NUM_TEXT];
+    if (!isnan(q->own_j)) wr_say(c, "  %-10s%s (by the time it took)", "this one", joules(a, q->own_j, "J"));
     if (isnan(q->serve_j)) wr_say(c, "  %-10s%s", "serving", "not in the ledger");
     else
         wr_say(c, "  %-10s%s, %s CO2e a prediction", "serving", joules(a, q->serve_j, "J"), joules(b, q->serve_g, "g"));

@@ -53,8 +53,10 @@ static void ask(asker *k, unsigned long n, wr_arena *a)
         atomic_fetch_add(&c->failed, 1);
         return;
     }
-    int n0 = (int)(((float *)out.out[0].data)[0] - x[0] - y[0]), said = atoi(((wr_str *)out.out[1].data)[0].p);
-    bool same = said == n0;
+    int n0 = (int)(((float *)out.out[0].data)[0] - x[0] - y[0]), n0_said = 0;
+    char said[16];
+    snprintf(said, sizeof said, "%.*s", WR_STR_FMT(wr_str_fit(((wr_str *)out.out[1].data)[0], 15)));
+    bool same = sscanf(said, "%d", &n0_said) == 1 && n0_said == n0;
     for (int i = 0; i < 4; i++) same &= ((float *)out.out[0].data)[i] == x[i] + y[i] + (float)n0;
     atomic_fetch_add(&c->asked, 1);
     atomic_fetch_add(&c->cached, out.cached);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* drain.h - from the append log into the lake: sealed segments become rows of datasets, then they are deleted.
  *
- *   predictions.ENDPOINT  prediction_id VARCHAR, model VARCHAR, version BIGINT, served_at, event_time TIMESTAMPTZ, score DOUBLE, then the
+ *   predictions.ENDPOINT  prediction_id VARCHAR, model VARCHAR, version BIGINT, served_at, event_time TIMESTAMPTZ, score, joules DOUBLE, then the
  *                         view's request columns and features; a name that is both appears once, as the feature
  *                         of a model without a view: prediction_id, model, version, served_at, latency_us DOUBLE, joules DOUBLE, arm VARCHAR,
  *                         propensity DOUBLE, then its inputs and outputs (layout.h)

@@ -13,7 +13,7 @@ static const struct {
     const char *name;
     wr_type type;
 } prediction_columns[] = {{"prediction_id", WR_TEXT}, {"model", WR_TEXT},    {"version", WR_I64},
-                          {"served_at", WR_TS},       {"event_time", WR_TS}, {"score", WR_F64}};
+                          {"served_at", WR_TS},       {"event_time", WR_TS}, {"score", WR_F64}, {"joules", WR_F64}};
 enum { NPREDICTION = sizeof prediction_columns / sizeof *prediction_columns };
 static const struct {
     const char *name;
@@ -256,6 +256,8 @@ static int add_prediction(wr_drain_rows *r, wr_drain_table *t, size_t row, wr_st
     WR_TRY(put_time(&c[4], row, p.event_us, err));
     c[5].f64[row] = p.score;
     if (isnan(p.score)) WR_TRY(put_missing(&c[5], row, err));
+    c[6].f64[row] = p.joules;
+    if (isnan(p.joules)) WR_TRY(put_missing(&c[6], row, err));
     for (size_t i = 0; i < p.nrequest; i++)
         if (t->request_at[i] >= 0) WR_TRY(put_cell(&c[t->request_at[i]], row, &p.request[i], err));
     for (size_t i = 0; i < p.nfeatures; i++) WR_TRY(put_feature(&c[t->feature_at[i]], row, p.num[i], p.text[i], err));

@@ -85,6 +85,7 @@ void wr_predlog_put_prediction(wr_buf *out, const wr_predlog_prediction *r, cons
     for (size_t i = 0; i < v->nrequest; i++) put_cell(out, &r->request[i], v->request_type[i]);
     put_u16(out, v->nfeatures);
     for (size_t i = 0; i < v->nfeatures; i++) put_feature(out, v->features[i].category, r->num[i], r->text[i]);
+    put_f64(out, r->joules);
 }
 
 void wr_predlog_put_label(wr_buf *out, const wr_predlog_label *r)
@@ -291,6 +292,7 @@ int wr_predlog_get_prediction(wr_predlog_prediction *out, wr_arena *a, wr_str pa
     out->score = take_f64(&c);
     out->request = take_cells(&c, &out->nrequest, a);
     wr_cell *features = take_cells(&c, &out->nfeatures, a);
+    out->joules = c.left ? take_f64(&c) : NAN;
     WR_TRY(finish(&c, a, err));
     float *num = wr_arena_alloc(a, (out->nfeatures + 1) * sizeof *num);
     wr_str *text = wr_arena_alloc(a, (out->nfeatures + 1) * sizeof *text);

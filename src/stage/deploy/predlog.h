@@ -6,7 +6,8 @@
  *   str    u32 length, bytes
  *   cell   u8 kind: 0 missing | 1 f64 | 2 i64 microseconds | 3 str | 4 f32
  *   prediction (1)  str endpoint, str model, i64 version, u64 view, str id, i64 served_at, i64 event_time, f64 score,
- *                   u16 n, n request cells in the order of the view's request, u16 m, m feature cells in the order of its features
+ *                   u16 n, n request cells in the order of the view's request, u16 m, m feature cells in the order of its features,
+ *                   f64 joules (not there in records of older versions)
  *   label (2)       str endpoint, str id, f64 label, i64 known_at, i64 received_at
  *   tensors (5)     str endpoint, str model, i64 version, u64 layout, str id, i64 served_at, f64 seconds it took, f64 joules, str arm,
  *                   f64 propensity, u32 rows, u32 number of the first, u32 rows of the request, u8 whether tensors have the rows in front,
@@ -45,7 +46,7 @@ typedef struct {
     wr_str endpoint, model, id;
     int64_t version, served_us, event_us;
     uint64_t view;
-    double score;
+    double score, joules;           /* joules: NaN = not known */
     size_t nrequest, nfeatures;
     const wr_cell *request;
     const float *num;               /* features; NaN = missing */

@@ -277,6 +277,7 @@ static int predict(wr_serve_answer *out, wr_round *round, wr_served *m, reading 
     wr_str *ids = wr_arena_alloc(r->a, (r->rows + 1) * sizeof *ids);
     if (!scores || !ids) return wr_err_nomem(r->err);
     WR_TRY(wr_serve_ids(ids, r->rows, wr_round_serve(round), id, r->a, r->err));
+    wr_round_rows(round, r->q->start_ns, r->q->start_ns ? r->rows : 0);
     for (size_t i = 0; i < r->rows; i++) {
         int rc = wr_serve_predict(&scores[i], round, m, r->cells + i * r->view->nrequest, ids[i], r->err);
         if (rc < 0) return r->rows > 1 ? wr_err_wrap(r->err, rc, "row %zu", i) : rc;

@@ -18,6 +18,8 @@ struct wr_round {
     wr_buf events; /* (wr_live *, u32 length, record) of events to apply after the commit */
     float *num;    /* WR_VIEW_FEATURES */
     wr_str *text;
+    size_t rows;                 /* of a request, still to be answered */
+    int64_t since_ns, before_ns; /* when the row before was; what each has of the time before the first */
 };
 
 wr_round *wr_round_new(wr_serve *s)
@@ -69,6 +71,26 @@ static void advance(atomic_int_fast64_t *watermark, int64_t time_us, int64_t now
     while (time_us > seen && !atomic_compare_exchange_weak(watermark, &seen, time_us)) continue;
 }
 
+void wr_round_rows(wr_round *r, int64_t start_ns, size_t rows)
+{
+    r->since_ns = wr_clock_mono_ns();
+    r->rows = rows;
+    r->before_ns = rows && r->since_ns > start_ns ? (r->since_ns - start_ns) / (int64_t)rows : 0;
+}
+
+/* NaN when it is not known how long it took, or what a second takes. */
+static double joules_of_row(wr_round *r)
+{
+    wr_serve *s = r->serve;
+    if (!r->rows) return NAN;
+    int64_t now = wr_clock_mono_ns(), took_ns = now - r->since_ns + r->before_ns;
+    r->rows--;
+    r->since_ns = now;
+    atomic_fetch_add_explicit(&s->busy_ns, (uint64_t)took_ns, memory_order_relaxed);
+    double joules_s = atomic_load_explicit(&s->joules_s, memory_order_relaxed);
+    return joules_s > 0 ? (double)took_ns / 1e9 * joules_s : NAN;
+}
+
 int wr_serve_predict(double *score, wr_round *r, wr_served *m, const wr_cell *request, wr_str id, wr_err *err)
 {
     const wr_view *v = m->view;
@@ -85,6 +107,7 @@ int wr_serve_predict(double *score, wr_round *r, wr_served *m, const wr_cell *re
                                  .event_us = request[0].ts,
                                  .view = m->view_id,
                                  .score = p,
+                                 .joules = joules_of_row(r),
                                  .request = request,
                                  .num = r->num,
                                  .text = r->text};

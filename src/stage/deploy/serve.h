@@ -87,6 +87,9 @@ wr_serve *wr_round_serve(wr_round *r);
 void wr_round_free(wr_round *r);                               /* ends it */
 /* Score of one row (cells in order of the view's request; kinds as its types say). `id` is kept with it. WEIR_EINVAL when the time is missing. */
 int wr_serve_predict(double *score, wr_round *r, wr_served *m, const wr_cell *request, wr_str id, wr_err *err);
+/* The next `rows` calls of it answer one request that was there at start_ns: each takes what it takes and its part of the time before. So the log
+ * can tell their joules (drain.h); rows that nobody announces have none. */
+void wr_round_rows(wr_round *r, int64_t start_ns, size_t rows);
 /* A new id nobody else has, into out[WR_SERVE_ID]; returns its length. */
 enum { WR_SERVE_ID = 40 };
 size_t wr_serve_id(wr_serve *s, char out[WR_SERVE_ID]);

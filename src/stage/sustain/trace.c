@@ -285,6 +285,7 @@ static void prediction_json(wr_jsonw *w, const wr_trace_prediction *q)
     for (size_t i = 0; i < q->nvalues; i++) wr_jsonw_kstr(w, q->values[i].name, q->values[i].text);
     wr_jsonw_end(w);
     wr_jsonw_kf64(w, "predictions_of_version", q->served);
+    wr_jsonw_kf64(w, "own_j", q->own_j);
     wr_jsonw_kf64(w, "serving_j", q->serve_j);
     wr_jsonw_kf64(w, "serving_gco2e", q->serve_g);
     wr_jsonw_kf64(w, "training_j", q->train_j);

@@ -33,6 +33,7 @@ typedef struct {
     double label;
     int64_t known_us, received_us;
     double served;                  /* predictions of this model version so far, all endpoints */
+    double own_j;                   /* of this prediction, as logged; NaN: not known */
     double serve_j, serve_g;        /* a prediction of this endpoint, from the ledger's serving rows; NaN when there are none */
     double train_j, train_g;        /* of the run that made the package, shared out to `served`; NaN when not known */
     double chain_j, chain_g;        /* of all runs above, shared out likewise; training included */

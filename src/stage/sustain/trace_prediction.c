@@ -9,7 +9,7 @@
 #include "stage/sustain/trace.h"
 
 static const char PREDICTIONS[] = "predictions.";
-static const char *const own[] = {"prediction_id", "model", "version", "served_at", "event_time", "score"};
+static const char *const own[] = {"prediction_id", "model", "version", "served_at", "event_time", "score", "joules"};
 
 static int query(wr_frame **out, wr_arena *a, wr_tables *t, const char *format, const char *dataset, const char *id,
                  wr_err *err)
@@ -70,6 +70,8 @@ static int fill(wr_trace_prediction *q, wr_arena *a, const wr_frame *f, wr_err *
     q->served_us = served->i64[0];
     q->event_us = event->i64[0];
     q->score = wr_col_num(score, 0);
+    wr_col *own_j = wr_frame_col(f, "joules"); /* since the log tells it */
+    q->own_j = own_j && own_j->type == WR_F64 && !wr_col_missing(own_j, 0) ? own_j->f64[0] : NAN;
     q->values = wr_arena_calloc(a, f->ncols, sizeof *q->values);
     if (!q->values || !q->id || !q->model) return wr_err_nomem(err);
     for (size_t i = 0; i < f->ncols; i++) {
