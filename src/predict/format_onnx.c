@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "io/file.h"
 #include "predict/graph.h"
+#include "predict/onnx_answers.h"
 #include "predict/onnx_golden.h"
 #include "predict/ort.h"
 
@@ -102,9 +103,27 @@ static void try_rows(trial *t, const predictor *p, const wr_tensor *many, const 
     }
 }
 
-/* One kind of golden input. other: whom to agree with, NULL = nobody. */
-static void try_kind(trial *t, const predictor *p, const wr_ort *other, wr_golden_kind kind)
+/* Whom to agree with: the library, whose answers are noted when there is where; or what it answered before; or nobody. */
+typedef struct {
+    const wr_ort *ort;
+    wr_onnx_answers *answers;
+} others;
+
+static int ask_others(wr_tensor *out, const others *o, const wr_onnx_model *m, wr_golden_kind kind, const wr_tensor *in,
+                      wr_arena *a)
 {
+    char inputs[WR_SHA256_HEX];
+    if (o->answers) wr_onnx_answers_inputs(inputs, in, m->nin);
+    if (!o->ort) return wr_onnx_answers_of(out, m->nout, o->answers, kind, inputs);
+    int rc = wr_ort_run(o->ort, out, NULL, in, a, NULL);
+    if (o->answers) wr_onnx_answers_note(o->answers, kind, inputs, rc < 0, out, m->nout);
+    return rc;
+}
+
+/* One kind of golden input. */
+static void try_kind(trial *t, const predictor *p, const others *o, wr_golden_kind kind)
+{
+    bool other = o->ort || o->answers;
     const wr_onnx_model *m = p->model;
     size_t rows = kind == WR_GOLDEN_TREES ? TREES_ROWS : TRIAL_ROWS;
     wr_err err = {.code = WEIR_ENOMEM};
@@ -113,8 +132,9 @@ static void try_kind(trial *t, const predictor *p, const wr_ort *other, wr_golde
               *theirs = in ? out + m->nout : NULL;
     int made = in ? wr_onnx_golden(in, m, rows, kind, a, &err) : WEIR_ENOMEM, rc = made;
     if (rc == 0) rc = run_one(p, out, in, a, &err);
-    int other_rc = made == 0 && other ? wr_ort_run(other, theirs, NULL, in, a, NULL) : rc;
+    int other_rc = made == 0 && other ? ask_others(theirs, o, m, kind, in, a) : rc;
     if ((rc == 0) != (other_rc == 0)) t->agreed = false; /* both refuse: they agree */
+    if (!o->ort && other_rc == WEIR_ENOTFOUND && made == 0 && other) t->agreed = false; /* nothing was kept of it */
     for (size_t i = 0; rc == 0 && other && other_rc == 0 && i < m->nout; i++)
         if (!wr_tensor_agree(&out[i], &theirs[i], AGREE)) t->agreed = false;
     if (rc < 0) {
@@ -167,11 +187,12 @@ static bool try_set(trial *t, const predictor *p, int set)
     return true;
 }
 
-static void try_all(trial *t, const predictor *p, const wr_ort *other)
+static void try_all(trial *t, const predictor *p, const wr_ort *ort, wr_onnx_answers *answers)
 {
+    const others o = {ort, answers};
     *t = (trial){.agreed = true, .rows = true};
     for (wr_golden_kind k = WR_GOLDEN_PLAIN; k < WR_GOLDEN_KINDS; k++)
-        if (wr_onnx_golden_fits(p->model, k) && (p->graph || !t->ran)) try_kind(t, p, other, k); /* big models: once */
+        if (wr_onnx_golden_fits(p->model, k) && (p->graph || !t->ran)) try_kind(t, p, &o, k); /* big models: once */
     for (int set = 0; p->graph && p->model->dir && set < SETS && try_set(t, p, set); set++) {}
     if (!t->ran) t->rows = false;
 }
@@ -225,13 +246,33 @@ static int keep_ort(predictor *p, trial *t, const char *why)
     wr_debug("ONNX model \"%.*s\": ONNX Runtime (%.300s)", WR_STR_FMT(wr_str_fit(p->model->graph_name, 100)), why);
     wr_graph_free(p->graph);
     p->graph = NULL;
-    try_all(t, p, NULL);
+    try_all(t, p, NULL, NULL);
     p->head.ops = &ort_ops;
     p->head.platform = "onnxruntime_onnx";
     p->head.no_explain = no_covers;
     p->head.rows = t->rows;
     p->head.memory = p->model->bytes.n * 2;
     return 0;
+}
+
+/* Answers that ONNX Runtime gave before, to the same inputs, are as good as asking it; without them it is not loaded for nothing. */
+static bool agreed_before(predictor *p, trial *t)
+{
+    wr_onnx_answers *r;
+    if (wr_onnx_answers_load(&r, p->model, NULL) < 0) return false;
+    try_all(t, p, NULL, r);
+    wr_onnx_answers_free(r);
+    return t->ran && t->agreed;
+}
+
+static bool agrees(predictor *p, trial *t)
+{
+    wr_onnx_answers *r = p->ort ? wr_onnx_answers_new() : NULL;
+    try_all(t, p, p->ort, r);
+    bool good = t->ran && t->agreed;
+    if (good && r) wr_onnx_answers_save(r, p->model);
+    wr_onnx_answers_free(r);
+    return good;
 }
 
 /* Ours when it can and agrees with theirs; theirs otherwise. */
@@ -244,13 +285,14 @@ static int choose(predictor *p, trial *t, wr_onnx_executor executor, wr_err *err
         return rc;
     }
     if (rc == 0 && executor == WR_ONNX_WEIR) {
-        try_all(t, p, NULL);
+        try_all(t, p, NULL, NULL);
         return keep_graph(p, t, "forced");
     }
     if (rc == WEIR_ENOMEM || rc == WEIR_ELIMIT) {
         if (err) *err = ours;
         return rc;
     }
+    if (rc == 0 && agreed_before(p, t)) return keep_graph(p, t, "it agrees with what ONNX Runtime answered before");
     int other = wr_ort_open(&p->ort, p->model, &theirs);
     if (other < 0 && executor == WR_ONNX_ORT) {
         if (err) *err = theirs;
@@ -258,8 +300,7 @@ static int choose(predictor *p, trial *t, wr_onnx_executor executor, wr_err *err
     }
     if (rc < 0)
         return other < 0 ? neither(err, &ours, &theirs) : keep_ort(p, t, executor == WR_ONNX_ORT ? "forced" : ours.msg);
-    try_all(t, p, p->ort);
-    if (t->ran && t->agreed) {
+    if (agrees(p, t)) {
         wr_ort_free(p->ort);
         p->ort = NULL;
         return keep_graph(p, t, other < 0 ? theirs.msg : "it agrees with ONNX Runtime");

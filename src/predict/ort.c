@@ -14,6 +14,12 @@ static int off(wr_err *err)
 }
 
 int wr_ort_load(wr_err *err) { return off(err); }
+bool wr_ort_identity(char *out, size_t size)
+{
+    (void)out;
+    (void)size;
+    return false;
+}
 const char *wr_ort_version(void) { return ""; }
 int wr_ort_open(wr_ort **out, const wr_onnx_model *m, wr_err *err)
 {
@@ -39,6 +45,7 @@ int wr_ort_run(const wr_ort *s, wr_tensor *out, const bool *want, const wr_tenso
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <onnxruntime_c_api.h>
@@ -109,6 +116,17 @@ static const char *library_path(char *room, size_t size)
         if (n > 0 && (size_t)n < size && access(room, R_OK) == 0) return room;
     }
     return WEIR_ONNXRUNTIME_PATH;
+}
+
+bool wr_ort_identity(char *out, size_t size)
+{
+    char room[PATH_MAX];
+    struct stat st;
+    const char *path = library_path(room, sizeof room);
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode)) return false;
+    int n = snprintf(out, size, "%s %lld %lld.%09ld", path, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                     st.st_mtim.tv_nsec);
+    return n > 0 && (size_t)n < size;
 }
 
 static void ORT_API_CALL to_log(void *ctx, OrtLoggingLevel level, const char *category, const char *id,

@@ -14,6 +14,8 @@ typedef struct wr_ort wr_ort;
 
 /* Loads the library. WEIR_EUNAVAILABLE with a hint when there is none, or the program was built without. */
 int wr_ort_load(wr_err *err);
+/* Which library that would be, without loading it: path, size and time of change of its file. false: there is none. */
+bool wr_ort_identity(char *out, size_t size);
 const char *wr_ort_version(void); /* "1.30.0"; "" when it is not loaded */
 
 /* A session over the model's bytes, ZipMap made plain (onnx_model.h). External data are read from the model's folder.

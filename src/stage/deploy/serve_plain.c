@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "core/signing.h"
+#include "predict/onnx_answers.h"
 #include "stage/deploy/materialize.h"
 #include "stage/deploy/serve_inside.h"
 
@@ -24,7 +25,10 @@ static int admit(void *ctx, const char *path, wr_err *err)
 int wr_serve_repository_open(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
 {
     static const wr_serve_opt none = {0};
+    const char *answers = NULL;
     if (!opt) opt = &none;
+    (void)wr_project_state(&answers, s->project, "cache/onnx", false, NULL);
+    wr_onnx_answers_folder(answers);
     wr_repository_opt o = {.dir = opt->repository,
                            .load_all = opt->load_all,
                            .cache_bytes = opt->cache_bytes,
