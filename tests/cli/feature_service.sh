@@ -61,6 +61,7 @@ server=
 stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
 trap stop EXIT
 up() {
+    : >up.out # before it is read, and nothing of the server before
     weir up --port 0 --no-schedule >up.out 2>up.err &
     server=$!
     for _ in $(seq 200); do
@@ -125,7 +126,11 @@ weir data sql "SELECT count(*) AS asked, sum(CASE WHEN $same THEN 1 ELSE 0 END) 
 # what is needed, and what is not
 curl -s "$url/v2/models/delay" | python3 -c 'import json, sys; print({i["name"]: i.get("optional", False) for i in json.load(sys.stdin)["inputs"]})'
 curl -s "$url/v2/models/delay/config" | python3 -c 'import json, sys; print({i["name"]: i.get("optional", False) for i in json.load(sys.stdin)["input"]})'
-ask() { curl -s -H 'Content-Type: application/json' "$url$1" -d "$2" | sed 's/"[0-9a-f]*-[0-9a-f]*"/ID/g; s/[0-9]\.[0-9][0-9]*/P/g'; echo; }
+# without a time it is now: what comes out of it is masked
+ask() {
+    curl -s -H 'Content-Type: application/json' "$url$1" -d "$2" | sed 's/"[0-9a-f]*-[0-9a-f]*"/ID/g; s/"probability":[-+0-9.e]*,"label":[01]/P/g'
+    echo
+}
 ask /v1/models/delay:predict '{"instances": [{"t": "2001-01-15T18:00:00Z", "x": 0.5}]}'
 ask /endpoints/delay/invocations '{"dataframe_records": [{"x": 0.5}]}'
 ask /v2/models/delay/infer '{"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1]}]}'
