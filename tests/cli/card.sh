@@ -58,6 +58,7 @@ weir model bom delay@1 --format boamps --json | json task taskStage
 echo "-- what serving it took"
 printf 'endpoints:\n  delay: {model: delay@champion}\n' >>weir.yaml
 weir feature materialize features.yaml --until 2001-01-15 >/dev/null
+: >up.out
 weir up --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 trap 'kill -9 "$server" 2>/dev/null || true' EXIT

@@ -4,6 +4,7 @@ make_champion
 echo 'endpoints: {delay: {model: delay@champion, threshold: 0.5}}' >>weir.yaml
 weir feature materialize features.yaml --until 2001-01-18 >/dev/null
 
+: >up.out
 weir up --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do [ -s up.out ] && break; sleep 0.05; done

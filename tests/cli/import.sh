@@ -65,6 +65,7 @@ server=
 stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
 trap stop EXIT
 : >up.out
+: >up.out
 weir up --auth --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do
@@ -87,6 +88,7 @@ server=
 echo "== from a running server, which need not be MLflow's own"
 cd ../three
 : >up.out
+: >up.out
 weir up --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do
@@ -105,6 +107,7 @@ wait "$server"
 server=
 fails 2 weir import mlflow "$url" 2>&1 | sed "s#$url#URL#; s/port [0-9][0-9]* after [0-9]* ms/port N/"
 cd ../two
+: >up.out
 : >up.out
 weir up --auth --port 0 --no-schedule >up.out 2>up.err &
 server=$!

@@ -7,6 +7,7 @@ stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
 trap stop EXIT
 up() {
     rm -f .weir/up.json
+    : >up.out
     weir up --port 0 --no-schedule >up.out 2>up.err &
     server=$!
     for _ in $(seq 200); do

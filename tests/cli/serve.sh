@@ -21,6 +21,7 @@ server=
 stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
 trap stop EXIT
 up() {
+    : >up.out
     weir up --port 0 --no-schedule >up.out 2>up.err &
     server=$!
     for _ in $(seq 200); do

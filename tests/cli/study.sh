@@ -30,6 +30,7 @@ cmp all.log again.log && echo "nothing was lost"
 server=
 stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
 trap stop EXIT
+: >up.out
 weir up --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do

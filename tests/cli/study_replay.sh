@@ -22,6 +22,7 @@ weir feature materialize features.yaml --until 2001-01-15 >/dev/null
 server=
 stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
 trap stop EXIT
+: >up.out
 weir up --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do

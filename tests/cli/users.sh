@@ -18,6 +18,7 @@ token=$(weir user token bob ci --expires 1d 2>/dev/null)
 server=
 stop() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null || true; }
 trap stop EXIT
+: >up.out
 weir up --auth --port 0 --no-schedule >up.out 2>up.err &
 server=$!
 for _ in $(seq 200); do
