@@ -544,8 +544,9 @@ static void test_mistakes(void **state)
 
 /* ---- what a study says ---- */
 
-/* Check 2 of the study of a model: its state, and what it says. */
-static void studied(trips *w, const char *model, const char *target, wr_check_state state, const char *part)
+/* A check of the study of a model: its state, and what it says. */
+static void checked(trips *w, wr_feasibility_fn *check, const char *model, const char *target, wr_check_state state,
+                    const char *part)
 {
     wr_feasibility_target t;
     wr_feasibility_report report = {.model = model};
@@ -555,11 +556,16 @@ static void studied(trips *w, const char *model, const char *target, wr_check_st
     OK(wr_feasibility_target_parse(&t, w->a, wr_str_of(target), "target.yaml", err));
     OK(wr_feasibility_open(&k, err));
     OK(wr_feasibility_rows(&k, err));
-    OK(wr_check_missing(&k, r, err));
+    OK(check(&k, r, err));
     wr_feasibility_close(&k);
     if (r->state != state || !strstr(r->measured, part))
         fail_msg("%s is %s: %s, not %s: %s", model, wr_check_states[r->state], r->measured, wr_check_states[state],
                  part);
+}
+
+static void studied(trips *w, const char *model, const char *target, wr_check_state state, const char *part)
+{
+    checked(w, wr_check_missing, model, target, state, part);
 }
 
 static void write_state(trips *w)
@@ -592,6 +598,7 @@ static void test_study(void **state)
     write_tables(w, last);
     studied(w, model, "", WR_CHECK_WARN, "its windows fill as events come");
     write_state(w);
+    checked(w, wr_check_degraded, "late@champion", "", WR_CHECK_PASS, ""); /* the input it leaves out is a needed one */
     studied(w, model, "", WR_CHECK_PASS, "features of view \"looking\" for every input");
     studied(w, "late@champion", "", WR_CHECK_WARN, "nulls not compared"); /* nobody wrote the training table */
     studied(w, model, "features: {max_age: 1d}\n", WR_CHECK_FAIL, "the lookup tables are"); /* of 2001 */

@@ -233,7 +233,22 @@ static void put_empty(probe *p)
     }
 }
 
-static void put_fewer(probe *p) { p->nin--; }
+static bool may_be_left_out(const probe *p, wr_str name)
+{
+    for (size_t k = 0; k < p->w->m->nin; k++)
+        if (wr_str_is(name, p->w->m->in[k].name)) return p->w->m->in[k].optional;
+    return false;
+}
+
+/* The last one that is needed. */
+static void put_fewer(probe *p)
+{
+    size_t i = p->nin;
+    while (i > 0 && may_be_left_out(p, p->in[i - 1].name)) i--;
+    p->fits = i > 0;
+    for (; i > 0 && i < p->nin; i++) p->in[i - 1] = p->in[i];
+    p->nin -= p->fits;
+}
 
 static void put_shape(probe *p)
 {
