@@ -134,7 +134,7 @@ static int verdict(wr_cli *c, const wr_feasibility_report *r, wr_err *err)
     for (size_t i = 0; i < WR_FEASIBILITY_CHECKS; i++) {
         const wr_feasibility_result *x = &r->results[i];
         if (x->state != r->verdict) continue;
-        wr_err_set(err, WEIR_ENO, "\"%.100s\" is not feasible on %.60s: %s: %.120s", r->model, r->target->name,
+        wr_err_set(err, WEIR_ENO, "\"%.100s\" is not feasible on %.60s: %s: %.180s", r->model, r->target->name,
                    x->check->name, x->measured);
         if (x->hint) wr_err_hint(err, WEIR_ENO, "%s", x->hint);
         if (r->count[r->verdict] > 1) wr_err_detail(err, WEIR_ENO, "%zu checks say so", r->count[r->verdict]);

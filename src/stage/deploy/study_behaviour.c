@@ -165,6 +165,7 @@ int wr_check_behaviour(wr_feasibility_work *w, wr_feasibility_result *r, wr_err 
             w, r,
             "weir model evaluate %.60s --gate FILE --report REPORT; weir model report %.60s %lld evaluation REPORT",
             wr_feasibility_called(w), w->report->model, (long long)w->report->version);
+    else wr_check_hint(w, r, "register it, and keep its evaluation: weir model report NAME VERSION evaluation FILE");
     if (gate < 0)
         return wr_check_says(w, r, WR_CHECK_WARN, "stable; %.1f %% flip with noise; it has no evaluation with a gate",
                              100 * flips);

@@ -329,6 +329,9 @@ int wr_check_artefact(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *
     if (w->registered && bom_rc == WEIR_ECORRUPT)
         return wr_check_says(w, r, WR_CHECK_FAIL, "its files are not what was registered: %s", no_bom.msg);
     if (w->registered) wr_check_hint(w, r, "weir model sign %.100s --key FILE", wr_feasibility_called(w));
+    else if (w->path)
+        wr_check_hint(w, r, "weir model sign %s%.100s --key FILE, and registry: {trust: [FILE.pub]} of weir.yaml",
+                      strchr(w->path, '/') ? "" : "./", w->path);
     if (w->t->signature && signed_rc < 0)
         return wr_check_says(w, r, WR_CHECK_FAIL, "a signature is required: %s", no_signature.msg);
     if (w->t->bom && bom_rc < 0)

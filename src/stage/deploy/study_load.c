@@ -341,9 +341,11 @@ int wr_check_throughput(wr_feasibility_work *w, wr_feasibility_result *r, wr_err
     double headroom = w->t->rps > 0 ? scaled / w->t->rps : INFINITY;
     if (there != here) wr_check_number(w, r, "scaled to the target's processors", scaled, NULL);
     wr_fmt_count(rate, floor(scaled));
+    snprintf(text, sizeof text, "%.3g", headroom);
+    if (headroom >= 1000 && isfinite(headroom)) wr_fmt_count(text, floor(headroom));
     wr_check_number(w, r, "headroom", headroom, NULL);
     return wr_check_says(w, r, headroom >= w->t->headroom ? WR_CHECK_PASS : WR_CHECK_FAIL,
-                         "%s a second, %.3g times what is expected; knee at %zu", rate, headroom, knee);
+                         "%s a second, %s times what is expected; knee at %zu", rate, text, knee);
 }
 
 /* ---- 8 memory ---- */
