@@ -29,6 +29,8 @@ enum {
     WR_LIMIT_ONNX_NODES = 100000,      /* nodes of a graph, count; also its initializers and values */
     WR_LIMIT_ONNX_ELEMENTS = 1 << 28,  /* elements of one tensor in a graph, count */
     WR_LIMIT_ONNX_OPERANDS = 4096,     /* inputs and outputs of a node, attributes of a node, count */
+    WR_LIMIT_LOOKUP_FILE = 1 << 30,    /* the tables of a view's lookups */
+    WR_LIMIT_FEATURE_SERVICES = 1000,  /* of weir.yaml, count */
     WR_LIMIT_SIGNATURE = 32 << 20,     /* one bundle with a model's signature */
     WR_LIMIT_SIGNATURE_FILES = 100000, /* files (or pieces) of one signed model, count */
     WR_LIMIT_PEM = 1 << 20,            /* a file of keys or certificates */

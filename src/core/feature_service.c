@@ -2,9 +2,10 @@
 /* feature_service.c - the `feature_services:` section of weir.yaml. */
 #include "core/feature_service.h"
 
+#include "base/limits.h"
 #include "io/file.h"
 
-enum { SERVICES = 1000, OPTIONAL = 4000 };
+enum { OPTIONAL = 4000 };
 
 static int read_optional(wr_feature_service *out, wr_arena *a, const wr_yaml *n, wr_err *err)
 {
@@ -49,7 +50,8 @@ int wr_feature_service_list(wr_feature_service **out, size_t *n, wr_arena *a, wr
     *n = 0;
     if (count && all->kind != WR_YAML_MAP)
         return wr_yaml_error(all, WEIR_ETYPE, err, "feature_services is a map of names");
-    if (count > SERVICES) return wr_yaml_error(all, WEIR_ELIMIT, err, "more than %d feature services", SERVICES);
+    if (count > WR_LIMIT_FEATURE_SERVICES)
+        return wr_yaml_error(all, WEIR_ELIMIT, err, "more than %d feature services", WR_LIMIT_FEATURE_SERVICES);
     *out = wr_arena_calloc(a, count + 1, sizeof **out);
     if (!*out) return wr_err_nomem(err);
     for (; *n < count; ++*n) WR_TRY(read_service(&(*out)[*n], a, p, all->keys[*n], all->items[*n], err));

@@ -423,8 +423,8 @@ int wr_lookup_open(wr_lookup **out, const wr_view *v, wr_buf *bytes, wr_err *err
 int wr_lookup_load(wr_lookup **out, const wr_view *v, const char *path, wr_err *err)
 {
     wr_buf b;
-    wr_buf_init(&b, WR_LOOKUP_FILE);
-    int rc = wr_file_read(&b, path, WR_LOOKUP_FILE, err);
+    wr_buf_init(&b, WR_LIMIT_LOOKUP_FILE);
+    int rc = wr_file_read(&b, path, WR_LIMIT_LOOKUP_FILE, err);
     if (rc < 0) wr_buf_fini(&b);
     WR_TRY(rc);
     rc = wr_lookup_open(out, v, &b, err);

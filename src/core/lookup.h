@@ -23,8 +23,6 @@
 
 typedef struct wr_lookup wr_lookup;
 
-enum { WR_LOOKUP_FILE = 1 << 30 };
-
 /* The bytes of a view's tables, appended to `out`. sources: a frame for each lookup (core/view_source.h), in time order. Rows of later than until_us are left
  * out; with `all` everything else is kept, however old. */
 int wr_lookup_make(wr_buf *out, const wr_view *v, wr_frame *const *sources, int64_t until_us, bool all, wr_err *err);

@@ -174,5 +174,8 @@ fails 2 weir up --port 0
 sed -i 's/features: ridse/features: rides/; s/optional: \[x\]/optional: [xx]/' weir.yaml
 fails 2 weir up --port 0
 fails 2 weir feature materialize rdies
+sed '/^lookup/,$d; /size/d; /zone/d' features.yaml >plain.yaml
+fails 2 weir feature materialize plain.yaml --lookups
+fails 64 weir feature materialize rides plain.yaml
 sed -i 's/size, zone\]/size, zones]/' features.yaml
 fails 2 weir feature build features.yaml

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* feature_materialize.c - the online state of a view as of a moment, from the lake. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "core/lookup.h"
 #include "core/noun.h"
 #include "core/view_source.h"
@@ -100,14 +101,14 @@ static int write_lookups(wr_feature_snapshot *out, wr_project *p, const wr_view 
     wr_lookup *l = NULL;
     wr_lookup_info info = {0};
     const char *path;
-    wr_buf_init(&bytes, WR_LOOKUP_FILE);
-    wr_buf_init(&copy, WR_LOOKUP_FILE);
+    wr_buf_init(&bytes, WR_LIMIT_LOOKUP_FILE);
+    wr_buf_init(&copy, WR_LIMIT_LOOKUP_FILE);
     int rc = read_lookups(rows, p, v, run, err);
     if (rc == 0) rc = wr_lookup_make(&bytes, v, rows, until_us, false, err);
     for (size_t i = 0; i < v->nlookups; i++) wr_frame_free(rows[i]);
     if (rc < 0 && bytes.n > bytes.max / 2)
         return wr_err_set(err, WEIR_ELIMIT, "the lookup tables of view \"%s\" are larger than %d MiB", v->name,
-                          WR_LOOKUP_FILE >> 20);
+                          WR_LIMIT_LOOKUP_FILE >> 20);
     WR_TRY(rc);
     wr_buf_slice(&copy, wr_buf_view(&bytes));
     WR_TRY(wr_lookup_open(&l, v, &copy, err));
