@@ -132,9 +132,13 @@ int wr_check_cost(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err)
 static int words_of(wr_card *card, wr_feasibility_work *w, wr_registered_model *m, wr_err *err)
 {
     wr_track *t;
-    *card = (wr_card){.model = w->report->model, .version = w->report->version};
+    bool known = w->registered || w->package; /* of a file: what weir.yaml says of the endpoint that serves it, or of
+                                                 its name without the ending */
+    *card = (wr_card){.model = known || !w->server_model ? w->report->model : w->server_model,
+                      .version = w->report->version};
     *m = (wr_registered_model){0};
-    if (!w->p || (!w->registered && !w->package)) return 0;
+    if (!w->p) return 0;
+    if (!known) return wr_card_read_words(card, w->a, w->p, NULL, 0, NULL, 0, err);
     WR_TRY(wr_project_track(&t, w->p, err));
     (void)wr_registered_model_get(m, w->a, t, wr_str_of(card->model), NULL);
     return wr_card_read_words(card, w->a, w->p, w->version.tags, w->version.ntags, m->tags, m->ntags, err);
@@ -191,6 +195,9 @@ int wr_check_licence(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *e
     const char *of[3], *what[] = {"model", "data", "libraries"};
     bool list = w->t->licences.n;
     WR_TRY(words_of(&card, w, &m, err));
+    if (w->p)
+        wr_check_hint(w, r, "models: {%.60s: {license: SPDX, data_license: SPDX}} of weir.yaml%s", card.model,
+                      list ? "; licences: of the target says what is allowed" : "");
     of[0] = wr_card_text(&card, WR_CARD_LICENSE);
     of[1] = of_data(w, &m, &card, WR_CARD_DATA_LICENSE);
     of[2] = "Apache-2.0"; /* the program itself serves it */
@@ -200,7 +207,6 @@ int wr_check_licence(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *e
                       i == 2 ? ", Weir's own; ONNX Runtime's is MIT" : "");
     if (!of[0])
         return wr_check_says(w, r, list ? WR_CHECK_FAIL : WR_CHECK_WARN, "the licence of the model is not stated");
-    wr_check_hint(w, r, "models: {NAME: {license, data_license}} of weir.yaml, licences: of the target");
     for (size_t i = 0; i < 2; i++) {
         if (!of[i]) continue;
         if (!spdx(of[i]))
@@ -234,6 +240,9 @@ int wr_check_residency(wr_feasibility_work *w, wr_feasibility_result *r, wr_err 
     wr_registered_model m;
     bool asks = w->t->regions.n || w->t->privacy.n;
     WR_TRY(words_of(&card, w, &m, err));
+    if (w->p)
+        wr_check_hint(w, r, "models: {%.60s: {data_region: DE, data_privacy: none}} of weir.yaml%s", card.model,
+                      asks ? "; residency: of the target says what may come" : "");
     const char *region = of_data(w, &m, &card, WR_CARD_DATA_REGION),
                *privacy = of_data(w, &m, &card, WR_CARD_DATA_PRIVACY),
                *retention = of_data(w, &m, &card, WR_CARD_DATA_RETENTION),

@@ -329,6 +329,8 @@ static void one_out_of_order(void **state)
 
 /* ---- files ---- */
 
+static const char strict_words[] = "licences: [MIT, CC0-1.0]\nresidency: {regions: [DE], privacy: [none]}\n";
+
 static void files(void **state)
 {
     trips *w = *state;
@@ -340,6 +342,18 @@ static void files(void **state)
     study(&r, w, path, easy, NULL);
     fails_alone(&r, 0, "");
     assert_int_equal(r.results[1 - 1].state, WR_CHECK_WARN); /* no real rows */
+    assert_int_equal(r.results[18 - 1].state, WR_CHECK_WARN);
+    assert_non_null(strstr(r.results[18 - 1].hint, "models: {m: {license"));
+    trips_write(w, "weir.yaml",
+                "models: {m: {license: MIT, data_license: CC0-1.0, data_region: DE, data_privacy: none}}\n");
+    wr_project_close(w->project);
+    OK(wr_project_open(&w->project, w->dir, err));
+    study(&r, w, path, strict_words, NULL);
+    assert_int_equal(r.results[18 - 1].state, WR_CHECK_PASS); /* of a file by its name */
+    assert_int_equal(r.results[19 - 1].state, WR_CHECK_PASS);
+    trips_write(w, "weir.yaml", "endpoints:\n  late: {model: late@champion, threshold: 0.4}\n");
+    wr_project_close(w->project);
+    OK(wr_project_open(&w->project, w->dir, err));
     assert_int_equal(chmod(path, 0755), 0);
     study(&r, w, path, easy, NULL);
     fails_alone(&r, 12, "executable content");
