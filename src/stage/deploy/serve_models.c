@@ -58,7 +58,10 @@ int wr_serve_state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err
     }
     if (n >= s->nendpoints * WR_ROLLOUT_ARMS)
         return wr_err_set(err, WEIR_ELIMIT, "more feature views than %zu are served", n);
+    wr_lookup_info tables;
     WR_TRY(wr_live_open(out, s->project, v, s->log_dir, UINT64_MAX, err));
+    if (v->nlookups && !wr_live_tables(&tables, *out))
+        wr_warn("view \"%s\" looks columns up and has no tables yet: weir feature materialize makes them", v->name);
     s->lives[n] = *out;
     atomic_store_explicit(&s->nlives, n + 1, memory_order_release);
     return 0;
