@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* forest_predict.c - margins of rows: the plain walk, one row, 64 rows.
  *
- * One row, sixteen trees at a time. It is copied to cells, two a column: the value, and the value with NaN replaced by -inf; then one cell with
- * -inf. A comparison `x <= threshold` sends NaN right and -inf left, so a node picks its direction for missing values by picking the cell. A
- * leaf compares the last cell with its own value: true, and its left child is itself. Categories are bins in both cells.
+ * One row, sixteen trees at a time. It is copied to cells, two a column: the value, and the value with NaN replaced by
+ * -inf; then one cell with -inf. A comparison `x <= threshold` sends NaN right and -inf left, so a node picks its
+ * direction for missing values by picking the cell. A leaf compares the last cell with its own value: true, and its
+ * left child is itself. Categories are bins in both cells.
  *
- * 64 rows, up to eight times. Columns are binned; a tree's program gives the number of its leaf, or in large trees of the node from which the
- * row walks on, through sixteen trees at a time again.
+ * 64 rows, up to eight times. Columns are binned; a tree's program gives the number of its leaf, or in large trees of
+ * the node from which the row walks on, through sixteen trees at a time again.
  *
- * Trees of one output are added one after the other, float or double as the forest says: all kernels make the same additions.
+ * Trees of one output are added one after the other, float or double as the forest says: all kernels make the same
+ * additions.
  */
 #include <math.h>
 #include <string.h>
@@ -16,7 +18,7 @@
 #include "base/mem.h"
 #include "calc/forest_internal.h"
 
-enum { LANES = WR_FOREST_LANES, EVEN_DEPTH = 8, TILE = WR_TREES_TILE, BLOCK = 2048, LEAST_TILE = 16 };
+enum { LANES = WR_FOREST_LANES, EVEN_DEPTH = 8, TILE = WR_TREES_TILE, BLOCK = 2048, LEAST_TILE = 32 };
 #define ALWAYS inline __attribute__((always_inline))
 
 /* ---- sums ---- */
@@ -83,7 +85,9 @@ static void fill_cells(const wr_forest *f, const float *row, float *x)
     }
 }
 
-typedef struct { bool wide, category; } shape; /* constants where the functions below are used */
+typedef struct {
+    bool wide, category;
+} shape; /* constants where the functions below are used */
 
 static ALWAYS size_t step(const wr_forest *f, shape s, size_t at, const float *x)
 {
@@ -102,9 +106,10 @@ static ALWAYS size_t step(const wr_forest *f, shape s, size_t at, const float *x
     return (size_t)by + (1 & ~((cat & in) | (~cat & (v <= value))));
 }
 
-/* From nodes to leaves: the walks are independent, so their latencies overlap. reach: how far the deepest may go. Short ways are walked that
- * far by all; others until all rest. */
-static ALWAYS void walk_lanes(const wr_forest *f, shape s, const size_t lanes, unsigned reach, const float *x, size_t at[LANES])
+/* From nodes to leaves: the walks are independent, so their latencies overlap. reach: how far the deepest may go. Short
+ * ways are walked that far by all; others until all rest. */
+static ALWAYS void walk_lanes(const wr_forest *f, shape s, const size_t lanes, unsigned reach, const float *x,
+                              size_t at[LANES])
 {
     if (reach <= EVEN_DEPTH) {
         for (; reach > 0; reach--) {
@@ -216,9 +221,9 @@ enum { GROUP = 8 };
 
 typedef struct {
     const wr_forest *f;
-    uint8_t *bins;       /* of the first tile; others follow */
-    float *cells;        /* of its rows, when there are large trees */
-    size_t tiles, rows;  /* in the group */
+    uint8_t *bins;      /* of the first tile; others follow */
+    float *cells;       /* of its rows, when there are large trees */
+    size_t tiles, rows; /* in the group */
     wr_tscratch scratch;
 } group;
 
@@ -249,7 +254,8 @@ static void bin_tile(const wr_forest *f, uint8_t *bins, const float *rows, size_
 static void run_program(group *w, const wr_ftree *t, size_t number, uint8_t exit[TILE])
 {
     const uint8_t *bins = w->bins + number * w->f->nlines * TILE;
-    wr_tree_tile(w->f->ops + t->op, t->nops, (const wr_tset *)(const void *)w->f->bin_sets, bins, TILE, &w->scratch, exit);
+    wr_tree_tile(w->f->ops + t->op, t->nops, (const wr_tset *)(const void *)w->f->bin_sets, bins, TILE, &w->scratch,
+                 exit);
 }
 
 /* Programs of whole trees: exits are leaves. */
@@ -287,13 +293,14 @@ static void tiles_values(group *w, double *out)
         const wr_ftree *tree = &f->trees.at[t];
         for (size_t k = 0; k < w->tiles; k++) {
             run_program(w, tree, k, exit);
-            for (size_t i = 0; i < TILE && k * TILE + i < w->rows; i++) add_values(f, tree->leaf + exit[i], out + (k * TILE + i) * f->nmargins);
+            for (size_t i = 0; i < TILE && k * TILE + i < w->rows; i++)
+                add_values(f, tree->leaf + exit[i], out + (k * TILE + i) * f->nmargins);
         }
     }
 }
 
-/* Large trees: programs of some trees for a tile, then each row goes on from their exits through all of them. out: margins of the tile's rows,
- * `stride` apart; of leaves of one value, of one output. */
+/* Large trees: programs of some trees for a tile, then each row goes on from their exits through all of them. out:
+ * margins of the tile's rows, `stride` apart; of leaves of one value, of one output. */
 static ALWAYS void large_trees(group *w, shape s, size_t k, size_t n, size_t number, double *out, size_t stride)
 {
     const wr_forest *f = w->f;
@@ -391,12 +398,14 @@ typedef struct {
     size_t n;
     double *out;
     wr_forest_kernel kernel;
+    bool mixed; /* a tile that would be half empty is left to the kernel of rows */
 } work;
 
 static wr_forest_kernel choose(const wr_forest *f, size_t n)
 {
     wr_forest_kernel k = wr_forest_force;
-    bool no_room = n <= WR_FOREST_STACK_ROWS && (f->exits || f->nlines > 2 * WR_FOREST_STACK_COLUMNS); /* nothing is allocated for few rows */
+    bool no_room = n <= WR_FOREST_STACK_ROWS &&
+                   (f->exits || f->nlines > 2 * WR_FOREST_STACK_COLUMNS); /* nothing is allocated for few rows */
     if (k == WR_FOREST_KERNEL_AUTO) k = n < LEAST_TILE || no_room ? WR_FOREST_KERNEL_ROW : WR_FOREST_KERNEL_TILE;
     if (k == WR_FOREST_KERNEL_TILE && !f->ops) k = WR_FOREST_KERNEL_ROW;
     if (k == WR_FOREST_KERNEL_ROW && !f->steps) k = WR_FOREST_KERNEL_PLAIN;
@@ -412,7 +421,8 @@ static void block_rows(const work *w, size_t from, size_t to)
 {
     const wr_forest *f = w->f;
     float small[2 * WR_FOREST_STACK_COLUMNS + 1];
-    WR_AUTOFREE float *large = f->ncolumns > WR_FOREST_STACK_COLUMNS ? wr_alloc((2 * f->ncolumns + 1) * sizeof *large) : NULL;
+    WR_AUTOFREE float *large =
+        f->ncolumns > WR_FOREST_STACK_COLUMNS ? wr_alloc((2 * f->ncolumns + 1) * sizeof *large) : NULL;
     if (f->ncolumns > WR_FOREST_STACK_COLUMNS && !large) block_plain(w, from, to); /* slower and the same */
     else predict_rows(f, w->rows + from * f->nfeatures, to - from, w->out + from * f->nmargins, large ? large : small);
 }
@@ -421,7 +431,8 @@ static void block_tiles(const work *w, size_t from, size_t to)
 {
     const wr_forest *f = w->f;
     alignas(64) uint8_t small[2 * WR_FOREST_STACK_COLUMNS * TILE];
-    size_t most = (to - from + TILE - 1) / TILE < GROUP ? (to - from + TILE - 1) / TILE : GROUP, bytes = f->nlines * TILE * most;
+    size_t most = (to - from + TILE - 1) / TILE < GROUP ? (to - from + TILE - 1) / TILE : GROUP,
+           bytes = f->nlines * TILE * most;
     WR_AUTOFREE uint8_t *large = bytes > sizeof small ? wr_alloc(bytes) : NULL;
     WR_AUTOFREE float *cells = f->exits ? wr_alloc(most * TILE * (2 * f->ncolumns + 1) * sizeof *cells) : NULL;
     group g;
@@ -444,15 +455,19 @@ static void predict_block(void *p, size_t index)
 {
     const work *w = p;
     size_t from = index * BLOCK, to = w->n - from < BLOCK ? w->n : from + BLOCK;
-    if (w->kernel == WR_FOREST_KERNEL_TILE) block_tiles(w, from, to);
-    else if (w->kernel == WR_FOREST_KERNEL_ROW) block_rows(w, from, to);
+    if (w->kernel == WR_FOREST_KERNEL_TILE) {
+        size_t rest = w->mixed ? (to - from) % TILE : 0;
+        if (rest >= LEAST_TILE) rest = 0;
+        block_tiles(w, from, to - rest);
+        if (rest) block_rows(w, to - rest, to);
+    } else if (w->kernel == WR_FOREST_KERNEL_ROW) block_rows(w, from, to);
     else block_plain(w, from, to);
 }
 
 int wr_forest_margins(const wr_forest *f, const float *rows, size_t n, double *out, wr_pool *pool, wr_err *err)
 {
     (void)err;
-    work w = {f, rows, n, out, choose(f, n)};
+    work w = {f, rows, n, out, choose(f, n), wr_forest_force == WR_FOREST_KERNEL_AUTO && f->steps};
     wr_pool_for(n > BLOCK ? pool : NULL, (n + BLOCK - 1) / BLOCK, predict_block, &w);
     return 0;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http_conn.c - a socket of the server: bytes in, bytes out, closing. It knows nothing of HTTP; the protocol is c->ops.
  *
- * Bytes are read into the loop's one buffer and parsed there; what is not taken is copied to c->held, so an idle
- * connection owns no buffer. Closing after an error lingers: the peer gets our answer and FIN first, and what it still
- * sends is thrown away for a while, because closing over unread bytes would send a reset that may eat the answer.
+ * Bytes are read into the loop's one buffer (http_internal.h) and parsed there; what is not taken is copied to c->held,
+ * so an idle connection owns no buffer. Closing after an error lingers: the peer gets our answer and FIN first, and
+ * what it still sends is thrown away for a while, because closing over unread bytes would send a reset that may eat the
+ * answer.
  *
  * TLS sits between the socket and the loop's buffer. OpenSSL reads ahead, so decrypted bytes may be left when the
  * socket is empty and epoll silent: tls_more says so, and the connection is taken up again in the next round.
@@ -164,14 +165,14 @@ static bool refuse_plain(wr_http_conn *c)
     return true;
 }
 
-/* One read: epoll is level-triggered and says so if there is more. */
+/* One read, to be parsed with the others of the round: epoll is level-triggered and says so if there is more. */
 static void read_some(wr_http_conn *c)
 {
     wr_http_loop *l = c->loop;
     size_t held = c->held.n, room = WR_HTTP_RBUF - held;
     char *place = c->ops && held == 0 && !c->lingering ? c->ops->place(c, &room) : NULL;
     if (room == 0 || (c->tls && !c->lingering && refuse_plain(c))) return;
-    char *to = place ? place : l->rbuf + held;
+    char *space = place ? NULL : wr_http_loop_room(l), *to = place ? place : space + held;
     long n = c->tls && !c->lingering ? read_tls(c, to, room) : read_plain(c, to, room);
     if (n == READ_DEAD) wr_conn_close(c);
     if (n < 0) return;
@@ -185,9 +186,20 @@ static void read_some(wr_http_conn *c)
         c->ops->placed(c, (size_t)n);
         wr_conn_dirty(c);
     } else {
-        if (held) memcpy(l->rbuf, c->held.p, held);
-        feed(c, l->rbuf, held + (size_t)n);
+        if (held) memcpy(space, c->held.p, held);
+        c->came = (wr_str){space, held + (size_t)n};
+        c->next_came = NULL;
+        *l->last_came = c;
+        l->last_came = &c->next_came;
+        wr_http_loop_used(l, c->came.n);
     }
+}
+
+void wr_conn_take(wr_http_conn *c)
+{
+    wr_str came = c->came;
+    c->came = (wr_str){0};
+    if (c->fd >= 0) feed(c, (char *)came.p, came.n);
 }
 
 void wr_conn_again(wr_http_conn *c)
@@ -195,9 +207,11 @@ void wr_conn_again(wr_http_conn *c)
     c->again = false;
     if (c->fd < 0) return;
     if (c->held.n) {
-        size_t n = c->held.n;
-        memcpy(c->loop->rbuf, c->held.p, n);
-        feed(c, c->loop->rbuf, n);
+        char *space = wr_http_loop_room(c->loop);
+        size_t n = c->held.n, nheld = c->loop->nheld;
+        memcpy(space, c->held.p, n);
+        feed(c, space, n);
+        if (c->loop->nheld > nheld) wr_http_loop_used(c->loop, n);
         if (c->eof && c->held.n == n) wr_buf_fini(&c->held); /* what is left is half a request */
     }
     bool reading = (c->events & EPOLLIN) != 0;

@@ -404,7 +404,7 @@ static void gone(wr_http_conn *c)
         next = r->next;
         r->conn = NULL;
         if (r->state == REQ_STREAMING) wr_http_stream_gone(r->stream);
-        if (r->state != REQ_DEFERRED) wr_http_req_free(r); /* a deferred one is freed when it is finished */
+        if (r->state != REQ_DEFERRED && r->state != REQ_HELD) wr_http_req_free(r); /* those when they are finished */
     }
     c->first = c->last = NULL;
     c->nqueue = c->ndurable = 0;

@@ -48,7 +48,8 @@ static void leave(wr_http_conn *c, wr_http_req *r)
     wr_buf_fini(&r->backlog);
     r->next = r->prev = NULL;
     r->conn = NULL;
-    if (r->state == REQ_DEFERRED) return; /* the rest of it is another thread's; freed when it is finished */
+    if (r->state == REQ_DEFERRED || r->state == REQ_HELD)
+        return; /* the rest of it is somebody else's; freed when it is finished */
     if (r->state == REQ_READING) {
         wr_http_body_abort(r);
         wr_http_req_leave(r);

@@ -14,11 +14,16 @@
  *   http_stream.c   answers written piece by piece
  *   http_peers.c    connections per address
  *
- * A round of a loop: events are read and handlers run -> deadlines -> messages from other threads -> round_end -> every
- * dirty connection settles (answers move in order from its queue to `out`) and sends once. Nothing is sent anywhere
- * else.
+ * A round of a loop: what is there is read -> it is parsed and handlers run -> what they hold is settled -> deadlines -> messages from other
+ * threads -> round_end -> every dirty connection settles (answers move in order from its queue to `out`) and sends once.
+ * Nothing is sent anywhere else.
+ *
+ * All ready connections are read before the first is parsed, one behind the other into the loop's buffer: so the system
+ * call and the handlers each find their code in the caches. Requests that are held may lie there; when the buffer is full,
+ * or at the end, what came is parsed, what is held is settled, and it is empty again.
  *
  * A request's path:  READING -> RUNNING -> ANSWERED              reply in the handler
+ *                                       -> HELD -> ANSWERED      wr_http_reply in settle
  *                                       -> DEFERRED -> ANSWERED  wr_http_finish, a message to the loop
  *                                       -> STREAMING             until the stream ends
  * It stands in its connection's queue from the end of its head until its answer is in `out`. Only the loop thread
@@ -36,6 +41,7 @@
 
 enum {
     WR_HTTP_RBUF = 64 << 10,      /* one read; also the most that is held back of a paused connection */
+    WR_HTTP_RBUFS = 4,            /* of these in a loop's buffer */
     WR_HTTP_OUT_HIGH = 256 << 10, /* unsent answers of a connection before it stops being read */
     WR_HTTP_KEEP_BUF = 64 << 10,  /* larger buffers are given back after use */
     WR_HTTP_KEEP_BODY = 1 << 20,
@@ -77,7 +83,7 @@ typedef struct wr_http_msg {
 
 /* ---- requests ---- */
 
-typedef enum { REQ_READING, REQ_RUNNING, REQ_DEFERRED, REQ_STREAMING, REQ_ANSWERED } wr_http_state;
+typedef enum { REQ_READING, REQ_RUNNING, REQ_HELD, REQ_DEFERRED, REQ_STREAMING, REQ_ANSWERED } wr_http_state;
 typedef enum { BODY_NONE, BODY_BUFFER, BODY_STREAM, BODY_DROP } wr_http_mode;
 
 struct wr_http_req {
@@ -235,7 +241,8 @@ struct wr_http_conn {
     int fd;                         /* -1 when closed; freed at the end of the round */
     uint32_t events;                /* epoll interest */
     size_t slot;                    /* in loop->conns */
-    wr_http_conn *next_dirty, *next_again, *next_dead;
+    wr_http_conn *next_dirty, *next_again, *next_dead, *next_came;
+    wr_str came;                    /* in the loop's buffer, not parsed yet */
     wr_http_tls *tls;               /* NULL = plain */
     bool tls_more;                  /* it may have decrypted bytes that epoll knows nothing of */
     bool dirty, again, eof, lingering;
@@ -267,6 +274,7 @@ struct wr_http_conn {
 
 void wr_conn_open(wr_http_loop *l, int fd, const wr_http_addr *addr, const struct sockaddr_storage *sa);
 void wr_conn_event(wr_http_conn *c, uint32_t events);
+void wr_conn_take(wr_http_conn *c);                   /* parses what came */
 void wr_conn_again(wr_http_conn *c);                  /* bytes are held and may be taken now */
 void wr_conn_retry(wr_http_conn *c);                  /* held bytes may be taken now: offer them in the next round */
 void wr_conn_dirty(wr_http_conn *c);                  /* has something to send or settle this round */
@@ -300,7 +308,10 @@ struct wr_http_loop {
     wr_http_conn *dirty, *again, *dead;
     wr_http_req *free_reqs;
     size_t nfree_reqs;
-    char *rbuf;                                      /* WR_HTTP_RBUF */
+    char *rbuf;                                      /* WR_HTTP_RBUFS of WR_HTTP_RBUF */
+    size_t rused;                                    /* of it, by what came and by requests that are held */
+    wr_http_conn *came, **last_came;                 /* read, not parsed yet; in order */
+    size_t nheld;
     wr_http_counts counts;
     pthread_mutex_t lock;                            /* guards msgs, last_msg, closed */
     wr_http_msg *msgs, *last_msg;
@@ -323,6 +334,11 @@ struct wr_http_server {
 int wr_http_loop_init(wr_http_loop *l, wr_http_server *s, int index, int listener, wr_err *err);
 void wr_http_loop_fini(wr_http_loop *l);
 void wr_http_loop_run(wr_http_loop *l);
+/* Where WR_HTTP_RBUF bytes may be read to; may settle what came and what is held. */
+char *wr_http_loop_room(wr_http_loop *l);
+void wr_http_loop_used(wr_http_loop *l, size_t n);   /* of that room */
+void wr_http_loop_settle(wr_http_loop *l);           /* what came is parsed, what is held is answered, the buffer is empty */
+void wr_http_req_finished(wr_http_req *r);           /* the answer of what was held or deferred is there */
 /* Hands a message over and wakes the loop; false when the server is closed already. */
 bool wr_http_loop_post(wr_http_loop *l, wr_http_msg *m);
 void wr_http_loop_wake(wr_http_loop *l);             /* async-signal-safe */

@@ -27,9 +27,10 @@ static _Thread_local const wr_http_loop *current;
 int wr_http_loop_init(wr_http_loop *l, wr_http_server *s, int index, int listener, wr_err *err)
 {
     *l = (wr_http_loop){.server = s, .index = index, .ep = -1, .listener = listener, .wake = -1};
+    l->last_came = &l->came;
     l->scan_at = l->accept_at = l->tick_at = l->stop_at = l->retire_at = NEVER;
     pthread_mutex_init(&l->lock, NULL);
-    l->rbuf = wr_alloc(WR_HTTP_RBUF);
+    l->rbuf = wr_alloc((size_t)WR_HTTP_RBUFS * WR_HTTP_RBUF);
     if (!l->rbuf) return wr_err_nomem(err);
     l->ep = epoll_create1(EPOLL_CLOEXEC);
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -113,15 +114,21 @@ static bool has_messages(wr_http_loop *l)
     return some;
 }
 
+void wr_http_req_finished(wr_http_req *r)
+{
+    wr_http_conn *c = r->conn;
+    if (!c) {
+        wr_http_req_free(r);
+        return;
+    }
+    c->ops->finished(c, r);
+    wr_conn_dirty(c);
+}
+
 static void finished(wr_http_req *r)
 {
     wr_http_server *s = r->loop->server;
-    if (r->conn) {
-        r->conn->ops->finished(r->conn, r);
-        wr_conn_dirty(r->conn);
-    } else {
-        wr_http_req_free(r);
-    }
+    wr_http_req_finished(r);
     wr_http_server_unref(s);
 }
 
@@ -142,6 +149,35 @@ void wr_http_loop_seal(wr_http_loop *l)
     pthread_mutex_unlock(&l->lock);
     handle_messages(l);
 }
+
+/* ---- the buffer, and what is held ---- */
+
+static void take_what_came(wr_http_loop *l)
+{
+    wr_http_conn *c = l->came;
+    l->came = NULL;
+    l->last_came = &l->came;
+    for (wr_http_conn *next; c; c = next) {
+        next = c->next_came;
+        wr_conn_take(c);
+    }
+}
+
+void wr_http_loop_settle(wr_http_loop *l)
+{
+    if (l->came) take_what_came(l);
+    if (l->nheld) l->server->opt.settle(l->server->opt.ctx, l->index);
+    WR_BUG_IF(l->nheld);
+    l->rused = 0;
+}
+
+char *wr_http_loop_room(wr_http_loop *l)
+{
+    if (l->rused > (size_t)(WR_HTTP_RBUFS - 1) * WR_HTTP_RBUF) wr_http_loop_settle(l);
+    return l->rbuf + l->rused;
+}
+
+void wr_http_loop_used(wr_http_loop *l, size_t n) { l->rused += (n + 63) & ~(size_t)63; }
 
 /* ---- accepting ---- */
 
@@ -340,11 +376,14 @@ void wr_http_loop_run(wr_http_loop *l)
         int n = epoll_wait(l->ep, ev, EVENTS, wait_ms(l));
         l->now = wr_clock_mono_ns();
         handle_events(l, ev, n);
+        if (l->came) take_what_came(l);
         take_up_again(l);
+        wr_http_loop_settle(l);
         resume_accepting(l);
         scan(l);
         tick(l);
         handle_messages(l);
+        wr_http_loop_settle(l); /* a body that went on may have run its handler */
         stop_if_asked(l);
         end_round(l);
     }

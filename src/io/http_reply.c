@@ -282,9 +282,21 @@ void wr_http_req_unkept(wr_http_req *r, bool close)
 
 void wr_http_reply(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body)
 {
-    WR_BUG_IF(r->state != REQ_RUNNING);
+    bool held = r->state == REQ_HELD;
+    WR_BUG_IF(r->state != REQ_RUNNING && !held);
     wr_http_req_answer(r, opt, body);
     r->state = REQ_ANSWERED;
+    if (!held) return;
+    r->loop->nheld--;
+    wr_http_req_finished(r);
+}
+
+void wr_http_hold(wr_http_req *r)
+{
+    WR_BUG_IF(r->state != REQ_RUNNING);
+    r->state = REQ_HELD;
+    r->direct = false;
+    r->loop->nheld++;
 }
 
 void wr_http_reply_err(wr_http_req *r, const wr_err *e)

@@ -6,11 +6,12 @@
  * or when TLS agreed on it; routes and handlers see no difference. A stream of it is a request; what ends a connection of HTTP/1.1 ends
  * a stream. Its limits: WR_LIMIT_HTTP2_*.
  *
- * A request is answered in one of three ways by its handler, on the loop thread of its connection:
+ * A request is answered in one of four ways by its handler, on the loop thread of its connection:
  *   wr_http_reply()   at once;
+ *   wr_http_hold()    with others of the round, when `settle` is called;
  *   wr_http_defer()   later, from any thread, by wr_http_finish() (the loop is woken by message);
  *   wr_http_stream()  a chunked response written piece by piece (server-sent events), from any thread.
- * Rounds: a loop reads all ready connections, runs their handlers, then calls `round_end` once, then sends. Replies made in the
+ * Rounds: a loop reads all ready connections, runs their handlers, has what they hold settled, calls `round_end` once, then sends. Replies made in the
  * round are held back until round_end returned: a group commit acknowledges nothing early. If round_end returns an error, replies
  * marked `durable` in this round become 503.
  *
@@ -52,6 +53,8 @@ typedef struct {
     int head_ms, idle_ms, write_ms, body_grace_ms;             /* 0 = limits.h */
     /* Chooses the route of a request; must fill `out`. A NULL out->handle is answered 404. */
     void (*route)(void *ctx, wr_http_req *r, wr_http_route *out);
+    /* Answers all that handlers of this loop hold; at least once a round that holds something. NULL = nothing is held. */
+    void (*settle)(void *ctx, int loop);
     /* End of a loop's round, only called when a handler ran or a durable answer was finished. NULL = none. */
     int (*round_end)(void *ctx, int loop);
     /* About once a second on loop 0. NULL = none. */
@@ -107,6 +110,8 @@ typedef struct {
 void wr_http_reply(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body);
 /* {"error": "..."} with the status of the error code; hint in the body as "hint". */
 void wr_http_reply_err(wr_http_req *r, const wr_err *e);
+/* Keep `r`, with all that was read of it, until `settle`, which answers it by wr_http_reply(): nothing is copied, nobody else has it. */
+void wr_http_hold(wr_http_req *r);
 /* Keep `r` and answer later from any thread. */
 void wr_http_defer(wr_http_req *r);
 void wr_http_finish(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body); /* frees r */

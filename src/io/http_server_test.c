@@ -38,6 +38,9 @@ typedef struct {
     pthread_mutex_t lock; /* guards deferred */
     wr_http_req *deferred[128];
     int ndeferred;
+    wr_http_req *held[64]; /* the loop's */
+    int nheld;
+    atomic_int settled;
 } fixture;
 
 static fixture *fx(const wr_http_req *r) { return wr_http_req_ctx(r); }
@@ -84,6 +87,30 @@ static void later(wr_http_req *r)
     pthread_mutex_unlock(&f->lock);
 }
 
+static void hold(wr_http_req *r)
+{
+    fixture *f = fx(r);
+    assert_true(f->nheld < 64);
+    wr_http_hold(r);
+    f->held[f->nheld++] = r;
+}
+
+/* In reverse, which nobody may notice: what was asked and "of" how many. */
+static void settle(void *ctx, int loop)
+{
+    fixture *f = ctx;
+    (void)loop;
+    int n = f->nheld;
+    while (f->nheld) {
+        wr_http_req *r = f->held[--f->nheld];
+        char text[2000];
+        int size = snprintf(text, sizeof text, "%.*s of %d\n", WR_STR_FMT(wr_str_fit(wr_http_req_body(r), 1500)), n);
+        wr_http_reply(r, &(wr_http_reply_opt){.type = "text/plain", .durable = wr_http_req_head(r)->query.n > 0},
+                      (wr_str){text, (size_t)size});
+    }
+    atomic_fetch_add(&f->settled, 1);
+}
+
 static void events(wr_http_req *r)
 {
     wr_http_stream *s = wr_http_stream_open(r, &(wr_http_reply_opt){.type = "text/event-stream"});
@@ -112,6 +139,7 @@ static void route(void *ctx, wr_http_req *r, wr_http_route *out)
         {"/echo", {.handle = echo, .body_max = 100000}},
         {"/upload", {.handle = hello, .body = count_body, .abort = count_abort}},
         {"/later", {.handle = later, .body_max = 1000}},
+        {"/hold", {.handle = hold, .body_max = 100000}},
         {"/events", {.handle = events}},
         {"/durable", {.handle = durable, .body_max = 1000}},
         {"/silent", {.handle = silent}},
@@ -149,6 +177,7 @@ static void start(fixture *f, wr_http_server_opt opt)
     *f = (fixture){0};
     pthread_mutex_init(&f->lock, NULL);
     opt.route = route;
+    opt.settle = settle;
     opt.round_end = round_end;
     opt.tick = on_tick;
     opt.ctx = f;
@@ -479,8 +508,8 @@ static void *asks_slowly(void *arg)
     return (void *)unanswered;
 }
 
-/* An answer that waits for the end of its round is not one that the peer does not read: deadlines were looked at in between, and the first
- * request of a connection had nothing to measure its own by. */
+/* An answer that waits for the end of its round is not one that the peer does not read: deadlines were looked at in
+ * between, and the first request of a connection had nothing to measure its own by. */
 static void first_answers_survive_a_look_at_deadlines(void **state)
 {
     (void)state;
@@ -676,15 +705,15 @@ static void bodies(void **state)
     start(&f, (wr_http_server_opt){0});
     ear e;
     ear_open(&e, dial(f.port));
-    say(e.fd, POST "Content-Length: 5\r\n\r\nhello"
-              POST "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
+    say(e.fd, POST "Content-Length: 5\r\n\r\nhello" POST
+                   "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
     for (int i = 0; i < 2; i++) {
         assert_int_equal(answer(&e), 200);
         body_is(&e, "hello");
     }
     /* every way to cut it gives the same */
-    const char *text = POST "Content-Length: 5\r\n\r\nhello"
-                       POST "Transfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n";
+    const char *text =
+        POST "Content-Length: 5\r\n\r\nhello" POST "Transfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n";
     for (size_t cut = 1; cut < strlen(text); cut += 3) {
         say_n(e.fd, text, cut);
         usleep(300);
@@ -834,6 +863,71 @@ static void a_bad_request_after_a_deferred_head(void **state)
     assert_int_equal(answer(&e), 431);
     assert_true(e.body.n > 0);
     ear_close(&e);
+    stop(&f, 0);
+}
+
+static void what_is_held_is_answered_in_its_round(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, (wr_http_server_opt){0});
+    ear e;
+    ear_open(&e, dial(f.port));
+    say(e.fd,
+        "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\na"
+        "GET /hello HTTP/1.1\r\n" HOST "\r\nPOST /hold HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nb"
+        "POST /hold HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\nc\r\n0\r\n\r\n");
+    assert_int_equal(answer(&e), 200);
+    body_is(&e, "a of 3\n");
+    assert_int_equal(answer(&e), 200);
+    body_is(&e, "hello\n");
+    assert_int_equal(answer(&e), 200);
+    body_is(&e, "b of 3\n");
+    assert_int_equal(answer(&e), 200);
+    body_is(&e, "c of 3\n");
+    assert_true(is_over(&e));
+    ear_close(&e);
+    atomic_store(&f.round_rc, WEIR_EIO);
+    ear_open(&e, dial(f.port));
+    say(e.fd, "POST /hold?durable HTTP/1.1\r\n" HOST "\r\nPOST /hold HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nd");
+    assert_int_equal(answer(&e), 503);
+    assert_int_equal(answer(&e), 200);
+    body_is(&e, "d of 2\n");
+    ear_close(&e);
+    stop(&f, 0);
+}
+
+/* More than the loop's buffer takes: what is held is settled before the buffer is used again. */
+static void much_may_be_held(void **state)
+{
+    (void)state;
+    enum { CONNECTIONS = 24, SIZE = 40000 };
+    fixture f;
+    ear e[CONNECTIONS];
+    char want[SIZE], rest[40];
+    start(&f, (wr_http_server_opt){0});
+    for (int i = 0; i < CONNECTIONS; i++) ear_open(&e[i], dial(f.port));
+    for (int round = 0; round < 5; round++) {
+        say(e[0].fd, "GET /slowly HTTP/1.1\r\n" HOST "\r\n"); /* so that the others are there together */
+        for (int i = 0; i < CONNECTIONS; i++) {
+            int n = snprintf(want, sizeof want, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n", SIZE);
+            say_n(e[i].fd, want, (size_t)n);
+            memset(want, 'a' + i, sizeof want);
+            say_n(e[i].fd, want, sizeof want);
+        }
+        assert_int_equal(answer(&e[0]), 200);
+        for (int i = 0; i < CONNECTIONS; i++) {
+            int of;
+            assert_int_equal(answer(&e[i]), 200);
+            assert_true(e[i].body.n > 1500 && e[i].body.n < 1530);
+            memset(want, 'a' + i, 1500);
+            assert_memory_equal(e[i].body.p, want, 1500);
+            snprintf(rest, sizeof rest, "%.*s", (int)(e[i].body.n - 1500), e[i].body.p + 1500);
+            assert_int_equal(sscanf(rest, " of %d", &of), 1);
+            assert_true(of >= 1 && of <= CONNECTIONS);
+        }
+    }
+    for (int i = 0; i < CONNECTIONS; i++) ear_close(&e[i]);
     stop(&f, 0);
 }
 
@@ -1313,6 +1407,8 @@ int main(void)
         cmocka_unit_test(expects_100_continue),
         cmocka_unit_test(answers_stay_in_order),
         cmocka_unit_test(a_bad_request_after_a_deferred_head),
+        cmocka_unit_test(what_is_held_is_answered_in_its_round),
+        cmocka_unit_test(much_may_be_held),
         cmocka_unit_test(stops_reading_at_the_pipeline_cap),
         cmocka_unit_test(a_long_pipeline_of_quick_answers),
         cmocka_unit_test(a_round_that_fails_stores_nothing),

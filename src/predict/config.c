@@ -158,7 +158,7 @@ static int scheduling(wr_config *c, wr_err *err)
     size_t i, max;
     int64_t count;
     WR_TRY(object_or_null(&batching, c->json.root, "dynamic_batching", err));
-    c->dynamic_batching = batching != NULL;
+    c->c.batching = batching != NULL;
     WR_TRY(whole_or(&c->c.delay_us, batching, "max_queue_delay_microseconds", 0, err));
     WR_TRY(object_or_null(&queue, batching, "default_queue_policy", err));
     WR_TRY(whole_or(&c->c.queue_max, queue, "max_queue_size", 0, err));

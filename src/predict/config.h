@@ -38,7 +38,6 @@ typedef struct {
     int64_t latest;                    /* so many */
     int64_t *versions;                 /* SPECIFIC */
     size_t nversions;
-    bool dynamic_batching;
     yyjson_val *warmup, *parameters;   /* NULL = none */
 } wr_config;
 

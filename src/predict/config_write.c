@@ -152,7 +152,7 @@ void wr_config_write(wr_buf *out, const wr_config *c, const wr_config_fit *f, co
     empty(&w, "batch_input", true);
     empty(&w, "batch_output", true);
     optimization(&w);
-    if (c->dynamic_batching) batching(&w, f);
+    if (c->c.batching) batching(&w, f);
     instance_group(&w, name, f->c.instances);
     wr_jsonw_kslice(&w, "default_model_filename", c->model_file.n ? c->model_file : WR_STR(""));
     empty(&w, "cc_model_filenames", false);

@@ -137,7 +137,8 @@ static int explain(const wr_predictor *p, wr_tensor *out, const wr_tensor *in, w
     out->shape[2] = (int64_t)wr_forest_nfeatures(m->forest) + 1;
     WR_TRY(wr_tensor_count(out, err));
     if (out->count > WR_LIMIT_EXPLAIN) {
-        return wr_err_set(err, WEIR_ELIMIT, "contributions of more than %d numbers: ask for fewer rows", WR_LIMIT_EXPLAIN);
+        return wr_err_set(err, WEIR_ELIMIT, "contributions of more than %d numbers: ask for fewer rows",
+                          WR_LIMIT_EXPLAIN);
     }
     WR_TRY(wr_tensor_alloc(out, a, err));
     WR_TRY(rows_of(&rows, &n, m, in, a, err));
@@ -210,7 +211,8 @@ static int fill(model *m, const wr_forest_predictor_opt *opt, wr_err *err)
     bool classes = opt->labels && wr_forest_transform_of(m->forest) == WR_FOREST_SOFTMAX;
     m->labels = opt->labels;
     m->in = (wr_tensor_spec){.name = "input", .type = WR_TENSOR_FP32, .ndims = 2, .shape = {-1, nf}, .lenient = true};
-    m->out = (wr_tensor_spec){.name = "output", .type = opt->labels ? WR_TENSOR_INT64 : opt->type, .ndims = 1, .shape = {-1}};
+    m->out = (wr_tensor_spec){
+        .name = "output", .type = opt->labels ? WR_TENSOR_INT64 : opt->type, .ndims = 1, .shape = {-1}};
     if (k > 1 && !classes) {
         m->out.ndims = 2;
         m->out.shape[1] = k;
@@ -223,6 +225,7 @@ static int fill(model *m, const wr_forest_predictor_opt *opt, wr_err *err)
                              .nin = 1,
                              .nout = 1,
                              .rows = true,
+                             .steady = true,
                              .nfeatures = nf,
                              .memory = sizeof *m + wr_forest_memory(m->forest)};
     WR_TRY(copy_names(m, opt->features, err));

@@ -227,8 +227,9 @@ static int neither(wr_err *err, const wr_err *ours, const wr_err *theirs)
 }
 
 /* Nodes of trees have hit rates, but exporters write the same for all. */
-static const char no_covers[] = "an ONNX file does not say how many rows passed the nodes of a tree; serve the file of XGBoost or LightGBM it "
-                                "was made from";
+static const char no_covers[] =
+    "an ONNX file does not say how many rows passed the nodes of a tree; serve the file of XGBoost or LightGBM it "
+    "was made from";
 
 static int keep_graph(predictor *p, trial *t, const char *why)
 {
@@ -236,7 +237,7 @@ static int keep_graph(predictor *p, trial *t, const char *why)
     p->head.ops = &graph_ops;
     p->head.platform = "weir_onnx";
     p->head.no_explain = no_covers;
-    p->head.rows = t->rows;
+    p->head.rows = p->head.steady = t->rows;
     p->head.memory = p->model->bytes.n + wr_graph_memory(p->graph);
     return 0;
 }

@@ -1,30 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* infer.c - one request: inputs found by name, judged, put in the model's order; the run; outputs in the order asked
  * for. */
-#include "predict/infer.h"
-
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "predict/repository_inside.h"
+#include "predict/infer_inside.h"
 
 enum { SHAPE_TEXT = 256 };
 
 static const char contributions[] = "contributions";
 
-typedef struct {
-    const wr_served_instance *s;
-    const wr_instance *m;
-    const wr_infer_request *q;
-    wr_arena *a;
-    wr_err *err;
-    wr_tensor *in;   /* in the predictor's order */
-    wr_tensor *full; /* of the run, in the predictor's order */
-    bool *want;      /* the same */
-    size_t *pick;    /* indices of m->out, in the order asked for */
-    size_t npick;
-    int64_t rows; /* -1 = not known yet */
-} job;
+typedef wr_infer_job job;
 
 /* ---- words ---- */
 
@@ -193,15 +178,20 @@ static int choose_outputs(job *j)
 
 /* ---- running ---- */
 
-static int run(job *j)
+int wr_infer_outputs(wr_tensor **out, const wr_predictor *p, wr_arena *a, wr_err *err)
 {
-    const wr_predictor *p = j->m->predictor;
-    j->full = wr_arena_calloc(j->a, p->nout + 1, sizeof *j->full);
-    if (!j->full) return wr_err_nomem(j->err);
+    *out = wr_arena_calloc(a, p->nout + 1, sizeof **out);
+    if (!*out) return wr_err_nomem(err);
     for (size_t i = 0; i < p->nout; i++) {
-        j->full[i].name = wr_str_of(p->out[i].name);
-        j->full[i].type = p->out[i].type;
+        (*out)[i].name = wr_str_of(p->out[i].name);
+        (*out)[i].type = p->out[i].type;
     }
+    return 0;
+}
+
+int wr_infer_job_run(job *j)
+{
+    WR_TRY(wr_infer_outputs(&j->full, j->m->predictor, j->a, j->err));
     if (!j->npick) return 0;
     return wr_infer_split(j->full, j->want, j->m, j->in, j->rows, j->a, j->err);
 }
@@ -216,8 +206,9 @@ static int explain(wr_tensor *out, job *j)
     return p->ops->explain(p, out, j->in, j->a, j->err);
 }
 
-static int collect(wr_infer_answer *out, job *j)
+static int collect(job *j)
 {
+    wr_infer_answer *out = j->out;
     int first = j->m->config.max_batch > 0;
     for (size_t i = 0; i < j->npick; i++) {
         const wr_tensor_spec *s = &j->m->out[j->pick[i]];
@@ -238,27 +229,10 @@ static int collect(wr_infer_answer *out, job *j)
     return 0;
 }
 
-static void label_types(wr_infer_answer *out, job *j)
+int wr_infer_job_prepare(job *j)
 {
-    for (size_t i = 0; i < j->npick; i++) out->out[i].type = j->m->out[j->pick[i]].type;
-}
-
-/* 1: the cache had it. */
-static int from_cache(wr_infer_answer *out, job *j, wr_cache_key *key)
-{
-    const wr_predictor *p = j->m->predictor;
-    int64_t start = wr_clock_mono_ns();
-    wr_cache_key_of(key, j->s->generation, j->in, p->nin, j->pick, j->npick);
-    label_types(out, j);
-    int rc = wr_response_cache_get(out->out, j->npick, j->m->of->cache, key, j->a, j->err);
-    if (rc != 1) return rc;
-    out->cached = true;
-    wr_infer_count(&j->m->stats->cache_hit, 1, wr_clock_mono_ns() - start);
-    return 1;
-}
-
-static int prepare(wr_infer_answer *out, job *j)
-{
+    wr_infer_answer *out = j->out;
+    *out = (wr_infer_answer){0};
     WR_TRY(inputs(j));
     WR_TRY(choose_outputs(j));
     out->nout = j->npick + j->q->explain;
@@ -267,90 +241,16 @@ static int prepare(wr_infer_answer *out, job *j)
     return out->out ? 0 : wr_err_nomem(j->err);
 }
 
+int wr_infer_job_collect(job *j)
+{
+    WR_TRY(collect(j));
+    return j->q->explain ? explain(&j->out->out[j->npick], j) : 0;
+}
+
 int wr_infer_plain(wr_infer_answer *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
 {
-    job j = {.s = (const wr_served_instance *)m, .m = m, .q = q, .a = a, .err = err, .rows = -1};
-    *out = (wr_infer_answer){0};
-    WR_TRY(prepare(out, &j));
-    WR_TRY(run(&j));
-    WR_TRY(collect(out, &j));
-    return q->explain ? explain(&out->out[j.npick], &j) : 0;
-}
-
-/* ---- counting ---- */
-
-void wr_infer_count(wr_duration *d, uint64_t n, int64_t ns)
-{
-    atomic_fetch_add_explicit(&d->n, n, memory_order_relaxed);
-    atomic_fetch_add_explicit(&d->ns, ns > 0 ? (uint64_t)ns : 0, memory_order_relaxed);
-}
-
-static void count_failure(wr_model_stats *s, wr_fail_reason why, int64_t ns)
-{
-    wr_infer_count(&s->fail, 1, ns);
-    atomic_fetch_add_explicit(&s->failures[why], 1, memory_order_relaxed);
-}
-
-typedef struct {
-    int64_t start, decoded, ready, ran, end;
-} times;
-
-static void count_success(const wr_instance *m, const wr_infer_answer *out, const times *t)
-{
-    wr_model_stats *s = m->stats;
-    wr_infer_count(&s->success, 1, t->end - t->start);
-    atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)(t->end - t->start))], 1, memory_order_relaxed);
-    wr_infer_count(&s->queue, 1, 0); /* nothing waits: who reads the request answers it */
-    if (!out->cached) {
-        wr_infer_count(&s->input, 1, t->ready - t->start);
-        wr_infer_count(&s->infer, 1, t->ran - t->ready);
-        wr_infer_count(&s->output, 1, t->end - t->ran);
-        atomic_fetch_add_explicit(&s->inferences, out->rows, memory_order_relaxed);
-        atomic_fetch_add_explicit(&s->executions, 1, memory_order_relaxed);
-    }
-    atomic_store_explicit(&s->last_ms, wr_clock_wall_us() / 1000, memory_order_relaxed);
-}
-
-static int answer(wr_infer_answer *out, job *j, times *t, wr_fail_reason *why)
-{
-    wr_cache_key key;
-    *why = WR_FAIL_OTHER;
-    WR_TRY(prepare(out, j));
-    t->ready = wr_clock_mono_ns();
-    bool cache = j->m->config.cache && !j->q->explain;
-    int hit = cache ? from_cache(out, j, &key) : 0;
-    if (hit < 0) return hit;
-    *why = WR_FAIL_BACKEND;
-    if (!hit) WR_TRY(run(j));
-    t->ran = wr_clock_mono_ns();
-    WR_TRY(collect(out, j));
-    if (j->q->explain) WR_TRY(explain(&out->out[j->npick], j));
-    if (cache && !hit) {
-        int64_t start = wr_clock_mono_ns();
-        wr_response_cache_put(j->m->of->cache, &key, out->out, j->npick);
-        wr_infer_count(&j->m->stats->cache_miss, 1, wr_clock_mono_ns() - start);
-    }
-    t->end = wr_clock_mono_ns();
-    return 0;
-}
-
-int wr_infer(wr_infer_answer *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
-{
-    job j = {.s = (const wr_served_instance *)m, .m = m, .q = q, .a = a, .err = err, .rows = -1};
-    times t = {.start = q->start_ns ? q->start_ns : wr_clock_mono_ns()};
-    wr_fail_reason why = WR_FAIL_REJECTED;
-    int rc = 0;
-    *out = (wr_infer_answer){0};
-    int64_t waiting = atomic_fetch_add_explicit(&m->stats->pending, 1, memory_order_relaxed);
-    if (m->config.queue_max && waiting >= m->config.queue_max + m->config.instances)
-        rc = wr_err_set(err, WEIR_EUNAVAILABLE, "Exceeds maximum queue size");
-    else rc = answer(out, &j, &t, &why);
-    atomic_fetch_sub_explicit(&m->stats->pending, 1, memory_order_relaxed);
-    if (rc < 0) {
-        count_failure(m->stats, why, wr_clock_mono_ns() - t.start);
-        return rc;
-    }
-    count_success(m, out, &t);
-    if (m->of->opt.answered) m->of->opt.answered(m->of->opt.ctx, m, q, out);
-    return 0;
+    job j = wr_infer_job_of(out, m, q, a, err);
+    WR_TRY(wr_infer_job_prepare(&j));
+    WR_TRY(wr_infer_job_run(&j));
+    return wr_infer_job_collect(&j);
 }

@@ -12,7 +12,7 @@ typedef struct wr_infer_request {
     size_t nin;
     const wr_str *outputs;         /* names; noutputs 0 = all */
     size_t noutputs;
-    int64_t start_ns, decoded_ns;  /* wr_clock_mono_ns when the request was there, and when its tensors were; 0 = not known */
+    int64_t start_ns;              /* wr_clock_mono_ns when the request was there; 0 = not known */
     bool explain;                  /* one output more, "contributions" */
 } wr_infer_request;
 

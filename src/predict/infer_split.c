@@ -24,7 +24,7 @@ typedef struct {
     part *parts;
 } split;
 
-static void cut(wr_tensor *out, const wr_tensor *t, size_t from, size_t rows)
+void wr_infer_cut(wr_tensor *out, const wr_tensor *t, size_t from, size_t rows)
 {
     *out = *t;
     if (t->type == WR_TENSOR_NONE) return;
@@ -43,7 +43,7 @@ static void run_part(void *ctx, size_t i)
     p->out = in ? wr_arena_dup(p->a, s->like, s->p->nout * sizeof *p->out) : NULL;
     p->rc = p->out ? 0 : wr_err_nomem(&p->err);
     if (p->rc < 0) return;
-    for (size_t k = 0; k < s->p->nin; k++) cut(&in[k], &s->in[k], p->from, p->rows);
+    for (size_t k = 0; k < s->p->nin; k++) wr_infer_cut(&in[k], &s->in[k], p->from, p->rows);
     p->rc = s->p->ops->run(s->p, p->out, s->want, in, p->a, &p->err);
 }
 

@@ -40,6 +40,7 @@ struct wr_predictor {
     size_t nin, nout;
     const wr_tensor_spec *matrix;  /* one input in place of `in`, for who writes it there before the first run; NULL = there is none */
     bool rows;                     /* first dimension of every input and output counts rows, each answered on its own: may be batched and split */
+    bool steady;                   /* with rows: what a row is answered is the same to the bit, whatever rows stand beside it */
     const char *no_explain;        /* why ops->explain is not there, as the end of a sentence; NULL = nothing to say */
     const char *const *features;   /* names of the columns that explain tells of; NULL = unknown */
     size_t nfeatures;

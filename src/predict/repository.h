@@ -26,6 +26,7 @@ typedef struct wr_repository wr_repository;
 typedef struct {
     int64_t max_batch;             /* 0 = shapes are whole, without a batch dimension */
     int64_t queue_max;             /* requests waiting, 0 = no cap of its own */
+    bool batching;                 /* requests may share a run even where that moves the last digits */
     int64_t delay_us;              /* wait at most so long for a batch to fill; 0 = only what is queued */
     bool cache;                    /* response cache */
     int64_t instances;             /* kept and told, no meaning here */

@@ -75,11 +75,13 @@ int wr_served_make(wr_instance **out, wr_repository *r, wr_served_model *m, wr_s
 /* m->load is held. `changed`: only versions whose files are others than those served. */
 int wr_served_load(wr_repository *r, wr_served_model *m, wr_str config, bool changed, wr_err *err);
 
-/* ---- infer.c ---- */
+/* ---- infer.c, infer_job.c ---- */
 /* Without counting, cache and telling. */
 int wr_infer_plain(wr_infer_answer *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err);
 void wr_infer_count(wr_duration *d, uint64_t n, int64_t ns);
 /* ---- infer_split.c ---- */
+/* Rows [from, from + rows) of a tensor whose first dimension counts them: a view. */
+void wr_infer_cut(wr_tensor *out, const wr_tensor *t, size_t from, size_t rows);
 /* The run itself; rows -1 = not known. */
 int wr_infer_split(wr_tensor *out, const bool *want, const wr_instance *m, const wr_tensor *in, int64_t rows, wr_arena *a, wr_err *err);
 /* ---- warmup.c ---- */

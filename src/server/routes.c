@@ -285,17 +285,35 @@ void wr_call_defer(wr_call *c)
     c->deferred = true;
 }
 
+void wr_call_hold(wr_call *c)
+{
+    wr_http_hold(c->req);
+    c->who = NULL;
+    c->deferred = true;
+}
+
+void wr_loop_trim(wr_server_loop *l)
+{
+    enum { KEEP = 1 << 20 };
+    wr_buf_clear(&l->body);
+    if (l->body.cap <= KEEP) return;
+    wr_buf_fini(&l->body);
+    wr_buf_init(&l->body, 0);
+}
+
 static void handle(wr_http_req *r)
 {
     wr_err err = {0};
     wr_server *s = wr_http_req_ctx(r);
     const wr_http_head *h = wr_http_req_head(r);
-    wr_call c = {
-        .server = s, .loop = &s->loops[wr_http_req_loop(r)], .req = r, .arena = wr_http_req_arena(r), .path = h->path};
+    wr_call c = {.server = s,
+                 .loop = &s->loops[wr_http_req_loop(r)],
+                 .req = r,
+                 .arena = wr_http_req_arena(r),
+                 .start = wr_clock_mono_ns(),
+                 .path = h->path};
     bool path_known;
-    int64_t start = wr_clock_mono_ns();
     const route *to = find(h->path, h->method, &c.param, &path_known);
-    wr_buf_clear(&c.loop->body);
     c.param = decoded(&c, c.param);
     if (!known(&c)) to = NULL;
     else if (to && unpack(&c, h, body_max(s, to), &err) < 0) wr_call_err(&c, &err);
@@ -303,11 +321,8 @@ static void handle(wr_http_req *r)
     else if (path_known) wrong_method(&c);
     else if (!elsewhere(&c, h)) no_path(&c);
     if (c.who) wr_auth_done(c.who);
-    if (!c.deferred) wr_server_count(c.loop, to ? to->kind : WR_KIND_OTHER, c.status, wr_clock_mono_ns() - start);
-    if (c.loop->body.cap > ((size_t)1 << 20)) {
-        wr_buf_fini(&c.loop->body);
-        wr_buf_init(&c.loop->body, 0);
-    }
+    if (!c.deferred) wr_server_count(c.loop, to ? to->kind : WR_KIND_OTHER, c.status, wr_clock_mono_ns() - c.start);
+    wr_loop_trim(c.loop);
 }
 
 void wr_server_route(void *ctx, wr_http_req *r, wr_http_route *out)

@@ -141,6 +141,31 @@ static wr_str look_up(void *ctx, bool header, const char *name)
     return (wr_str){NULL, 0};
 }
 
+static void tell(wr_oip_result *out, const wr_serve_reply *reply)
+{
+    *out = (wr_oip_result){.out = reply->out,
+                           .nout = reply->nout,
+                           .version = reply->version,
+                           .ids = reply->ids,
+                           .nids = reply->nids,
+                           .kept = reply->kept};
+}
+
+/* One that waits. */
+typedef struct {
+    wr_serve_reply reply;
+    wr_oip_result *out;
+    void (*done)(void *arg, int rc);
+    void *arg;
+} waiting;
+
+static void waited(void *arg, int rc)
+{
+    waiting *w = arg;
+    if (rc == 0) tell(w->out, &w->reply);
+    w->done(w->arg, rc);
+}
+
 static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a, wr_err *err)
 {
     source *s = ctx;
@@ -153,19 +178,23 @@ static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_
                           .outputs = q->outputs,
                           .noutputs = q->noutputs,
                           .start_ns = q->start_ns,
-                          .decoded_ns = q->decoded_ns,
                           .explain = q->explain};
-    wr_serve_reply reply;
+    waiting *w = wr_arena_alloc(a, sizeof *w);
+    if (!w) return wr_err_nomem(err);
+    w->out = out;
+    w->done = q->done;
+    w->arg = q->arg;
     asked_of k = {s, q, a};
-    wr_serve_asked asked = {.id = q->id, .pinned = h->pinned, .lookup = look_up, .ctx = &k};
-    WR_TRY(wr_serve_answer_to(&reply, s->round, h->package, h->model, &r, &asked, a, err));
-    *out = (wr_oip_result){.out = reply.out,
-                           .nout = reply.nout,
-                           .version = reply.version,
-                           .ids = reply.ids,
-                           .nids = reply.nids,
-                           .kept = reply.kept};
-    return 0;
+    wr_serve_asked asked = {.id = q->id,
+                            .pinned = h->pinned,
+                            .lookup = look_up,
+                            .ctx = &k,
+                            .batch = q->done ? s->batch : NULL,
+                            .done = waited,
+                            .arg = w};
+    int rc = wr_serve_answer_to(&w->reply, s->round, h->package, h->model, &r, &asked, a, err);
+    if (rc == 0) tell(out, &w->reply);
+    return rc;
 }
 
 /* ---- about models ---- */
@@ -287,23 +316,35 @@ typedef struct {
     bool admitted; /* among the large ones */
 } job;
 
-static void answer(wr_oip_response *out, source *s, const job *j, wr_buf *body)
+/* A request while it is answered. */
+typedef struct {
+    job j;
+    source from;
+    wr_oip_ops ops;
+    wr_oip_request in;
+    wr_oip_response out;
+} answering;
+
+/* later: {0}, or who will be told when the answer waits for others. */
+static void answer(answering *x, wr_buf *body, wr_oip_later later)
 {
+    const job *j = &x->j;
     const wr_http_head *h = wr_http_req_head(j->req);
-    wr_oip_ops ops = wr_asker_ops(s);
-    wr_oip_request in = {.method = h->method,
-                         .path = j->path,
-                         .query = h->query,
-                         .body = j->body,
-                         .header_length = wr_http_get(h, "inference-header-content-length"),
-                         .content_type = wr_http_get(h, "content-type"),
-                         .accept_encoding = wr_http_get(h, "accept-encoding"),
-                         .endpoint = wr_http_get(h, "x-weir-endpoint"),
-                         .start_ns = j->start};
-    s->head = h;
-    s->all_versions = wr_str_is(h->method, "GET");
-    out->body = body;
-    wr_oip_rest(out, s->server->oip, &in, &ops, wr_http_req_arena(j->req));
+    x->ops = wr_asker_ops(&x->from);
+    x->in = (wr_oip_request){.method = h->method,
+                             .path = j->path,
+                             .query = h->query,
+                             .body = j->body,
+                             .header_length = wr_http_get(h, "inference-header-content-length"),
+                             .content_type = wr_http_get(h, "content-type"),
+                             .accept_encoding = wr_http_get(h, "accept-encoding"),
+                             .endpoint = wr_http_get(h, "x-weir-endpoint"),
+                             .start_ns = j->start,
+                             .later = later};
+    x->from.head = h;
+    x->from.all_versions = wr_str_is(h->method, "GET");
+    x->out.body = body;
+    wr_oip_rest(&x->out, j->server->oip, &x->in, &x->ops, wr_http_req_arena(j->req));
 }
 
 static wr_http_reply_opt reply_of(const wr_oip_response *out)
@@ -356,22 +397,23 @@ void wr_asker_audit(wr_server *s, const wr_auth_who *who, wr_http_req *req, wr_s
 static void run_job(void *ctx, size_t index)
 {
     job *j = ctx;
-    source s = {
-        .server = j->server, .round = wr_round_new(j->server->serve), .access = j->who ? &j->who->access : NULL};
-    wr_oip_response out = {0};
+    answering x = {.j = *j,
+                   .from = {.server = j->server,
+                            .round = wr_round_new(j->server->serve),
+                            .access = j->who ? &j->who->access : NULL}};
     WR_AUTOBUF wr_buf body = {0};
     wr_err err = {0};
     (void)index;
-    if (!s.round) {
+    if (!x.from.round) {
         finish_error(j, 500, "{\"error\":\"out of memory\"}");
         return;
     }
-    answer(&out, &s, j, &body);
-    if (out.status == 200 && wr_str_is(wr_http_req_head(j->req)->method, "POST"))
+    answer(&x, &body, (wr_oip_later){0});
+    if (x.out.status == 200 && wr_str_is(wr_http_req_head(j->req)->method, "POST"))
         wr_asker_audit(j->server, j->who, j->req, j->path, j->control);
-    int rc = wr_serve_round_end(s.round, &err);
-    wr_round_free(s.round);
-    wr_http_reply_opt opt = reply_of(&out);
+    int rc = wr_serve_round_end(x.from.round, &err);
+    wr_round_free(x.from.round);
+    wr_http_reply_opt opt = reply_of(&x.out);
     opt.durable = false; /* it is kept by now */
     if (rc < 0) finish_error(j, 503, "{\"error\":\"the predictions could not be kept\"}");
     else finish(j, &opt, wr_buf_view(&body));
@@ -468,14 +510,52 @@ static wr_str decoded(wr_call *c)
     return wr_arena_str(c->arena, wr_buf_view(&b));
 }
 
+/* ---- with others of the round ---- */
+
+static void begin(void *arg) { wr_buf_clear(&((answering *)arg)->j.loop->body); }
+
+static void done(void *arg)
+{
+    answering *x = arg;
+    job *j = &x->j;
+    wr_http_reply_opt opt = reply_of(&x->out);
+    wr_server_count(j->loop, WR_KIND_INFER, opt.status, wr_clock_mono_ns() - j->start);
+    if (j->who) wr_auth_done(j->who);
+    wr_http_reply(j->req, &opt, wr_buf_view(&j->loop->body)); /* `x` is gone now */
+}
+
+static void on_loop(wr_call *c, const job *j)
+{
+    answering *x = wr_arena_alloc(c->arena, sizeof *x);
+    if (!x) {
+        wr_err e = {0};
+        wr_err_nomem(&e);
+        refuse(c, &e);
+        return;
+    }
+    x->j = *j;
+    x->from = (source){.server = c->server,
+                       .round = c->loop->round,
+                       .batch = c->loop->batch,
+                       .access = c->who ? &c->who->access : NULL};
+    answer(x, &c->loop->body, (wr_oip_later){begin, done, x});
+    if (x->out.waits) {
+        x->j.who = c->who;
+        wr_call_hold(c);
+        return;
+    }
+    wr_http_reply_opt opt = reply_of(&x->out);
+    wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
+    c->status = opt.status;
+}
+
 void wr_handle_infer(wr_call *c)
 {
     wr_server *s = c->server;
     const wr_mlflow_access *access = c->who ? &c->who->access : NULL;
     wr_str name;
     wr_err err = {0};
-    job j = {
-        .server = s, .loop = c->loop, .req = c->req, .path = decoded(c), .body = c->body, .start = wr_clock_mono_ns()};
+    job j = {.server = s, .loop = c->loop, .req = c->req, .path = decoded(c), .body = c->body, .start = c->start};
     bool control = controls(j.path, wr_http_req_head(c->req)->method, &name);
     if (control && allowed(access, name, WR_CAN_MANAGE, &err) < 0) {
         refuse(c, &err);
@@ -494,10 +574,5 @@ void wr_handle_infer(wr_call *c)
     if (control && j.path.p && j.control.p && hand_over(c, &j, s->loader)) return;
     if (large && j.path.p && hand_over(c, &j, s->heavy)) return;
     if (j.admitted) wr_infer_done(s);
-    source from = {.server = s, .round = c->loop->round, .access = access};
-    wr_oip_response out = {0};
-    answer(&out, &from, &j, &c->loop->body);
-    wr_http_reply_opt opt = reply_of(&out);
-    wr_http_reply(c->req, &opt, wr_buf_view(&c->loop->body));
-    c->status = out.status;
+    on_loop(c, &j);
 }

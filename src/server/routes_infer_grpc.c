@@ -20,16 +20,27 @@ typedef struct {
     bool admitted; /* among the large ones */
 } job;
 
-static void run(wr_oip_grpc_response *out, wr_asker *s, const job *j, wr_buf *body)
+/* A call while it is answered. */
+typedef struct {
+    job j;
+    wr_asker from;
+    wr_oip_ops ops;
+    wr_oip_grpc_request in;
+    wr_oip_grpc_response out;
+} answering;
+
+/* later: {0}, or who will be told when the answer waits for others. */
+static void run(answering *x, wr_buf *body, wr_oip_later later)
 {
-    s->head = wr_http_req_head(j->req); /* metadata are headers: rollouts may stick to one */
-    s->all_versions = wr_str_ends(j->path, "/ModelMetadata");
-    wr_oip_ops ops = wr_asker_ops(s);
-    s->head = wr_http_req_head(j->req);
-    wr_oip_grpc_request in = {.path = j->path, .message = j->message, .start_ns = j->start, .deadline_ns = j->deadline};
-    out->body = body;
+    const job *j = &x->j;
+    x->from.head = wr_http_req_head(j->req); /* metadata are headers: rollouts may stick to one */
+    x->from.all_versions = wr_str_ends(j->path, "/ModelMetadata");
+    x->ops = wr_asker_ops(&x->from);
+    x->in = (wr_oip_grpc_request){
+        .path = j->path, .message = j->message, .start_ns = j->start, .deadline_ns = j->deadline, .later = later};
+    x->out.body = body;
     wr_grpc_begin(body);
-    wr_oip_grpc(out, s->server->oip, &in, &ops, wr_http_req_arena(j->req));
+    wr_oip_grpc(&x->out, j->server->oip, &x->in, &x->ops, wr_http_req_arena(j->req));
 }
 
 /* ---- off the loop ---- */
@@ -48,22 +59,23 @@ static void finish(job *j, wr_grpc_status status, const char *text, wr_buf *body
 static void run_job(void *ctx, size_t index)
 {
     job *j = ctx;
-    wr_asker s = {
-        .server = j->server, .round = wr_round_new(j->server->serve), .access = j->who ? &j->who->access : NULL};
-    wr_oip_grpc_response out;
+    answering x = {.j = *j,
+                   .from = {.server = j->server,
+                            .round = wr_round_new(j->server->serve),
+                            .access = j->who ? &j->who->access : NULL}};
     WR_AUTOBUF wr_buf body = {0};
     wr_err err = {0};
     (void)index;
-    if (!s.round) {
+    if (!x.from.round) {
         finish(j, WR_GRPC_RESOURCE_EXHAUSTED, "out of memory", NULL);
         return;
     }
-    run(&out, &s, j, &body);
-    if (out.status == WR_GRPC_OK) wr_asker_audit(j->server, j->who, j->req, j->path, j->control);
-    int rc = wr_serve_round_end(s.round, &err);
-    wr_round_free(s.round);
+    run(&x, &body, (wr_oip_later){0});
+    if (x.out.status == WR_GRPC_OK) wr_asker_audit(j->server, j->who, j->req, j->path, j->control);
+    int rc = wr_serve_round_end(x.from.round, &err);
+    wr_round_free(x.from.round);
     if (rc < 0) finish(j, WR_GRPC_UNAVAILABLE, "the predictions could not be kept", NULL);
-    else finish(j, out.status, out.text, &body);
+    else finish(j, x.out.status, x.out.text, &body);
 }
 
 static bool within(wr_str body, wr_str message) { return message.p >= body.p && message.p <= body.p + body.n; }
@@ -98,21 +110,58 @@ static void fail(wr_call *c, const wr_err *e)
     c->status = wr_err_http(e->code);
 }
 
+static void reply(wr_http_req *r, const wr_oip_grpc_response *out)
+{
+    if (out->status) wr_grpc_fail(r, out->status, out->text);
+    else wr_grpc_reply(r, out->kept, out->body);
+}
+
+static void begin(void *arg)
+{
+    wr_buf *body = &((answering *)arg)->j.loop->body;
+    wr_buf_clear(body);
+    wr_grpc_begin(body);
+}
+
+static void done(void *arg)
+{
+    answering *x = arg;
+    job *j = &x->j;
+    wr_server_count(j->loop, WR_KIND_INFER, wr_grpc_http(x->out.status), wr_clock_mono_ns() - j->start);
+    if (j->who) wr_auth_done(j->who);
+    reply(j->req, &x->out); /* `x` is gone now */
+}
+
 static void answer(wr_call *c, const job *j)
 {
-    wr_asker s = {.server = c->server, .round = c->loop->round, .access = c->who ? &c->who->access : NULL};
-    wr_oip_grpc_response out;
-    run(&out, &s, j, &c->loop->body);
-    if (out.status) wr_grpc_fail(c->req, out.status, out.text);
-    else wr_grpc_reply(c->req, out.kept, &c->loop->body);
-    c->status = wr_grpc_http(out.status);
+    answering *x = wr_arena_alloc(c->arena, sizeof *x);
+    if (!x) {
+        wr_err e = {0};
+        wr_err_nomem(&e);
+        fail(c, &e);
+        return;
+    }
+    x->j = *j;
+    x->from = (wr_asker){.server = c->server,
+                         .round = c->loop->round,
+                         .batch = c->loop->batch,
+                         .access = c->who ? &c->who->access : NULL};
+    run(x, &c->loop->body, (wr_oip_later){begin, done, x});
+    if (x->out.waits) {
+        x->j.who = c->who;
+        wr_call_hold(c);
+        return;
+    }
+    int status = wr_grpc_http(x->out.status);
+    reply(c->req, &x->out);
+    c->status = status;
 }
 
 void wr_handle_infer_grpc(wr_call *c)
 {
     wr_str name;
     wr_err err = {0};
-    job j = {.server = c->server, .loop = c->loop, .req = c->req, .path = c->path, .start = wr_clock_mono_ns()};
+    job j = {.server = c->server, .loop = c->loop, .req = c->req, .path = c->path, .start = c->start};
     if (!wr_grpc_is(c->req)) {
         wr_err_set(&err, WEIR_EUNSUPPORTED, "this path speaks gRPC");
         wr_err_hint(&err, WEIR_EUNSUPPORTED, "over HTTP/2, with content type application/grpc; JSON is at /v2");

@@ -202,6 +202,13 @@ static int round_end(void *ctx, int loop)
     return rc;
 }
 
+static void settle(void *ctx, int loop)
+{
+    wr_server_loop *l = &((wr_server *)ctx)->loops[loop];
+    wr_batch_run(l->batch);
+    wr_loop_trim(l);
+}
+
 /* ---- the scheduler's callbacks ---- */
 
 static size_t marks(void *ctx, wr_endpoint_mark *out, size_t max)
@@ -249,6 +256,7 @@ static int open_http(wr_server *s, const wr_server_opt *opt, wr_err *err)
                             .cert = opt->tls_certificate,
                             .key = opt->tls_key,
                             .route = wr_server_route,
+                            .settle = settle,
                             .round_end = round_end,
                             .ctx = s};
     WR_TRY(wr_http_server_open(&s->http, &h, err));
@@ -364,7 +372,8 @@ static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
     WR_TRY(open_models(s, opt, err));
     for (int i = 0; i < s->nloops; i++) {
         s->loops[i].round = wr_round_new(s->serve);
-        if (!s->loops[i].round) return wr_err_nomem(err);
+        s->loops[i].batch = wr_batch_new();
+        if (!s->loops[i].round || !s->loops[i].batch) return wr_err_nomem(err);
     }
     WR_TRY(open_auth(s, opt, err));
     WR_TRY(wr_feed_new(&s->feed, s->project, err));
@@ -446,6 +455,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     wr_auth_close(s->auth);
     for (int i = 0; i < s->nloops; i++) {
         wr_round_free(s->loops[i].round);
+        wr_batch_free(s->loops[i].batch);
         wr_buf_fini(&s->loops[i].body);
     }
     int rc = ran ? last_words(s, err) : 0;

@@ -23,6 +23,7 @@
 #include "codec/json.h"
 #include "flow/schedule.h"
 #include "io/http_server.h"
+#include "predict/batch.h"
 #include "server/auth.h"
 #include "server/guard.h"
 #include "server/limiter.h"
@@ -45,6 +46,7 @@ typedef struct {
 
 typedef struct {
     wr_round *round;
+    wr_batch *batch;                /* predictions of this round that wait for others */
     wr_buf body;                    /* of the answer being made */
     wr_server_counts counts[WR_KINDS];
     int64_t infers;                 /* predictions of this round */
@@ -109,6 +111,7 @@ typedef struct {
     wr_server_loop *loop;
     wr_http_req *req;
     wr_arena *arena;
+    int64_t start;                  /* wr_clock_mono_ns */
     wr_str path;                    /* decoded */
     wr_str param;                   /* what {} of the pattern stands for */
     wr_str body;                    /* unpacked when it came with a Content-Encoding */
@@ -138,11 +141,16 @@ void wr_call_json(wr_call *c, int status, wr_buf *body, bool durable);
 void wr_call_err(wr_call *c, const wr_err *e);
 /* Another thread will answer. What was read of the head before this call is gone; c->body is made to last, and the head is read anew. */
 void wr_call_defer(wr_call *c);
+/* Answered by others of this round, on the loop (io/http_server.h); c->who is theirs then. */
+void wr_call_hold(wr_call *c);
+/* The loop's buffer, empty, and not larger than it has to be. */
+void wr_loop_trim(wr_server_loop *l);
 
 /* Somebody who asks for predictions, whatever the protocol (routes_infer.c). */
 typedef struct {
     wr_server *server;
     wr_round *round;
+    wr_batch *batch;                /* NULL: nothing waits for others */
     const wr_mlflow_access *access; /* NULL: everything is allowed */
     const wr_http_head *head;       /* of the request; NULL: rollouts see no headers */
     bool all_versions;              /* of a model, for its metadata */

@@ -21,6 +21,7 @@
  * its table, then the stripes of its ids.
  */
 #pragma once
+#include "predict/batch.h"
 #include "stage/deploy/rollout.h"
 #include "stage/deploy/serve.h"
 
@@ -53,6 +54,10 @@ typedef struct {
     /* A header, or a parameter of the request, as text; {NULL, 0} when it is not there. NULL = there are none. */
     wr_str (*lookup)(void *ctx, bool header, const char *name);
     void *ctx;
+    /* NULL: answered at once. Else a model without a view may share its run with others that wait there (not within a rollout). */
+    wr_batch *batch;
+    wr_batch_done done;
+    void *arg;
 } wr_serve_asked;
 typedef struct {
     wr_tensor *out;
@@ -63,6 +68,7 @@ typedef struct {
     bool kept;                      /* the log waits for the round's end */
 } wr_serve_reply;
 /* Answers a request to what wr_serve_find gave (one of both), with the arm that its rollout picks. Explanations are no part of a rollout: what
- * was found explains, and nothing is kept. */
+ * was found explains, and nothing is kept. 1: it waits in asked->batch, and `done` is called when it is answered; reply, error and
+ * what tensors and texts point to last until then. */
 int wr_serve_answer_to(wr_serve_reply *out, wr_round *r, wr_served *package, wr_instance *model, const wr_infer_request *q,
                        const wr_serve_asked *asked, wr_arena *a, wr_err *err);

@@ -335,8 +335,7 @@ int wr_serve_infer(wr_serve_answer *out, wr_round *round, wr_served *m, const wr
                    wr_arena *a, wr_err *err)
 {
     reading r = {.view = m->view, .endpoint = m->endpoint, .m = m, .q = q, .a = a, .err = err, .rows = 1};
-    int64_t start = q->start_ns ? q->start_ns : wr_clock_mono_ns(),
-            ready = q->decoded_ns ? q->decoded_ns : wr_clock_mono_ns();
+    int64_t start = q->start_ns ? q->start_ns : wr_clock_mono_ns(), ready = wr_clock_mono_ns();
     *out = (wr_serve_answer){0};
     int rc = q->explain ? wr_serve_try(out, m, q, a, err) : predict(out, round, m, &r, id);
     int64_t end = wr_clock_mono_ns();

@@ -119,20 +119,36 @@ static void fail(wr_oip_grpc_response *out, wr_grpc_status status, const wr_err 
     snprintf(out->text, sizeof out->text, "%s", text.failed ? wr_err_text(e->code) : wr_buf_cstr(&text));
 }
 
+static void end(wr_oip_rpc *c, size_t start, int rc)
+{
+    wr_oip_grpc_response *out = c->out;
+    if (rc == 0 && out->body->failed) rc = wr_err_nomem(&c->err);
+    out->kept = c->kept;
+    if (rc == 0) return;
+    if (!out->body->failed) out->body->n = start;
+    fail(out, status_of(c, rc), &c->err);
+}
+
+void wr_oip_rpc_over(wr_oip_rpc *c, size_t start, int rc)
+{
+    end(c, start, rc);
+    c->ops->release(c->ops->ctx, &c->m);
+    c->in->later.done(c->in->later.arg);
+}
+
 void wr_oip_grpc(wr_oip_grpc_response *out, wr_oip *o, const wr_oip_grpc_request *in, const wr_oip_ops *ops,
                  wr_arena *a)
 {
-    wr_oip_rpc c = {.o = o, .in = in, .ops = ops, .arena = a, .b = out->body};
-    wr_err err = {0};
+    wr_oip_rpc *c = wr_arena_alloc(a, sizeof *c);
     size_t start = out->body->n;
-    out->status = WR_GRPC_OK;
+    out->status = c ? WR_GRPC_OK : WR_GRPC_RESOURCE_EXHAUSTED;
     out->text[0] = 0;
-    int rc = run(&c, &err);
-    if (rc == 0 && out->body->failed) rc = wr_err_nomem(&err);
-    out->kept = c.kept;
-    if (rc == 0) return;
-    if (!out->body->failed) out->body->n = start;
-    fail(out, status_of(&c, rc), &err);
+    out->kept = out->waits = false;
+    if (!c) return;
+    *c = (wr_oip_rpc){.o = o, .in = in, .ops = ops, .arena = a, .b = out->body, .out = out};
+    int rc = run(c, &c->err);
+    out->waits = c->waits;
+    if (!c->waits) end(c, start, rc);
 }
 
 /* ---- asked before ---- */

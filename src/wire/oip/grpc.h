@@ -32,11 +32,13 @@ typedef struct {
     wr_str message;                   /* lasts as long as the arena */
     int64_t start_ns;                 /* wr_clock_mono_ns when it was there; 0 = not known */
     int64_t deadline_ns;              /* of the client; heeded before a model runs. 0 = none */
+    wr_oip_later later;
 } wr_oip_grpc_request;
 
 typedef struct {
     wr_grpc_status status;
     bool kept;                        /* as in wr_oip_result */
+    bool waits;                       /* the rest is not there yet: later.done tells */
     wr_buf *body;                     /* the message is appended; nothing is on failure */
     char text[1400];                  /* of a failure */
 } wr_oip_grpc_response;

@@ -349,20 +349,43 @@ static int heed_deadline(wr_oip_infer *q, const wr_oip_grpc_request *in, wr_err 
     return 0;
 }
 
+typedef struct {
+    wr_oip_rpc *c;
+    wr_oip_asked asked;
+    wr_oip_result result;
+} inference;
+
+static int answer(inference *f)
+{
+    f->c->kept = f->result.kept; /* also when the answer fails: the prediction is there */
+    return wr_oip_rpc_answer(f->c, &f->asked, &f->result, &f->c->err);
+}
+
+static void waited(void *arg, int rc)
+{
+    inference *f = arg;
+    wr_oip_rpc *c = f->c;
+    c->in->later.begin(c->in->later.arg);
+    size_t start = c->b->n;
+    wr_oip_rpc_over(c, start, rc < 0 ? rc : answer(f));
+}
+
 static int infer(reading *r)
 {
     wr_oip_rpc *c = r->c;
-    wr_oip_asked asked = {.q.start_ns = c->in->start_ns};
-    wr_oip_result result = {0};
-    WR_TRY(wr_oip_ask(&r->k, &asked, r->m, c->arena, r->err));
+    inference *f = wr_arena_alloc(c->arena, sizeof *f);
+    if (!f) return wr_err_nomem(r->err);
+    *f = (inference){.c = c, .asked.q.start_ns = c->in->start_ns};
+    WR_TRY(wr_oip_ask(&r->k, &f->asked, r->m, c->arena, r->err));
     int rc = read_all(r);
     if (rc == WEIR_ELIMIT) r->err->code = rc = WEIR_EINVAL; /* counts: a bad request, not a large one */
     if (rc < 0) return rc;
-    WR_TRY(heed_deadline(&asked.q, c->in, r->err));
-    if (asked.q.start_ns) asked.q.decoded_ns = wr_clock_mono_ns();
-    WR_TRY(c->ops->infer(c->ops->ctx, &result, r->m, &asked.q, c->arena, r->err));
-    c->kept = result.kept; /* also when the answer fails: the prediction is there */
-    return wr_oip_rpc_answer(c, &asked, &result, r->err);
+    WR_TRY(heed_deadline(&f->asked.q, c->in, r->err));
+    f->asked.q.done = c->in->later.begin ? waited : NULL;
+    f->asked.q.arg = f;
+    rc = c->ops->infer(c->ops->ctx, &f->result, r->m, &f->asked.q, c->arena, r->err);
+    c->waits = rc == 1;
+    return rc == 0 ? answer(f) : rc < 0 ? rc : 0;
 }
 
 int wr_oip_rpc_infer(wr_oip_rpc *c, wr_err *err)
@@ -371,6 +394,6 @@ int wr_oip_rpc_infer(wr_oip_rpc *c, wr_err *err)
     WR_TRY(find_parts(&r));
     WR_TRY(wr_oip_take_model(&c->m, c->ops, r.name, r.version, c->arena, err));
     int rc = infer(&r);
-    c->ops->release(c->ops->ctx, &c->m);
+    if (!c->waits) c->ops->release(c->ops->ctx, &c->m);
     return rc;
 }

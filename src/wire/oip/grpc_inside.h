@@ -13,6 +13,9 @@ typedef struct {
     wr_buf *b;                        /* the response is appended */
     wr_oip_model m;                   /* of procedures about a model */
     bool kept;
+    bool waits;                       /* the answer comes later; m is kept */
+    wr_oip_grpc_response *out;
+    wr_err err;
 } wr_oip_rpc;
 
 /* Requests about a model that have nothing but its name and version. */
@@ -42,6 +45,8 @@ int wr_oip_whole_value(uint64_t *out, const wr_oip_value *v, wr_err *err);
 /* ---- procedures: 0 or an error ---- */
 
 int wr_oip_rpc_infer(wr_oip_rpc *c, wr_err *err);              /* grpc_infer.c */
+/* One that waited is answered, rc < 0: with c->err. The message is behind the first `start` bytes. */
+void wr_oip_rpc_over(wr_oip_rpc *c, size_t start, int rc);
 int wr_oip_rpc_answer(wr_oip_rpc *c, const wr_oip_asked *asked, wr_oip_result *r, wr_err *err); /* grpc_answer.c */
 int wr_oip_rpc_live(wr_oip_rpc *c, wr_err *err);               /* grpc_models.c */
 int wr_oip_rpc_ready(wr_oip_rpc *c, wr_err *err);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* infer.c - one inference of V2: where the JSON ends, the request, the model, the answer. */
-#include "base/clock.h"
 #include "base/num.h"
 #include "wire/oip/inside.h"
 
@@ -34,19 +33,44 @@ int wr_oip_may_explain(const wr_oip_call *c, wr_err *err)
                       c->m.no_explain ? c->m.no_explain : "");
 }
 
+typedef struct {
+    wr_oip_call *c;
+    wr_oip_asked asked;
+    wr_oip_result result;
+} inference;
+
+static int answer(inference *f)
+{
+    f->c->out->kept = f->result.kept; /* also when the answer fails: the prediction is there */
+    return wr_oip_answer(f->c, &f->asked, &f->result, &f->c->err);
+}
+
+static void waited(void *arg, int rc)
+{
+    inference *f = arg;
+    wr_oip_call *c = f->c;
+    c->in->later.begin(c->in->later.arg);
+    wr_jsonw_init(&c->w, c->out->body, 0);
+    if (rc < 0 || answer(f) < 0) wr_oip_fail_with(c, &c->err);
+    wr_oip_over(c);
+}
+
 static int infer(wr_oip_call *c, wr_err *err)
 {
     size_t header;
-    wr_oip_asked asked;
-    wr_oip_result result = {0};
+    inference *f = wr_arena_alloc(c->arena, sizeof *f);
+    if (!f) return wr_err_nomem(err);
+    f->c = c;
+    f->result = (wr_oip_result){0};
     WR_TRY(wr_oip_may_explain(c, err));
     WR_TRY(header_length(&header, c, err));
-    WR_TRY(c->in->header_length.p && !header ? wr_oip_read_raw(&asked, c, err)
-                                             : wr_oip_read_request(&asked, c, header, err));
-    if (asked.q.start_ns) asked.q.decoded_ns = wr_clock_mono_ns();
-    WR_TRY(c->ops->infer(c->ops->ctx, &result, &c->m, &asked.q, c->arena, err));
-    c->out->kept = result.kept; /* also when the answer fails: the prediction is there */
-    return wr_oip_answer(c, &asked, &result, err);
+    WR_TRY(c->in->header_length.p && !header ? wr_oip_read_raw(&f->asked, c, err)
+                                             : wr_oip_read_request(&f->asked, c, header, err));
+    f->asked.q.done = c->in->later.begin ? waited : NULL;
+    f->asked.q.arg = f;
+    int rc = c->ops->infer(c->ops->ctx, &f->result, &c->m, &f->asked.q, c->arena, err);
+    c->waits = rc == 1;
+    return rc == 0 ? answer(f) : rc;
 }
 
 void wr_oip_infer_v2(wr_oip_call *c)

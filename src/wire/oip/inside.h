@@ -16,6 +16,7 @@ typedef struct wr_oip_call {
     wr_str model, version;            /* of the path; version {NULL, 0}: none */
     wr_oip_model m;                   /* while a handler of with_model runs */
     wr_err err;
+    bool waits;                       /* the answer comes later; c->m is kept */
     bool scoring;                     /* errors in MLflow's form */
     bool explain;
 } wr_oip_call;
@@ -24,6 +25,8 @@ typedef struct wr_oip_call {
 
 /* The answer becomes an error; what was written before is gone. */
 void wr_oip_fail(wr_oip_call *c, int status, const wr_err *e);
+/* One that waited is answered. */
+void wr_oip_over(wr_oip_call *c);
 void wr_oip_fail_with(wr_oip_call *c, const wr_err *e);       /* status by the code */
 void wr_oip_fail_text(wr_oip_call *c, int status, const char *text, const char *hint);
 /* GET also lets HEAD through. False: 405 was answered. */

@@ -52,8 +52,10 @@ typedef struct {
     const wr_oip_param *params;       /* of the request, but for those that this protocol takes for itself */
     size_t nparams;
     uint64_t timeout_us, priority;    /* 0 = none */
-    int64_t start_ns, decoded_ns;     /* wr_clock_mono_ns when the request was there and when its tensors were; 0 = not known */
+    int64_t start_ns;                 /* wr_clock_mono_ns when the request was there; 0 = not known */
     bool explain;
+    void (*done)(void *arg, int rc);  /* NULL: to be answered at once */
+    void *arg;
 } wr_oip_infer;
 
 typedef struct {
@@ -72,7 +74,9 @@ typedef struct {
     /* version {NULL, 0}: the default. WEIR_ENOTFOUND, WEIR_EUNAVAILABLE (known, not ready). Strings in `a` or as long as it is held. */
     int (*model)(void *ctx, wr_oip_model *out, wr_str name, wr_str version, wr_arena *a, wr_err *err);
     void (*release)(void *ctx, wr_oip_model *m);
-    /* WEIR_EINVAL, WEIR_ETYPE: the request does not fit; WEIR_EUNAVAILABLE: too busy; WEIR_ETIMEOUT. The result in `a`. */
+    /* WEIR_EINVAL, WEIR_ETYPE: the request does not fit; WEIR_EUNAVAILABLE: too busy; WEIR_ETIMEOUT. The result in `a`. 1, only when there is
+     * q->done: it waits for others, and q->done will be called, on this thread, with what would have been returned; q may be gone by then, but not
+     * what it points to. */
     int (*infer)(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a, wr_err *err);
     int (*config)(void *ctx, wr_str *json, const wr_oip_model *m, wr_arena *a, wr_err *err); /* Triton's ModelConfig. NULL: made of the specs */
     int (*index)(void *ctx, wr_index_entry **out, size_t *n, wr_arena *a, wr_err *err); /* all that has a name, ready or not */
@@ -81,6 +85,14 @@ typedef struct {
     /* Of name and version; {NULL, 0}: all. WEIR_ENOTFOUND. May be NULL. */
     int (*stats)(void *ctx, wr_stats_entry **out, size_t *n, wr_str name, wr_str version, wr_arena *a, wr_err *err);
 } wr_oip_ops;
+
+/* Who asks may let a request wait for others to share a run with (predict/batch.h). Then, when the answer comes, begin is called, which makes out->body
+ * what it was; the answer is written; and done is called. Request, response, ops and arena last until then. */
+typedef struct {
+    void (*begin)(void *arg);         /* NULL: nobody waits */
+    void (*done)(void *arg);
+    void *arg;
+} wr_oip_later;
 
 /* What lasts longer than a request: options, registered regions of shared memory, settings. */
 typedef struct wr_oip wr_oip;

@@ -69,7 +69,7 @@ void wr_oip_with_model(wr_oip_call *c, const char *method, void (*then)(wr_oip_c
         return;
     }
     then(c);
-    c->ops->release(c->ops->ctx, &c->m);
+    if (!c->waits) c->ops->release(c->ops->ctx, &c->m);
 }
 
 wr_str wr_oip_segment(wr_str *rest) { return rest->p ? wr_str_cut(rest, '/') : (wr_str){NULL, 0}; }
@@ -178,17 +178,32 @@ static void dispatch(wr_oip_call *c)
     else v2(c, path);
 }
 
-void wr_oip_rest(wr_oip_response *out, wr_oip *o, const wr_oip_request *in, const wr_oip_ops *ops, wr_arena *a)
+static void check_memory(wr_oip_response *out)
 {
-    wr_oip_call c = {.out = out, .o = o, .in = in, .ops = ops, .arena = a};
-    out->status = 200;
-    out->kept = false;
-    out->type = "application/json";
-    out->headers[0] = 0;
-    wr_jsonw_init(&c.w, out->body, 0);
-    dispatch(&c);
     if (!out->body->failed) return;
     wr_buf_clear(out->body);
     out->headers[0] = 0;
     out->status = 500;
+}
+
+void wr_oip_over(wr_oip_call *c)
+{
+    c->ops->release(c->ops->ctx, &c->m);
+    check_memory(c->out);
+    c->in->later.done(c->in->later.arg);
+}
+
+void wr_oip_rest(wr_oip_response *out, wr_oip *o, const wr_oip_request *in, const wr_oip_ops *ops, wr_arena *a)
+{
+    wr_oip_call *c = wr_arena_alloc(a, sizeof *c);
+    out->status = c ? 200 : 500;
+    out->waits = out->kept = false;
+    out->type = "application/json";
+    out->headers[0] = 0;
+    if (!c) return;
+    *c = (wr_oip_call){.out = out, .o = o, .in = in, .ops = ops, .arena = a};
+    wr_jsonw_init(&c->w, out->body, 0);
+    dispatch(c);
+    out->waits = c->waits;
+    check_memory(out);
 }

@@ -30,10 +30,12 @@ typedef struct {
     wr_str content_type, accept_encoding;
     wr_str endpoint;                  /* X-Weir-Endpoint: the model of /invocations */
     int64_t start_ns;                 /* wr_clock_mono_ns when it was there; 0 = not known */
+    wr_oip_later later;
 } wr_oip_request;
 
 typedef struct {
     int status;
+    bool waits;                       /* the rest is not there yet: later.done tells */
     bool kept;                        /* as in wr_oip_result */
     const char *type;                 /* Content-Type */
     char headers[160];                /* "Name: value\r\n" lines, "" = none: Inference-Header-Content-Length, Content-Encoding */

@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "codec/http.h"
 #include "wire/oip/frame.h"
 
@@ -184,7 +183,6 @@ static void invoke(wr_oip_call *c)
     if (rc == 0) rc = csv ? read_csv(c, &q) : read_json(c, &q);
     if (rc == WEIR_EPARSE && !csv)
         wr_err_wrap(&c->err, rc, "Invalid input. Ensure that input is a valid JSON formatted string. Error");
-    if (rc == 0 && q.start_ns) q.decoded_ns = wr_clock_mono_ns();
     if (rc == 0) rc = c->ops->infer(c->ops->ctx, &r, &c->m, &q, c->arena, &c->err);
     c->out->kept = r.kept;
     if (rc < 0) {

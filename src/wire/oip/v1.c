@@ -2,7 +2,6 @@
 /* v1.c - the protocol before V2 (TensorFlow Serving, KServe): rows in, predictions out. */
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "wire/oip/frame.h"
 
 /* ---- the list and one of it ---- */
@@ -91,7 +90,6 @@ static void predict(wr_oip_call *c)
     wr_oip_result r = {0};
     int rc = wr_oip_may_explain(c, &c->err);
     if (rc == 0) rc = read_request(c, &q);
-    if (rc == 0 && q.start_ns) q.decoded_ns = wr_clock_mono_ns();
     if (rc == 0) rc = c->ops->infer(c->ops->ctx, &r, &c->m, &q, c->arena, &c->err);
     c->out->kept = r.kept;
     if (rc == 0) put_answer(c, &r);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* batch.c - requests that wait, put together by what may run together. */
+#include "predict/batch.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "predict/infer_inside.h"
+
+enum { ROWS_MAX = 1024 /* a run; more gain nothing and make the first wait */ };
+
+typedef struct waiting {
+    struct waiting *next;   /* in order of arrival */
+    struct waiting *beside; /* of the same run */
+    wr_infer_job job;
+    wr_batch_done done;
+    void *arg;
+    int rc;
+    bool ran;
+} waiting;
+
+struct wr_batch {
+    waiting *first, **last;
+    size_t n;
+    wr_arena *arena; /* of what a run puts together */
+};
+
+wr_batch *wr_batch_new(void)
+{
+    wr_batch *b = wr_calloc(1, sizeof *b);
+    if (!b) return NULL;
+    b->last = &b->first;
+    b->arena = wr_arena_new(0);
+    if (b->arena) return b;
+    wr_free(b);
+    return NULL;
+}
+
+void wr_batch_free(wr_batch *b)
+{
+    if (!b) return;
+    wr_arena_free(b->arena);
+    wr_free(b);
+}
+
+size_t wr_batch_waiting(const wr_batch *b) { return b->n; }
+
+/* ---- waiting ---- */
+
+static bool may_share(const wr_instance *m, const wr_infer_request *q)
+{
+    return m->config.max_batch > 1 && m->predictor->rows && (m->predictor->steady || m->config.batching) && !q->explain;
+}
+
+int wr_batch_infer(wr_infer_answer *out, wr_batch *b, const wr_instance *m, const wr_infer_request *q,
+                   wr_batch_done done, void *arg, wr_arena *a, wr_err *err)
+{
+    waiting *w = may_share(m, q) ? wr_arena_alloc(a, sizeof *w) : NULL;
+    if (!w) return wr_infer(out, m, q, a, err);
+    *w = (waiting){.job = wr_infer_job_of(out, m, q, a, err), .done = done, .arg = arg};
+    int rc = wr_infer_job_begin(&w->job);
+    if (rc < 0) return rc;
+    if (rc == 1) return wr_infer_job_end(&w->job, 0);
+    *b->last = w;
+    b->last = &w->next;
+    b->n++;
+    return 1;
+}
+
+/* ---- runs ---- */
+
+static bool same_rest(const wr_tensor *a, const wr_tensor *b)
+{
+    if (a->type != b->type) return false;
+    if (a->type == WR_TENSOR_NONE) return true;
+    return a->ndims == b->ndims && memcmp(a->shape + 1, b->shape + 1, (size_t)(a->ndims - 1) * sizeof *a->shape) == 0;
+}
+
+static bool fits_beside(const wr_infer_job *a, const wr_infer_job *b)
+{
+    const wr_predictor *p = a->m->predictor;
+    if (a->m != b->m || b->rows < 1 || memcmp(a->want, b->want, p->nout * sizeof *a->want) != 0) return false;
+    for (size_t i = 0; i < p->nin; i++)
+        if (!same_rest(&a->in[i], &b->in[i])) return false;
+    return true;
+}
+
+/* Who runs with `w`: a list by `beside`, w first; how many rows. */
+static int64_t gather(waiting *w)
+{
+    int64_t rows = w->job.rows, most = w->job.m->config.max_batch;
+    waiting **last = &w->beside;
+    if (most > ROWS_MAX) most = ROWS_MAX;
+    for (waiting *o = w->next; o && rows > 0 && rows < most; o = o->next) {
+        if (o->ran || rows + o->job.rows > most || !fits_beside(&w->job, &o->job)) continue;
+        *last = o;
+        last = &o->beside;
+        rows += o->job.rows;
+        o->ran = true;
+    }
+    return rows;
+}
+
+/* Input i of all, one behind the other. */
+static int put_together(wr_tensor *out, const waiting *w, size_t i, int64_t rows, wr_arena *a)
+{
+    *out = w->job.in[i];
+    if (out->type == WR_TENSOR_NONE) return 0;
+    out->count = out->count / (size_t)out->shape[0] * (size_t)rows;
+    out->shape[0] = rows;
+    WR_TRY(wr_tensor_alloc(out, a, NULL));
+    char *to = out->data;
+    for (; w; w = w->beside) {
+        size_t n = w->job.in[i].count * wr_tensor_type_size(out->type);
+        memcpy(to, w->job.in[i].data, n);
+        to += n;
+    }
+    return 0;
+}
+
+static int run_together(waiting *w, int64_t rows, wr_arena *a)
+{
+    const wr_instance *m = w->job.m;
+    const wr_predictor *p = m->predictor;
+    wr_tensor *in = wr_arena_alloc(a, (p->nin + 1) * sizeof *in), *full;
+    if (!in) return WEIR_ENOMEM;
+    for (size_t i = 0; i < p->nin; i++) WR_TRY(put_together(&in[i], w, i, rows, a));
+    WR_TRY(wr_infer_outputs(&full, p, a, NULL));
+    if (w->job.npick) WR_TRY(wr_infer_split(full, w->job.want, m, in, rows, a, NULL));
+    for (size_t i = 0; i < p->nout; i++)
+        if (w->job.want[i] && (full[i].ndims < 1 || full[i].shape[0] != rows)) return WEIR_EINTERNAL;
+    for (size_t from = 0; w; w = w->beside) {
+        size_t n = (size_t)w->job.rows;
+        w->job.full = wr_arena_alloc(a, (p->nout + 1) * sizeof *full);
+        if (!w->job.full) return WEIR_ENOMEM;
+        for (size_t i = 0; i < p->nout; i++) {
+            if (w->job.want[i]) wr_infer_cut(&w->job.full[i], &full[i], from, n);
+            else w->job.full[i] = full[i];
+        }
+        from += n;
+    }
+    return 0;
+}
+
+static void run_alone(waiting *w)
+{
+    w->job.begun = wr_clock_mono_ns();
+    w->rc = wr_infer_job_run(&w->job);
+    w->job.ran = wr_clock_mono_ns();
+    if (w->rc == 0) wr_infer_count_run(w->job.m);
+}
+
+static void run_group(wr_batch *b, waiting *w)
+{
+    int64_t begun = wr_clock_mono_ns(), rows = gather(w);
+    if (!w->beside || run_together(w, rows, b->arena) < 0) {
+        for (waiting *next; w; w = next) {
+            next = w->beside;
+            run_alone(w);
+        }
+        return;
+    }
+    int64_t ran = wr_clock_mono_ns();
+    wr_infer_count_run(w->job.m);
+    for (; w; w = w->beside) {
+        w->job.begun = begun;
+        w->job.ran = ran;
+    }
+}
+
+void wr_batch_run(wr_batch *b)
+{
+    while (b->n) {
+        waiting *w = b->first;
+        b->first = NULL;
+        b->last = &b->first;
+        b->n = 0;
+        for (waiting *o = w; o; o = o->next)
+            if (!o->ran) run_group(b, o);
+        for (waiting *next; w; w = next) {
+            next = w->next; /* done may free it */
+            int rc = wr_infer_job_end(&w->job, w->rc);
+            w->done(w->arg, rc);
+        }
+        wr_arena_clear(b->arena);
+    }
+}

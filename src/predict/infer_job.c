@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* infer_job.c - what surrounds the run of a request: its place in the queue, the cache, the counts. */
+#include "base/clock.h"
+#include "predict/infer_inside.h"
+
+typedef wr_infer_job job;
+
+/* ---- counting ---- */
+
+void wr_infer_count(wr_duration *d, uint64_t n, int64_t ns)
+{
+    atomic_fetch_add_explicit(&d->n, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&d->ns, ns > 0 ? (uint64_t)ns : 0, memory_order_relaxed);
+}
+
+static void count_failure(wr_model_stats *s, wr_fail_reason why, int64_t ns)
+{
+    wr_infer_count(&s->fail, 1, ns);
+    atomic_fetch_add_explicit(&s->failures[why], 1, memory_order_relaxed);
+}
+
+static void touch(wr_model_stats *s)
+{
+    atomic_store_explicit(&s->last_ms, wr_clock_wall_us() / 1000, memory_order_relaxed);
+}
+
+static void count_success(const job *j, int64_t end)
+{
+    wr_model_stats *s = j->m->stats;
+    wr_infer_count(&s->success, 1, end - j->start);
+    atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)(end - j->start))], 1, memory_order_relaxed);
+    wr_infer_count(&s->queue, 1, j->begun - j->ready);
+    if (j->out->cached) {
+        touch(s);
+        return;
+    }
+    wr_infer_count(&s->input, 1, j->ready - j->start);
+    wr_infer_count(&s->infer, 1, j->ran - j->begun);
+    wr_infer_count(&s->output, 1, end - j->ran);
+    atomic_fetch_add_explicit(&s->inferences, j->out->rows, memory_order_relaxed);
+}
+
+void wr_infer_count_run(const wr_instance *m)
+{
+    atomic_fetch_add_explicit(&m->stats->executions, 1, memory_order_relaxed);
+    touch(m->stats);
+}
+
+/* ---- the cache ---- */
+
+/* 1: it was there. */
+static int from_cache(job *j)
+{
+    const wr_predictor *p = j->m->predictor;
+    int64_t start = wr_clock_mono_ns();
+    wr_cache_key_of(&j->key, j->s->generation, j->in, p->nin, j->pick, j->npick);
+    for (size_t i = 0; i < j->npick; i++) j->out->out[i].type = j->m->out[j->pick[i]].type;
+    int rc = wr_response_cache_get(j->out->out, j->npick, j->m->of->cache, &j->key, j->a, j->err);
+    j->cache = rc == 0;
+    if (rc != 1) return rc;
+    j->out->cached = true;
+    wr_infer_count(&j->m->stats->cache_hit, 1, wr_clock_mono_ns() - start);
+    return 1;
+}
+
+static void into_cache(const job *j)
+{
+    int64_t start = wr_clock_mono_ns();
+    wr_response_cache_put(j->m->of->cache, &j->key, j->out->out, j->npick);
+    wr_infer_count(&j->m->stats->cache_miss, 1, wr_clock_mono_ns() - start);
+}
+
+/* ---- begin and end ---- */
+
+static int over(job *j, int rc)
+{
+    atomic_fetch_sub_explicit(&j->m->stats->pending, 1, memory_order_relaxed);
+    if (rc < 0) count_failure(j->m->stats, j->why, wr_clock_mono_ns() - j->start);
+    return rc;
+}
+
+static int begin(job *j)
+{
+    const wr_model_config *c = &j->m->config;
+    j->why = WR_FAIL_REJECTED;
+    int64_t waiting = atomic_fetch_add_explicit(&j->m->stats->pending, 1, memory_order_relaxed);
+    if (c->queue_max && waiting >= c->queue_max + c->instances)
+        return wr_err_set(j->err, WEIR_EUNAVAILABLE, "Exceeds maximum queue size");
+    j->why = WR_FAIL_OTHER;
+    WR_TRY(wr_infer_job_prepare(j));
+    int hit = c->cache && !j->q->explain ? from_cache(j) : 0;
+    j->ready = j->begun = j->ran = wr_clock_mono_ns();
+    return hit;
+}
+
+int wr_infer_job_begin(job *j)
+{
+    j->start = j->q->start_ns ? j->q->start_ns : wr_clock_mono_ns();
+    int rc = begin(j);
+    j->why = rc < 0 ? j->why : WR_FAIL_BACKEND;
+    return rc < 0 ? over(j, rc) : rc;
+}
+
+int wr_infer_job_end(job *j, int rc)
+{
+    if (rc == 0) rc = wr_infer_job_collect(j);
+    if (rc == 0 && j->cache) into_cache(j);
+    if (over(j, rc) < 0) return rc;
+    int64_t end = wr_clock_mono_ns();
+    count_success(j, end);
+    if (j->m->of->opt.answered) j->m->of->opt.answered(j->m->of->opt.ctx, j->m, j->q, j->out);
+    return 0;
+}
+
+int wr_infer(wr_infer_answer *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err)
+{
+    job j = wr_infer_job_of(out, m, q, a, err);
+    int rc = wr_infer_job_begin(&j);
+    if (rc < 0) return rc;
+    if (rc == 0) {
+        rc = wr_infer_job_run(&j);
+        j.ran = wr_clock_mono_ns();
+        if (rc == 0) wr_infer_count_run(m);
+    }
+    return wr_infer_job_end(&j, rc < 0 ? rc : 0);
+}
