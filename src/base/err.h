@@ -45,6 +45,13 @@ typedef struct wr_err {
     char hint[320];
 } wr_err;
 
+/* No error; writes four bytes where {0} writes them all, for what runs with every request. */
+static inline void wr_err_clear(wr_err *e)
+{
+    e->code = 0;
+    e->msg[0] = e->detail[0] = e->hint[0] = 0;
+}
+
 /* Fill `err` (may be NULL; overwrites what was there) and return `code`: `return wr_err_set(err, WEIR_EIO, ...)`. */
 int wr_err_set(wr_err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same with the text of errno value `sys` as detail; code chosen from `sys` (ENOSPC, EACCES, ENOENT, ...). */

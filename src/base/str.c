@@ -19,12 +19,6 @@ bool wr_str_ieq(wr_str a, const char *b)
     return !b[a.n];
 }
 
-bool wr_str_starts(wr_str s, const char *prefix)
-{
-    size_t n = strlen(prefix);
-    return n == 0 || (s.n >= n && memcmp(s.p, prefix, n) == 0);
-}
-
 bool wr_str_ends(wr_str s, const char *suffix)
 {
     size_t n = strlen(suffix);

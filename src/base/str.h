@@ -18,9 +18,20 @@ typedef struct { const char *p; size_t n; } wr_str;
 
 static inline wr_str wr_str_of(const char *s) { return (wr_str){ s ? s : "", s ? strlen(s) : 0 }; }
 static inline bool wr_str_eq(wr_str a, wr_str b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
-static inline bool wr_str_is(wr_str a, const char *b) { return wr_str_eq(a, wr_str_of(b)); }
+/* Against a literal one comparison; against others byte by byte, as most differ in the first. */
+static inline bool wr_str_is(wr_str a, const char *b)
+{
+    if (!b || __builtin_constant_p(strlen(b))) return wr_str_eq(a, wr_str_of(b));
+    for (size_t i = 0; i < a.n; i++)
+        if (!b[i] || b[i] != a.p[i]) return false;
+    return !b[a.n];
+}
 bool wr_str_ieq(wr_str a, const char *b);                     /* ASCII case-insensitive */
-bool wr_str_starts(wr_str s, const char *prefix);
+static inline bool wr_str_starts(wr_str s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return n == 0 || (s.n >= n && memcmp(s.p, prefix, n) == 0);
+}
 bool wr_str_ends(wr_str s, const char *suffix);
 wr_str wr_str_trim(wr_str s);                                 /* spaces, tabs, CR, LF at both ends */
 wr_str wr_str_sub(wr_str s, size_t from, size_t to);          /* clamped */

@@ -391,11 +391,11 @@ int wr_http_parse_response(wr_http_head *out, wr_str data, size_t *scanned)
     return 1;
 }
 
-wr_str wr_http_get(const wr_http_head *h, const char *name)
+wr_str wr_http_find(const wr_http_head *h, wr_str name)
 {
-    size_t n = strlen(name);
     for (size_t i = 0; i < h->nheaders; i++) {
-        if (h->headers[i].name.n == n && wr_str_ieq(h->headers[i].name, name)) return h->headers[i].value;
+        wr_str its = h->headers[i].name;
+        if (its.n == name.n && strncasecmp(its.p, name.p, its.n) == 0) return h->headers[i].value;
     }
     return (wr_str){0};
 }

@@ -42,7 +42,8 @@ void wr_http_fields_start(wr_http_head *out);
 int wr_http_fields_add(wr_http_head *out, wr_str name, wr_str value);
 int wr_http_fields_end(wr_http_head *out);
 /* Value of a header, first occurrence, or {NULL,0}. */
-wr_str wr_http_get(const wr_http_head *h, const char *name);
+wr_str wr_http_find(const wr_http_head *h, wr_str name);
+static inline wr_str wr_http_get(const wr_http_head *h, const char *name) { return wr_http_find(h, (wr_str){name, strlen(name)}); }
 
 /* Chunked decoding, incremental. Feed bytes; payload comes out as slices of the input. */
 typedef struct { int state; uint64_t left; size_t line; bool done; } wr_http_chunks;

@@ -136,10 +136,27 @@ static int unescape(wr_jscan *s, wr_str raw, wr_str *out)
     return 0;
 }
 
+/* Behind the bytes that stand for themselves, eight at a time: before a quote, a backslash, a control character or what
+ * is not ASCII, or less than eight bytes before the end. Borrows run upwards, so the first is told right. */
+static const char *plain_bytes(const char *p, const char *end)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+    for (; end - p >= 8; p += 8) {
+        uint64_t x;
+        memcpy(&x, p, sizeof x);
+        uint64_t quote = x ^ '"' * ones, slash = x ^ '\\' * ones;
+        uint64_t found = (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((x - 0x20 * ones) & ~x) | x) & tops;
+        if (found) return p + (__builtin_ctzll(found) >> 3);
+    }
+#endif
+    return p;
+}
+
 int wr_jscan_str(wr_jscan *s, wr_str *out)
 {
     if (wr_jscan_peek(s) != '"') return wr_jscan_fail(s, "expected a string");
-    const char *from = s->at + 1, *p = from;
+    const char *from = s->at + 1, *p = plain_bytes(from, s->end);
     bool escapes = false;
     signed char high = 0; /* its sign: some byte is not ASCII */
     for (; p < s->end && *p != '"'; p++) {
@@ -166,11 +183,47 @@ static void whole(wr_jnumber *out, bool minus, uint64_t v)
     *out = (wr_jnumber){.whole = true, .minus = minus, .magnitude = v, .real = minus ? -(double)v : (double)v};
 }
 
-/* Digits at *at, into *v as long as they fit 19 of them; false when there are more. Zeros in front of the first digit
- * count for nothing. */
-static bool take_digits(const char **at, uint64_t *v, int *n)
+/* How many of the eight bytes at `p` are digits before the first that is none; their values as bytes, the last one on
+ * top. A carry begins only in a byte that is no digit, so the first of those is told right. */
+static inline int leading_digits(uint64_t *values, const char *p)
+{
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    x ^= 0x3030303030303030u;
+    uint64_t other = ((x + 0x7676767676767676u) | x) & 0x8080808080808080u;
+    int n = other ? __builtin_ctzll(other) >> 3 : 8;
+    *values = n ? x << (64 - 8 * n) : 0;
+    return n;
+}
+
+/* Pairs, then pairs of those, each by one multiplication (D. Lemire, "Quickly parsing eight digits", 2018). */
+static inline uint64_t number_of(uint64_t values)
+{
+    values = values * 2561 >> 8;
+    values = (values & 0x00ff00ff00ff00ffu) * 6553601 >> 16;
+    return (values & 0x0000ffff0000ffffu) * 42949672960001u >> 32;
+}
+
+/* Digits at *at, into *v as long as they fit 19 of them; false when there may be more. Eight at a time, without a
+ * branch on how many there are, where eight bytes are left. Zeros in front of the first digit count for nothing, but
+ * those that come in one of the eights with it. */
+static inline bool take_digits(const char **at, const char *end, uint64_t *v, int *n)
 {
     const char *p = *at;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    for (int k = 8; k == 8 && end - p >= 8; p += k) {
+        uint64_t values;
+        k = leading_digits(&values, p);
+        if (*n + k > 19) return false;
+        *v = *v * tens[k] + number_of(values);
+        *n += *v ? k : 0;
+    }
+    if (end - p >= 8) { /* it ended at what is no digit */
+        *at = p;
+        return true;
+    }
+#endif
     for (; digit(*p); p++) {
         if (*n == 19) return false;
         *v = *v * 10 + (uint64_t)(*p - '0');
@@ -212,7 +265,7 @@ static bool scale(double *out, uint64_t v, int exp)
 }
 
 /* What most numbers are: at most 19 digits. *at is moved only when it is one. */
-static bool quick(wr_jnumber *out, const char **at)
+static bool quick(wr_jnumber *out, const char **at, const char *end)
 {
     const char *p = *at;
     bool minus = *p == '-';
@@ -220,7 +273,12 @@ static bool quick(wr_jnumber *out, const char **at)
     uint64_t v = 0;
     int n = 0, exp = 0;
     double x;
-    if (!take_digits(&p, &v, &n) || p == first || (*first == '0' && p - first > 1)) return false;
+    if (digit(p[0]) && p[1] == '.') { /* most numbers that are not whole */
+        v = (uint64_t)(*p++ - '0');
+        n = v > 0;
+    } else if (!take_digits(&p, end, &v, &n) || p == first || (*first == '0' && p - first > 1)) {
+        return false;
+    }
     if (!of_number(*p)) {
         *at = p;
         whole(out, minus, v);
@@ -228,7 +286,7 @@ static bool quick(wr_jnumber *out, const char **at)
     }
     if (*p == '.') {
         const char *point = ++p;
-        if (!take_digits(&p, &v, &n) || p == point) return false;
+        if (!take_digits(&p, end, &v, &n) || p == point) return false;
         exp = (int)(point - p);
     }
     if (!take_exponent(&p, &exp) || of_number(*p) || !scale(&x, v, exp)) return false;
@@ -237,13 +295,13 @@ static bool quick(wr_jnumber *out, const char **at)
     return true;
 }
 
-bool wr_jscan_quick(wr_jnumber *out, const char **at) { return quick(out, at); }
+bool wr_jscan_quick(wr_jnumber *out, const char **at, const char *end) { return quick(out, at, end); }
 
 int wr_jscan_number(wr_jscan *s, wr_jnumber *out)
 {
     char c = wr_jscan_peek(s);
     if (!digit(c) && c != '-') return wr_jscan_fail(s, "expected a number");
-    if (quick(out, &s->at)) return 0;
+    if (quick(out, &s->at, s->end)) return 0;
     yyjson_val v;
     const char *behind = yyjson_read_number(s->at, &v, YYJSON_READ_NOFLAG, NULL, NULL);
     if (!behind || of_number(*behind)) return wr_jscan_fail(s, "a number that is malformed or too large");

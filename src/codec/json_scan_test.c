@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "base/rng.h"
 #include "codec/json_scan.h"
 
 static wr_arena *arena;
@@ -134,6 +135,63 @@ static void test_numbers(void **state)
     }
 }
 
+/* Numbers of any length, near the end of the text and far from it, against strtod. */
+static void test_random_numbers(void **state)
+{
+    (void)state;
+    wr_rng r;
+    wr_rng_init(&r, 7);
+    for (int i = 0; i < 200000; i++) {
+        char text[120];
+        int n = 0, before = 1 + (int)wr_rng_below(&r, i % 5 ? 3 : 21), after = (int)wr_rng_below(&r, 22),
+            zeros = (int)wr_rng_below(&r, 12);
+        if (wr_rng_below(&r, 2)) text[n++] = '-';
+        for (int k = 0; k < before; k++)
+            text[n++] = (char)('0' + (k == 0 && before > 1 ? 1 + wr_rng_below(&r, 9) : wr_rng_below(&r, 10)));
+        if (after) text[n++] = '.';
+        for (int k = 0; k < after; k++) text[n++] = (char)('0' + (k < zeros && i % 3 == 0 ? 0 : wr_rng_below(&r, 10)));
+        if (i % 7 == 0) n += snprintf(text + n, 8, "e%d", (int)wr_rng_below(&r, 40) - 20);
+        text[n] = 0;
+        double want = strtod(text, NULL);
+        int length = n;
+        n += snprintf(text + n, 40, "%.*s", 1 + (int)wr_rng_below(&r, 12), i % 2 ? "]}]}12345678" : ",0.12345678901");
+        wr_jscan s = scan(text);
+        const char *from = s.at;
+        wr_jnumber got;
+        if (wr_jscan_number(&s, &got) < 0) fail_msg("%s: %s", text, err.msg);
+        if (got.real != want || s.at - from != length)
+            fail_msg("%s: %.17g, %d bytes", text, got.real, (int)(s.at - from));
+        if (got.whole && (double)got.magnitude != fabs(want)) fail_msg("%s: whole", text);
+    }
+}
+
+/* What ends a run of plain bytes, at every place of it. */
+static void test_long_strings(void **state)
+{
+    (void)state;
+    static const char *const what[] = {"\"", "\\n", "\xc3\xa4", "\xff", "\x1f", "\x80", "\\\""}, *const is[] = {
+                                                                                                     "",         "\n",
+                                                                                                     "\xc3\xa4", NULL,
+                                                                                                     NULL,       NULL,
+                                                                                                     "\""};
+    for (size_t k = 0; k < sizeof what / sizeof *what; k++) {
+        for (int before = 0; before < 20; before++) {
+            for (int after = 0; after < 12; after++) {
+                char text[60], want[60];
+                snprintf(text, sizeof text, "\"%.*s%s%.*s%s", before, "~ abcdefghijklmnopqrstuvwxyz", what[k], after,
+                         "ZYXWVUTSRQPONML", k ? "\"]" : "]");
+                snprintf(want, sizeof want, "%.*s%s%.*s", before, "~ abcdefghijklmnopqrstuvwxyz", is[k] ? is[k] : "",
+                         k ? after : 0, "ZYXWVUTSRQPONML");
+                wr_jscan s = scan(text);
+                wr_str got;
+                int rc = wr_jscan_str(&s, &got);
+                if (rc != (is[k] ? 0 : WEIR_EPARSE)) fail_msg("%s: %d", text, rc);
+                if (rc == 0 && !wr_str_is(got, want)) fail_msg("%s: %.*s", text, WR_STR_FMT(got));
+            }
+        }
+    }
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -221,9 +279,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_walk),     cmocka_unit_test(test_strings),
-                                       cmocka_unit_test(test_numbers),  cmocka_unit_test(test_errors),
-                                       cmocka_unit_test(test_depth),    cmocka_unit_test(test_no_reading_beyond),
-                                       cmocka_unit_test(test_no_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_walk),   cmocka_unit_test(test_strings),           cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_errors), cmocka_unit_test(test_random_numbers),    cmocka_unit_test(test_long_strings),
+        cmocka_unit_test(test_depth),  cmocka_unit_test(test_no_reading_beyond), cmocka_unit_test(test_no_memory)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

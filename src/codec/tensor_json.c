@@ -171,7 +171,7 @@ static void read_run(reading *r)
         wr_jnumber v;
         const char *q = p + 1;
         while (q < end && *q == ' ') q++;
-        if (q == end || !wr_jscan_quick(&v, &q) || (fp32 && between_floats(v.real))) break;
+        if (q == end || !wr_jscan_quick(&v, &q, end) || (fp32 && between_floats(v.real))) break;
         if (!r->put((char *)r->t->data + r->i * size, &v)) break;
         r->i++;
         p = q;

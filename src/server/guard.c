@@ -45,8 +45,10 @@ static bool private_address(wr_str name)
 
 static bool is_local(wr_str name)
 {
-    return wr_str_ieq(name, "localhost") || wr_str_ends(name, ".localhost") || wr_str_ieq(name, wr_os_hostname()) ||
-           private_address(name);
+    bool address =
+        name.n && ((name.p[0] >= '0' && name.p[0] <= '9') || memchr(name.p, ':', name.n)); /* what is one is no name */
+    if (address && private_address(name)) return true;
+    return wr_str_ieq(name, "localhost") || wr_str_ends(name, ".localhost") || wr_str_ieq(name, wr_os_hostname());
 }
 
 static bool same(wr_str a, wr_str b)

@@ -245,8 +245,9 @@ int wr_server_judge(wr_auth_who **who, wr_server *s, wr_http_req *r, wr_err *err
 /* Fills c->who; false when the request was refused. */
 static bool known(wr_call *c)
 {
-    wr_err err = {0};
+    wr_err err;
     wr_http_reply_opt opt;
+    wr_err_clear(&err);
     int status = wr_server_judge(&c->who, c->server, c->req, &err);
     if (status == 0) return true;
     wr_server_put_refusal(&c->loop->body, &opt, status, &err);
@@ -303,7 +304,7 @@ void wr_loop_trim(wr_server_loop *l)
 
 static void handle(wr_http_req *r)
 {
-    wr_err err = {0};
+    wr_err err;
     wr_server *s = wr_http_req_ctx(r);
     const wr_http_head *h = wr_http_req_head(r);
     wr_call c = {.server = s,
@@ -312,8 +313,11 @@ static void handle(wr_http_req *r)
                  .arena = wr_http_req_arena(r),
                  .start = wr_clock_mono_ns(),
                  .path = h->path};
-    bool path_known;
-    const route *to = find(h->path, h->method, &c.param, &path_known);
+    bool path_known = false;
+    wr_err_clear(&err);
+    const route *to = wr_http_req_arg(r);
+    if (to) (void)matches(to->pattern, h->path, &c.param);
+    else (void)find(h->path, h->method, &c.param, &path_known);
     c.param = decoded(&c, c.param);
     if (!known(&c)) to = NULL;
     else if (to && unpack(&c, h, body_max(s, to), &err) < 0) wr_call_err(&c, &err);
@@ -332,5 +336,5 @@ void wr_server_route(void *ctx, wr_http_req *r, wr_http_route *out)
     bool known;
     if (wr_server_begin_upload(ctx, r, out)) return;
     const route *to = find(h->path, h->method, &param, &known);
-    *out = (wr_http_route){.handle = handle, .body_max = body_max(ctx, to)};
+    *out = (wr_http_route){.handle = handle, .body_max = body_max(ctx, to), .arg = (void *)to};
 }

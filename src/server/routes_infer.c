@@ -554,8 +554,9 @@ void wr_handle_infer(wr_call *c)
     wr_server *s = c->server;
     const wr_mlflow_access *access = c->who ? &c->who->access : NULL;
     wr_str name;
-    wr_err err = {0};
+    wr_err err;
     job j = {.server = s, .loop = c->loop, .req = c->req, .path = decoded(c), .body = c->body, .start = c->start};
+    wr_err_clear(&err);
     bool control = controls(j.path, wr_http_req_head(c->req)->method, &name);
     if (control && allowed(access, name, WR_CAN_MANAGE, &err) < 0) {
         refuse(c, &err);

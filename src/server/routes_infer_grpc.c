@@ -160,8 +160,9 @@ static void answer(wr_call *c, const job *j)
 void wr_handle_infer_grpc(wr_call *c)
 {
     wr_str name;
-    wr_err err = {0};
+    wr_err err;
     job j = {.server = c->server, .loop = c->loop, .req = c->req, .path = c->path, .start = c->start};
+    wr_err_clear(&err);
     if (!wr_grpc_is(c->req)) {
         wr_err_set(&err, WEIR_EUNSUPPORTED, "this path speaks gRPC");
         wr_err_hint(&err, WEIR_EUNSUPPORTED, "over HTTP/2, with content type application/grpc; JSON is at /v2");

@@ -133,8 +133,9 @@ static void answer(wr_call *c, wr_mlflow_call *m, bool durable)
 {
     wr_http_reply_opt opt = reply_opt(m);
     opt.durable = durable;
-    opt.unkept = "{\"error_code\":\"TEMPORARILY_UNAVAILABLE\",\"message\":\"what was sent could not be kept; the log of "
-                 "the server says why (hint: is its disk full? try again when there is room)\"}";
+    opt.unkept =
+        "{\"error_code\":\"TEMPORARILY_UNAVAILABLE\",\"message\":\"what was sent could not be kept; the log of "
+        "the server says why (hint: is its disk full? try again when there is room)\"}";
     wr_http_reply(c->req, &opt, wr_buf_view(m->out));
     c->status = m->status;
 }

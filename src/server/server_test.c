@@ -237,7 +237,8 @@ static void test_explain(void **state)
     assert_string_equal(yyjson_get_str(yyjson_obj_get(phi, "name")), "contributions");
     assert_int_equal(yyjson_arr_size(yyjson_obj_get(phi, "data")), 2 * (n + 1));
     for (size_t k = 0; k < n; k++)
-        assert_string_equal(yyjson_get_str(yyjson_arr_get(yyjson_obj_get(told, "features"), k)), w->view->features[k].name);
+        assert_string_equal(yyjson_get_str(yyjson_arr_get(yyjson_obj_get(told, "features"), k)),
+                            w->view->features[k].name);
     for (size_t k = 0; k <= n; k++) sum += yyjson_get_num(yyjson_arr_get(yyjson_obj_get(phi, "data"), n + 1 + k));
     double p = yyjson_get_num(yyjson_ptr_get(j.root, "/outputs/0/data/1"));
     assert_true(fabs(sum - log(p / (1 - p))) < 1e-9);
@@ -625,10 +626,10 @@ static void test_replay(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_parity),          TEST(test_bad_feedback), TEST(test_large_batch),
-                                       TEST(test_looking),         TEST(test_page_escapes), TEST(test_event_stream),
-                                       TEST(test_watch_runs),      TEST(test_refusals),     TEST(test_full_disk),
-                                       TEST(test_swap_under_load), TEST(test_client_moves_alias), TEST(test_replay),
-                                       TEST(test_explain)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_parity),       TEST(test_bad_feedback),    TEST(test_large_batch),        TEST(test_looking),
+        TEST(test_page_escapes), TEST(test_event_stream),    TEST(test_watch_runs),         TEST(test_refusals),
+        TEST(test_full_disk),    TEST(test_swap_under_load), TEST(test_client_moves_alias), TEST(test_replay),
+        TEST(test_explain)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

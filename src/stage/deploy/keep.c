@@ -204,6 +204,7 @@ static size_t bytes_of(const wr_tensor *t, size_t n)
 /* The model may be an arm's: ENDPOINT:ARM. */
 wr_serve_endpoint *wr_serve_endpoint_of(wr_serve *s, const char *name, wr_str *arm)
 {
+    if (!s->nendpoints) return NULL;
     wr_str rest = wr_str_of(name), before = wr_str_cut(&rest, ':');
     wr_serve_endpoint *e = wr_serve_endpoint_named(s, wr_str_of(name));
     if (e || !rest.p) return e;

@@ -290,7 +290,7 @@ static int list_endpoints(wr_serve *s, wr_err *err)
     return rc;
 }
 
-wr_serve_endpoint *wr_serve_endpoint_named(wr_serve *s, wr_str name) { return wr_map_get(&s->names, name); }
+wr_serve_endpoint *wr_serve_endpoint_named(wr_serve *s, wr_str name) { return s->nendpoints ? wr_map_get(&s->names, name) : NULL; }
 
 /* Files of models that nobody serves any more. */
 static void sweep(wr_serve *s)

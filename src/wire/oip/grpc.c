@@ -145,7 +145,14 @@ void wr_oip_grpc(wr_oip_grpc_response *out, wr_oip *o, const wr_oip_grpc_request
     out->text[0] = 0;
     out->kept = out->waits = false;
     if (!c) return;
-    *c = (wr_oip_rpc){.o = o, .in = in, .ops = ops, .arena = a, .b = out->body, .out = out};
+    memset(c, 0, offsetof(wr_oip_rpc, err));
+    wr_err_clear(&c->err);
+    c->out = out;
+    c->o = o;
+    c->in = in;
+    c->ops = ops;
+    c->arena = a;
+    c->b = out->body;
     int rc = run(c, &c->err);
     out->waits = c->waits;
     if (!c->waits) end(c, start, rc);

@@ -15,7 +15,7 @@ typedef struct {
     bool kept;
     bool waits;                       /* the answer comes later; m is kept */
     wr_oip_grpc_response *out;
-    wr_err err;
+    wr_err err;                       /* the last member */
 } wr_oip_rpc;
 
 /* Requests about a model that have nothing but its name and version. */

@@ -15,10 +15,10 @@ typedef struct wr_oip_call {
     wr_jsonw w;                       /* on out->body */
     wr_str model, version;            /* of the path; version {NULL, 0}: none */
     wr_oip_model m;                   /* while a handler of with_model runs */
-    wr_err err;
     bool waits;                       /* the answer comes later; c->m is kept */
     bool scoring;                     /* errors in MLflow's form */
     bool explain;
+    wr_err err;                       /* the last member */
 } wr_oip_call;
 
 /* ---- rest.c ---- */

@@ -201,7 +201,13 @@ void wr_oip_rest(wr_oip_response *out, wr_oip *o, const wr_oip_request *in, cons
     out->type = "application/json";
     out->headers[0] = 0;
     if (!c) return;
-    *c = (wr_oip_call){.out = out, .o = o, .in = in, .ops = ops, .arena = a};
+    memset(c, 0, offsetof(wr_oip_call, err));
+    wr_err_clear(&c->err);
+    c->out = out;
+    c->o = o;
+    c->in = in;
+    c->ops = ops;
+    c->arena = a;
     wr_jsonw_init(&c->w, out->body, 0);
     dispatch(c);
     out->waits = c->waits;
