@@ -164,6 +164,7 @@ static void run_group(wr_batch *b, waiting *w)
     for (; w; w = w->beside) {
         w->job.begun = begun;
         w->job.ran = ran;
+        w->job.part_ns = (ran - begun) * w->job.rows / rows + 1;
     }
 }
 

@@ -109,6 +109,7 @@ static void check(const one *o, int64_t rows, float from, float n, int place)
     assert_int_equal(o->rc, 0);
     assert_int_equal(o->place, place);
     assert_int_equal(o->out.rows, rows);
+    assert_true(o->out.busy_ns > 0);
     assert_true(o->out.out[0].shape[0] == rows && o->out.out[0].count == (size_t)(2 * rows));
     assert_true(o->first == from + 100 + n);
     assert_true(o->sum == count * (from + 100 + n) + count * (count - 1));

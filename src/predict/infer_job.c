@@ -108,6 +108,7 @@ int wr_infer_job_end(job *j, int rc)
     if (over(j, rc) < 0) return rc;
     int64_t end = wr_clock_mono_ns();
     count_success(j, end);
+    j->out->busy_ns = j->part_ns ? j->ready - j->start + j->part_ns : end - j->start;
     if (j->m->of->opt.answered) j->m->of->opt.answered(j->m->of->opt.ctx, j->m, j->q, j->out);
     return 0;
 }

@@ -331,7 +331,7 @@ static void lose(keeping *k, bool log, unsigned wanted)
 }
 
 static bool describe(keeping *k, const wr_infer_request *q, const wr_tensor *out, size_t nout, size_t rows,
-                     bool by_rows, int64_t took_ns)
+                     bool by_rows, int64_t took_ns, int64_t busy_ns)
 {
     wr_predlog_tensors *r = &k->record;
     if (r->id.n > WR_LIMIT_ID - ROOM_FOR_ROW || q->nin + nout > WR_PREDLOG_TENSORS_MAX) return false;
@@ -345,7 +345,8 @@ static bool describe(keeping *k, const wr_infer_request *q, const wr_tensor *out
     r->served_us = wr_clock_wall_us();
     r->took_s = took_ns >= 0 ? (double)took_ns / 1e9 : NAN;
     double joules_s = atomic_load_explicit(&k->serve->joules_s, memory_order_relaxed);
-    r->joules = joules_s > 0 && r->total ? r->took_s * joules_s / r->total : NAN; /* of a row, as its latency is not */
+    r->joules = joules_s > 0 && r->total ? (double)busy_ns / 1e9 * joules_s / r->total
+                                         : NAN; /* of a row, as its latency is not */
     return true;
 }
 
@@ -374,12 +375,13 @@ void wr_serve_keep(wr_kept *out, wr_serve *s, const wr_instance *m, const wr_inf
     k.endpoint = wr_serve_endpoint_of(s, m->name, &k.record.arm);
     if (!k.endpoint) return;
     int64_t took_ns = took(q);
-    if (k.endpoint->log > 0 && took_ns > 0) /* those that are not sampled take their part of the energy too */
-        atomic_fetch_add_explicit(&s->busy_ns, (uint64_t)took_ns, memory_order_relaxed);
+    if (k.endpoint->log > 0 && ans->busy_ns > 0) /* those that are not sampled take their part of the energy too */
+        atomic_fetch_add_explicit(&s->busy_ns, (uint64_t)ans->busy_ns, memory_order_relaxed);
     bool log = s->keep && sampled(&k.endpoint->asked, k.endpoint->log);
     unsigned wanted = sinks_that_want(k.endpoint);
     if (!log && !wanted) return;
-    if (!describe(&k, q, ans->out, ans->nout, ans->rows, m->rows, took_ns) || name_model(&k, m) < 0 || name_rows(out, &k) < 0) {
+    if (!describe(&k, q, ans->out, ans->nout, ans->rows, m->rows, took_ns, ans->busy_ns) || name_model(&k, m) < 0 ||
+        name_rows(out, &k) < 0) {
         lose(&k, log, wanted);
         *out = (wr_kept){0};
         return;
@@ -401,7 +403,8 @@ void wr_serve_tell(wr_serve *s, const wr_served *m, const wr_infer_request *q, c
     k.record.propensity = opt->propensity;
     k.record.model = wr_str_of(m->model);
     k.record.version = m->version;
-    if (!describe(&k, q, ans->out, ans->nout, ans->rows, true, took(q)) || !put_sinks(&k, wanted)) lose(&k, false, wanted);
+    if (!describe(&k, q, ans->out, ans->nout, ans->rows, true, took(q), took(q)) || !put_sinks(&k, wanted))
+        lose(&k, false, wanted);
 }
 
 /* ---- sinks ---- */
