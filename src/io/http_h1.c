@@ -403,6 +403,7 @@ static void gone(wr_http_conn *c)
     for (wr_http_req *r = c->first, *next; r; r = next) {
         next = r->next;
         r->conn = NULL;
+        if (r->state == REQ_HELD) r->peer = ""; /* it was the connection's */
         if (r->state == REQ_STREAMING) wr_http_stream_gone(r->stream);
         if (r->state != REQ_DEFERRED && r->state != REQ_HELD) wr_http_req_free(r); /* those when they are finished */
     }

@@ -48,6 +48,7 @@ static void leave(wr_http_conn *c, wr_http_req *r)
     wr_buf_fini(&r->backlog);
     r->next = r->prev = NULL;
     r->conn = NULL;
+    if (r->state == REQ_HELD) r->peer = ""; /* it was the connection's */
     if (r->state == REQ_DEFERRED || r->state == REQ_HELD)
         return; /* the rest of it is somebody else's; freed when it is finished */
     if (r->state == REQ_READING) {

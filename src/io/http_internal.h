@@ -19,8 +19,9 @@
  * Nothing is sent anywhere else.
  *
  * All ready connections are read before the first is parsed, one behind the other into the loop's buffer: so the system
- * call and the handlers each find their code in the caches. Requests that are held may lie there; when the buffer is full,
- * or at the end, what came is parsed, what is held is settled, and it is empty again.
+ * call and the handlers each find their code in the caches. Requests that are held may lie there: when the buffer is full,
+ * or at the end, what came is parsed and what is held is settled. If some of it waits on, the buffer stays with it, and the
+ * loop goes on behind it or takes another one.
  *
  * A request's path:  READING -> RUNNING -> ANSWERED              reply in the handler
  *                                       -> HELD -> ANSWERED      wr_http_reply in settle
@@ -42,6 +43,7 @@
 enum {
     WR_HTTP_RBUF = 64 << 10,      /* one read; also the most that is held back of a paused connection */
     WR_HTTP_RBUFS = 4,            /* of these in a loop's buffer */
+    WR_HTTP_BUFFERS = 64,         /* of a loop; when so many are full of what waits, all of it is settled */
     WR_HTTP_OUT_HIGH = 256 << 10, /* unsent answers of a connection before it stops being read */
     WR_HTTP_KEEP_BUF = 64 << 10,  /* larger buffers are given back after use */
     WR_HTTP_KEEP_BODY = 1 << 20,
@@ -52,6 +54,13 @@ enum {
 };
 
 typedef struct wr_http_conn wr_http_conn;
+
+/* What is read goes in here. */
+typedef struct wr_http_buffer {
+    struct wr_http_buffer *next;
+    size_t used, held;           /* bytes; requests that may lie in them */
+    char at[WR_HTTP_RBUFS * WR_HTTP_RBUF];
+} wr_http_buffer;
 typedef struct wr_http_loop wr_http_loop;
 
 /* ---- connections per address ---- */
@@ -105,6 +114,7 @@ struct wr_http_req {
     bool direct;         /* the answer is in conn->out already */
     bool close;          /* the connection ends after it */
     bool durable;        /* its round's commit is not decided yet */
+    wr_http_buffer *in;  /* HELD: where it may lie */
     const char *unkept;  /* body of the 503 when that fails; NULL = the usual one */
     bool encrypted;
     bool want_continue;  /* "100 Continue" is due when it reaches the front */
@@ -308,10 +318,11 @@ struct wr_http_loop {
     wr_http_conn *dirty, *again, *dead;
     wr_http_req *free_reqs;
     size_t nfree_reqs;
-    char *rbuf;                                      /* WR_HTTP_RBUFS of WR_HTTP_RBUF */
-    size_t rused;                                    /* of it, by what came and by requests that are held */
+    wr_http_buffer *buffer, *spare;
+    size_t nbuffers;
     wr_http_conn *came, **last_came;                 /* read, not parsed yet; in order */
     size_t nheld;
+    int64_t settle_at;                               /* INT64_MAX = nothing waits */
     wr_http_counts counts;
     pthread_mutex_t lock;                            /* guards msgs, last_msg, closed */
     wr_http_msg *msgs, *last_msg;
@@ -334,10 +345,11 @@ struct wr_http_server {
 int wr_http_loop_init(wr_http_loop *l, wr_http_server *s, int index, int listener, wr_err *err);
 void wr_http_loop_fini(wr_http_loop *l);
 void wr_http_loop_run(wr_http_loop *l);
-/* Where WR_HTTP_RBUF bytes may be read to; may settle what came and what is held. */
+/* Where WR_HTTP_RBUF bytes may be read to; may settle what came and what is held. What was there before may be gone. */
 char *wr_http_loop_room(wr_http_loop *l);
 void wr_http_loop_used(wr_http_loop *l, size_t n);   /* of that room */
-void wr_http_loop_settle(wr_http_loop *l);           /* what came is parsed, what is held is answered, the buffer is empty */
+void wr_http_loop_settle(wr_http_loop *l, bool all); /* what came is parsed, what is held is answered as far as it has to be */
+void wr_http_loop_release(wr_http_loop *l, wr_http_req *r); /* it is not held any more */
 void wr_http_req_finished(wr_http_req *r);           /* the answer of what was held or deferred is there */
 /* Hands a message over and wakes the loop; false when the server is closed already. */
 bool wr_http_loop_post(wr_http_loop *l, wr_http_msg *m);

@@ -24,14 +24,28 @@ static _Thread_local const wr_http_loop *current;
 
 /* ---- life ---- */
 
+static bool add_buffer(wr_http_loop *l)
+{
+    wr_http_buffer *b = l->spare;
+    if (b) {
+        l->spare = b->next;
+    } else {
+        b = l->nbuffers < WR_HTTP_BUFFERS ? wr_alloc(sizeof *b) : NULL;
+        if (!b) return false;
+        l->nbuffers++;
+    }
+    b->used = b->held = 0;
+    l->buffer = b;
+    return true;
+}
+
 int wr_http_loop_init(wr_http_loop *l, wr_http_server *s, int index, int listener, wr_err *err)
 {
     *l = (wr_http_loop){.server = s, .index = index, .ep = -1, .listener = listener, .wake = -1};
     l->last_came = &l->came;
-    l->scan_at = l->accept_at = l->tick_at = l->stop_at = l->retire_at = NEVER;
+    l->scan_at = l->accept_at = l->tick_at = l->stop_at = l->retire_at = l->settle_at = NEVER;
     pthread_mutex_init(&l->lock, NULL);
-    l->rbuf = wr_alloc((size_t)WR_HTTP_RBUFS * WR_HTTP_RBUF);
-    if (!l->rbuf) return wr_err_nomem(err);
+    if (!add_buffer(l)) return wr_err_nomem(err);
     l->ep = epoll_create1(EPOLL_CLOEXEC);
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event on_listener = {.events = EPOLLIN, .data.ptr = &l->listener};
@@ -68,7 +82,8 @@ void wr_http_loop_fini(wr_http_loop *l)
     if (l->wake >= 0) close(l->wake);
     if (l->ep >= 0) close(l->ep);
     wr_free(l->conns);
-    wr_free(l->rbuf);
+    wr_free(l->buffer);
+    wr_free(l->spare);
     pthread_mutex_destroy(&l->lock);
 }
 
@@ -150,7 +165,25 @@ void wr_http_loop_seal(wr_http_loop *l)
     handle_messages(l);
 }
 
-/* ---- the buffer, and what is held ---- */
+/* ---- buffers, and what is held ---- */
+
+static void free_buffer(wr_http_loop *l, wr_http_buffer *b)
+{
+    if (l->spare) { /* one is enough */
+        wr_free(b);
+        l->nbuffers--;
+    } else {
+        b->next = NULL;
+        l->spare = b;
+    }
+}
+
+void wr_http_loop_release(wr_http_loop *l, wr_http_req *r)
+{
+    l->nheld--;
+    if (--r->in->held == 0 && r->in != l->buffer) free_buffer(l, r->in);
+    r->in = NULL;
+}
 
 static void take_what_came(wr_http_loop *l)
 {
@@ -163,21 +196,25 @@ static void take_what_came(wr_http_loop *l)
     }
 }
 
-void wr_http_loop_settle(wr_http_loop *l)
+void wr_http_loop_settle(wr_http_loop *l, bool all)
 {
+    const wr_http_server_opt *opt = &l->server->opt;
     if (l->came) take_what_came(l);
-    if (l->nheld) l->server->opt.settle(l->server->opt.ctx, l->index);
-    WR_BUG_IF(l->nheld);
-    l->rused = 0;
+    l->settle_at = l->nheld ? opt->settle(opt->ctx, l->index, all) : NEVER;
+    WR_BUG_IF(all && l->nheld);
+    if (l->buffer->held == 0) l->buffer->used = 0;
 }
+
+static bool is_full(const wr_http_loop *l) { return l->buffer->used > sizeof l->buffer->at - WR_HTTP_RBUF; }
 
 char *wr_http_loop_room(wr_http_loop *l)
 {
-    if (l->rused > (size_t)(WR_HTTP_RBUFS - 1) * WR_HTTP_RBUF) wr_http_loop_settle(l);
-    return l->rbuf + l->rused;
+    if (is_full(l)) wr_http_loop_settle(l, false);
+    if (is_full(l) && !add_buffer(l)) wr_http_loop_settle(l, true);
+    return l->buffer->at + l->buffer->used;
 }
 
-void wr_http_loop_used(wr_http_loop *l, size_t n) { l->rused += (n + 63) & ~(size_t)63; }
+void wr_http_loop_used(wr_http_loop *l, size_t n) { l->buffer->used += (n + 63) & ~(size_t)63; }
 
 /* ---- accepting ---- */
 
@@ -283,7 +320,8 @@ static void tick(wr_http_loop *l)
     l->server->opt.tick(l->server->opt.ctx);
 }
 
-static int wait_ms(wr_http_loop *l)
+/* When to look next whatever comes; 0 = at once. */
+static int64_t next_look(wr_http_loop *l)
 {
     if (l->again || has_messages(l)) return 0;
     int64_t at = l->scan_at;
@@ -291,9 +329,22 @@ static int wait_ms(wr_http_loop *l)
     if (l->tick_at < at) at = l->tick_at;
     if (l->stop_at < at) at = l->stop_at;
     if (!l->stopping && l->retire_at < at) at = l->retire_at;
-    if (at == NEVER) return -1;
-    int64_t left = at - wr_clock_mono_ns();
-    return left <= 0 ? 0 : (int)((left + MS - 1) / MS);
+    return at;
+}
+
+/* To the millisecond, as deadlines are; to the nanosecond when something is held, where the kernel can (5.11). */
+static int wait_for_events(wr_http_loop *l, struct epoll_event *ev)
+{
+    int64_t at = next_look(l), soon = l->settle_at < at ? l->settle_at : at;
+    if (soon == NEVER) return epoll_wait(l->ep, ev, EVENTS, -1);
+    int64_t left = soon ? soon - wr_clock_mono_ns() : 0;
+    if (left < 0) left = 0;
+    if (soon == l->settle_at && left > 0) {
+        int n = epoll_pwait2(l->ep, ev, EVENTS,
+                             &(struct timespec){.tv_sec = left / (1000 * MS), .tv_nsec = left % (1000 * MS)}, NULL);
+        if (n >= 0 || errno != ENOSYS) return n;
+    }
+    return epoll_wait(l->ep, ev, EVENTS, (int)((left + MS - 1) / MS));
 }
 
 static void begin_stop(wr_http_loop *l)
@@ -373,20 +424,21 @@ void wr_http_loop_run(wr_http_loop *l)
     l->now = wr_clock_mono_ns();
     if (l->index == 0 && l->server->opt.tick) l->tick_at = l->now;
     while (!over(l)) {
-        int n = epoll_wait(l->ep, ev, EVENTS, wait_ms(l));
+        int n = wait_for_events(l, ev);
         l->now = wr_clock_mono_ns();
         handle_events(l, ev, n);
         if (l->came) take_what_came(l);
         take_up_again(l);
-        wr_http_loop_settle(l);
+        wr_http_loop_settle(l, l->stopping);
         resume_accepting(l);
         scan(l);
         tick(l);
         handle_messages(l);
-        wr_http_loop_settle(l); /* a body that went on may have run its handler */
+        wr_http_loop_settle(l, l->stopping); /* a body that went on may have run its handler */
         stop_if_asked(l);
         end_round(l);
     }
+    wr_http_loop_settle(l, true);
     while (l->nconns) wr_conn_close(l->conns[0]);
     free_dead(l, false);
     current = NULL;

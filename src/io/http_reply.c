@@ -287,7 +287,7 @@ void wr_http_reply(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body)
     wr_http_req_answer(r, opt, body);
     r->state = REQ_ANSWERED;
     if (!held) return;
-    r->loop->nheld--;
+    wr_http_loop_release(r->loop, r);
     wr_http_req_finished(r);
 }
 
@@ -296,6 +296,8 @@ void wr_http_hold(wr_http_req *r)
     WR_BUG_IF(r->state != REQ_RUNNING);
     r->state = REQ_HELD;
     r->direct = false;
+    r->in = r->loop->buffer;
+    r->in->held++;
     r->loop->nheld++;
 }
 

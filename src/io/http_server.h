@@ -8,7 +8,7 @@
  *
  * A request is answered in one of four ways by its handler, on the loop thread of its connection:
  *   wr_http_reply()   at once;
- *   wr_http_hold()    with others of the round, when `settle` is called;
+ *   wr_http_hold()    with others, when `settle` is called at the end of a round;
  *   wr_http_defer()   later, from any thread, by wr_http_finish() (the loop is woken by message);
  *   wr_http_stream()  a chunked response written piece by piece (server-sent events), from any thread.
  * Rounds: a loop reads all ready connections, runs their handlers, has what they hold settled, calls `round_end` once, then sends. Replies made in the
@@ -53,8 +53,9 @@ typedef struct {
     int head_ms, idle_ms, write_ms, body_grace_ms;             /* 0 = limits.h */
     /* Chooses the route of a request; must fill `out`. A NULL out->handle is answered 404. */
     void (*route)(void *ctx, wr_http_req *r, wr_http_route *out);
-    /* Answers all that handlers of this loop hold; at least once a round that holds something. NULL = nothing is held. */
-    void (*settle)(void *ctx, int loop);
+    /* Answers what handlers of this loop hold, each round that something is held: all of it when `all`. When it has to be called again
+     * because of the rest: wr_clock_mono_ns, INT64_MAX = there is none. NULL = nothing is held. */
+    int64_t (*settle)(void *ctx, int loop, bool all);
     /* End of a loop's round, only called when a handler ran or a durable answer was finished. NULL = none. */
     int (*round_end)(void *ctx, int loop);
     /* About once a second on loop 0. NULL = none. */
@@ -110,7 +111,7 @@ typedef struct {
 void wr_http_reply(wr_http_req *r, const wr_http_reply_opt *opt, wr_str body);
 /* {"error": "..."} with the status of the error code; hint in the body as "hint". */
 void wr_http_reply_err(wr_http_req *r, const wr_err *e);
-/* Keep `r`, with all that was read of it, until `settle`, which answers it by wr_http_reply(): nothing is copied, nobody else has it. */
+/* Keep `r`, with all that was read of it, until a `settle` answers it by wr_http_reply(): nothing is copied, nobody else has it. */
 void wr_http_hold(wr_http_req *r);
 /* Keep `r` and answer later from any thread. */
 void wr_http_defer(wr_http_req *r);

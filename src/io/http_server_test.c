@@ -40,7 +40,9 @@ typedef struct {
     int ndeferred;
     wr_http_req *held[64]; /* the loop's */
     int nheld;
-    atomic_int settled;
+    atomic_int settled, wait_for;
+    atomic_long wait_ns;
+    int64_t until;
 } fixture;
 
 static fixture *fx(const wr_http_req *r) { return wr_http_req_ctx(r); }
@@ -96,11 +98,16 @@ static void hold(wr_http_req *r)
 }
 
 /* In reverse, which nobody may notice: what was asked and "of" how many. */
-static void settle(void *ctx, int loop)
+static int64_t settle(void *ctx, int loop, bool all)
 {
     fixture *f = ctx;
     (void)loop;
     int n = f->nheld;
+    if (!all && atomic_load(&f->wait_for) > n) return wr_clock_mono_ns() + 20000000;
+    if (!all && f->nheld && atomic_load(&f->wait_ns) && !f->until)
+        f->until = wr_clock_mono_ns() + atomic_load(&f->wait_ns);
+    if (!all && f->until && wr_clock_mono_ns() < f->until) return f->until;
+    f->until = 0;
     while (f->nheld) {
         wr_http_req *r = f->held[--f->nheld];
         char text[2000];
@@ -109,6 +116,7 @@ static void settle(void *ctx, int loop)
                       (wr_str){text, (size_t)size});
     }
     atomic_fetch_add(&f->settled, 1);
+    return INT64_MAX;
 }
 
 static void events(wr_http_req *r)
@@ -897,6 +905,55 @@ static void what_is_held_is_answered_in_its_round(void **state)
     stop(&f, 0);
 }
 
+/* Over rounds, while other requests come and go, and a connection does. */
+static void what_is_held_may_wait(void **state)
+{
+    (void)state;
+    fixture f;
+    ear e, other;
+    start(&f, (wr_http_server_opt){0});
+    atomic_store(&f.wait_for, 3);
+    ear_open(&e, dial(f.port));
+    ear_open(&other, dial(f.port));
+    say(e.fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\na");
+    assert_false(readable(e.fd, 30));
+    for (int i = 0; i < 300; i++) { /* more than the buffers that are read into */
+        static char big_one[2000];
+        memset(big_one, 'x', sizeof big_one);
+        say(other.fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 2000\r\n\r\n");
+        say_n(other.fd, big_one, sizeof big_one);
+        assert_int_equal(answer(&other), 200);
+        assert_true(other.body.n == 2000 && other.body.p[1999] == 'x');
+    }
+    int gone = dial(f.port);
+    say(gone, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nb");
+    usleep(20000);
+    setsockopt(gone, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    close(gone);
+    assert_false(readable(e.fd, 50));
+    say(other.fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nc");
+    assert_int_equal(answer(&e), 200);
+    body_is(&e, "a of 3\n");
+    assert_int_equal(answer(&other), 200);
+    body_is(&other, "c of 3\n");
+    atomic_store(&f.wait_for, 0);
+    atomic_store(&f.wait_ns, 3000000); /* until a time that no event tells */
+    double from = now_ms();
+    say(e.fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nd");
+    assert_int_equal(answer(&e), 200);
+    assert_true(now_ms() - from >= 3);
+    body_is(&e, "d of 1\n");
+    atomic_store(&f.wait_for, 2); /* whoever stops the server does not wait for the other one */
+    say(e.fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\ne");
+    assert_false(readable(e.fd, 30));
+    wr_http_server_stop(f.server, 2000);
+    assert_int_equal(answer(&e), 200);
+    body_is(&e, "e of 1\n");
+    ear_close(&e);
+    ear_close(&other);
+    stop(&f, 0);
+}
+
 /* More than the loop's buffer takes: what is held is settled before the buffer is used again. */
 static void much_may_be_held(void **state)
 {
@@ -1408,6 +1465,7 @@ int main(void)
         cmocka_unit_test(answers_stay_in_order),
         cmocka_unit_test(a_bad_request_after_a_deferred_head),
         cmocka_unit_test(what_is_held_is_answered_in_its_round),
+        cmocka_unit_test(what_is_held_may_wait),
         cmocka_unit_test(much_may_be_held),
         cmocka_unit_test(stops_reading_at_the_pipeline_cap),
         cmocka_unit_test(a_long_pipeline_of_quick_answers),

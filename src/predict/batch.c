@@ -14,7 +14,9 @@ typedef struct waiting {
     wr_infer_job job;
     wr_batch_done done;
     void *arg;
+    int64_t until; /* it may wait; wr_clock_mono_ns */
     int rc;
+    bool seen; /* in this wr_batch_run */
     bool ran;
 } waiting;
 
@@ -46,6 +48,20 @@ size_t wr_batch_waiting(const wr_batch *b) { return b->n; }
 
 /* ---- waiting ---- */
 
+static void append(wr_batch *b, waiting *w)
+{
+    w->next = NULL;
+    *b->last = w;
+    b->last = &w->next;
+    b->n++;
+}
+
+static int64_t until(const wr_infer_job *j)
+{
+    int64_t at = j->ready + j->m->config.delay_us * 1000, half = j->start + j->q->timeout_us * 500;
+    return j->q->timeout_us && half < at ? half : at;
+}
+
 static bool may_share(const wr_instance *m, const wr_infer_request *q)
 {
     return m->config.max_batch > 1 && m->predictor->rows && (m->predictor->steady || m->config.batching) && !q->explain;
@@ -60,9 +76,8 @@ int wr_batch_infer(wr_infer_answer *out, wr_batch *b, const wr_instance *m, cons
     int rc = wr_infer_job_begin(&w->job);
     if (rc < 0) return rc;
     if (rc == 1) return wr_infer_job_end(&w->job, 0);
-    *b->last = w;
-    b->last = &w->next;
-    b->n++;
+    w->until = until(&w->job);
+    append(b, w);
     return 1;
 }
 
@@ -89,15 +104,26 @@ static int64_t gather(waiting *w)
 {
     int64_t rows = w->job.rows, most = w->job.m->config.max_batch;
     waiting **last = &w->beside;
+    w->beside = NULL;
     if (most > ROWS_MAX) most = ROWS_MAX;
     for (waiting *o = w->next; o && rows > 0 && rows < most; o = o->next) {
-        if (o->ran || rows + o->job.rows > most || !fits_beside(&w->job, &o->job)) continue;
+        if (o->seen || rows + o->job.rows > most || !fits_beside(&w->job, &o->job)) continue;
         *last = o;
         last = &o->beside;
+        o->beside = NULL;
         rows += o->job.rows;
-        o->ran = true;
+        o->seen = true;
     }
     return rows;
+}
+
+/* Are these rows worth a run? */
+static bool enough(const wr_model_config *c, int64_t rows)
+{
+    int64_t least = c->preferred[0] ? c->preferred[0] : c->max_batch < ROWS_MAX ? c->max_batch : ROWS_MAX;
+    for (size_t i = 1; i < WR_PREFERRED_BATCHES && c->preferred[i]; i++)
+        if (c->preferred[i] < least) least = c->preferred[i];
+    return rows >= least;
 }
 
 /* Input i of all, one behind the other. */
@@ -149,9 +175,10 @@ static void run_alone(waiting *w)
     if (w->rc == 0) wr_infer_count_run(w->job.m);
 }
 
-static void run_group(wr_batch *b, waiting *w)
+static void run_group(wr_batch *b, waiting *w, int64_t rows)
 {
-    int64_t begun = wr_clock_mono_ns(), rows = gather(w);
+    int64_t begun = wr_clock_mono_ns();
+    for (waiting *o = w; o; o = o->beside) o->ran = true;
     if (!w->beside || run_together(w, rows, b->arena) < 0) {
         for (waiting *next; w; w = next) {
             next = w->beside;
@@ -168,15 +195,37 @@ static void run_group(wr_batch *b, waiting *w)
     }
 }
 
-void wr_batch_run(wr_batch *b)
+/* One look at all: those that ran, and go; the others wait on. */
+static waiting *look(wr_batch *b, bool all)
 {
-    while (b->n) {
-        waiting *w = b->first;
-        b->first = NULL;
-        b->last = &b->first;
-        b->n = 0;
-        for (waiting *o = w; o; o = o->next)
-            if (!o->ran) run_group(b, o);
+    int64_t now = wr_clock_mono_ns();
+    waiting *w = b->first, *gone = NULL, **last = &gone;
+    for (waiting *o = w; o; o = o->next) {
+        if (o->seen) continue;
+        int64_t rows = gather(o);
+        if (all || o->until <= now || enough(&o->job.m->config, rows)) run_group(b, o, rows);
+    }
+    b->first = NULL;
+    b->last = &b->first;
+    b->n = 0;
+    for (waiting *next; w; w = next) {
+        next = w->next;
+        w->seen = false;
+        if (w->ran) {
+            *last = w;
+            last = &w->next;
+        } else {
+            append(b, w);
+        }
+    }
+    *last = NULL;
+    return gone;
+}
+
+int64_t wr_batch_run(wr_batch *b, bool all)
+{
+    int64_t soonest = INT64_MAX;
+    for (waiting *w; b->n && (w = look(b, all));) {
         for (waiting *next; w; w = next) {
             next = w->next; /* done may free it */
             int rc = wr_infer_job_end(&w->job, w->rc);
@@ -184,4 +233,7 @@ void wr_batch_run(wr_batch *b)
         }
         wr_arena_clear(b->arena);
     }
+    for (const waiting *w = b->first; w; w = w->next)
+        if (w->until < soonest) soonest = w->until;
+    return soonest;
 }

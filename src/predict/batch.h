@@ -5,6 +5,9 @@
  * and by what has to be equal (outputs asked for, dimensions behind the first), up to the model's max_batch_size rows a run; answers are told in
  * the order in which requests came. A run that fails is made again one request at a time, so that nobody fails for somebody else's input.
  *
+ * Dynamic batching with a delay (dynamic_batching.max_queue_delay_microseconds): a run waits until it has the rows of a preferred_batch_size, or of
+ * max_batch_size where none is preferred, or until the first of its requests has waited so long, or half of the timeout that its client gave it.
+ *
  * Which models: those that answer each row on its own to the same bit whatever stands beside it (wr_predictor.steady), and those whose configuration
  * asks for dynamic_batching. Everything else, and explanations, is answered at once.
  */
@@ -21,5 +24,5 @@ typedef void (*wr_batch_done)(void *arg, int rc);
 int wr_batch_infer(wr_infer_answer *out, wr_batch *b, const wr_instance *m, const wr_infer_request *q, wr_batch_done done, void *arg, wr_arena *a,
                    wr_err *err);
 size_t wr_batch_waiting(const wr_batch *b);
-/* Until nothing waits. */
-void wr_batch_run(wr_batch *b);
+/* Runs what may not or need not wait, or all. When the next has to be run: wr_clock_mono_ns, INT64_MAX = nothing waits. */
+int64_t wr_batch_run(wr_batch *b, bool all);

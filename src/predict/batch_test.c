@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "predict/batch.h"
 #include "predict/predict_testing.h"
 
@@ -128,7 +131,7 @@ static void who_waits_shares_a_run(void **state)
     assert_int_equal(wr_batch_waiting(r->b), 3);
     assert_int_equal(atomic_load(&r->m->stats->pending), 3);
     assert_int_equal(atomic_load(&toy_runs), runs);
-    wr_batch_run(r->b);
+    wr_batch_run(r->b, false);
     assert_int_equal(atomic_load(&toy_runs), runs + 1);
     for (int i = 0; i < 3; i++) check(&o[i], i + 1, (float)(10 * i), 7, i);
     const wr_model_stats *s = r->m->stats;
@@ -137,7 +140,7 @@ static void who_waits_shares_a_run(void **state)
     assert_int_equal(atomic_load(&s->executions), 1);
     assert_int_equal(atomic_load(&s->infer.n), 3);
     assert_int_equal(atomic_load(&s->pending), 0);
-    wr_batch_run(r->b); /* nobody waits */
+    wr_batch_run(r->b, false); /* nobody waits */
     assert_int_equal(atomic_load(&toy_runs), runs + 1);
 }
 
@@ -153,7 +156,7 @@ static void only_what_fits_together_runs_together(void **state)
         o[i].q.noutputs = i == 1; /* the second does not want the name */
         ask(&o[i], r, 2, (float)i);
     }
-    wr_batch_run(r->b); /* 0 and 2 are four rows; 1; 3 */
+    wr_batch_run(r->b, false); /* 0 and 2 are four rows; 1; 3 */
     assert_int_equal(atomic_load(&toy_runs), runs + 3);
     for (int i = 0; i < 4; i++) check(&o[i], 2, (float)i, 1, i);
     assert_int_equal(o[0].out.nout, 2);
@@ -171,12 +174,12 @@ static void who_is_answered_at_once(void **state)
     serve(r, 1, false, "{\"dynamic_batching\": {}}"); /* which is what the configuration wants */
     ask(&o[1], r, 1, 0);
     assert_int_equal(o[1].rc, 1);
-    wr_batch_run(r->b);
+    wr_batch_run(r->b, false);
     check(&o[1], 1, 0, 1, 0);
     serve(r, 1, true, "{\"response_cache\": {\"enable\": true}}");
     ask(&o[2], r, 1, 3);
     assert_int_equal(o[2].rc, 1);
-    wr_batch_run(r->b);
+    wr_batch_run(r->b, false);
     ask(&o[3], r, 1, 3);
     assert_int_equal(o[3].rc, 0);
     assert_true(o[3].out.cached);
@@ -190,7 +193,7 @@ static void a_failing_run_is_made_again_one_by_one(void **state)
     serve(r, -1, true, "{}");
     int runs = atomic_load(&toy_runs);
     for (int i = 0; i < 2; i++) ask(&o[i], r, 1, 0);
-    wr_batch_run(r->b);
+    wr_batch_run(r->b, false);
     assert_int_equal(atomic_load(&toy_runs), runs + 3);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(o[i].rc, WEIR_EINTERNAL);
@@ -208,10 +211,54 @@ static void the_queue_has_its_cap(void **state)
     for (int i = 0; i < 4; i++) ask(&o[i], r, 1, 0); /* one runs, so to speak, and two wait */
     assert_int_equal(o[3].rc, WEIR_EUNAVAILABLE);
     assert_string_equal(o[3].err.msg, "Exceeds maximum queue size");
-    wr_batch_run(r->b);
+    wr_batch_run(r->b, false);
     for (int i = 0; i < 3; i++) check(&o[i], 1, 0, 1, i);
     assert_int_equal(atomic_load(&r->m->stats->failures[WR_FAIL_REJECTED]), 1);
     assert_int_equal(atomic_load(&r->m->stats->pending), 0);
+}
+
+static void a_run_waits_to_be_full(void **state)
+{
+    room *r = *state;
+    one o[6] = {0};
+    serve(r, 1, true,
+          "{\"max_batch_size\": 8, \"dynamic_batching\": {\"preferred_batch_size\": [6, 4], \"max_queue_delay_microseconds\": 500000}}");
+    for (int i = 0; i < 3; i++) ask(&o[i], r, 1, (float)i);
+    int64_t before = wr_clock_mono_ns(), next = wr_batch_run(r->b, false);
+    assert_true(next <= before + 500000000 && next > before - 500000000);
+    assert_int_equal(wr_batch_waiting(r->b), 3);
+    ask(&o[3], r, 1, 3);
+    assert_true(wr_batch_run(r->b, false) == INT64_MAX);
+    for (int i = 0; i < 4; i++) check(&o[i], 1, (float)i, 1, i);
+    assert_int_equal(atomic_load(&r->m->stats->executions), 1);
+    assert_true(atomic_load(&r->m->stats->queue.ns) > 0);
+    o[4].q.timeout_us = 1; /* half a microsecond is over */
+    ask(&o[4], r, 1, 4);
+    usleep(10);
+    assert_true(wr_batch_run(r->b, false) == INT64_MAX);
+    check(&o[4], 1, 4, 1, 4);
+    ask(&o[5], r, 1, 5);
+    assert_true(wr_batch_run(r->b, false) < INT64_MAX);
+    assert_true(wr_batch_run(r->b, true) == INT64_MAX); /* the server ends */
+    check(&o[5], 1, 5, 1, 5);
+}
+
+static void who_fits_nobody_waits_alone(void **state)
+{
+    room *r = *state;
+    one o[5] = {0};
+    const wr_str sum = WR_STR("SUM");
+    serve(r, 1, true, "{\"max_batch_size\": 4, \"dynamic_batching\": {\"max_queue_delay_microseconds\": 500000}}");
+    for (int i = 0; i < 5; i++) {
+        o[i].q.outputs = &sum;
+        o[i].q.noutputs = i == 1;
+        ask(&o[i], r, 1, (float)i);
+    }
+    assert_true(wr_batch_run(r->b, false) < INT64_MAX);
+    assert_int_equal(wr_batch_waiting(r->b), 1); /* 0, 2, 3 and 4 fill a batch */
+    assert_int_equal(o[1].rc, 1);
+    assert_true(wr_batch_run(r->b, true) == INT64_MAX);
+    check(&o[1], 1, 1, 1, 4);
 }
 
 static void more_may_come_meanwhile(void **state)
@@ -221,7 +268,7 @@ static void more_may_come_meanwhile(void **state)
     serve(r, 1, true, "{}");
     o[0].once_more = true;
     ask(&o[0], r, 1, 0);
-    wr_batch_run(r->b);
+    wr_batch_run(r->b, false);
     check(&o[0], 1, 0, 1, 0);
     check(&o[1], 1, 50, 1, 1);
 }
@@ -233,6 +280,7 @@ int main(void)
         T(who_waits_shares_a_run),  T(only_what_fits_together_runs_together),
         T(who_is_answered_at_once), T(a_failing_run_is_made_again_one_by_one),
         T(the_queue_has_its_cap),   T(more_may_come_meanwhile),
+        T(a_run_waits_to_be_full), T(who_fits_nobody_waits_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

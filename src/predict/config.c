@@ -152,6 +152,27 @@ static int policy(wr_config *c, wr_arena *a, wr_err *err)
     return 0;
 }
 
+/* Microseconds a request may wait for others at most: a delay is to fill batches, not to hold memory. */
+enum { DELAY_MAX_US = 1000000 };
+
+static int waiting(wr_model_config *c, yyjson_val *batching, wr_err *err)
+{
+    yyjson_val *list, *v;
+    size_t i, max;
+    WR_TRY(whole_or(&c->delay_us, batching, "max_queue_delay_microseconds", 0, err));
+    if (c->delay_us > DELAY_MAX_US)
+        return wr_err_set(err, WEIR_EINVAL, "\"max_queue_delay_microseconds\" is above %d", DELAY_MAX_US);
+    WR_TRY(list_or_null(&list, batching, "preferred_batch_size", err));
+    if (yyjson_arr_size(list) > WR_PREFERRED_BATCHES)
+        return wr_err_set(err, WEIR_ELIMIT, "more than %d of \"preferred_batch_size\"", WR_PREFERRED_BATCHES);
+    yyjson_arr_foreach(list, i, max, v)
+    {
+        WR_TRY(whole(&c->preferred[i], v, "preferred_batch_size", err));
+        if (c->preferred[i] < 1) return wr_err_set(err, WEIR_EINVAL, "a size of \"preferred_batch_size\" is below 1");
+    }
+    return 0;
+}
+
 static int scheduling(wr_config *c, wr_err *err)
 {
     yyjson_val *batching, *queue, *cache, *groups, *g;
@@ -159,7 +180,7 @@ static int scheduling(wr_config *c, wr_err *err)
     int64_t count;
     WR_TRY(object_or_null(&batching, c->json.root, "dynamic_batching", err));
     c->c.batching = batching != NULL;
-    WR_TRY(whole_or(&c->c.delay_us, batching, "max_queue_delay_microseconds", 0, err));
+    WR_TRY(waiting(&c->c, batching, err));
     WR_TRY(object_or_null(&queue, batching, "default_queue_policy", err));
     WR_TRY(whole_or(&c->c.queue_max, queue, "max_queue_size", 0, err));
     WR_TRY(object_or_null(&cache, c->json.root, "response_cache", err));

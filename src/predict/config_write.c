@@ -101,7 +101,10 @@ static void optimization(wr_jsonw *w)
 static void batching(wr_jsonw *w, const wr_config_fit *f)
 {
     open_object(w, "dynamic_batching");
-    empty(w, "preferred_batch_size", true);
+    wr_jsonw_key(w, "preferred_batch_size");
+    wr_jsonw_arr(w);
+    for (size_t i = 0; i < WR_PREFERRED_BATCHES && f->c.preferred[i]; i++) wr_jsonw_i64(w, f->c.preferred[i]);
+    wr_jsonw_end(w);
     wr_jsonw_ki64(w, "max_queue_delay_microseconds", f->c.delay_us);
     wr_jsonw_kbool(w, "preserve_ordering", false);
     wr_jsonw_ki64(w, "priority_levels", 0);

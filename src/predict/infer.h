@@ -13,6 +13,7 @@ typedef struct wr_infer_request {
     const wr_str *outputs;         /* names; noutputs 0 = all */
     size_t noutputs;
     int64_t start_ns;              /* wr_clock_mono_ns when the request was there; 0 = not known */
+    int64_t timeout_us;            /* of the client: it waits for others half of it at most; 0 = none */
     bool explain;                  /* one output more, "contributions" */
 } wr_infer_request;
 

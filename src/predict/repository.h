@@ -22,11 +22,14 @@
 
 typedef struct wr_repository wr_repository;
 
+enum { WR_PREFERRED_BATCHES = 16 };
+
 /* What Triton's model configuration says and Weir heeds. */
 typedef struct {
     int64_t max_batch;             /* 0 = shapes are whole, without a batch dimension */
     int64_t queue_max;             /* requests waiting, 0 = no cap of its own */
     bool batching;                 /* requests may share a run even where that moves the last digits */
+    int64_t preferred[WR_PREFERRED_BATCHES]; /* rows with which a batch need not wait any more; 0s behind the last */
     int64_t delay_us;              /* wait at most so long for a batch to fill; 0 = only what is queued */
     bool cache;                    /* response cache */
     int64_t instances;             /* kept and told, no meaning here */

@@ -178,6 +178,7 @@ static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_
                           .outputs = q->outputs,
                           .noutputs = q->noutputs,
                           .start_ns = q->start_ns,
+                          .timeout_us = q->timeout_us > INT32_MAX ? INT32_MAX : (int64_t)q->timeout_us,
                           .explain = q->explain};
     waiting *w = wr_arena_alloc(a, sizeof *w);
     if (!w) return wr_err_nomem(err);

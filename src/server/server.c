@@ -202,11 +202,12 @@ static int round_end(void *ctx, int loop)
     return rc;
 }
 
-static void settle(void *ctx, int loop)
+static int64_t settle(void *ctx, int loop, bool all)
 {
     wr_server_loop *l = &((wr_server *)ctx)->loops[loop];
-    wr_batch_run(l->batch);
+    int64_t next = wr_batch_run(l->batch, all);
     wr_loop_trim(l);
+    return next;
 }
 
 /* ---- the scheduler's callbacks ---- */
