@@ -17,7 +17,11 @@ static int load_view(wr_view **v, wr_cli *c, wr_project *p, wr_err *err)
     const wr_feature_service *service = NULL;
     if (!wr_file_exists(name))
         WR_TRY(wr_feature_service_find(&service, &path, wr_cli_arena(c), p, wr_str_of(name), NULL, err));
-    return wr_view_load(v, wr_cli_arena(c), service ? service->view : name, err);
+    if (service && service->nviews > 1) {
+        wr_err_set(err, WEIR_EINVAL, "feature service \"%s\" has %zu views", name, service->nviews);
+        return wr_err_hint(err, WEIR_EINVAL, "name one's file; the first is %s", wr_path_base(path));
+    }
+    return wr_view_load(v, wr_cli_arena(c), service ? path : name, err);
 }
 
 static int print_built(wr_cli *c, const wr_view *v, const wr_feature_built *b)

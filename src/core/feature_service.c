@@ -23,22 +23,44 @@ static int read_optional(wr_feature_service *out, wr_arena *a, const wr_yaml *n,
     return 0;
 }
 
+static int add_view(wr_feature_service *out, wr_arena *a, wr_project *p, const wr_yaml *n, wr_err *err)
+{
+    wr_str file;
+    WR_TRY(wr_yaml_str(&file, n, "view", err));
+    if (!file.n) return wr_yaml_error(n, WEIR_EINVAL, err, "a view of feature service \"%s\" is empty", out->name);
+    const char *path = wr_path_join(a, wr_project_root(p), file.p);
+    out->views[out->nviews++] = path;
+    return path ? 0 : wr_err_nomem(err);
+}
+
+static int read_views(wr_feature_service *out, wr_arena *a, wr_project *p, const wr_yaml *n, wr_err *err)
+{
+    const wr_yaml *one = wr_yaml_get(n, "view"), *list = wr_yaml_get(n, "views");
+    out->views = wr_arena_calloc(a, WR_FEATURE_VIEWS, sizeof *out->views);
+    if (!out->views) return wr_err_nomem(err);
+    if (wr_yaml_null(one) == wr_yaml_null(list))
+        return wr_yaml_error(n, WEIR_EINVAL, err, "feature service \"%s\" names %s", out->name,
+                             wr_yaml_null(one) ? "no view" : "a view and views");
+    if (!wr_yaml_null(one)) return add_view(out, a, p, one, err);
+    if (list->kind != WR_YAML_SEQ || !list->n || list->n > WR_FEATURE_VIEWS)
+        return wr_yaml_error(list, WEIR_ETYPE, err, "views is a list of 1 to %d files", WR_FEATURE_VIEWS);
+    for (size_t i = 0; i < list->n; i++) WR_TRY(add_view(out, a, p, list->items[i], err));
+    return 0;
+}
+
 static int read_service(wr_feature_service *out, wr_arena *a, wr_project *p, const wr_yaml *name, const wr_yaml *n,
                         wr_err *err)
 {
-    static const char *const keys[] = {"view", "optional", NULL};
-    wr_str view;
+    static const char *const keys[] = {"view", "views", "optional", NULL};
     if (!wr_name_ok(name->text))
         return wr_yaml_error(name, WEIR_EINVAL, err, "\"%s\" is no name of a feature service", name->text.p);
     if (n->kind != WR_YAML_MAP)
         return wr_yaml_error(n, WEIR_ETYPE, err, "a feature service is a map: {view: FILE.yaml}");
     WR_TRY(wr_yaml_known(n, "feature service", keys, err));
-    WR_TRY(wr_yaml_get_str(&view, n, "view", "", err));
-    if (!view.n) return wr_yaml_error(n, WEIR_EINVAL, err, "feature service \"%s\" names no view", name->text.p);
     out->name = name->text.p;
     out->at = n;
-    out->view = wr_path_join(a, wr_project_root(p), view.p);
-    return out->view ? read_optional(out, a, wr_yaml_get(n, "optional"), err) : wr_err_nomem(err);
+    WR_TRY(read_views(out, a, p, n, err));
+    return read_optional(out, a, wr_yaml_get(n, "optional"), err);
 }
 
 int wr_feature_service_list(wr_feature_service **out, size_t *n, wr_arena *a, wr_project *p, wr_err *err)
@@ -82,7 +104,7 @@ int wr_feature_service_find(const wr_feature_service **service, const char **vie
     for (size_t i = 0; i < n; i++) {
         if (!wr_str_is(text, all[i].name)) continue;
         *service = &all[i];
-        *view = all[i].view;
+        *view = all[i].views[0];
         return 0;
     }
     const char *copy = wr_arena_strndup(a, text.p, text.n),

@@ -4,6 +4,7 @@
  *   feature_services:
  *     trips: {view: features.yaml}
  *     rides: {view: rides.yaml, optional: [x]}       these columns of the request may be left out, and are missing then
+ *     both: {views: [rides.yaml, riders.yaml]}       features of several: names are of one view; columns called the same are one
  *   endpoints:
  *     fare: {model: fare@champion, features: trips}
  *
@@ -13,15 +14,16 @@
 #pragma once
 #include "core/project.h"
 
+enum { WR_FEATURE_VIEWS = 16 };
 typedef struct {
     const char *name;
-    const char *view;               /* absolute path of its file */
+    const char **views; size_t nviews; /* absolute paths of their files; at least one, at most WR_FEATURE_VIEWS */
     const char **optional; size_t noptional;
     const wr_yaml *at, *optional_at;
 } wr_feature_service;
 
 int wr_feature_service_list(wr_feature_service **out, size_t *n, wr_arena *a, wr_project *p, wr_err *err);
 /* What `text` (at a node of weir.yaml, or NULL) means: a service by name, else a view's file; *service is NULL then, *view its path (of the project's
- * folder, unless absolute). WEIR_ENOTFOUND with did-you-mean for what is neither. */
+ * folder, unless absolute; of a service its first view's). WEIR_ENOTFOUND with did-you-mean for what is neither. */
 int wr_feature_service_find(const wr_feature_service **service, const char **view, wr_arena *a, wr_project *p, wr_str text, const wr_yaml *at,
                             wr_err *err);

@@ -33,9 +33,28 @@ static const char view_text[] =
 static const char names[] = "\"feature_names\":[\"tax\",\"km\",\"size\",\"delay_3h\",\"opened\"]";
 static const char *const columns[] = {"tax", "km", "size", "delay_3h", "opened"};
 
+/* The same columns out of two views, one of the row and events, one that looks up. */
+static const char view_a[] =
+    "name: looking_a\nsource: trips\ntime: at\n"
+    "events: {source: trips, time: '\"at\" + INTERVAL 30 MINUTE', values: {delay: {of: delay}}}\n"
+    "features:\n  - {name: km, op: number, of: km}\n  - {name: delay_3h, op: mean, of: delay, key: from, over: 3h}\n";
+static const char view_b[] =
+    "name: looking_b\nsource: trips\ntime: at\nfeatures:\n"
+    "  - {name: size, op: number, of: size}\n  - {name: opened, op: day_of_year, of: opened}\n  - {name: tax, op: "
+    "number, of: tax}\n"
+    "lookup:\n"
+    "  - {source: places, time: since, key: from, source_key: id, columns: [size, zone, opened], ttl: 9h}\n"
+    "  - {source: taxes, time: since, key: [zone, to], source_key: [zone, place], columns: {tax: rate}}\n";
+
 static const char services[] = "feature_services:\n  trips: {view: features.yaml, optional: [km]}\n"
                                "endpoints:\n  late: {model: late@champion, features: trips}\n"
                                "  fed: {path: m.json, features: trips, log: all}\n";
+static const char split[] = "feature_services:\n  trips: {view: features.yaml, optional: [km]}\n"
+                            "  split: {views: [a.yaml, b.yaml], optional: [km]}\n"
+                            "endpoints:\n  late: {model: late@champion, features: trips}\n"
+                            "  fed: {path: m.json, features: trips, log: all}\n"
+                            "  two: {path: m.json, features: split, log: all}\n";
+static wr_view *second; /* view_b */
 
 /* ---- random worlds ---- */
 
@@ -134,10 +153,13 @@ static void make_world(trips *w, uint64_t seed)
 static void write_tables(trips *w, int64_t until_us)
 {
     const char *path;
-    WR_AUTOBUF wr_buf b = {0};
-    OK(wr_lookup_make(&b, w->view, sources, until_us, false, err));
-    OK(wr_noun_lookup_path(&path, w->project, "looking", err));
-    OK(wr_file_write(path, wr_buf_view(&b), err));
+    const wr_view *views[] = {w->view, second};
+    for (int i = 0; i < 2; i++) {
+        WR_AUTOBUF wr_buf b = {0};
+        OK(wr_lookup_make(&b, views[i], sources, until_us, false, err));
+        OK(wr_noun_lookup_path(&path, w->project, views[i]->name, err));
+        OK(wr_file_write(path, wr_buf_view(&b), err));
+    }
 }
 
 static void write_model(trips *w)
@@ -176,6 +198,10 @@ static int make(void **state)
     trips_write(w, "features.yaml", view_text);
     OK(wr_yaml_parse(&y, w->a, wr_str_of(view_text), "features.yaml", err));
     OK(wr_view_parse(&w->view, w->a, y, err));
+    OK(wr_yaml_parse(&y, w->a, wr_str_of(view_b), "b.yaml", err));
+    OK(wr_view_parse(&second, w->a, y, err));
+    trips_write(w, "a.yaml", view_a);
+    trips_write(w, "b.yaml", view_b);
     write_model(w);
     make_world(w, 1);
     trips_train(w, w->view, 12, w->package[0]);
@@ -220,16 +246,20 @@ static void ask(trips *w, wr_serve *s, wr_round *r, size_t i, wr_rng *rng)
     if (wr_rng_below(rng, 3) == 0) in[n++] = tensor("zone", WR_TENSOR_BYTES, &none);
     OK(answer(&reply, s, r, "late", in, n, w->a, err));
     OK(answer(&reply, s, r, "fed", in, n, w->a, err));
+    OK(answer(&reply, s, r, "two", in, n, w->a, err));
 }
 
 static void send_events(trips *w, wr_serve *s, wr_round *r, size_t *next, int64_t now)
 {
-    wr_live *l;
+    wr_live *l, *a;
     wr_cell cells[4];
     OK(wr_serve_view(&l, s, WR_STR("looking"), err));
+    OK(wr_serve_view(&a, s, WR_STR("looking_a"), err));
+    assert_int_equal(a->view->nevent_columns, l->view->nevent_columns);
     for (; *next < w->events->nrows && w->events->cols[0].i64[*next] <= now; ++*next) {
         trips_event(w, *next, cells);
         OK(wr_serve_event(r, l, w->events->cols[0].i64[*next], cells, err));
+        OK(wr_serve_event(r, a, w->events->cols[0].i64[*next], cells, err));
     }
     OK(wr_serve_round_end(r, err));
 }
@@ -238,7 +268,7 @@ static void send_events(trips *w, wr_serve *s, wr_round *r, size_t *next, int64_
 
 typedef struct {
     trips *w;
-    size_t packaged, fed, looked_up;
+    size_t packaged, fed[2], looked_up; /* fed: by one view, by two */
 } seen;
 
 static void same_number(float is, float want, size_t row, const char *name)
@@ -282,10 +312,11 @@ static int read_record(void *ctx, uint32_t type, wr_str payload)
     if (type != WR_PREDLOG_TENSORS) return 0;
     OK(wr_predlog_get_tensors(&t, s->w->a, payload, err));
     assert_true(t.nin == 1 && t.in[0].type == WR_TENSOR_FP32 && t.in[0].count == 5);
+    size_t *row = &s->fed[wr_str_is(t.endpoint, "two")];
     for (size_t k = 0; k < 5; k++)
-        same_number(((const float *)t.in[0].data)[k], wr_frame_col(s->w->features, columns[k])->f32[s->fed], s->fed,
+        same_number(((const float *)t.in[0].data)[k], wr_frame_col(s->w->features, columns[k])->f32[*row], *row,
                     columns[k]);
-    s->fed++;
+    ++*row;
     return 0;
 }
 
@@ -298,7 +329,7 @@ static void test_serving_is_training(void **state)
         int64_t last = TRIPS_FROM_US - (int64_t)4 * 3600 * 1000000;
         wr_rng rng;
         wr_rng_init(&rng, seed);
-        reopen(w, services);
+        reopen(w, split);
         make_world(w, seed);
         write_tables(w, last);
         wr_serve *s = start(w);
@@ -317,7 +348,7 @@ static void test_serving_is_training(void **state)
         wr_serve_keep_flush(s);
         OK(wr_applog_read(trips_path(w, ".weir/log"), 1, read_record, &got, err));
         wr_serve_close(s);
-        assert_true(got.packaged == TRIPS && got.fed == TRIPS);
+        assert_true(got.packaged == TRIPS && got.fed[0] == TRIPS && got.fed[1] == TRIPS);
         assert_true(got.looked_up > TRIPS); /* of four columns */
     }
 }
@@ -331,8 +362,8 @@ static void test_needed(void **state)
     wr_serve_reply reply;
     wr_str place = WR_STR("SFO");
     double km = 3;
-    static const char *const endpoints[] = {"late", "fed"};
-    reopen(w, services);
+    static const char *const endpoints[] = {"late", "fed", "two"};
+    reopen(w, split);
     write_tables(w, wr_clock_wall_us());
     wr_serve *s = start(w);
     wr_round *r = wr_round_new(s);
@@ -345,7 +376,7 @@ static void test_needed(void **state)
     wr_serve_give(m);
     const wr_tensor in[] = {tensor("from", WR_TENSOR_BYTES, &place), tensor("to", WR_TENSOR_BYTES, &place),
                             tensor("km", WR_TENSOR_FP64, &km)};
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < 3; k++) {
         OK(answer(&reply, s, r, endpoints[k], in, 2, w->a, err));
         OK(answer(&reply, s, r, endpoints[k], in, 3, w->a, err));
         assert_int_equal(answer(&reply, s, r, endpoints[k], in, 1, w->a, &why), WEIR_EINVAL);
@@ -532,6 +563,18 @@ static void test_mistakes(void **state)
             "late@champion, features: trips}\n",
             "no request to view \"looking\" has a column \"kn\"", "did you mean \"km\"?");
     refused(w, "endpoints:\n  late: {model: late@champion, features: none.yaml}\n", "none.yaml", "");
+    refused(w, "feature_services: {trips: {view: a.yaml, views: [b.yaml]}}\n", "names a view and views", "");
+    refused(w, "feature_services: {trips: {views: []}}\n", "views is a list of 1 to 16", "");
+    refused(
+        w,
+        "feature_services: {two: {views: [a.yaml, features.yaml]}}\nendpoints:\n  fed: {path: m.json, features: two}\n",
+        "feature \"km\" of view \"looking\" is there already, in another view of feature service \"two\"", "");
+    trips_write(w, "number.yaml",
+                "name: number\nsource: trips\ntime: at\nfeatures: [{name: other, op: number, of: from}]\n");
+    refused(
+        w,
+        "feature_services: {two: {views: [a.yaml, number.yaml]}}\nendpoints:\n  fed: {path: m.json, features: two}\n",
+        "column \"from\" of feature service \"two\" is a number for view \"number\"", "one column");
     trips_write(w, "other.yaml", trip_view); /* the package was trained on another view */
     reopen(
         w,
@@ -600,6 +643,15 @@ static void test_study(void **state)
     write_state(w);
     checked(w, wr_check_degraded, "late@champion", "", WR_CHECK_PASS, ""); /* the input it leaves out is a needed one */
     studied(w, model, "", WR_CHECK_PASS, "features of view \"looking\" for every input");
+    trips_write(
+        w, "weir.yaml",
+        "feature_services: {split: {views: [a.yaml, b.yaml]}}\nendpoints:\n  two: {path: m.json, features: split}\n");
+    wr_project_close(w->project);
+    OK(wr_project_open(&w->project, w->dir, err));
+    studied(w, model, "", WR_CHECK_WARN, "\"looking_a\" is empty");
+    trips_write(w, "weir.yaml", services);
+    wr_project_close(w->project);
+    OK(wr_project_open(&w->project, w->dir, err));
     studied(w, "late@champion", "", WR_CHECK_WARN, "nulls not compared"); /* nobody wrote the training table */
     studied(w, model, "features: {max_age: 1d}\n", WR_CHECK_FAIL, "the lookup tables are"); /* of 2001 */
     studied(w, "late@champion", "features: {max_age: 1d}\n", WR_CHECK_WARN,

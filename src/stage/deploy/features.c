@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* features.c - a view's features as inputs of a model that knows nothing of views. */
+/* features.c - features of views as inputs of a model that knows nothing of views. */
 #include "stage/deploy/features.h"
 
 #include <math.h>
@@ -9,15 +9,12 @@
 #include "stage/deploy/serve_inside.h"
 
 typedef struct {
-    wr_live *live;
-    const wr_view *view;
-    const wr_tensor_spec *specs; /* of its request columns */
+    const wr_fed *fed;
     const wr_instance *m;
     const wr_infer_request *q;
     const char *endpoint;
-    wr_tensor *own;            /* of the view's request */
     const wr_tensor **feature; /* by feature: said by the request; NULL = computed */
-    size_t nown, rows;
+    size_t rows;
     float *num; /* rows x features */
     wr_str *text;
     wr_arena *a;
@@ -26,11 +23,11 @@ typedef struct {
 
 /* ---- what the request says ---- */
 
-static ptrdiff_t feature_named(const wr_view *v, wr_str name, size_t guess)
+static ptrdiff_t feature_named(const wr_fed *f, wr_str name, size_t guess)
 {
-    for (size_t k = 0; k < v->nfeatures; k++) {
-        size_t i = (guess + k) % v->nfeatures; /* most models have them in order */
-        if (wr_str_is(name, v->features[i].name)) return (ptrdiff_t)i;
+    for (size_t k = 0; k < f->nfeatures; k++) {
+        size_t i = (guess + k) % f->nfeatures; /* most models have them in order */
+        if (wr_str_is(name, f->features[i]->name)) return (ptrdiff_t)i;
     }
     return -1;
 }
@@ -58,24 +55,32 @@ static bool is_input(const wr_instance *m, wr_str name)
 
 static int unknown(const work *w, wr_str name)
 {
-    int near = wr_str_nearest(name, (const char *const *)w->view->request, w->view->nrequest);
+    const char **names = wr_arena_alloc(w->a, (w->fed->nin + 1) * sizeof *names);
+    if (!names) return wr_err_nomem(w->err);
+    for (size_t i = 0; i < w->fed->nin; i++) names[i] = w->fed->in[i].name;
+    int near = wr_str_nearest(name, names, w->fed->nin);
     wr_err_set(w->err, WEIR_EINVAL, "unexpected inference input '%.*s' for model '%s'",
                WR_STR_FMT(wr_str_fit(name, 100)), w->endpoint);
-    return near >= 0 ? wr_err_hint(w->err, WEIR_EINVAL, "did you mean '%s'?", w->view->request[near]) : WEIR_EINVAL;
+    return near >= 0 ? wr_err_hint(w->err, WEIR_EINVAL, "did you mean '%s'?", names[near]) : WEIR_EINVAL;
+}
+
+static bool is_column(const wr_fed *f, wr_str name)
+{
+    for (size_t i = 0; i < f->nin; i++)
+        if (wr_str_is(name, f->in[i].name)) return true;
+    return false;
 }
 
 static int sort_inputs(work *w)
 {
-    const wr_view *v = w->view;
-    w->own = wr_arena_alloc(w->a, (w->q->nin + 1) * sizeof *w->own);
-    w->feature = wr_arena_calloc(w->a, v->nfeatures + 1, sizeof *w->feature);
-    if (!w->own || !w->feature) return wr_err_nomem(w->err);
+    w->feature = wr_arena_calloc(w->a, w->fed->nfeatures + 1, sizeof *w->feature);
+    if (!w->feature) return wr_err_nomem(w->err);
     for (size_t i = 0; i < w->q->nin; i++) {
         const wr_tensor *t = &w->q->in[i];
-        ptrdiff_t f = feature_named(v, t->name, i);
+        ptrdiff_t f = feature_named(w->fed, t->name, i);
         if (t->ndims) w->rows = (size_t)t->shape[0];
-        if (is_request(v, t->name)) w->own[w->nown++] = *t;
-        else if (f >= 0) w->feature[f] = t;
+        if (is_column(w->fed, t->name)) continue;
+        if (f >= 0) w->feature[f] = t;
         else if (!is_input(w->m, t->name)) return unknown(w, t->name);
     }
     if (w->rows > WR_LIMIT_ROWS_INFER) return wr_err_set(w->err, WEIR_ELIMIT, "more than %d rows", WR_LIMIT_ROWS_INFER);
@@ -84,17 +89,27 @@ static int sort_inputs(work *w)
 
 /* ---- features ---- */
 
-static int compute(work *w)
+static int compute_view(work *w, const wr_fed_view *v)
 {
     wr_cell *cells;
-    size_t nf = w->view->nfeatures;
-    wr_infer_request own = {.in = w->own, .nin = w->nown};
-    WR_TRY(wr_rows_read(&cells, &w->rows, w->live, w->specs, w->endpoint, &own, w->a, w->err));
-    w->num = wr_arena_alloc(w->a, (w->rows * nf + 1) * sizeof *w->num);
-    w->text = wr_arena_alloc(w->a, (w->rows * nf + 1) * sizeof *w->text);
-    if (!w->num || !w->text) return wr_err_nomem(w->err);
-    for (size_t i = 0; i < w->rows; i++)
-        wr_live_row(w->live, cells + i * w->view->nrequest, w->num + i * nf, w->text + i * nf);
+    size_t rows = w->rows, nf = w->fed->nfeatures;
+    wr_tensor *own = wr_arena_alloc(w->a, (w->q->nin + 1) * sizeof *own);
+    wr_infer_request q = {.in = own};
+    if (!own) return wr_err_nomem(w->err);
+    for (size_t i = 0; i < w->q->nin; i++)
+        if (is_request(v->view, w->q->in[i].name)) own[q.nin++] = w->q->in[i];
+    WR_TRY(wr_rows_read(&cells, &rows, v->live, v->in, w->endpoint, &q, w->a, w->err));
+    if (!w->num) {
+        w->rows = rows;
+        w->num = wr_arena_alloc(w->a, (rows * nf + 1) * sizeof *w->num);
+        w->text = wr_arena_alloc(w->a, (rows * nf + 1) * sizeof *w->text);
+        if (!w->num || !w->text) return wr_err_nomem(w->err);
+    }
+    if (rows != w->rows)
+        return wr_err_set(w->err, WEIR_EINVAL, "columns of view \"%s\" have %zu rows, others %zu", v->view->name, rows,
+                          w->rows);
+    for (size_t i = 0; i < rows; i++)
+        wr_live_row(v->live, cells + i * v->view->nrequest, w->num + i * nf + v->first, w->text + i * nf + v->first);
     return 0;
 }
 
@@ -102,7 +117,7 @@ static int compute(work *w)
 static int say(work *w, size_t f)
 {
     const wr_tensor *t = w->feature[f];
-    const wr_view_feature *as = &w->view->features[f];
+    const wr_view_feature *as = w->fed->features[f];
     wr_tensor wide;
     if (t->count != w->rows)
         return wr_err_set(w->err, WEIR_EINVAL, "input '%s' has %zu values, the others %zu rows", as->name, t->count,
@@ -112,7 +127,7 @@ static int say(work *w, size_t f)
                           wr_tensor_type_name(t->type), as->category ? "text" : "a number");
     if (!as->category) WR_TRY(wr_tensor_convert(&wide, t, WR_TENSOR_FP32, w->a, w->err));
     for (size_t i = 0; i < w->rows; i++) {
-        size_t to = i * w->view->nfeatures + f;
+        size_t to = i * w->fed->nfeatures + f;
         if (as->category) w->text[to] = ((const wr_str *)t->data)[i];
         else w->num[to] = ((const float *)wide.data)[i];
     }
@@ -123,8 +138,8 @@ static int say(work *w, size_t f)
 
 static int no_feature(const work *w, const char *name)
 {
-    wr_err_set(w->err, WEIR_EINVAL, "model '%s' needs \"%.150s\", which is no feature of view \"%s\"", w->endpoint,
-               name, w->view->name);
+    wr_err_set(w->err, WEIR_EINVAL, "model '%s' needs \"%.150s\", which is no feature of %s", w->endpoint, name,
+               w->fed->called);
     return wr_err_hint(w->err, WEIR_EINVAL, "add it to the view, or send it as an input of that name");
 }
 
@@ -133,25 +148,25 @@ static int columns_of(size_t *at, const work *w, const wr_tensor_spec *s, size_t
 {
     const wr_predictor *p = w->m->predictor;
     bool named = p->features && p->nfeatures == k;
-    if (!named && k != w->view->nfeatures) {
-        wr_err_set(w->err, WEIR_EINVAL, "input '%s' of model '%s' has %zu columns, view \"%s\" %zu features", s->name,
-                   w->endpoint, k, w->view->name, w->view->nfeatures);
+    if (!named && k != w->fed->nfeatures) {
+        wr_err_set(w->err, WEIR_EINVAL, "input '%s' of model '%s' has %zu columns, %s %zu features", s->name,
+                   w->endpoint, k, w->fed->called, w->fed->nfeatures);
         return wr_err_hint(w->err, WEIR_EINVAL, "a model that names its columns takes them by name");
     }
     for (size_t i = 0; i < k; i++) {
-        ptrdiff_t f = named ? feature_named(w->view, wr_str_of(p->features[i]), i) : (ptrdiff_t)i;
+        ptrdiff_t f = named ? feature_named(w->fed, wr_str_of(p->features[i]), i) : (ptrdiff_t)i;
         if (f < 0) return no_feature(w, p->features[i]);
         at[i] = (size_t)f;
-        if (w->view->features[f].category)
+        if (w->fed->features[f]->category)
             return wr_err_set(w->err, WEIR_EINVAL, "feature \"%s\" is text, the model's input '%s' numbers",
-                              w->view->features[f].name, s->name);
+                              w->fed->features[f]->name, s->name);
     }
     return 0;
 }
 
 static int fill_matrix(wr_tensor *out, const work *w, const wr_tensor_spec *s, size_t k, const size_t *at)
 {
-    size_t nf = w->view->nfeatures;
+    size_t nf = w->fed->nfeatures;
     wr_tensor t = {
         .name = wr_str_of(s->name), .type = WR_TENSOR_FP32, .ndims = 2, .shape = {(int64_t)w->rows, (int64_t)k}};
     WR_TRY(wr_tensor_count(&t, w->err));
@@ -174,7 +189,7 @@ static int fill_text(wr_tensor *out, const work *w, const wr_tensor_spec *s, siz
                           wr_tensor_type_name(s->type));
     WR_TRY(wr_tensor_count(&t, w->err));
     WR_TRY(wr_tensor_alloc(&t, w->a, w->err));
-    for (size_t i = 0; i < w->rows; i++) ((wr_str *)t.data)[i] = w->text[i * w->view->nfeatures + f];
+    for (size_t i = 0; i < w->rows; i++) ((wr_str *)t.data)[i] = w->text[i * w->fed->nfeatures + f];
     *out = t;
     return 0;
 }
@@ -182,14 +197,14 @@ static int fill_text(wr_tensor *out, const work *w, const wr_tensor_spec *s, siz
 static int fill_input(wr_tensor *out, const work *w, size_t input)
 {
     const wr_tensor_spec *s = &w->m->in[input];
-    ptrdiff_t f = feature_named(w->view, wr_str_of(s->name), input);
+    ptrdiff_t f = feature_named(w->fed, wr_str_of(s->name), input);
     const wr_tensor *sent = f < 0 ? sent_whole(w, s->name) : NULL;
     size_t k = s->ndims == 2 && s->shape[1] > 0 ? (size_t)s->shape[1] : 0, one = (size_t)f;
     if (sent) {
         *out = *sent;
         return 0;
     }
-    if (f >= 0 && w->view->features[f].category) return fill_text(out, w, s, (size_t)f);
+    if (f >= 0 && w->fed->features[f]->category) return fill_text(out, w, s, (size_t)f);
     if (f >= 0) return fill_matrix(out, w, s, 1, &one);
     if (w->m->nin > 1 || !k || s->type == WR_TENSOR_BYTES) return no_feature(w, s->name);
     size_t *at = wr_arena_alloc(w->a, k * sizeof *at);
@@ -204,19 +219,11 @@ int wr_serve_features(wr_infer_request *out, wr_serve *s, const wr_instance *m, 
     wr_str arm;
     wr_serve_endpoint *e = wr_serve_endpoint_of(s, m->name, &arm);
     *out = *q;
-    if (!e || !e->features) return 0;
-    work w = {.live = e->features,
-              .view = e->features->view,
-              .specs = e->feature_in,
-              .m = m,
-              .q = q,
-              .endpoint = e->name,
-              .a = a,
-              .err = err,
-              .rows = 1};
+    if (!e || !e->fed) return 0;
+    work w = {.fed = e->fed, .m = m, .q = q, .endpoint = e->name, .a = a, .err = err, .rows = 1};
     WR_TRY(sort_inputs(&w));
-    WR_TRY(compute(&w));
-    for (size_t f = 0; f < w.view->nfeatures; f++)
+    for (size_t v = 0; v < w.fed->nviews; v++) WR_TRY(compute_view(&w, &w.fed->views[v]));
+    for (size_t f = 0; f < w.fed->nfeatures; f++)
         if (w.feature[f]) WR_TRY(say(&w, f));
     wr_tensor *in = wr_arena_calloc(a, m->nin + 1, sizeof *in);
     if (!in) return wr_err_nomem(err);
@@ -230,60 +237,8 @@ bool wr_serve_feature_specs(const wr_tensor_spec **in, size_t *nin, wr_serve *s,
 {
     wr_str arm;
     wr_serve_endpoint *e = wr_serve_endpoint_of(s, model, &arm);
-    if (!e || !e->features) return false;
-    *in = e->feature_in;
-    *nin = e->features->view->nrequest;
+    if (!e || !e->fed) return false;
+    *in = e->fed->in;
+    *nin = e->fed->nin;
     return true;
-}
-
-void wr_features_optional(wr_tensor_spec *in, const wr_serve_endpoint *e, const wr_view *v)
-{
-    const wr_feature_service *f = e->service;
-    for (size_t k = 0; k < v->nrequest; k++) {
-        bool listed = e->features_path && (!f || k == 0); /* of a view's file everything, of a service the time */
-        for (size_t i = 0; f && i < f->noptional; i++) listed = listed || strcmp(f->optional[i], v->request[k]) == 0;
-        in[k].optional = listed || v->looked_up[k];
-    }
-}
-
-int wr_features_fit(const wr_serve_endpoint *e, const wr_view *v, wr_err *err)
-{
-    if (!e->features || strcmp(e->features->view->hash, v->hash) == 0) return 0;
-    wr_err_set(err, WEIR_ECONFLICT,
-               "the model was trained on view \"%s\", features of endpoint \"%s\" are of %sview \"%s\"", v->name,
-               e->name, strcmp(e->features->view->name, v->name) == 0 ? "another version of " : "",
-               e->features->view->name);
-    wr_err_detail(err, WEIR_ECONFLICT, "served %.12s, model %.12s", e->features->view->hash, v->hash);
-    return wr_err_hint(err, WEIR_ECONFLICT, "name the view's own file, or train on this one");
-}
-
-/* What a service says may be left out is there to be left out. */
-static int check_optional(const wr_feature_service *f, const wr_view *v, wr_err *err)
-{
-    for (size_t i = 0; f && i < f->noptional; i++) {
-        wr_str name = wr_str_of(f->optional[i]);
-        if (is_request(v, name)) continue;
-        int near = wr_str_nearest(name, (const char *const *)v->request, v->nrequest);
-        int rc = wr_yaml_error(f->optional_at->items[i], WEIR_EINVAL, err,
-                               "no request to view \"%s\" has a column \"%s\"", v->name, name.p);
-        return near >= 0 ? wr_err_hint(err, rc, "did you mean \"%s\"?", v->request[near]) : rc;
-    }
-    return 0;
-}
-
-int wr_features_open(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
-{
-    wr_view *v;
-    wr_served as = {0};
-    wr_tensor_spec *in, *out;
-    size_t nin, nout;
-    if (!e->features_path) return 0;
-    WR_TRY(wr_view_load(&v, s->arena, e->features_path, err));
-    WR_TRY(check_optional(e->service, v, err));
-    WR_TRY(wr_serve_state_for(&e->features, s, v, err));
-    as.view = e->features->view;
-    WR_TRY(wr_serve_specs(&in, &nin, &out, &nout, &as, s->arena, err));
-    wr_features_optional(in, e, as.view);
-    e->feature_in = in;
-    return 0;
 }

@@ -15,6 +15,23 @@ typedef struct wr_serve_version { /* counter of one version; never freed before 
 
 typedef struct wr_rollout wr_rollout;
 
+/* The views of an endpoint's feature service, or the one whose file it names, as one: features_open.c */
+typedef struct {
+    wr_live *live;
+    const wr_view *view;
+    wr_tensor_spec *in;              /* its request columns */
+    size_t first;                    /* of its features among all */
+} wr_fed_view;
+typedef struct wr_fed {
+    const char *called;              /* view "x", or feature service "y" */
+    wr_fed_view *views;
+    size_t nviews;
+    const wr_view_feature **features; /* of all views, one after the other; no two of a name */
+    size_t nfeatures;
+    wr_tensor_spec *in;              /* request columns of all views, each once */
+    size_t nin;
+} wr_fed;
+
 typedef struct wr_serve_endpoint {
     struct wr_serve_endpoint *parent; /* of an arm of a rollout: the endpoint it answers for */
     const char *version;             /* what the repository calls the version of a path; NULL = 1 */
@@ -35,9 +52,8 @@ typedef struct wr_serve_endpoint {
     char folder[WR_SHA256_HEX];      /* of the cache, in use */
     uint64_t seen, tried;            /* fingerprints of the path */
     atomic_uint_fast64_t asked;      /* requests, for sampling */
-    wr_live *features;               /* of models without a view: NULL = their inputs are the request's */
-    const wr_tensor_spec *feature_in;
-    const char *features_path;       /* NULL = none */
+    const struct wr_fed *fed;        /* where features come from; NULL = nowhere: inputs are the request's */
+    const char *features_path;       /* of the first view; NULL = none */
     const wr_feature_service *service; /* that named it; NULL = none */
     struct wr_sink **sinks;
     size_t nsinks;
@@ -60,8 +76,9 @@ struct wr_serve {
     struct wr_keep *keep;            /* NULL: nothing is logged of models without a view */
     struct wr_feedback_memory *feedback;
     bool opened;                     /* the first look is done */
-    wr_live **lives;                 /* at most one a view name, two an endpoint; nlives only grows, entries are final */
+    wr_live **lives;                 /* one a view name, at most max_lives; nlives only grows, entries are final */
     atomic_size_t nlives;
+    size_t max_lives;
     pthread_mutex_t refresh;         /* rank 1: one refresh at a time; guards arena */
     pthread_mutex_t drain;           /* rank 2: one drain at a time */
     pthread_rwlock_t gate;           /* rank 3: see serve.h */
@@ -89,7 +106,7 @@ bool wr_serve_is_said(const wr_serve_endpoint *e, const wr_err *why);
 
 /* The state of a view: the one there is, or a new one; under refresh, or while opening. */
 int wr_serve_state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err);
-/* features.c. Nothing to do when the endpoint has no features_path. */
+/* features_open.c. Nothing to do when the endpoint has no features_path. */
 int wr_features_open(wr_serve *s, wr_serve_endpoint *e, wr_err *err);
 /* Which request columns of `v` may be left out at the endpoint, into specs of them. */
 void wr_features_optional(wr_tensor_spec *in, const wr_serve_endpoint *e, const wr_view *v);

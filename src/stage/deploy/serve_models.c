@@ -56,8 +56,7 @@ int wr_serve_state_for(wr_live **out, wr_serve *s, const wr_view *v, wr_err *err
         *out = s->lives[i];
         return 0;
     }
-    if (n >= s->nendpoints * WR_ROLLOUT_ARMS)
-        return wr_err_set(err, WEIR_ELIMIT, "more feature views than %zu are served", n);
+    if (n >= s->max_lives) return wr_err_set(err, WEIR_ELIMIT, "more feature views than %zu are served", n);
     wr_lookup_info tables;
     WR_TRY(wr_live_open(out, s->project, v, s->log_dir, UINT64_MAX, err));
     if (v->nlookups && !wr_live_tables(&tables, *out))
@@ -265,7 +264,9 @@ static int list_endpoints(wr_serve *s, wr_err *err)
     int rc = 0;
     WR_TRY(wr_endpoint_list(&list, &s->nendpoints, s->arena, s->project, err));
     s->endpoints = wr_arena_calloc(s->arena, s->nendpoints + 1, sizeof *s->endpoints);
-    s->lives = wr_arena_calloc(s->arena, s->nendpoints * WR_ROLLOUT_ARMS + 1, sizeof *s->lives);
+    s->max_lives = s->nendpoints * WR_ROLLOUT_ARMS;
+    for (size_t i = 0; i < s->nendpoints; i++) s->max_lives += list[i].service ? list[i].service->nviews : 1;
+    s->lives = wr_arena_calloc(s->arena, s->max_lives + 1, sizeof *s->lives);
     if (!s->endpoints || !s->lives) {
         s->nendpoints = 0;
         return wr_err_nomem(err);

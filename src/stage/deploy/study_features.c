@@ -8,45 +8,62 @@
 #include "stage/deploy/live.h"
 #include "stage/deploy/study_inside.h"
 
-/* The view that the model's endpoint puts in front of it; NULL = none. */
-static int view_before(const wr_view **out, const char **called, wr_feasibility_work *w, wr_err *err)
+typedef struct {
+    const wr_view *at[WR_FEATURE_VIEWS];
+    size_t n;
+    const char *called; /* the service, or the file */
+} views;
+
+/* Those that the model's endpoint puts in front of it; n 0 = none. */
+static int views_before(views *out, wr_feasibility_work *w, wr_err *err)
 {
     const char *endpoint = wr_feasibility_endpoint(w);
     wr_endpoint e;
-    wr_view *v;
-    *out = NULL;
+    *out = (views){.called = ""};
     if (!endpoint) return 0;
     WR_TRY(wr_endpoint_find(&e, w->a, w->p, endpoint, err));
     if (!e.features) return 0;
-    *called = e.service ? e.service->name : e.features;
-    WR_TRY(wr_view_load(&v, w->a, e.features, err));
-    *out = v;
+    size_t n = e.service ? e.service->nviews : 1;
+    out->called = e.service ? e.service->name : e.features;
+    for (; out->n < n; out->n++) {
+        wr_view *v;
+        WR_TRY(wr_view_load(&v, w->a, e.service ? e.service->views[out->n] : e.features, err));
+        out->at[out->n] = v;
+    }
     return 0;
 }
 
-static bool is_feature(const wr_view *v, const char *name)
+static bool is_feature(const views *s, const char *name)
 {
-    for (size_t i = 0; i < v->nfeatures; i++)
-        if (strcmp(v->features[i].name, name) == 0) return true;
+    for (size_t k = 0; k < s->n; k++)
+        for (size_t i = 0; i < s->at[k]->nfeatures; i++)
+            if (strcmp(s->at[k]->features[i].name, name) == 0) return true;
     return false;
 }
 
-/* What the model asks for and the view has no feature of that name for; *n of them, the first in *name. */
-static void without_feature(size_t *n, const char **name, const wr_feasibility_work *w, const wr_view *v)
+static int64_t feature_count(const views *s)
+{
+    int64_t n = 0;
+    for (size_t k = 0; k < s->n; k++) n += (int64_t)s->at[k]->nfeatures;
+    return n;
+}
+
+/* What the model asks for and no view has a feature of that name for; *n of them, the first in *name. */
+static void without_feature(size_t *n, const char **name, const wr_feasibility_work *w, const views *s)
 {
     const wr_predictor *p = w->m->predictor;
-    bool matrix = w->m->nin == 1 && !is_feature(v, w->m->in[0].name);
+    bool matrix = w->m->nin == 1 && !is_feature(s, w->m->in[0].name);
     size_t count = matrix ? p->nfeatures : w->m->nin;
     *n = 0;
-    if (matrix && !p->features) { /* by place: as many numbers as the view has */
+    if (matrix && !p->features) { /* by place: as many numbers as there are */
         int64_t width = w->m->in[0].ndims == 2 ? w->m->in[0].shape[1] : -1;
-        *n = width > 0 && width != (int64_t)v->nfeatures;
+        *n = width > 0 && width != feature_count(s);
         *name = w->m->in[0].name;
         return;
     }
     for (size_t i = count; i-- > 0;) {
         const char *asked = matrix ? p->features[i] : w->m->in[i].name;
-        if (is_feature(v, asked)) continue;
+        if (is_feature(s, asked)) continue;
         ++*n;
         *name = asked;
     }
@@ -138,26 +155,26 @@ static int judge(wr_feasibility_work *w, wr_feasibility_result *r, const wr_view
 
 int wr_check_fed(bool *judged, wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err)
 {
-    const wr_view *v;
-    const char *called = "", *name = "";
+    views s;
+    const char *name = "";
     size_t n;
-    bool good;
-    *judged = false;
-    WR_TRY(view_before(&v, &called, w, err));
-    if (!v) return 0;
-    *judged = true;
-    wr_check_text(w, r, "features", "%s, view \"%s\"", called, v->name);
-    without_feature(&n, &name, w, v);
+    bool good = true;
+    WR_TRY(views_before(&s, w, err));
+    *judged = s.n > 0;
+    if (!s.n) return 0;
+    const char *said =
+        s.n > 1 ? wr_arena_printf(w->a, "%zu views", s.n) : wr_arena_printf(w->a, "view \"%s\"", s.at[0]->name);
+    if (!said) return wr_err_nomem(err);
+    wr_check_text(w, r, "features", "%s, %s", s.called, said);
+    without_feature(&n, &name, w, &s);
     if (n && (double)n > w->t->missing) {
-        wr_check_hint(w, r, "add \"%.80s\" to view \"%.60s\"; or it comes with each request", name, v->name);
-        return wr_check_says(w, r, WR_CHECK_FAIL, "view \"%s\" has no feature \"%s\"%s", v->name, name,
+        wr_check_hint(w, r, "add \"%.80s\" to view \"%.60s\"; or it comes with each request", name, s.at[0]->name);
+        return wr_check_says(w, r, WR_CHECK_FAIL, "%s %s no feature \"%s\"%s", said, s.n > 1 ? "have" : "has", name,
                              n > 1 ? ", and others" : "");
     }
-    WR_TRY(judge(w, r, v, &good, err));
+    for (size_t k = 0; k < s.n && good; k++) WR_TRY(judge(w, r, s.at[k], &good, err));
     if (!good) return 0;
-    return wr_check_says(w, r, WR_CHECK_PASS,
-                         "features of view \"%s\" for every input, found by %zu columns of a request", v->name,
-                         v->nrequest);
+    return wr_check_says(w, r, WR_CHECK_PASS, "features of %s for every input", said);
 }
 
 int wr_check_served_view(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err)
