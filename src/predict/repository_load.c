@@ -333,8 +333,22 @@ int wr_served_load(wr_repository *r, wr_served_model *m, wr_str config, bool cha
     return why.hint[0] ? wr_err_hint(err, rc, "%s", why.hint) : rc;
 }
 
+/* What cannot be the name of a folder in the repository, in Triton's words; others are looked for. */
+static int check_name(wr_str name, wr_err *err)
+{
+    static const char spaces[] = " \t\n\r\f\v";
+    while (name.n && memchr(spaces, name.p[0], sizeof spaces - 1)) name = wr_str_sub(name, 1, name.n);
+    while (name.n && memchr(spaces, name.p[name.n - 1], sizeof spaces - 1)) name.n--;
+    if (!name.n)
+        return wr_err_set(err, WEIR_EINVAL, "Model name cannot be empty. Please enter a valid name to deploy.");
+    if (memchr(name.p, '/', name.n) || wr_str_is(name, "..") || wr_str_is(name, "."))
+        return wr_err_set(err, WEIR_EINVAL, "model name must not contain path traversal characters");
+    return 0;
+}
+
 int wr_repository_load(wr_repository *r, wr_str name, wr_str config, wr_err *err)
 {
+    WR_TRY(check_name(name, err));
     if (!r->dir) {
         wr_err_set(err, WEIR_EUNSUPPORTED, "failed to load '%.*s', this server has no model repository",
                    WR_STR_FMT(name));

@@ -147,7 +147,14 @@ static void models_are_loaded_and_unloaded_on_demand(void **state)
     does_not(r, "a", "7", WEIR_ENOTFOUND, "Request for unknown model: 'a' version 7 is not found", "");
     does_not(r, "x", NULL, WEIR_ENOTFOUND, "Request for unknown model: 'x' is not found", "");
     fails(r, "x", NULL, WEIR_ENOTFOUND, "failed to load 'x', failed to poll from model repository");
-    fails(r, "../a", NULL, WEIR_ENOTFOUND, "failed to load '../a', failed to poll from model repository");
+    static const char *const paths[] = {"../a",        "a/../b", "model/..", "..",  ".",
+                                        "/etc/passwd", "a/b",    "a/",       " ..", ".. "};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        fails(r, paths[i], NULL, WEIR_EINVAL, "model name must not contain path traversal characters");
+    static const char *const blank[] = {"", " ", "\t", "\n", "\f\v", " \r "};
+    for (size_t i = 0; i < sizeof blank / sizeof *blank; i++)
+        fails(r, blank[i], NULL, WEIR_EINVAL, "Model name cannot be empty. Please enter a valid name to deploy.");
+    fails(r, "..a", NULL, WEIR_ENOTFOUND, "failed to load '..a', failed to poll from model repository");
     assert_int_equal(wr_repository_unload(r->r, S("a"), NULL), 0);
     assert_string_equal(index_text(r), "a/2 UNAVAILABLE unloaded; b/ ");
     does_not(r, "a", NULL, WEIR_EUNAVAILABLE, "'a' has no available versions", "unloaded");
