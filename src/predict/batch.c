@@ -56,6 +56,13 @@ static void append(wr_batch *b, waiting *w)
     b->n++;
 }
 
+/* Counted where it is a matter of time: see begin() of infer_job.c. */
+static void hold(const waiting *w, int n)
+{
+    const wr_instance *m = w->job.m;
+    if (m->config.delay_us) atomic_fetch_add_explicit(&m->stats->held, n, memory_order_relaxed);
+}
+
 static int64_t until(const wr_infer_job *j)
 {
     int64_t at = j->ready + j->m->config.delay_us * 1000, half = j->start + j->q->timeout_us * 500;
@@ -77,6 +84,7 @@ int wr_batch_infer(wr_infer_answer *out, wr_batch *b, const wr_instance *m, cons
     if (rc < 0) return rc;
     if (rc == 1) return wr_infer_job_end(&w->job, 0);
     w->until = until(&w->job);
+    hold(w, 1);
     append(b, w);
     return 1;
 }
@@ -178,7 +186,10 @@ static void run_alone(waiting *w)
 static void run_group(wr_batch *b, waiting *w, int64_t rows)
 {
     int64_t begun = wr_clock_mono_ns();
-    for (waiting *o = w; o; o = o->beside) o->ran = true;
+    for (waiting *o = w; o; o = o->beside) {
+        o->ran = true;
+        hold(o, -1);
+    }
     if (!w->beside || run_together(w, rows, b->arena) < 0) {
         for (waiting *next; w; w = next) {
             next = w->beside;

@@ -243,6 +243,28 @@ static void a_run_waits_to_be_full(void **state)
     check(&o[5], 1, 5, 1, 5);
 }
 
+/* While they wait for company nothing runs: the cap is of those alone. */
+static void who_waits_for_company_is_in_the_queue(void **state)
+{
+    room *r = *state;
+    one o[4] = {0};
+    serve(r, 1, true,
+          "{\"max_batch_size\": 8, \"dynamic_batching\": {\"max_queue_delay_microseconds\": 500000, \"default_queue_policy\": "
+          "{\"max_queue_size\": 2}}}");
+    for (int i = 0; i < 3; i++) ask(&o[i], r, 1, (float)i);
+    assert_true(o[0].rc == 1 && o[1].rc == 1);
+    assert_int_equal(o[2].rc, WEIR_EUNAVAILABLE);
+    assert_string_equal(o[2].err.msg, "Exceeds maximum queue size");
+    assert_int_equal(atomic_load(&r->m->stats->held), 2);
+    assert_true(wr_batch_run(r->b, true) == INT64_MAX);
+    for (int i = 0; i < 2; i++) check(&o[i], 1, (float)i, 1, i);
+    assert_int_equal(atomic_load(&r->m->stats->held), 0);
+    ask(&o[3], r, 1, 3);
+    assert_int_equal(o[3].rc, 1);
+    assert_true(wr_batch_run(r->b, true) == INT64_MAX);
+    check(&o[3], 1, 3, 1, 2);
+}
+
 static void who_fits_nobody_waits_alone(void **state)
 {
     room *r = *state;
@@ -281,6 +303,7 @@ int main(void)
         T(who_is_answered_at_once), T(a_failing_run_is_made_again_one_by_one),
         T(the_queue_has_its_cap),   T(more_may_come_meanwhile),
         T(a_run_waits_to_be_full), T(who_fits_nobody_waits_alone),
+        T(who_waits_for_company_is_in_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,7 +84,9 @@ static int begin(job *j)
     const wr_model_config *c = &j->m->config;
     j->why = WR_FAIL_REJECTED;
     int64_t waiting = atomic_fetch_add_explicit(&j->m->stats->pending, 1, memory_order_relaxed);
-    if (c->queue_max && waiting >= c->queue_max + c->instances)
+    int64_t held = c->delay_us ? atomic_load_explicit(&j->m->stats->held, memory_order_relaxed) : 0;
+    /* who waits for company is in the queue although nothing runs; without a delay somebody runs, and is not */
+    if (c->queue_max && (held >= c->queue_max || waiting - held >= c->queue_max + c->instances))
         return wr_err_set(j->err, WEIR_EUNAVAILABLE, "Exceeds maximum queue size");
     j->why = WR_FAIL_OTHER;
     WR_TRY(wr_infer_job_prepare(j));

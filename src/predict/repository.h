@@ -49,6 +49,7 @@ typedef struct {
     atomic_uint_fast64_t inferences, executions; /* rows; runs of the predictor */
     atomic_uint_fast64_t failures[WR_FAIL_REASONS];
     atomic_int_fast64_t last_ms, pending;
+    atomic_int_fast64_t held;      /* of pending: those that wait for company (delay_us) */
     atomic_uint_fast64_t latency[WR_DURATION_BINS]; /* of what succeeded (calc/histogram.h) */
 } wr_model_stats;
 
