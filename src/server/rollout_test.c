@@ -417,6 +417,21 @@ static void test_rewards_over_a_kill(void **state)
     wr_http_client_close(c);
     assert_int_equal(program_end(&p, SIGTERM), 0);
     assert_int_equal(trips_number(w, "SELECT count(*) FROM \"decisions.late\""), 2 * TOLD);
+    const char *kept = trips_path(w, ".weir/log/arms/late"); /* damaged: it is passed over, and all else is as before */
+    for (size_t cut = 0; cut < 3; cut++) {
+        WR_AUTOBUF wr_buf b = {0};
+        OK(wr_file_read(&b, kept, 64 << 20, err));
+        if (cut == 0) b.p[b.n - 1] ^= 1;
+        else b.n = cut == 1 ? b.n / 2 : 3;
+        OK(wr_file_write(kept, wr_buf_view(&b), err));
+        assert_true(program_launch(&p, w->dir, "0"));
+        c = client_at(p.port);
+        earned(c, 2 * TOLD - all, all);
+        reward(c, "drained", drained, 0, TOLD); /* kept as feedback, unknown to the rollout */
+        earned(c, 2 * TOLD - all, all);
+        wr_http_client_close(c);
+        assert_int_equal(program_end(&p, SIGTERM), 0);
+    }
 }
 
 /* ---- shadow ---- */
