@@ -264,44 +264,68 @@ static bool scale(double *out, uint64_t v, int exp)
     return wr_f64_nearest(out, v, exp);
 }
 
-/* What most numbers are: at most 19 digits. *at is moved only when it is one. */
-static bool quick(wr_jnumber *out, const char **at, const char *end)
+/* What most numbers are: at most 19 digits, v * 10^exp. *at is moved only when it is one. */
+typedef struct {
+    bool minus, whole;
+    uint64_t v;
+    int exp;
+} parts;
+
+static inline bool take_number(parts *out, const char **at, const char *end)
 {
     const char *p = *at;
     bool minus = *p == '-';
     const char *first = p += minus;
     uint64_t v = 0;
     int n = 0, exp = 0;
-    double x;
     if (digit(p[0]) && p[1] == '.') { /* most numbers that are not whole */
         v = (uint64_t)(*p++ - '0');
         n = v > 0;
     } else if (!take_digits(&p, end, &v, &n) || p == first || (*first == '0' && p - first > 1)) {
         return false;
     }
-    if (!of_number(*p)) {
-        *at = p;
-        whole(out, minus, v);
-        return true;
-    }
+    bool whole = !of_number(*p);
     if (*p == '.') {
         const char *point = ++p;
         if (!take_digits(&p, end, &v, &n) || p == point) return false;
         exp = (int)(point - p);
     }
-    if (!take_exponent(&p, &exp) || of_number(*p) || !scale(&x, v, exp)) return false;
+    if (!whole && (!take_exponent(&p, &exp) || of_number(*p))) return false;
     *at = p;
-    *out = (wr_jnumber){.minus = minus, .real = minus ? -x : x};
+    *out = (parts){minus, whole, v, exp};
     return true;
 }
 
-bool wr_jscan_quick(wr_jnumber *out, const char **at, const char *end) { return quick(out, at, end); }
+bool wr_jscan_quick(wr_jnumber *out, const char **at, const char *end)
+{
+    const char *p = *at;
+    parts n;
+    double x;
+    if (!take_number(&n, &p, end) || (!n.whole && !scale(&x, n.v, n.exp))) return false;
+    if (n.whole) whole(out, n.minus, n.v);
+    else *out = (wr_jnumber){.minus = n.minus, .real = n.minus ? -x : x};
+    *at = p;
+    return true;
+}
+
+bool wr_jscan_quick_real(double *out, const char **at, const char *end)
+{
+    const char *p = *at;
+    parts n;
+    double x;
+    if (!take_number(&n, &p, end)) return false;
+    if (n.whole) x = (double)n.v;
+    else if (!scale(&x, n.v, n.exp)) return false;
+    *out = n.minus ? -x : x;
+    *at = p;
+    return true;
+}
 
 int wr_jscan_number(wr_jscan *s, wr_jnumber *out)
 {
     char c = wr_jscan_peek(s);
     if (!digit(c) && c != '-') return wr_jscan_fail(s, "expected a number");
-    if (quick(out, &s->at, s->end)) return 0;
+    if (wr_jscan_quick(out, &s->at, s->end)) return 0;
     yyjson_val v;
     const char *behind = yyjson_read_number(s->at, &v, YYJSON_READ_NOFLAG, NULL, NULL);
     if (!behind || of_number(*behind)) return wr_jscan_fail(s, "a number that is malformed or too large");

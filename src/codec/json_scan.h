@@ -46,6 +46,7 @@ int wr_jscan_number(wr_jscan *s, wr_jnumber *out);
 /* The same for a number that begins at *at, for loops over many of them: true moves *at behind it; false means nothing (take the other one).
  * *at and end are those of a wr_jscan. */
 bool wr_jscan_quick(wr_jnumber *out, const char **at, const char *end);
+bool wr_jscan_quick_real(double *out, const char **at, const char *end); /* -0 is -0.0 */
 bool wr_jscan_word(wr_jscan *s, const char *word);            /* takes it when it is next: "null", "true", "NaN" */
 int wr_jscan_skip(wr_jscan *s, wr_str *raw);                  /* any value, also NaN and Infinity; raw (may be NULL) its text */
 int wr_jscan_end(wr_jscan *s);                                /* nothing but white space is left */

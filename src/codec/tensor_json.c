@@ -166,14 +166,29 @@ static void read_run(reading *r)
 {
     const char *p = r->s->at, *end = r->s->end;
     size_t size = wr_tensor_type_size(r->t->type);
-    bool fp32 = r->t->type == WR_TENSOR_FP32;
     while (r->i < r->end && p < end && *p == ',') {
         wr_jnumber v;
         const char *q = p + 1;
         while (q < end && *q == ' ') q++;
-        if (q == end || !wr_jscan_quick(&v, &q, end) || (fp32 && between_floats(v.real))) break;
+        if (q == end || !wr_jscan_quick(&v, &q, end)) break;
         if (!r->put((char *)r->t->data + r->i * size, &v)) break;
         r->i++;
+        p = q;
+    }
+    r->s->at = p;
+}
+
+/* The same for what most models take. */
+static void read_floats(reading *r)
+{
+    const char *p = r->s->at, *end = r->s->end;
+    float *to = r->t->data;
+    for (; r->i < r->end && p < end && *p == ','; r->i++) {
+        double v;
+        const char *q = p + 1;
+        while (q < end && *q == ' ') q++;
+        if (q == end || !wr_jscan_quick_real(&v, &q, end) || between_floats(v) || fabs(v) >= 0x1p127) break;
+        to[r->i] = (float)v;
         p = q;
     }
     r->s->at = p;
@@ -193,7 +208,8 @@ static int read_lists(reading *r)
             WR_TRY(wr_jscan_open(r->s, '[', &first));
         } else {
             WR_TRY(read_element(r, c));
-            if (r->put) read_run(r);
+            if (r->t->type == WR_TENSOR_FP32) read_floats(r);
+            else if (r->put) read_run(r);
         }
         int more;
         while ((more = wr_jscan_item(r->s, &first)) == 0 && --depth) first = false;
