@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "stage/deploy/study_target.h"
+#include "stage/study/target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

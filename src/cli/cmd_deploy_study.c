@@ -10,7 +10,7 @@
 #include "core/model.h"
 #include "core/run.h"
 #include "io/file.h"
-#include "stage/deploy/study.h"
+#include "stage/study/study.h"
 #include "track/run.h"
 
 static const wr_cmd_arg args[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* feasibility.h - the report of a feasibility study (stage/deploy/study.h) as the registry keeps it, and what policies make of it.
+/* feasibility.h - the report of a feasibility study (stage/study/study.h) as the registry keeps it, and what policies make of it.
  *
  *   registry:
  *     target: targets/prod.yaml                  # a profile; without it the last study counts, whatever it was for

@@ -2,186 +2,23 @@
 /* feature_service_test.c - a view that looks columns up, behind a feature service: what models see for random rows
  * asked for by keys alone is what the training table has, bit for bit; what is needed and what is not; tables that
  * come, change, are damaged. */
-#include "stage/deploy/deploy_testing.h"
+#include "stage/deploy/looking_testing.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/view_source.h"
 #include "stage/deploy/features.h"
 #include "stage/deploy/keep.h"
 #include "stage/deploy/rollout_run.h"
-#include "stage/deploy/study_inside.h"
 
-enum { SOURCES = 60, PLACES = 4 };
-
-static const char view_text[] =
-    "name: looking\nsource: trips\ntime: at\nkeep: [delay]\nlabel: {name: late, of: delay, above: 15}\n"
-    "events: {source: trips, time: '\"at\" + INTERVAL 30 MINUTE', values: {delay: {of: delay}}}\n"
-    "features:\n"
-    "  - {name: hour, op: hour, of: at}\n  - {name: km, op: number, of: km}\n  - {name: from, op: category, of: from}\n"
-    "  - {name: delay_3h, op: mean, of: delay, key: from, over: 3h}\n"
-    "  - {name: to_delay_3h, op: mean, of: delay, key: to, event_key: from, over: 3h}\n"
-    "  - {name: size, op: number, of: size}\n  - {name: zone, op: category, of: zone}\n"
-    "  - {name: opened, op: day_of_year, of: opened}\n  - {name: tax, op: number, of: tax}\n"
-    "  - {name: zone_delay_5h, op: count, of: delay, key: zone, event_key: from, over: 5h}\n"
-    "lookup:\n"
-    "  - {source: places, time: since, key: from, source_key: id, columns: [size, zone, opened], ttl: 9h}\n"
-    "  - {source: taxes, time: since, key: [zone, to], source_key: [zone, place], columns: {tax: rate}}\n";
-
-/* The other model's columns: five of the view's features. */
-static const char names[] = "\"feature_names\":[\"tax\",\"km\",\"size\",\"delay_3h\",\"opened\"]";
+/* Of the other model, as `names` has them. */
 static const char *const columns[] = {"tax", "km", "size", "delay_3h", "opened"};
 
-/* The same columns out of two views, one of the row and events, one that looks up. */
-static const char view_a[] =
-    "name: looking_a\nsource: trips\ntime: at\n"
-    "events: {source: trips, time: '\"at\" + INTERVAL 30 MINUTE', values: {delay: {of: delay}}}\n"
-    "features:\n  - {name: km, op: number, of: km}\n  - {name: delay_3h, op: mean, of: delay, key: from, over: 3h}\n";
-static const char view_b[] =
-    "name: looking_b\nsource: trips\ntime: at\nfeatures:\n"
-    "  - {name: size, op: number, of: size}\n  - {name: opened, op: day_of_year, of: opened}\n  - {name: tax, op: "
-    "number, of: tax}\n"
-    "lookup:\n"
-    "  - {source: places, time: since, key: from, source_key: id, columns: [size, zone, opened], ttl: 9h}\n"
-    "  - {source: taxes, time: since, key: [zone, to], source_key: [zone, place], columns: {tax: rate}}\n";
-
-static const char services[] = "feature_services:\n  trips: {view: features.yaml, optional: [km]}\n"
-                               "endpoints:\n  late: {model: late@champion, features: trips}\n"
-                               "  fed: {path: m.json, features: trips, log: all}\n";
 static const char split[] = "feature_services:\n  trips: {view: features.yaml, optional: [km]}\n"
                             "  split: {views: [a.yaml, b.yaml], optional: [km]}\n"
                             "endpoints:\n  late: {model: late@champion, features: trips}\n"
                             "  fed: {path: m.json, features: trips, log: all}\n"
                             "  two: {path: m.json, features: split, log: all}\n";
-static wr_view *second; /* view_b */
-
-/* ---- random worlds ---- */
-
-static void put_place(wr_col *c, size_t i, wr_rng *r, bool zones)
-{
-    static const char *const places[] = {"SFO", "JFK", "\xc3\xbc", ""}, *const zone[] = {"SFO", "z1", "z2", ""};
-    if (wr_rng_below(r, 10) == 0) assert_int_equal(wr_col_set_missing(c, i), 0);
-    else assert_int_equal(wr_col_code(c, wr_str_of((zones ? zone : places)[wr_rng_below(r, PLACES)]), &c->code[i]), 0);
-}
-
-static void put_number(wr_col *c, size_t i, double x, wr_rng *r)
-{
-    bool missing = wr_rng_below(r, 8) == 0;
-    c->f64[i] = missing ? NAN : x;
-    if (missing) assert_int_equal(wr_col_set_missing(c, i), 0);
-}
-
-static void write_dataset(trips *w, const char *name, wr_frame *f)
-{
-    wr_tables *t;
-    wr_dataset_written d;
-    wr_dataset_write_opt opt = {.mode = WR_DELTA_OVERWRITE};
-    OK(wr_project_tables(&t, w->project, NULL, err));
-    OK(wr_tables_register(t, "_r", f, err));
-    OK(wr_dataset_write(&d, t, w->project, name, "SELECT * FROM _r", &opt, err));
-    wr_tables_close(t);
-}
-
-/* Rows of places or taxes: when known is a multiple of ten minutes, so that some are at the same moment. */
-static void make_source(trips *w, const char *name, const char *key, const char *other, uint64_t seed)
-{
-    wr_rng r;
-    WR_AUTOFRAME wr_frame *f = wr_frame_new();
-    wr_rng_init(&r, seed);
-    assert_int_equal(wr_frame_resize(f, SOURCES), 0);
-    assert_true(wr_frame_add(f, "since", WR_TS) && wr_frame_add(f, key, WR_TEXT) && wr_frame_add(f, other, WR_TEXT) &&
-                wr_frame_add(f, strcmp(name, "places") == 0 ? "size" : "rate", WR_F64) &&
-                wr_frame_add(f, "opened", WR_TS));
-    for (size_t i = 0; i < SOURCES; i++) {
-        f->cols[0].i64[i] = TRIPS_FROM_US + ((int64_t)wr_rng_below(&r, 220) - 20) * 10 * 60 * 1000000;
-        put_place(&f->cols[1], i, &r, strcmp(key, "zone") == 0);
-        put_place(&f->cols[2], i, &r, strcmp(other, "zone") == 0);
-        put_number(&f->cols[3], i, wr_rng_normal(&r) * 10, &r);
-        f->cols[4].i64[i] = (int64_t)wr_rng_below(&r, 1000000000) * 1000000;
-        if (wr_rng_below(&r, 8) == 0) assert_int_equal(wr_col_set_missing(&f->cols[4], i), 0);
-    }
-    write_dataset(w, name, f);
-}
-
-static void make_trips(trips *w, uint64_t seed)
-{
-    wr_rng r;
-    WR_AUTOFRAME wr_frame *f = wr_frame_new();
-    wr_rng_init(&r, seed);
-    assert_int_equal(wr_frame_resize(f, TRIPS), 0);
-    assert_true(wr_frame_add(f, "at", WR_TS) && wr_frame_add(f, "km", WR_F64) && wr_frame_add(f, "from", WR_TEXT) &&
-                wr_frame_add(f, "to", WR_TEXT) && wr_frame_add(f, "delay", WR_F64));
-    for (size_t i = 0; i < TRIPS; i++) {
-        f->cols[0].i64[i] = TRIPS_FROM_US + (int64_t)i * TRIP_US;
-        put_number(&f->cols[1], i, wr_rng_normal(&r) * 500, &r);
-        put_place(&f->cols[2], i, &r, false);
-        put_place(&f->cols[3], i, &r, false);
-        put_number(&f->cols[4], i, floor(wr_rng_f64(&r) * 60 - 10), &r);
-    }
-    write_dataset(w, "trips", f);
-}
-
-static wr_frame *sources[2]; /* of the lookups */
-
-/* The way of training: rows joined by SQL's side, events, features. */
-static void make_world(trips *w, uint64_t seed)
-{
-    wr_tables *t;
-    wr_view_rows_opt opt = {0};
-    make_trips(w, seed);
-    make_source(w, "places", "id", "zone", seed + 100);
-    make_source(w, "taxes", "zone", "place", seed + 200);
-    wr_frame_free(w->rows);
-    wr_frame_free(w->events);
-    wr_frame_free(w->features);
-    w->rows = w->events = NULL;
-    OK(wr_project_tables(&t, w->project, NULL, err));
-    OK(wr_view_rows(&w->rows, w->view, w->project, t, &opt, NULL, err));
-    OK(wr_view_events(&w->events, w->view, w->project, t, NULL, NULL, err));
-    for (size_t i = 0; i < 2; i++) {
-        wr_frame_free(sources[i]);
-        OK(wr_view_lookup_rows(&sources[i], w->view, i, w->project, t, NULL, err));
-    }
-    wr_tables_close(t);
-    w->features = wr_frame_new();
-    OK(wr_view_compute(w->features, w->view, w->rows, w->events, NULL, err));
-    assert_int_equal(w->rows->nrows, TRIPS);
-}
-
-/* As `weir feature materialize --lookups` does it. */
-static void write_tables(trips *w, int64_t until_us)
-{
-    const char *path;
-    const wr_view *views[] = {w->view, second};
-    for (int i = 0; i < 2; i++) {
-        WR_AUTOBUF wr_buf b = {0};
-        OK(wr_lookup_make(&b, views[i], sources, until_us, false, err));
-        OK(wr_noun_lookup_path(&path, w->project, views[i]->name, err));
-        OK(wr_file_write(path, wr_buf_view(&b), err));
-    }
-}
-
-static void write_model(trips *w)
-{
-    WR_AUTOBUF wr_buf b = {0}, out = {0};
-    OK(wr_file_read(&b, WEIR_SOURCE_DIR "/tests/reference/forests/xgb32_logistic.json", 1 << 22, err));
-    const char *at = strstr(wr_buf_cstr(&b), "\"feature_names\":[]");
-    assert_non_null(at);
-    wr_buf_add(&out, b.p, (size_t)(at - b.p));
-    wr_buf_str(&out, names);
-    wr_buf_str(&out, at + strlen("\"feature_names\":[]"));
-    OK(wr_file_write(trips_path(w, "m.json"), wr_buf_view(&out), err));
-}
-
-static void reopen(trips *w, const char *yaml)
-{
-    trips_write(w, "weir.yaml", yaml);
-    wr_project_close(w->project);
-    OK(wr_file_remove_tree(trips_path(w, ".weir/log"), err));
-    OK(wr_file_remove_tree(trips_path(w, ".weir/online"), err));
-    OK(wr_project_open(&w->project, w->dir, err));
-}
 
 static wr_serve *start(trips *w)
 {
@@ -190,24 +27,7 @@ static wr_serve *start(trips *w)
     return s;
 }
 
-static int make(void **state)
-{
-    wr_yaml *y;
-    trips_make(state);
-    trips *w = *state;
-    trips_write(w, "features.yaml", view_text);
-    OK(wr_yaml_parse(&y, w->a, wr_str_of(view_text), "features.yaml", err));
-    OK(wr_view_parse(&w->view, w->a, y, err));
-    OK(wr_yaml_parse(&y, w->a, wr_str_of(view_b), "b.yaml", err));
-    OK(wr_view_parse(&second, w->a, y, err));
-    trips_write(w, "a.yaml", view_a);
-    trips_write(w, "b.yaml", view_b);
-    write_model(w);
-    make_world(w, 1);
-    trips_train(w, w->view, 12, w->package[0]);
-    trips_promote(w, 0);
-    return 0;
-}
+static int make(void **state) { return looking_make(state, WEIR_SOURCE_DIR); }
 
 /* ---- asking ---- */
 
@@ -585,103 +405,12 @@ static void test_mistakes(void **state)
     wr_serve_close(s);
 }
 
-/* ---- what a study says ---- */
-
-/* A check of the study of a model: its state, and what it says. */
-static void checked(trips *w, wr_feasibility_fn *check, const char *model, const char *target, wr_check_state state,
-                    const char *part)
-{
-    wr_feasibility_target t;
-    wr_feasibility_report report = {.model = model};
-    wr_feasibility_opt opt = {.model = model, .target = &t, .seconds = 0.1, .seed = 1};
-    wr_feasibility_work k = {.a = w->a, .p = w->project, .opt = &opt, .t = &t, .report = &report};
-    wr_feasibility_result *r = &report.results[1];
-    OK(wr_feasibility_target_parse(&t, w->a, wr_str_of(target), "target.yaml", err));
-    OK(wr_feasibility_open(&k, err));
-    OK(wr_feasibility_rows(&k, err));
-    OK(check(&k, r, err));
-    wr_feasibility_close(&k);
-    if (r->state != state || !strstr(r->measured, part))
-        fail_msg("%s is %s: %s, not %s: %s", model, wr_check_states[r->state], r->measured, wr_check_states[state],
-                 part);
-}
-
-static void studied(trips *w, const char *model, const char *target, wr_check_state state, const char *part)
-{
-    checked(w, wr_check_missing, model, target, state, part);
-}
-
-static void write_state(trips *w)
-{
-    wr_online *o;
-    const char *path;
-    wr_cell cells[4];
-    WR_AUTOBUF wr_buf b = {0};
-    OK(wr_online_new(&o, w->view, err));
-    for (size_t i = 0; i < w->events->nrows; i++) {
-        trips_event(w, i, cells);
-        OK(wr_online_add(o, w->events->cols[0].i64[i], cells, err));
-    }
-    OK(wr_online_save(o, &b, err));
-    wr_online_free(o);
-    OK(wr_noun_online_path(&path, w->project, "looking", err));
-    OK(wr_file_write(path, wr_buf_view(&b), err));
-}
-
-static void test_study(void **state)
-{
-    trips *w = *state;
-    const char *model = trips_path(w, "m.json"), *path;
-    int64_t last = TRIPS_FROM_US + (TRIPS - 1) * TRIP_US;
-    reopen(w, services);
-    studied(w, model, "", WR_CHECK_FAIL, "2 lookups of view \"looking\" have no tables");
-    studied(w, "late@champion", "", WR_CHECK_FAIL, "2 lookups of view \"looking\" have no tables");
-    write_tables(w, 0); /* of a time when nothing was known */
-    studied(w, model, "", WR_CHECK_FAIL, "are empty");
-    write_tables(w, last);
-    studied(w, model, "", WR_CHECK_WARN, "its windows fill as events come");
-    write_state(w);
-    checked(w, wr_check_degraded, "late@champion", "", WR_CHECK_PASS, ""); /* the input it leaves out is a needed one */
-    studied(w, model, "", WR_CHECK_PASS, "features of view \"looking\" for every input");
-    trips_write(
-        w, "weir.yaml",
-        "feature_services: {split: {views: [a.yaml, b.yaml]}}\nendpoints:\n  two: {path: m.json, features: split}\n");
-    wr_project_close(w->project);
-    OK(wr_project_open(&w->project, w->dir, err));
-    studied(w, model, "", WR_CHECK_WARN, "\"looking_a\" is empty");
-    trips_write(w, "weir.yaml", services);
-    wr_project_close(w->project);
-    OK(wr_project_open(&w->project, w->dir, err));
-    studied(w, "late@champion", "", WR_CHECK_WARN, "nulls not compared"); /* nobody wrote the training table */
-    studied(w, model, "features: {max_age: 1d}\n", WR_CHECK_FAIL, "the lookup tables are"); /* of 2001 */
-    studied(w, "late@champion", "features: {max_age: 1d}\n", WR_CHECK_WARN,
-            "nulls not compared"); /* as the newest row sees it */
-    write_tables(w, wr_clock_wall_us());
-    studied(w, model, "features: {max_age: 1d}\n", WR_CHECK_FAIL, "the newest event of the online state is");
-    OK(wr_noun_online_path(&path, w->project, "looking", err));
-    trips_write(w, "features.yaml",
-                wr_arena_printf(w->a, "%s", trip_view)); /* tax, size, opened are no features of this one */
-    studied(w, model, "", WR_CHECK_FAIL, "view \"trips_features\" has no feature \"tax\", and others");
-    trips_write(w, "features.yaml", view_text);
-}
-
-static int end(void **state)
-{
-    wr_frame_free(sources[0]);
-    wr_frame_free(sources[1]);
-    return trips_end(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_serving_is_training),
-        cmocka_unit_test(test_needed),
-        cmocka_unit_test(test_without_service),
-        cmocka_unit_test(test_study),
-        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_swapped_under_load),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_serving_is_training), cmocka_unit_test(test_needed),
+        cmocka_unit_test(test_without_service),     cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_swapped_under_load),  cmocka_unit_test(test_mistakes),
     };
-    return cmocka_run_group_tests(tests, make, end);
+    return cmocka_run_group_tests(tests, make, looking_end);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_host.c - checks 9 to 12: the processor, the system, what is needed of it, and the files themselves. */
+/* host.c - checks 9 to 12: the processor, the system, what is needed of it, and the files themselves. */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include "core/bom.h"
 #include "core/signing.h"
 #include "io/file.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 /* ---- 9 instruction set ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_cost.c - checks 16 to 20: what it takes, what it costs, what it may, and whether somebody would notice. */
+/* cost.c - checks 16 to 20: what it takes, what it costs, what it may, and whether somebody would notice. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "core/view_source.h"
 #include "io/file.h"
 #include "io/http_client.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 static const double month_s = 365.25 / 12 * 86400, joules_kwh = 3.6e6;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_model.c - the model of a feasibility study: found, opened, put into a repository of its own; a package as a
+/* model.c - the model of a feasibility study: found, opened, put into a repository of its own; a package as a
  * predictor. */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "core/view_source.h"
 #include "io/file.h"
 #include "stage/deploy/materialize.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 enum { SOURCE_ROWS = 2000 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* study.c - the list of checks, one run over it, the report. */
-#include "stage/deploy/study.h"
+#include "stage/study/study.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "core/feasibility.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 const char *const wr_check_states[] = {"pass", "warn", "fail", "skip"};
 

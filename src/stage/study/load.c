@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_load.c - checks 6 to 8: latency at the expected concurrency, the most it can do, memory. What energy and cost
+/* load.c - checks 6 to 8: latency at the expected concurrency, the most it can do, memory. What energy and cost
  * need is measured on the way.
  *
  * Load is closed: each of n threads asks, waits for the answer and asks again, row after row from its own place in the
@@ -17,7 +17,7 @@
 #include "io/file.h"
 #include "io/http_client.h"
 #include "io/meter.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 enum { THREADS_MAX = 256, SAMPLES_MAX = 1 << 18, KNEE_STEPS = 8, SERVER_TIMEOUT_MS = 5000 };
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_features.c - the part of check 2 that asks where a server finds features: whether a feature service has one for
+/* features.c - the part of check 2 that asks where a server finds features: whether a feature service has one for
  * each input of the model, and whether the online state and the tables of lookups that it would start from are there,
  * of this view, and new enough. */
 #include "base/clock.h"
 #include "base/num.h"
 #include "core/endpoint.h"
 #include "stage/deploy/live.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 typedef struct {
     const wr_view *at[WR_FEATURE_VIEWS];

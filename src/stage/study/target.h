@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_target.h - the profile of a place where a model is to run: what is there, what it may take, what it may cost.
+/* target.h - the profile of a place where a model is to run: what is there, what it may take, what it may cost.
  *
  *   name: edge
  *   latency: {p99: 20ms, p50: 5ms, cold_start: 10s}

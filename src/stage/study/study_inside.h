@@ -2,7 +2,7 @@
 /* study_inside.h - what the checks of a feasibility study see: the model, open and in service; rows to ask it; the target. Private to this
  * folder.
  *
- * A package becomes a predictor too (study_model.c): its inputs are the columns that a request brings, as rows.h has them, over an online
+ * A package becomes a predictor too (model.c): its inputs are the columns that a request brings, as stage/deploy/rows.h has them, over an online
  * state that knows the view's events. So load, memory, noise and bad inputs are one code for all models.
  */
 #pragma once
@@ -10,7 +10,7 @@
 #include "core/model.h"
 #include "core/package.h"
 #include "predict/infer.h"
-#include "stage/deploy/study.h"
+#include "stage/study/study.h"
 
 typedef struct wr_feasibility_work {
     wr_arena *a;
@@ -51,13 +51,13 @@ typedef struct wr_feasibility_work {
 #define WR_SERVED_AS "model"
 enum { WR_FEASIBILITY_ROWS = 2000 /* at most, that a model is asked */ };
 
-/* study_model.c */
+/* model.c */
 int wr_feasibility_open(wr_feasibility_work *w, wr_err *err);
 void wr_feasibility_close(wr_feasibility_work *w);
 /* The model once more, from its file or package; as it was opened first. */
 int wr_feasibility_predictor(wr_predictor **out, wr_feasibility_work *w, wr_err *err);
 
-/* study_rows.c */
+/* rows.c */
 int wr_feasibility_rows(wr_feasibility_work *w, wr_err *err);
 /* Its inputs from the columns of a table, by name. */
 int wr_feasibility_from_frame(wr_feasibility_work *w, const wr_frame *f, wr_err *err);
@@ -78,18 +78,18 @@ typedef struct {
 } wr_feasibility_gap;
 void wr_feasibility_compare(wr_feasibility_gap *g, const wr_infer_answer *whole, size_t at, const wr_infer_answer *part);
 
-/* study_logged.c: the newest predictions of an endpoint into w->logged; inputs of a model without a view out of them. has_log: WEIR_ENOTFOUND
+/* logged.c: the newest predictions of an endpoint into w->logged; inputs of a model without a view out of them. has_log: WEIR_ENOTFOUND
  * with a hint when there is no such endpoint, or none of its predictions are in the lake. */
 int wr_feasibility_has_log(wr_feasibility_work *w, const char *endpoint, wr_err *err);
 int wr_feasibility_logged(wr_feasibility_work *w, const char *endpoint, wr_err *err);
 int wr_feasibility_from_log(wr_feasibility_work *w, wr_err *err);
 
-/* study_features.c, for check 2. fed: of a model without a view; judged: its endpoint puts one in front of it. served_view: of a package, after
+/* features.c, for check 2. fed: of a model without a view; judged: its endpoint puts one in front of it. served_view: of a package, after
  * its rows were judged. */
 int wr_check_fed(bool *judged, wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err);
 int wr_check_served_view(wr_feasibility_work *w, wr_feasibility_result *r, wr_err *err);
 
-/* study_cost.c: the endpoint of weir.yaml that serves the model; NULL = none. */
+/* cost.c: the endpoint of weir.yaml that serves the model; NULL = none. */
 const char *wr_feasibility_endpoint(wr_feasibility_work *w);
 
 /* study.c: results */

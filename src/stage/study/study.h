@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* study.h - the feasibility study: may this model run there? Twenty checks, each pass, warn, fail or skip with what was measured.
  *
- * A check is a function and a line in the list of study.c; its file is its family: study_contract.c (1 to 5), study_load.c (6 to 8),
- * study_host.c (9 to 12), study_behaviour.c (13 to 15), study_cost.c (16 to 20); rows come from study_rows.c and study_logged.c. What cannot
+ * A check is a function and a line in the list of study.c; its file is its family: contract.c (1 to 5), load.c (6 to 8),
+ * host.c (9 to 12), behaviour.c (13 to 15), cost.c (16 to 20); rows come from rows.c and logged.c. What cannot
  * be done is skipped and says why; nothing is passed unseen; what warns or fails says what to do about it. The model runs in this process,
  * over rows of the replayed endpoint, of a file, of the view's own dataset, or (said so) made from its signature; with a seed, so that two
  * runs ask the same.
@@ -12,7 +12,7 @@
  */
 #pragma once
 #include "core/project.h"
-#include "stage/deploy/study_target.h"
+#include "stage/study/target.h"
 
 enum { WR_FEASIBILITY_CHECKS = 20, WR_FEASIBILITY_FACTS = 40 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_behaviour.c - checks 13 to 15: what it does with rows a little or very different, and whether there is a way
+/* behaviour.c - checks 13 to 15: what it does with rows a little or very different, and whether there is a way
  * back.
  *
  * Bad inputs are asked in a child process: what would crash the server crashes that child, and is told. */
@@ -16,7 +16,7 @@
 #include "base/rng.h"
 #include "codec/json.h"
 #include "stage/deploy/materialize.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 #include "track/registry_policy.h"
 
 /* ---- 13 behaviour ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* study_test.c - a study in which nothing fails, and for each check one in which that check alone does. */
-#include "stage/deploy/study.h"
+#include "stage/study/study.h"
 
 #include <sys/stat.h>
 
@@ -8,7 +8,7 @@
 #include "core/feasibility.h"
 #include "core/signing.h"
 #include "stage/deploy/deploy_testing.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 static const char easy[] =
     "latency: {p99: 60s, cold_start: 600s}\nload: {rps: 0.1, concurrency: 2}\nmemory: {limit: 64GiB}\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_rows.c - what the model of a study is asked: logged predictions, a file, the view's own rows, golden rows, or
+/* rows.c - what the model of a study is asked: logged predictions, a file, the view's own rows, golden rows, or
  * made from its signature; and how answers are compared. */
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "core/view_source.h"
 #include "io/file.h"
 #include "stage/deploy/drain.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 enum {
     ROWS_MAX = WR_FEASIBILITY_ROWS,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_contract.c - checks 1 to 5: do rows and answers there mean what they meant in training? */
+/* contract.c - checks 1 to 5: do rows and answers there mean what they meant in training? */
 #include <math.h>
 #include <stdio.h>
 
@@ -11,7 +11,7 @@
 #include "core/view_source.h"
 #include "io/file.h"
 #include "stage/deploy/drain.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 /* ---- 1 schema ---- */
 

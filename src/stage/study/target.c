@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_target.c - reading a target profile; the list of its keys. */
-#include "stage/deploy/study_target.h"
+/* target.c - reading a target profile; the list of its keys. */
+#include "stage/study/target.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_logged.c - the rows of a study out of what an endpoint has logged: columns of predictions.ENDPOINT, as layout.h
- * names them, back into the tensors that were sent. */
+/* logged.c - the rows of a study out of what an endpoint has logged: columns of predictions.ENDPOINT, as
+ * stage/deploy/layout.h names them, back into the tensors that were sent. */
 #include <math.h>
 #include <stdio.h>
 
@@ -8,7 +8,7 @@
 #include "core/endpoint.h"
 #include "core/view_source.h"
 #include "stage/deploy/drain.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 /* ---- is there a log? ---- */
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* study_checks_test.c - single checks of the study against models that are odd in one way: that look at other rows,
+/* checks_test.c - single checks of the study against models that are odd in one way: that look at other rows,
  * answer two things, crash, hang, fail or refuse what they should take. */
-#include "stage/deploy/study.h"
+#include "stage/study/study.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 
 #include "stage/deploy/deploy_testing.h"
-#include "stage/deploy/study_inside.h"
+#include "stage/study/study_inside.h"
 
 enum { ROWS = 40 };
 
