@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "core/lookup.h"
+#include "core/view_testing.h"
 
 #define FEATURES                                                                                                       \
     "features:\n  - {name: seats, op: number, of: seats}\n  - {name: maker, op: category, of: maker}\n"                \
@@ -23,21 +24,6 @@ static const char planes[] =
                   "  - {source: planes, time: since, key: tail, columns: [seats, maker, built], ttl: 3h}\n"
                   "  - source: makers\n    time: 'since + INTERVAL 1 HOUR'\n    key: [maker, site]\n"
                   "    source_key: [name, site]\n    columns: {land: country}\n";
-
-static int parse(wr_view **out, wr_arena *a, const char *text, wr_err *err)
-{
-    wr_yaml *y;
-    WR_TRY(wr_yaml_parse(&y, a, wr_str_of(text), "v.yaml", err));
-    return wr_view_parse(out, a, y, err);
-}
-
-static wr_view *must_parse(wr_arena *a, const char *text)
-{
-    wr_view *v = NULL;
-    wr_err err = {0};
-    if (parse(&v, a, text, &err) < 0) fail_msg("%s (%s)", err.msg, err.hint);
-    return v;
-}
 
 static void test_view(void **state)
 {

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "core/view_ops.h"
+#include "core/view_testing.h"
 #include "io/file.h"
 
 static const char example[] = "name: flights_features\n"
@@ -46,21 +47,6 @@ static const char example[] = "name: flights_features\n"
                               "  - {name: dd_n, op: count, of: late, key: destination, over: 3h}\n"
                               "  - {name: all_delay, op: mean, of: delay, over: 3h}\n"
                               "  - {name: all_late, op: mean, of: late, over: 3h}\n";
-
-static int parse(wr_view **out, wr_arena *a, const char *text, wr_err *err)
-{
-    wr_yaml *y;
-    WR_TRY(wr_yaml_parse(&y, a, wr_str_of(text), "f.yaml", err));
-    return wr_view_parse(out, a, y, err);
-}
-
-static wr_view *must_parse(wr_arena *a, const char *text)
-{
-    wr_view *v = NULL;
-    wr_err err = {0};
-    if (parse(&v, a, text, &err) < 0) fail_msg("%s (%s)", err.msg, err.hint);
-    return v;
-}
 
 /* ---- parsing ---- */
 

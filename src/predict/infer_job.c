@@ -7,15 +7,15 @@ typedef wr_infer_job job;
 
 /* ---- counting ---- */
 
-void wr_infer_count(wr_duration *d, uint64_t n, int64_t ns)
+void wr_duration_add(wr_duration *d, int64_t ns)
 {
-    atomic_fetch_add_explicit(&d->n, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&d->n, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&d->ns, ns > 0 ? (uint64_t)ns : 0, memory_order_relaxed);
 }
 
 static void count_failure(wr_model_stats *s, wr_fail_reason why, int64_t ns)
 {
-    wr_infer_count(&s->fail, 1, ns);
+    wr_duration_add(&s->fail, ns);
     atomic_fetch_add_explicit(&s->failures[why], 1, memory_order_relaxed);
 }
 
@@ -27,16 +27,16 @@ static void touch(wr_model_stats *s)
 static void count_success(const job *j, int64_t end)
 {
     wr_model_stats *s = j->m->stats;
-    wr_infer_count(&s->success, 1, end - j->start);
+    wr_duration_add(&s->success, end - j->start);
     atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)(end - j->start))], 1, memory_order_relaxed);
-    wr_infer_count(&s->queue, 1, j->begun - j->ready);
+    wr_duration_add(&s->queue, j->begun - j->ready);
     if (j->out->cached) {
         touch(s);
         return;
     }
-    wr_infer_count(&s->input, 1, j->ready - j->start);
-    wr_infer_count(&s->infer, 1, j->ran - j->begun);
-    wr_infer_count(&s->output, 1, end - j->ran);
+    wr_duration_add(&s->input, j->ready - j->start);
+    wr_duration_add(&s->infer, j->ran - j->begun);
+    wr_duration_add(&s->output, end - j->ran);
     atomic_fetch_add_explicit(&s->inferences, j->out->rows, memory_order_relaxed);
 }
 
@@ -59,7 +59,7 @@ static int from_cache(job *j)
     j->cache = rc == 0;
     if (rc != 1) return rc;
     j->out->cached = true;
-    wr_infer_count(&j->m->stats->cache_hit, 1, wr_clock_mono_ns() - start);
+    wr_duration_add(&j->m->stats->cache_hit, wr_clock_mono_ns() - start);
     return 1;
 }
 
@@ -67,7 +67,7 @@ static void into_cache(const job *j)
 {
     int64_t start = wr_clock_mono_ns();
     wr_response_cache_put(j->m->of->cache, &j->key, j->out->out, j->npick);
-    wr_infer_count(&j->m->stats->cache_miss, 1, wr_clock_mono_ns() - start);
+    wr_duration_add(&j->m->stats->cache_miss, wr_clock_mono_ns() - start);
 }
 
 /* ---- begin and end ---- */

@@ -78,7 +78,6 @@ int wr_served_load(wr_repository *r, wr_served_model *m, wr_str config, bool cha
 /* ---- infer.c, infer_job.c ---- */
 /* Without counting, cache and telling. */
 int wr_infer_plain(wr_infer_answer *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err);
-void wr_infer_count(wr_duration *d, uint64_t n, int64_t ns);
 /* ---- infer_split.c ---- */
 /* Rows [from, from + rows) of a tensor whose first dimension counts them: a view. */
 void wr_infer_cut(wr_tensor *out, const wr_tensor *t, size_t from, size_t rows);

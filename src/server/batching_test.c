@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* batching_test.c - requests over the wire that share runs, told by the statistics; each gets its own answer. */
-#include <arpa/inet.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "server/models_testing.h"
@@ -12,15 +10,6 @@ static int setup(void **state)
     (void)state;
     loops = 1;
     return setup_from(WEIR_SOURCE_DIR);
-}
-
-static int dial(void)
-{
-    struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    return fd;
 }
 
 static void put_input(wr_buf *b, const char *name, int value)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* limits_test.c - what a server does not take on, by counts: requests a second of a client, predictions that wait. */
-#include <arpa/inet.h>
-#include <sys/socket.h>
-
 #include "server/models_testing.h"
 
 static int setup(void **state)
@@ -31,10 +28,7 @@ static statuses ask_at_once(const char *method, const char *path, const char *bo
 {
     WR_AUTOBUF wr_buf out = {0}, in = {0};
     statuses st = {.retry = true};
-    struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    int fd = dial();
     for (int i = 0; i < n; i++)
         wr_buf_printf(&out, "%s %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %zu\r\n\r\n%s", method, path,
                       i == n - 1 ? "Connection: close\r\n" : "", strlen(body), body);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* models_testing.h - for tests only: a server of a folder with the models of Triton's examples, in this process. */
 #pragma once
+#include <arpa/inet.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "server/server.h"
 #include "server/server_testing.h"
@@ -28,6 +30,15 @@ static inline void start(bool auth)
     OK(wr_server_open(&server, project, &opt, err));
     port = wr_server_port(server);
     assert_int_equal(pthread_create(&thread, NULL, run, NULL), 0);
+}
+
+/* A connection to it. */
+static inline int dial(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
 }
 
 static inline void stop(void)

@@ -118,14 +118,12 @@ static void put_grpc(wr_buf *b, int first, int n)
     free(x);
 }
 
-static int dial(void)
+/* A connection that does not wait for ever. */
+static int dial_patient(void)
 {
-    struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval tv = {.tv_sec = PATIENCE_S};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = dial();
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     return fd;
 }
 
@@ -209,7 +207,7 @@ static void add(counts *c, outcome o)
 static double metric(const char *name)
 {
     WR_AUTOBUF wr_buf b = {0};
-    int fd = dial();
+    int fd = dial_patient();
     say(fd, WR_STR("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     for (ssize_t got = 1; got > 0; b.n += got > 0 ? (size_t)got : 0) {
         assert_true(wr_buf_reserve(&b, 64 << 10));
@@ -271,7 +269,7 @@ static void *ask_large(void *arg)
         k->got = judge_grpc(&c, k->number, LARGE, &k->sum);
         grpc_client_close(&c);
     } else {
-        int fd = dial();
+        int fd = dial_patient();
         put_rest(&b, k->number, LARGE, true);
         say(fd, wr_buf_view(&b));
         k->got = hear(fd, k->number, LARGE, &k->sum);
@@ -342,10 +340,10 @@ static void test_small_rest(void **state)
     int first, fd[N];
     (void)state;
     begin(1, "serving: {queue: 8}\n", NULL);
-    first = dial();
+    first = dial_patient();
     for (int i = 0; i < N; i++) { /* accepted before the loop stands */
         char piece[4096];
-        fd[i] = dial();
+        fd[i] = dial_patient();
         say(fd[i], WR_STR("GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         assert_true(recv(fd[i], piece, sizeof piece, 0) > 0);
     }
@@ -431,7 +429,7 @@ static void test_model_cap(void **state)
         wait_inside(i + 1);
     }
     for (int i = 0; i < 5; i++) {
-        int fd = dial();
+        int fd = dial_patient();
         wr_buf_clear(&b);
         put_rest(&b, i, SMALL, true);
         say(fd, wr_buf_view(&b));

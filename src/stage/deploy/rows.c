@@ -325,12 +325,6 @@ int wr_serve_try(wr_serve_answer *out, wr_served *m, const wr_infer_request *q, 
     return q->explain ? put_contributions(&out->out[out->nout++], &r, rows) : 0;
 }
 
-static void add(wr_duration *d, int64_t ns)
-{
-    atomic_fetch_add_explicit(&d->n, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&d->ns, ns > 0 ? (uint64_t)ns : 0, memory_order_relaxed);
-}
-
 int wr_serve_infer(wr_serve_answer *out, wr_round *round, wr_served *m, const wr_infer_request *q, wr_str id,
                    wr_arena *a, wr_err *err)
 {
@@ -341,18 +335,18 @@ int wr_serve_infer(wr_serve_answer *out, wr_round *round, wr_served *m, const wr
     int64_t end = wr_clock_mono_ns();
     wr_model_stats *s = m->stats;
     if (rc < 0) {
-        add(&s->fail, end - start);
+        wr_duration_add(&s->fail, end - start);
         atomic_fetch_add_explicit(
             &s->failures[rc == WEIR_EINVAL || rc == WEIR_ETYPE || rc == WEIR_ELIMIT ? WR_FAIL_OTHER : WR_FAIL_BACKEND],
             1, memory_order_relaxed);
         return rc;
     }
-    add(&s->success, end - start);
+    wr_duration_add(&s->success, end - start);
     atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)(end - start))], 1, memory_order_relaxed);
-    add(&s->queue, 0);
-    add(&s->input, ready - start);
-    add(&s->infer, end - ready);
-    add(&s->output, 0);
+    wr_duration_add(&s->queue, 0);
+    wr_duration_add(&s->input, ready - start);
+    wr_duration_add(&s->infer, end - ready);
+    wr_duration_add(&s->output, 0);
     atomic_fetch_add_explicit(&s->inferences, out->rows, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->executions, 1, memory_order_relaxed);
     atomic_store_explicit(&s->last_ms, wr_clock_wall_us() / 1000, memory_order_relaxed);
