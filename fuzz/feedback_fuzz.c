@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "stage/deploy/feedback_body.h"
+#include "stage/predlog/feedback_body.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

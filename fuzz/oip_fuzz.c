@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "codec/inflate.h"
-#include "stage/deploy/predlog.h"
+#include "stage/predlog/predlog.h"
 #include "wire/oip/oip_checked_testing.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

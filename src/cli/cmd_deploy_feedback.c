@@ -2,7 +2,7 @@
 /* cmd_deploy_feedback.c - weir deploy feedback. */
 #include "base/num.h"
 #include "cli/commands.h"
-#include "stage/deploy/feedback.h"
+#include "stage/predlog/feedback.h"
 
 static const wr_cmd_arg args[] = {
     {"out", 'o', WR_ARG_TEXT, "DATASET", "dataset to write (required)", NULL},

@@ -6,10 +6,10 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "cli/commands.h"
-#include "cli/deploy_server.h"
 #include "cli/compare_print.h"
+#include "cli/deploy_server.h"
 #include "io/file.h"
-#include "stage/deploy/replay.h"
+#include "stage/replay/replay.h"
 
 static const wr_cmd_arg args[] = {
     WR_DEPLOY_URL,

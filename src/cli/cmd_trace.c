@@ -8,7 +8,7 @@
 #include "base/num.h"
 #include "cli/commands.h"
 #include "cli/trace_print.h"
-#include "stage/deploy/predlog.h"
+#include "stage/predlog/predlog.h"
 #include "store/applog.h"
 
 static const wr_cmd_arg args[] = {

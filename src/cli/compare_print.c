@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "core/endpoint.h"
 #include "core/run.h"
-#include "stage/deploy/compare.h"
+#include "stage/replay/compare.h"
 
 static void put_report(wr_jsonw *w, const wr_compare_opt *o, const wr_compare_report *r)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* compare_print.h - weir deploy replay --candidate: a model over what was logged (stage/deploy/compare.h), shown and judged. */
+/* compare_print.h - weir deploy replay --candidate: a model over what was logged (stage/replay/compare.h), shown and judged. */
 #pragma once
 #include "cli/cli.h"
 

@@ -6,7 +6,7 @@
  *   POST /api/weir/1/endpoints/E/labels    {"labels": [{"id", "label", "known_at"}]}     known_at: ISO 8601 or microseconds, default now
  *   GET  /api/weir/1/endpoints/E/rollout   how it goes;  PUT begins one (JSON or YAML, core/rollout.h);  POST {"action": "promote" | "rollback",
  *                                          "arm"}, or {"rewards": [{"id" | "arm", "reward"}]}
- *   POST /api/weir/1/endpoints/E/feedback, /v2/models/E/feedback    labels and rewards (stage/deploy/feedback_body.h)
+ *   POST /api/weir/1/endpoints/E/feedback, /v2/models/E/feedback    labels and rewards (stage/predlog/feedback_body.h)
  *   POST /api/weir/1/views/V/events        {"events": [{"time", COLUMN: VALUE, ...}]}    "_time" when the view has a column "time"
  *   POST /api/weir/1/flush                 drain the log into the lake, answer when done
  *   GET  /api/weir/1/endpoints, /api/weir/1/jobs

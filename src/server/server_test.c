@@ -16,7 +16,7 @@
 #include "core/event.h"
 #include "server/grpc_testing.h"
 #include "server/server.h"
-#include "stage/deploy/replay.h"
+#include "stage/replay/replay.h"
 
 typedef struct {
     wr_server *s;

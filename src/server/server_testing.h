@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server_testing.h - for tests only: JSON requests to a server, in this process or in another. */
 #pragma once
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 
 #include "codec/json.h"
 #include "io/http_client.h"

@@ -10,9 +10,10 @@
 #include "base/limits.h"
 #include "core/dataset.h"
 #include "core/model.h"
-#include "stage/deploy/drain_rows.h"
 #include "stage/deploy/keep.h"
 #include "stage/deploy/rollout_inside.h"
+#include "stage/predlog/tables.h"
+#include "stage/predlog/views.h"
 
 typedef struct {
     wr_serve *serve;
@@ -236,7 +237,7 @@ static int advance_stray(job *j, uint64_t id, wr_err *err)
     wr_live *l;
     WR_AUTOBUF wr_buf b;
     wr_buf_init(&b, 0);
-    WR_TRY(wr_live_view(&v, j->arena, j->serve->log_dir, id, err));
+    WR_TRY(wr_predlog_view(&v, j->arena, j->serve->log_dir, id, err));
     WR_TRY(wr_live_open(&l, j->serve->project, v, j->serve->log_dir, j->newest, err));
     int rc = l->foreign ? 0 : wr_live_snapshot(l, &b, j->newest, err);
     if (rc == 0 && !l->foreign) rc = wr_live_store(l, wr_buf_view(&b), err);

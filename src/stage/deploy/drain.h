@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* drain.h - from the append log into the lake: sealed segments become rows of datasets, then they are deleted.
  *
- *   predictions.ENDPOINT  prediction_id VARCHAR, model VARCHAR, version BIGINT, served_at, event_time TIMESTAMPTZ, score, joules DOUBLE, then the
- *                         view's request columns and features; a name that is both appears once, as the feature
- *                         of a model without a view: prediction_id, model, version, served_at, latency_us DOUBLE, joules DOUBLE, arm VARCHAR,
- *                         propensity DOUBLE, then its inputs and outputs (layout.h)
- *   labels.ENDPOINT       prediction_id VARCHAR, label DOUBLE, known_at, received_at TIMESTAMPTZ; label_text VARCHAR once a class was told by name
- *   rewards.ENDPOINT      prediction_id VARCHAR, reward DOUBLE, known_at, received_at TIMESTAMPTZ
- *   decisions.ENDPOINT    prediction_id, arm, answered_by VARCHAR, version BIGINT, propensity, seconds DOUBLE, decided_at TIMESTAMPTZ: of rollouts
- *   events.VIEW           _time TIMESTAMPTZ, the view's event columns
- *
- * A view's column that has the name of one of the first columns is kept as NAME_ (wr_drain_column).
+ * Which datasets, and what their columns are: stage/predlog/tables.h.
  *
  * Order, and why a crash between any two steps neither loses nor doubles a row:
  *   1. seal the newest segment and copy the online states, both under the serve gate
@@ -27,18 +18,12 @@
  */
 #pragma once
 #include "io/meter.h"
-#include "stage/deploy/layout.h"
 #include "stage/deploy/serve.h"
 
 typedef struct { uint64_t segments, predictions, labels, events; } wr_drained;
 
 /* Does nothing when nothing was logged. */
 int wr_serve_drain(wr_drained *out, wr_serve *s, wr_err *err);
-/* How a view's column is called in predictions.ENDPOINT; text in `a`. */
-const char *wr_drain_column(wr_arena *a, const char *name);
-
-/* Columns of a record's tensors there, behind the fixed ones. */
-int wr_drain_layout(wr_layout *out, wr_arena *a, const wr_predlog_tensors *r, const char *const *features, size_t nfeatures, wr_err *err);
 
 /* A row of the footprint ledger for each endpoint: the process's CPU time since the last row, shared by predictions. Nothing is
  * written, and the time goes on counting, while there are none; unless `last`. */

@@ -2,7 +2,7 @@
 /* features_test.c - a view in front of a model that knows nothing of views: what the model is fed online is what
  * wr_view_compute gives training, bit for bit, over random rows and events that come late, early, in any order, with
  * values missing. */
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 
 #include "stage/deploy/features.h"
 #include "stage/deploy/keep.h"

@@ -8,8 +8,8 @@
  * Acknowledged means on disk, as for labels. Any thread.
  */
 #pragma once
-#include "stage/deploy/feedback_body.h"
 #include "stage/deploy/serve.h"
+#include "stage/predlog/feedback_body.h"
 
 typedef struct { size_t accepted, unchanged; } wr_feedback_taken;
 /* Commits the round. Either all items are kept or none is acknowledged. WEIR_ENOTFOUND without such an endpoint. */

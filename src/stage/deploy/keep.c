@@ -12,8 +12,8 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "core/event.h"
-#include "stage/deploy/layout.h"
 #include "stage/deploy/serve_inside.h"
+#include "stage/predlog/layout.h"
 
 enum { RECORD_BYTES = WR_LIMIT_RECORD / 2, ROOM_FOR_ROW = 8, LAYOUTS = 4096, COLUMNS = WR_LIMIT_DELTA_COLUMNS - 100 };
 

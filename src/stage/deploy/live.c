@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "core/noun.h"
 #include "io/file.h"
+#include "stage/predlog/views.h"
 #include "store/applog.h"
 
 enum { VERSION = 1, STATE_MAX = (1 << 30) };
@@ -23,34 +24,6 @@ typedef struct {
     uint64_t sum;
 } head;
 _Static_assert(sizeof(head) == 48, "no padding in the file");
-
-/* ---- views by id ---- */
-
-static char *view_path(wr_arena *a, const char *log_dir, uint64_t id)
-{
-    return wr_arena_printf(a, "%s/views/%016llx.json", log_dir, (unsigned long long)id);
-}
-
-int wr_live_view(wr_view **out, wr_arena *a, const char *log_dir, uint64_t id, wr_err *err)
-{
-    WR_AUTOJSON wr_json j = {0};
-    WR_AUTOBUF wr_buf text;
-    const char *path = view_path(a, log_dir, id);
-    wr_buf_init(&text, 0);
-    if (!path) return wr_err_nomem(err);
-    WR_TRY(wr_file_read(&text, path, WR_LIMIT_FILE_CONFIG, err));
-    WR_TRY(wr_json_parse(&j, wr_buf_view(&text), path, err));
-    return wr_view_from_json(out, a, j.root, err);
-}
-
-static int keep_view(wr_live *l, wr_str json, const char *log_dir, wr_err *err)
-{
-    const char *path = view_path(l->arena, log_dir, l->id), *dir = path ? wr_path_dir(l->arena, path) : NULL;
-    if (!dir) return wr_err_nomem(err);
-    if (wr_file_exists(path)) return 0;
-    WR_TRY(wr_file_mkdirs(dir, err));
-    return wr_file_write(path, json, err);
-}
 
 /* ---- the base ---- */
 
@@ -284,7 +257,7 @@ static int copy_view(wr_live *l, const wr_view *v, const char *log_dir, wr_err *
     WR_TRY(wr_json_parse(&j, wr_buf_view(&json), "view", err));
     WR_TRY(wr_view_from_json(&l->view, l->arena, j.root, err));
     l->id = wr_predlog_view_id(l->view);
-    return keep_view(l, wr_buf_view(&json), log_dir, err);
+    return wr_predlog_view_keep(log_dir, l->id, wr_buf_view(&json), err);
 }
 
 static int start(wr_live *l, wr_project *p, const wr_view *v, const char *log_dir, uint64_t up_to, wr_err *err)

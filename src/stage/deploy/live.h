@@ -27,7 +27,7 @@
 #include <pthread.h>
 #include "core/lookup.h"
 #include "core/project.h"
-#include "stage/deploy/predlog.h"
+#include "stage/predlog/predlog.h"
 
 typedef enum { WR_LIVE_EMPTY, WR_LIVE_MATERIALIZED, WR_LIVE_SNAPSHOT } wr_live_base;
 
@@ -67,5 +67,3 @@ int64_t wr_live_newest(wr_live *l);
 /* The bytes of S as of now, saying that every event of segments up to `tag` is in it; and their writing (durable). */
 int wr_live_snapshot(wr_live *l, wr_buf *out, uint64_t tag, wr_err *err);
 int wr_live_store(const wr_live *l, wr_str bytes, wr_err *err);
-/* A view by the id that records carry. WEIR_ENOTFOUND when it was never kept. */
-int wr_live_view(wr_view **out, wr_arena *a, const char *log_dir, uint64_t id, wr_err *err);

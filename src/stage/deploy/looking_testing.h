@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* looking_testing.h - for tests only: the project of deploy_testing.h with a view that looks columns up, in random datasets, and a model file
+/* looking_testing.h - for tests only: the project of core/trips_testing.h with a view that looks columns up, in random datasets, and a model file
  * whose columns are features of that view. Feature services put the view, or two with the same columns, in front of the model. */
 #pragma once
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 
 #include "core/lookup.h"
 #include "core/view_source.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 
 static char meter_root[400];
 

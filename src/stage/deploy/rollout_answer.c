@@ -6,11 +6,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
-#include "stage/deploy/keep.h"
+#include "predict/scores.h"
 #include "stage/deploy/features.h"
+#include "stage/deploy/keep.h"
 #include "stage/deploy/rollout_inside.h"
 #include "stage/deploy/rows.h"
-#include "stage/deploy/scores.h"
 
 enum { SCORED_ROWS = 256, REMEMBERED_ROWS = 1024 };
 

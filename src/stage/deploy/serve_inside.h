@@ -3,8 +3,8 @@
 #pragma once
 #include "base/map.h"
 #include "io/meter.h"
-#include "stage/deploy/predlog.h"
 #include "stage/deploy/serve.h"
+#include "stage/predlog/predlog.h"
 
 typedef struct wr_serve_version { /* counter of one version; never freed before the end, so that metrics only grow */
     struct wr_serve_version *next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve_plain_test.c - endpoints whose models have no view: versions that clients registered, paths; and packages as
  * models of tensors. */
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 
 #include "core/event.h"
 #include "stage/deploy/rows.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve_signed_test.c - an endpoint takes signed models only, when the project says so. */
 #include "core/signing.h"
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 #include "stage/deploy/serve.h"
 
 static const char config[] =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve_test.c - serving without HTTP: features equal the offline ones, restarts, failed commits, swaps, drains that
  * are killed. */
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -10,8 +10,8 @@
 #include "core/event.h"
 #include "core/footprint.h"
 #include "stage/deploy/drain.h"
-#include "stage/deploy/feedback.h"
 #include "stage/deploy/serve.h"
+#include "stage/predlog/feedback.h"
 
 static wr_serve *start(trips *w)
 {

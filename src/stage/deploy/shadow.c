@@ -14,10 +14,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "predict/scores.h"
 #include "stage/deploy/features.h"
 #include "stage/deploy/rollout_inside.h"
 #include "stage/deploy/rows.h"
-#include "stage/deploy/scores.h"
 
 enum { RING = 1024, RING_BYTES = 32 << 20, COPY_BYTES = 1 << 20, ROWS = 1000 };
 

@@ -12,8 +12,8 @@
  */
 #pragma once
 #include "core/endpoint.h"
-#include "stage/deploy/predlog.h"
 #include "stage/deploy/queue.h"
+#include "stage/predlog/predlog.h"
 
 enum { WR_SINK_BYTES = 8 << 20, WR_SINK_TRIES = 6 };
 

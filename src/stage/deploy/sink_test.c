@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sink_test.c - CloudEvents to a receiver that takes them, refuses them, or is silent. Without libcurl it is skipped.
  */
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 
 #include <pthread.h>
 

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 #include "stage/study/study_inside.h"
 
 enum { ROWS = 40 };

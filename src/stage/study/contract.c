@@ -10,7 +10,7 @@
 #include "core/endpoint.h"
 #include "core/view_source.h"
 #include "io/file.h"
-#include "stage/deploy/drain.h"
+#include "stage/predlog/tables.h"
 #include "stage/study/study_inside.h"
 
 /* ---- 1 schema ---- */

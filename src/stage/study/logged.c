@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* logged.c - the rows of a study out of what an endpoint has logged: columns of predictions.ENDPOINT, as
- * stage/deploy/layout.h names them, back into the tensors that were sent. */
+ * stage/predlog/layout.h names them, back into the tensors that were sent. */
 #include <math.h>
 #include <stdio.h>
 
 #include "core/dataset.h"
 #include "core/endpoint.h"
 #include "core/view_source.h"
-#include "stage/deploy/drain.h"
+#include "stage/predlog/tables.h"
 #include "stage/study/study_inside.h"
 
 /* ---- is there a log? ---- */

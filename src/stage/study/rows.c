@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "core/view_source.h"
 #include "io/file.h"
-#include "stage/deploy/drain.h"
+#include "stage/predlog/tables.h"
 #include "stage/study/study_inside.h"
 
 enum {

@@ -7,7 +7,7 @@
 #include "base/vec.h"
 #include "core/feasibility.h"
 #include "core/signing.h"
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 #include "stage/study/study_inside.h"
 
 static const char easy[] =

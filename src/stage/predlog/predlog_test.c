@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* predlog_test.c - records of the serving log: what goes in comes out, and no hostile bytes get through. */
-#include "stage/deploy/deploy_testing.h"
-#include "stage/deploy/predlog.h"
+#include "core/trips_testing.h"
+#include "stage/predlog/predlog.h"
 
 static wr_cell cells[4];
 

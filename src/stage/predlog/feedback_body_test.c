@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "stage/deploy/feedback_body.h"
+#include "stage/predlog/feedback_body.h"
 
 static const int64_t NOW = (int64_t)1000000000 * 1000000;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* predlog.c - records of the serving log to bytes and back. */
-#include "stage/deploy/predlog.h"
+#include "stage/predlog/predlog.h"
 
 #include <endian.h>
 #include <math.h>

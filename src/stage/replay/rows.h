@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay_rows.h - what is to be replayed, read and put in order. Private to this folder. */
+/* rows.h - what is to be replayed, read and put in order. Private to this folder. */
 #pragma once
 #include "core/package.h"
-#include "stage/deploy/replay.h"
+#include "stage/replay/replay.h"
 
 typedef struct { int64_t due_us; uint32_t row; } wr_replay_label;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* compare_judge.c - agreement, distances, metrics with labels, and the bootstrap of their differences. */
+/* judge.c - agreement, distances, metrics with labels, and the bootstrap of their differences. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/rng.h"
 #include "calc/drift.h"
 #include "calc/metrics.h"
-#include "stage/deploy/compare_inside.h"
+#include "stage/replay/compare_inside.h"
 
 int wr_compare_pairs_new(wr_compare_pairs *out, wr_arena *a, size_t n, wr_err *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* layout.c - names and values of columns. */
-#include "stage/deploy/layout.h"
+#include "stage/predlog/layout.h"
 
 #include <math.h>
 #include <strings.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay_rows.c - the rows, labels and events of a stretch of time, and the requests made of them. */
-#include "stage/deploy/replay_rows.h"
+/* rows.c - the rows, labels and events of a stretch of time, and the requests made of them. */
+#include "stage/replay/rows.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scores.c - one row of an answer as a score and a class. */
-#include "stage/deploy/scores.h"
+#include "predict/scores.h"
 
 #include <math.h>
 

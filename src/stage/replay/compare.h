@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compare.h - a candidate over the traffic that was logged, compared with what was answered, before it meets a user.
  *
- * Rows are those of predictions.ENDPOINT (layout.h), newest last; the candidate is a model without a view: a path, or a registered version. Its inputs are
- * found by the names of their columns, what it does not use is passed over. Rows without a number for an input of whole numbers are skipped and
- * counted. What was answered is found by the names of the candidate's outputs, or is the column `score`. Score and class of an answer: scores.h.
+ * Rows are those of predictions.ENDPOINT (stage/predlog/layout.h), newest last; the candidate is a model without a view: a path, or a registered
+ * version. Its inputs are found by the names of their columns, what it does not use is passed over. Rows without a number for an input of whole numbers
+ * are skipped and counted. What was answered is found by the names of the candidate's outputs, or is the column `score`. Score and class of an answer:
+ * predict/scores.h.
  *
  * Labels are those of labels.ENDPOINT, the one known last of each prediction. When all are 0 or 1 and both scores are in [0, 1]: AUC, log loss
  * and accuracy; else, when they are numbers: RMSE; classes by name: accuracy. Differences (candidate - logged) with 95 % intervals by paired

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* compare_inside.h - pairs of answers and what they say; between compare.c and compare_judge.c. Private to this folder. */
+/* compare_inside.h - pairs of answers and what they say; between compare.c and judge.c. Private to this folder. */
 #pragma once
-#include "stage/deploy/compare.h"
-#include "stage/deploy/scores.h"
+#include "predict/scores.h"
+#include "stage/replay/compare.h"
 
 typedef struct {
     wr_row_verdict *logged, *candidate;

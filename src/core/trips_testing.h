@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* deploy_testing.h - for tests only: a small project whose model is served. Trips from place to place; a trip is late when its delay is
+/* trips_testing.h - for tests only: a small project whose model can be served. Trips from place to place; a trip is late when its delay is
  * above 15 minutes, which is known half an hour after it began. */
 #pragma once
 #include <setjmp.h>

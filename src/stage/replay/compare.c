@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compare.c - logged rows to tensors, the candidate's answers, and both compared. */
-#include "stage/deploy/compare.h"
+#include "stage/replay/compare.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,9 +14,9 @@
 #include "core/model.h"
 #include "io/file.h"
 #include "predict/predictor.h"
-#include "stage/deploy/compare_inside.h"
-#include "stage/deploy/drain.h"
 #include "stage/deploy/materialize.h"
+#include "stage/predlog/tables.h"
+#include "stage/replay/compare_inside.h"
 
 enum { BATCH = 1024, TIMED = 2000, ROWS = 100000 };
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compare_test.c - a candidate over what was logged: the same model agrees to the bit, another one is measured, labels
  * tell which is better. */
-#include "stage/deploy/deploy_testing.h"
+#include "core/trips_testing.h"
 
 #include "predict/predictor.h"
-#include "stage/deploy/compare.h"
 #include "stage/deploy/drain.h"
 #include "stage/deploy/feedback_take.h"
 #include "stage/deploy/keep.h"
+#include "stage/replay/compare.h"
 
 #define FORESTS WEIR_SOURCE_DIR "/tests/reference/forests/"
 static const char served[] = FORESTS "xgb32_logistic.json", other[] = FORESTS "xgb32_dart.json",

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* feedback.c - the join, as one SQL statement made from the view. */
-#include "stage/deploy/feedback.h"
+#include "stage/predlog/feedback.h"
 
 #include "base/clock.h"
 #include "core/endpoint.h"
 #include "core/package.h"
 #include "core/view_source.h"
-#include "stage/deploy/drain.h"
+#include "stage/predlog/tables.h"
 
 typedef struct {
     const wr_feedback_opt *opt;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* feedback_body.c - bodies to items. */
-#include "stage/deploy/feedback_body.h"
+#include "stage/predlog/feedback_body.h"
 
 #include <math.h>
 

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* drain_rows.c - records to rows. */
-#include "stage/deploy/drain_rows.h"
+/* tables.c - records to rows. */
+#include "stage/predlog/tables.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <strings.h>
 
 #include "base/mem.h"
+#include "stage/predlog/views.h"
 #include "store/applog.h"
 
 static const struct {
     const char *name;
     wr_type type;
-} prediction_columns[] = {{"prediction_id", WR_TEXT}, {"model", WR_TEXT},    {"version", WR_I64},
-                          {"served_at", WR_TS},       {"event_time", WR_TS}, {"score", WR_F64}, {"joules", WR_F64}};
+} prediction_columns[] = {{"prediction_id", WR_TEXT}, {"model", WR_TEXT}, {"version", WR_I64}, {"served_at", WR_TS},
+                          {"event_time", WR_TS},      {"score", WR_F64},  {"joules", WR_F64}};
 enum { NPREDICTION = sizeof prediction_columns / sizeof *prediction_columns };
 static const struct {
     const char *name;
@@ -164,7 +165,7 @@ static int new_table(wr_drain_table **out, wr_drain_rows *r, uint32_t type, wr_s
         r->cap = cap;
     }
     if (type == WR_PREDLOG_PREDICTION || type == WR_PREDLOG_EVENT)
-        WR_TRY(wr_live_view(&v, r->arena, r->log_dir, view_id, err));
+        WR_TRY(wr_predlog_view(&v, r->arena, r->log_dir, view_id, err));
     wr_drain_table *t = &r->tables[r->n];
     *t = (wr_drain_table){.type = type, .view_id = view_id, .view = v, .frame = wr_frame_new()};
     if (!t->frame) return wr_err_nomem(err);

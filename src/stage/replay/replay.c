@@ -12,7 +12,7 @@
 #include "core/endpoint.h"
 #include "core/event.h"
 #include "io/http_client.h"
-#include "stage/deploy/replay_rows.h"
+#include "stage/replay/rows.h"
 
 enum {
     TIMEOUT_MS = 60000,

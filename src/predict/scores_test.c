@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scores_test.c - what answers of different shapes say of a row. */
-#include "stage/deploy/scores.h"
+#include "predict/scores.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
