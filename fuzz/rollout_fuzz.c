@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "stage/deploy/rollout.h"
+#include "stage/rollout/rollout.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

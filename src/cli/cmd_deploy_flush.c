@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/deploy_server.h"
 #include "stage/deploy/drain.h"
+#include "stage/rollout/run.h"
 
 static const wr_cmd_arg args[] = {
     WR_DEPLOY_URL,
@@ -15,7 +16,7 @@ static int offline(wr_cli *c, wr_drained *d, wr_err *err)
     wr_project *p;
     wr_serve *s;
     WR_TRY(wr_cli_project(c, &p, err));
-    WR_TRY(wr_serve_open(&s, p, NULL, err));
+    WR_TRY(wr_serve_open(&s, p, &(wr_serve_opt){.rollouts = &wr_rollouts}, err));
     int rc = wr_serve_drain(d, s, err);
     wr_serve_close(s);
     return rc;

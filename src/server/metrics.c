@@ -7,7 +7,7 @@
 #include "base/os.h"
 #include "server/server_inside.h"
 #include "stage/deploy/keep.h"
-#include "stage/deploy/rollout_run.h"
+#include "stage/rollout/run.h"
 
 const double wr_latency_bounds[WR_LATENCY_BUCKETS] = {20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3,
                                                       10e-3, 20e-3, 50e-3,  100e-3, 200e-3, 0.5,  1,    INFINITY};

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* page_rollouts.c - rollouts: which arm gets how much, what each did, what guardrails say. Shown is what `weir deploy
- * status` reads (stage/deploy/rollout_run.h). */
+ * status` reads (stage/rollout/run.h). */
 #include <math.h>
 #include <stdio.h>
 
 #include "base/num.h"
 #include "core/rollout.h"
 #include "server/page.h"
-#include "stage/deploy/rollout_run.h"
+#include "stage/rollout/run.h"
 
 static const char *string(yyjson_val *v, const char *key)
 {

@@ -8,7 +8,7 @@
 
 #include "core/event.h"
 #include "server/server.h"
-#include "stage/deploy/rollout_run.h"
+#include "stage/rollout/run.h"
 
 #define INFER   "/v2/models/late/infer"
 #define ROLLOUT "/api/weir/1/endpoints/late/rollout"

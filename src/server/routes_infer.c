@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
+#include "stage/deploy/answer.h"
 #include "stage/deploy/features.h"
-#include "stage/deploy/rollout_run.h"
 
 typedef wr_asker source;
 

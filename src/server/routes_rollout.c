@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
-#include "stage/deploy/rollout_run.h"
+#include "stage/rollout/run.h"
 #include "wire/mlflow/access.h"
 
 typedef enum { LOOK, BEGIN, CHANGE } verb;

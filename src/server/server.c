@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "server/page.h"
-#include "stage/deploy/rollout_run.h"
+#include "stage/rollout/run.h"
 #include "track/metric.h"
 
 enum {
@@ -346,7 +346,8 @@ static int open_models(wr_server *s, const wr_server_opt *opt, wr_err *err)
     s->loader = wr_pool_new(LOADERS + 1);
     s->looker = wr_pool_new(2); /* one beside the caller */
     if (!s->heavy || !s->split || !s->loader || !s->looker) return wr_err_nomem(err);
-    wr_serve_opt serving = {.repository = config.repository,
+    wr_serve_opt serving = {.rollouts = &wr_rollouts,
+                            .repository = config.repository,
                             .load_all = config.load_all,
                             .cache_bytes = config.cache_bytes,
                             .pool = s->split,

@@ -11,7 +11,7 @@
 #include "core/dataset.h"
 #include "core/model.h"
 #include "stage/deploy/keep.h"
-#include "stage/deploy/rollout_inside.h"
+#include "stage/deploy/serve_inside.h"
 #include "stage/predlog/tables.h"
 #include "stage/predlog/views.h"
 
@@ -252,7 +252,7 @@ static int save_states(job *j, wr_err *err)
         wr_fault_crash_point();
     }
     for (size_t i = 0; i < j->nstray; i++) WR_TRY(advance_stray(j, j->stray[i], err));
-    return wr_rollouts_memory_save(j->serve, j->newest, err);
+    return j->serve->rollouts ? j->serve->rollouts->save(j->serve, j->newest, err) : 0;
 }
 
 static int drain(job *j, wr_err *err)

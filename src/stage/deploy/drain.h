@@ -8,7 +8,7 @@
  *   2. for each sealed segment, oldest first: one commit a dataset, as transaction ("weir-log-DATASET", segment number); a
  *      transaction that is there already is skipped
  *   3. save the states, tagged with the newest sealed segment: a start adds events of later segments only; likewise which arms of rollouts
- *      answered what (rollout_memory.c)
+ *      answered what (stage/rollout/memory.c)
  *   4. delete the sealed segments
  * Step 2 repeats freely, step 3 is atomic a view, step 4 leaves nothing that is needed.
  *

@@ -1,91 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* energy_test.c - joules of a single prediction, and the arm that takes too many: with a machine whose counters the
- * test moves. */
+/* energy_test.c - joules of a single prediction, with a machine whose counters the test moves. */
 #include "stage/deploy/meter_testing.h"
 
-#include <yyjson.h>
-
-#include "codec/json.h"
 #include "stage/deploy/drain.h"
 #include "stage/deploy/keep.h"
-#include "stage/deploy/rollout_run.h"
 
 static const char forest_json[] = WEIR_SOURCE_DIR "/tests/reference/forests/xgb32_squarederror.json";
-
-enum { COLUMNS = 5, ROWS = 40 };
-
-/* The forest with all its trees `times` times: as many times the work. */
-static void multiply_forest(trips *w, const char *name, size_t times)
-{
-    WR_AUTOBUF wr_buf text = {0};
-    char number[32];
-    OK(wr_file_read(&text, forest_json, 64 << 20, err));
-    yyjson_doc *from = yyjson_read(text.p, text.n, 0);
-    yyjson_mut_doc *to = yyjson_doc_mut_copy(from, NULL);
-    yyjson_mut_val *model = yyjson_mut_ptr_get(yyjson_mut_doc_get_root(to), "/learner/gradient_booster/model");
-    yyjson_mut_val *trees = yyjson_mut_obj_get(model, "trees"), *info = yyjson_mut_obj_get(model, "tree_info");
-    size_t n = yyjson_mut_arr_size(trees);
-    assert_true(n > 0);
-    for (size_t i = n; i < n * times; i++) {
-        yyjson_mut_val *tree = yyjson_mut_val_mut_copy(to, yyjson_mut_arr_get(trees, i % n));
-        snprintf(number, sizeof number, "%zu", i);
-        yyjson_mut_obj_put(tree, yyjson_mut_str(to, "id"), yyjson_mut_uint(to, i));
-        assert_true(yyjson_mut_arr_append(trees, tree) && yyjson_mut_arr_add_int(to, info, 0));
-    }
-    snprintf(number, sizeof number, "%zu", n * times);
-    yyjson_mut_val *param = yyjson_mut_obj_get(model, "gbtree_model_param");
-    yyjson_mut_obj_put(param, yyjson_mut_str(to, "num_trees"), yyjson_mut_strcpy(to, number));
-    yyjson_mut_obj_remove_key(model, "iteration_indptr");
-    size_t len;
-    char *out = yyjson_mut_write(to, 0, &len);
-    assert_non_null(out);
-    OK(wr_file_write(trips_path(w, name), (wr_str){out, len}, err));
-    free(out);
-    yyjson_mut_doc_free(to);
-    yyjson_doc_free(from);
-}
-
-static wr_serve *start(trips *w, const char *yaml)
-{
-    wr_serve *s = NULL;
-    wr_serve_opt opt = {.meter_root = meter_make(w)};
-    trips_write(w, "weir.yaml", yaml);
-    wr_project_close(w->project);
-    OK(wr_project_open(&w->project, w->dir, err));
-    OK(wr_serve_open(&s, w->project, &opt, err));
-    return s;
-}
-
-static void ask(wr_serve *s, wr_round *round, size_t rows, const char *id)
-{
-    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    wr_served *package;
-    wr_instance *model;
-    wr_serve_reply reply;
-    float *x = wr_arena_calloc(a, rows * COLUMNS, sizeof *x);
-    for (size_t i = 0; i < rows * COLUMNS; i++) x[i] = (float)(i % 11) / 4;
-    wr_tensor in = {.name = WR_STR("input"),
-                    .type = WR_TENSOR_FP32,
-                    .ndims = 2,
-                    .shape = {(int64_t)rows, COLUMNS},
-                    .count = rows * COLUMNS,
-                    .data = x};
-    wr_infer_request q = {.in = &in, .nin = 1, .start_ns = wr_clock_mono_ns()};
-    wr_serve_asked asked = {.id = wr_str_of(id)};
-    OK(wr_serve_find(&package, &model, s, WR_STR("trees"), (wr_str){NULL, 0}, err));
-    assert_null(package);
-    OK(wr_serve_answer_to(&reply, round, NULL, model, &q, &asked, a, err));
-    OK(wr_serve_round_end(round, err));
-    wr_instance_give(model);
-}
-
-/* CPU time of this process, so that a window has some. */
-static void burn(double seconds)
-{
-    static volatile double sink;
-    for (double end = wr_clock_cpu_s() + seconds; wr_clock_cpu_s() < end;)
-        for (int i = 0; i < 10000; i++) sink += i;
-}
 
 static double query(trips *w, const char *what, const char *where)
 {
@@ -101,24 +21,24 @@ static void test_joules_of_a_prediction(void **state)
     wr_drained d;
     wr_energy e;
     OK(wr_file_copy(forest_json, trips_path(w, "trees.json"), err));
-    wr_serve *s = start(w, "endpoints:\n  trees: {path: trees.json, log: all}\n");
+    wr_serve *s = meter_start(w, "endpoints:\n  trees: {path: trees.json, log: all}\n", NULL);
     wr_round *round = wr_round_new(s);
-    ask(s, round, 1, "before");
+    meter_ask(s, round, 1, "before");
     assert_false(wr_serve_energy_method(&e, s));
     wr_serve_energy_tick(s); /* too little to say something: the window goes on */
-    ask(s, round, 1, "still");
-    burn(0.05);
+    meter_ask(s, round, 1, "still");
+    meter_burn(0.05);
     meter_set(200, 10);
     wr_serve_energy_tick(s);
     assert_true(wr_serve_energy_method(&e, s));
     assert_true(e.tier == 'B' && e.rel_uncertainty > 0 && strstr(e.source, "rapl package-0"));
-    ask(s, round, 1, "one");
-    ask(s, round, 4, "four");
-    burn(0.05);
+    meter_ask(s, round, 1, "one");
+    meter_ask(s, round, 4, "four");
+    meter_burn(0.05);
     meter_set(200 + 50, 20); /* a quarter of that */
     wr_serve_energy_tick(s);
-    ask(s, round, 1, "later");
-    burn(0.05);
+    meter_ask(s, round, 1, "later");
+    meter_burn(0.05);
     wr_serve_energy_tick(s); /* the counter stands: there is no telling what the work took */
     OK(wr_serve_drain(&d, s, err));
     assert_int_equal(d.predictions, 8);
@@ -141,12 +61,13 @@ static void test_never_more_than_there_was(void **state)
 {
     trips *w = *state;
     wr_drained d;
-    multiply_forest(w, "trees.json", 20);
-    wr_serve *s = start(w, "endpoints:\n  trees: {path: trees.json, log: all}\n");
+    multiply_forest(w, forest_json, "trees.json", 20);
+    wr_serve *s = meter_start(w, "endpoints:\n  trees: {path: trees.json, log: all}\n", NULL);
     wr_round *round = wr_round_new(s);
     double used = 0, cpu = wr_clock_cpu_s();
     for (int window = 0; window < 5; window++) {
-        for (int i = 0; i < 200 || wr_clock_cpu_s() - cpu < 0.02; i++) ask(s, round, ROWS, window == 4 ? "last" : "x");
+        for (int i = 0; i < 200 || wr_clock_cpu_s() - cpu < 0.02; i++)
+            meter_ask(s, round, FOREST_ROWS, window == 4 ? "last" : "x");
         if (window == 4) break;
         used = wr_clock_cpu_s() - cpu;
         cpu += used;
@@ -203,10 +124,10 @@ static void test_joules_of_a_package(void **state)
     trips *w = *state;
     wr_drained d;
     trips_promote(w, 0);
-    wr_serve *s = start(w, "endpoints:\n  late: {model: late@champion}\n");
+    wr_serve *s = meter_start(w, "endpoints:\n  late: {model: late@champion}\n", NULL);
     wr_round *round = wr_round_new(s);
     ask_package(w, s, round, 0, 1, "early");
-    burn(0.05);
+    meter_burn(0.05);
     meter_set(200, 10);
     wr_serve_energy_tick(s);
     int64_t began = wr_clock_mono_ns();
@@ -227,82 +148,12 @@ static void test_joules_of_a_package(void **state)
     wr_serve_close(s);
 }
 
-/* ---- the guardrail ---- */
-
-static bool in_phase(wr_serve *s, const char *phase, const char *why)
-{
-    WR_AUTOBUF wr_buf b = {0};
-    WR_AUTOJSON wr_json j = {0};
-    OK(wr_rollout_status(&b, s, WR_STR("trees"), err));
-    OK(wr_json_parse(&j, wr_buf_view(&b), "status", err));
-    return strcmp(yyjson_get_str(yyjson_obj_get(j.root, "phase")), phase) == 0 &&
-           (!why || strstr(yyjson_get_str(yyjson_obj_get(j.root, "why")), why));
-}
-
-static double number(wr_serve *s, const char *pointer)
-{
-    WR_AUTOBUF wr_buf b = {0};
-    WR_AUTOJSON wr_json j = {0};
-    OK(wr_rollout_status(&b, s, WR_STR("trees"), err));
-    OK(wr_json_parse(&j, wr_buf_view(&b), "status", err));
-    return yyjson_get_num(yyjson_ptr_get(j.root, pointer));
-}
-
-/* Half of the requests go to `other`; seconds are the test's, each of 100 J. Returns after how many of at most
- * `seconds` it is back. */
-static int roll(trips *w, wr_serve *s, const char *other, int seconds)
-{
-    char *spec = wr_arena_printf(w->a,
-                                 "arms: {other: {path: \"%s\"}}\nguardrails: {joules: {worse_by: 300%%}}\n"
-                                 "min_samples: 60\nmin_time: 0s\nsteps: {interval: 1h, step_weight: 50%%}\n",
-                                 trips_path(w, other));
-    wr_round *round = wr_round_new(s);
-    int n = 0;
-    OK(wr_rollout_begin(s, WR_STR("trees"), wr_str_of(spec), err));
-    wr_rollout_tick(s); /* what came before is not the arms' */
-    while (n < seconds && in_phase(s, "running", NULL)) {
-        for (int i = 0; i < 24; i++) ask(s, round, ROWS, "x");
-        n++;
-        meter_set(100 * n, 10 * n);
-        wr_rollout_tick(s);
-    }
-    wr_round_free(round);
-    return n;
-}
-
-static void test_costly_arm_goes(void **state)
-{
-    trips *w = *state;
-    OK(wr_file_copy(forest_json, trips_path(w, "trees.json"), err));
-    multiply_forest(w, "costly.json", 150);
-    wr_serve *s = start(w, "endpoints:\n  trees: {path: trees.json}\n");
-    int n = roll(w, s, "costly.json", 60);
-    assert_in_range(n, 10, 59); /* not before ten seconds have been compared */
-    assert_true(in_phase(s, "rolled_back", "joules"));
-    assert_true(number(s, "/arms/0/share") == 1 && number(s, "/arms/1/share") == 0);
-    assert_true(number(s, "/arms/1/joules_1000") > 4 * number(s, "/arms/0/joules_1000"));
-    assert_true(number(s, "/arms/1/errors") == 0);
-    wr_serve_close(s);
-}
-
-static void test_frugal_arm_stays(void **state)
-{
-    trips *w = *state;
-    multiply_forest(w, "trees.json", 20);
-    OK(wr_file_copy(trips_path(w, "trees.json"), trips_path(w, "same.json"), err));
-    wr_serve *s = start(w, "endpoints:\n  trees: {path: trees.json}\n");
-    assert_int_equal(roll(w, s, "same.json", 40), 40);
-    assert_true(in_phase(s, "running", NULL));
-    assert_true(number(s, "/arms/1/joules_1000") > 0); /* it was judged */
-    wr_serve_close(s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_joules_of_a_prediction), cmocka_unit_test(test_never_more_than_there_was),
-        cmocka_unit_test(test_joules_of_a_package),    cmocka_unit_test(test_costly_arm_goes),
-        cmocka_unit_test(test_frugal_arm_stays),
+        cmocka_unit_test(test_joules_of_a_prediction),
+        cmocka_unit_test(test_never_more_than_there_was),
+        cmocka_unit_test(test_joules_of_a_package),
     };
     return cmocka_run_group_tests(tests, trips_make, trips_end);
 }

@@ -7,9 +7,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "stage/deploy/answer.h"
 #include "stage/deploy/features.h"
 #include "stage/deploy/keep.h"
-#include "stage/deploy/rollout_run.h"
 
 /* Of the other model, as `names` has them. */
 static const char *const columns[] = {"tax", "km", "size", "delay_3h", "opened"};

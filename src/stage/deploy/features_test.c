@@ -4,9 +4,9 @@
  * values missing. */
 #include "core/trips_testing.h"
 
+#include "stage/deploy/answer.h"
 #include "stage/deploy/features.h"
 #include "stage/deploy/keep.h"
-#include "stage/deploy/rollout_run.h"
 
 enum { ROWS = 150, EVENTS = 500 };
 static const int64_t SPAN_US = (int64_t)30 * 3600 * 1000000;

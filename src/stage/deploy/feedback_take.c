@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "stage/deploy/rollout_run.h"
 #include "stage/deploy/serve_inside.h"
 
 enum { BUCKETS = 16384, WAYS = 8 };
@@ -107,7 +106,8 @@ static void acknowledged(wr_serve *s, wr_serve_endpoint *e, const wr_feedback_it
         wr_err none;
         if (!kept[i]) continue;
         entry x = entry_of(wr_str_of(e->name), &items[i]);
-        if (items[i].reward) (void)wr_rollout_reward(s, wr_str_of(e->name), items[i].id, items[i].value, &none);
+        if (items[i].reward && s->rollouts)
+            (void)s->rollouts->reward(s, wr_str_of(e->name), items[i].id, items[i].value, &none);
         remember(s->feedback, &x);
         atomic_fetch_add_explicit(items[i].reward ? &e->rewards : &e->labels, 1, memory_order_relaxed);
     }

@@ -4,7 +4,7 @@
  * Of one id the value with the latest `ts` counts; others are kept beside it, as history: datasets labels.ENDPOINT and rewards.ENDPOINT have every value
  * that was told. Telling a value again that is the latest changes nothing and is not kept again, as far as it is remembered: the last hundred
  * thousand or so ids, not over a restart (then it stands there twice, which counts the same).
- * Rewards go to the endpoint's rollout too (rollout_run.h), which may not know the id any more.
+ * Rewards go to the endpoint's rollout too (stage/rollout/run.h), which may not know the id any more.
  * Acknowledged means on disk, as for labels. Any thread.
  */
 #pragma once

@@ -15,7 +15,7 @@
 
 enum { WR_KEEP_BYTES = 16 << 20 };
 
-typedef struct {
+typedef struct wr_keep_opt {
     wr_str id;                      /* of the request, "" = none */
     wr_str arm;                     /* {NULL, 0}: as the model's name says (ENDPOINT:ARM), or none */
     double propensity;              /* NaN = not known */

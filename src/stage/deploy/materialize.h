@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* materialize.h - a model's files out of the store of artifacts into a folder of this machine: .weir/cache/serving/HASH, named by what the store says
- * of the files (paths, sizes, etags), read-only, complete or not there. Files that are there already are not fetched again. Private to this folder. */
+ * of the files (paths, sizes, etags), read-only, complete or not there. Files that are there already are not fetched again. */
 #pragma once
 #include "core/project.h"
 

@@ -59,6 +59,7 @@ typedef struct {
     bool load_all;                  /* of it, now and when they change */
     size_t cache_bytes;             /* as in wr_repository_opt */
     wr_pool *pool;                  /* the same */
+    const struct wr_serve_rollouts *rollouts; /* &wr_rollouts (stage/rollout/run.h); NULL = there are none */
     const char *meter_root;         /* in place of "/", for the energy meter of tests; NULL = "/" */
     /* When the project's log is ours and before its records are read: what has to be opened in another way than the first reader would. */
     int (*before)(void *ctx, wr_err *err);

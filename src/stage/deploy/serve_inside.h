@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serve_inside.h - what serve.c, drain.c and serve_ledger.c share. Private to this folder. */
+/* serve_inside.h - what the files of serving share: serve*.c, drain.c, features.c, keep.c; and stage/rollout, whose arms are endpoints too. */
 #pragma once
 #include "base/map.h"
 #include "io/meter.h"
+#include "stage/deploy/answer.h"
 #include "stage/deploy/serve.h"
 #include "stage/predlog/predlog.h"
 
@@ -14,6 +15,21 @@ typedef struct wr_serve_version { /* counter of one version; never freed before 
 } wr_serve_version;
 
 typedef struct wr_rollout wr_rollout;
+
+/* What a serving process asks of rollouts, which stand above it (stage/rollout). */
+struct wr_serve_endpoint;
+struct wr_keep_opt;
+struct wr_serve_rollouts {
+    int (*open)(wr_serve *s, wr_err *err);    /* what is kept and what is declared; under refresh */
+    void (*close)(wr_serve *s);               /* also after a failed open, or none */
+    int (*refresh)(wr_serve *s, wr_err *err); /* arms that moved; under refresh */
+    int (*save)(wr_serve *s, uint64_t tag, wr_err *err); /* what segments up to `tag` say of them: those go now */
+    size_t (*folders)(const char **out, struct wr_serve_endpoint *e); /* of the cache, in use by arms: < WR_ROLLOUT_ARMS */
+    /* With the arm that is picked. 1: the endpoint has no rollout. */
+    int (*answer)(wr_serve_reply *out, wr_round *r, wr_served *package, wr_instance *model, const wr_infer_request *q, const wr_serve_asked *asked,
+                  wr_arena *a, wr_err *err);
+    int (*reward)(wr_serve *s, wr_str endpoint, wr_str id, double reward, wr_err *err); /* as wr_rollout_reward */
+};
 
 /* The views of an endpoint's feature service, or the one whose file it names, as one: features_open.c */
 typedef struct {
@@ -61,7 +77,7 @@ typedef struct wr_serve_endpoint {
     atomic_uint_fast64_t predictions, labels, rewards;
     atomic_int_fast64_t watermark;
     const char *declared;            /* rollout of weir.yaml as JSON; "" = none */
-    wr_rollout *rollout;             /* rollout_run.h; NULL = none */
+    wr_rollout *rollout;             /* of stage/rollout; NULL = none */
 } wr_serve_endpoint;
 
 struct wr_serve {
@@ -88,7 +104,8 @@ struct wr_serve {
     struct wr_serve_ledger *ledger;  /* has its own lock */
     atomic_uint_fast64_t busy_ns;    /* of requests to endpoints whose answers may be logged */
     _Atomic double joules_s;         /* of a second of them, by the last window; 0 = not known yet */
-    struct wr_shadow *shadow;        /* has its own lock */
+    const struct wr_serve_rollouts *rollouts; /* NULL = there are none */
+    struct wr_shadow *shadow;        /* of stage/rollout; has its own lock */
 };
 
 /* serve.c */
@@ -141,5 +158,6 @@ int wr_serve_ledger_open(wr_serve *s, const char *meter_root, wr_err *err);
 void wr_serve_ledger_close(wr_serve *s);
 /* Energy and CPU seconds of the process since the last call. One thread at a time. */
 void wr_serve_energy_since(wr_energy *out, double *cpu_s, wr_serve *s);
-/* shadow.c */
-struct wr_shadow *wr_shadow_new(wr_serve *s);
+/* answer.c: one model, whoever picked it. Shares no run. */
+int wr_serve_run(wr_serve_reply *out, size_t *rows, wr_round *round, wr_served *package, wr_instance *model, const wr_infer_request *q,
+                 const struct wr_keep_opt *opt, wr_arena *a, wr_err *err);

@@ -8,10 +8,11 @@
 #include "base/os.h"
 #include "core/event.h"
 #include "core/model.h"
+#include "core/rollout.h"
 #include "core/signing.h"
 #include "stage/deploy/materialize.h"
 #include "stage/deploy/rows.h"
-#include "stage/deploy/rollout_inside.h"
+#include "stage/deploy/serve_inside.h"
 
 /* ---- events ---- */
 
@@ -234,7 +235,7 @@ int wr_serve_refresh(wr_serve *s, wr_err *err)
     pthread_mutex_lock(&s->refresh);
     for (size_t i = 0; i < atomic_load(&s->nlives); i++) wr_live_look(s->lives[i]);
     for (size_t i = 0; i < s->nendpoints && rc == 0; i++) rc = wr_serve_look(s, &s->endpoints[i], err);
-    if (rc == 0 && s->opened) rc = wr_rollouts_refresh(s, err);
+    if (rc == 0 && s->opened && s->rollouts) rc = s->rollouts->refresh(s, err);
     pthread_mutex_unlock(&s->refresh);
     return rc;
 }
@@ -300,9 +301,8 @@ static void sweep(wr_serve *s)
     size_t n = 0;
     if (!folders) return;
     for (size_t i = 0; i < s->nendpoints; i++) {
-        wr_rollout *r = s->endpoints[i].rollout;
         folders[n++] = s->endpoints[i].folder;
-        for (size_t k = 1; r && k < r->spec.narms; k++) folders[n++] = r->arms[k].model->folder;
+        if (s->rollouts) n += s->rollouts->folders(folders + n, &s->endpoints[i]);
     }
     wr_materialize_sweep(s->project, folders, n);
 }
@@ -323,10 +323,9 @@ static int open_in(wr_serve *s, const wr_serve_opt *opt, wr_err *err)
     WR_TRY(wr_feedback_memory_open(&s->feedback, err));
     for (size_t i = 0; i < s->nendpoints; i++) WR_TRY(wr_features_open(s, &s->endpoints[i], err));
     WR_TRY(wr_keep_open(s, err));
-    if (!(s->shadow = wr_shadow_new(s))) return wr_err_nomem(err);
     WR_TRY(wr_serve_refresh(s, err));
     pthread_mutex_lock(&s->refresh);
-    rc = wr_rollouts_open(s, err);
+    rc = s->rollouts ? s->rollouts->open(s, err) : 0;
     s->opened = rc == 0;
     pthread_mutex_unlock(&s->refresh);
     WR_TRY(rc);
@@ -339,6 +338,7 @@ int wr_serve_open(wr_serve **out, wr_project *p, const wr_serve_opt *opt, wr_err
     wr_serve *s = wr_calloc(1, sizeof *s);
     if (!s) return wr_err_nomem(err);
     s->project = p;
+    s->rollouts = opt ? opt->rollouts : NULL;
     s->arena = wr_arena_new(0);
     wr_os_random(&s->id_seed, sizeof s->id_seed);
     pthread_mutex_init(&s->refresh, NULL);
@@ -353,10 +353,9 @@ int wr_serve_open(wr_serve **out, wr_project *p, const wr_serve_opt *opt, wr_err
 void wr_serve_close(wr_serve *s)
 {
     if (!s) return;
-    wr_shadow_close(s);
     for (size_t i = 0; i < s->nendpoints; i++) wr_sinks_close(&s->endpoints[i]);
     wr_keep_close(s);
-    wr_rollouts_close(s);
+    if (s->rollouts) s->rollouts->close(s);
     wr_feedback_memory_close(s->feedback);
     wr_serve_ledger_close(s);
     wr_applog_close(s->log);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rollout_guard.c - verdicts on an arm. */
+/* guard.c - verdicts on an arm. */
 #include <math.h>
 #include <stdio.h>
 
-#include "stage/deploy/rollout.h"
+#include "stage/rollout/rollout.h"
 
 const char *const wr_verdict_names[] = {"off", "waits", "fine", "failed", "certain"};
 

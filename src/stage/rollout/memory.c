@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rollout_memory.c - which arm answered which prediction, over a restart.
+/* memory.c - which arm answered which prediction, over a restart.
  *
  * LOG/arms/ENDPOINT is written at every drain, before its segments go, and when the server ends: "WEIRARMS", u32
  * version 1, u32 0, u64 tag, i64 when the rollout began, u64 XXH3 of the rest, the rest: the table's bytes
@@ -15,7 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "io/file.h"
-#include "stage/deploy/rollout_inside.h"
+#include "stage/rollout/rollout_inside.h"
 
 static const char magic[8] = {'W', 'E', 'I', 'R', 'A', 'R', 'M', 'S'};
 enum { VERSION = 1, FILE_MAX = 8 << 20 };

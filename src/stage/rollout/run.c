@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rollout_run.c - rollouts begin, load their arms, and go. */
+/* run.c - rollouts begin, load their arms, and go. */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
-#include "stage/deploy/rollout_inside.h"
+#include "stage/rollout/rollout_inside.h"
 
 const char *const wr_phase_names[] = {"running", "held", "promoting", "promoted", "rolled_back"};
 
@@ -169,7 +169,7 @@ static int refresh_one(wr_serve *s, wr_rollout *r, wr_err *err)
     return 0;
 }
 
-int wr_rollouts_refresh(wr_serve *s, wr_err *err)
+static int refresh(wr_serve *s, wr_err *err)
 {
     int rc = 0;
     for (size_t i = 0; i < s->nendpoints && rc == 0; i++) {
@@ -210,7 +210,7 @@ static int begin(wr_serve *s, wr_serve_endpoint *e, wr_str text, const char *dec
     }
     wr_rollout_event(s, r, "rollout", 0, NULL);
     install(s, e, r);
-    return wr_rollouts_refresh(s, err);
+    return refresh(s, err);
 }
 
 static int endpoint_of(wr_serve_endpoint **out, wr_serve *s, wr_str name, wr_err *err)
@@ -261,16 +261,19 @@ static int open_one(wr_serve *s, wr_serve_endpoint *e, const char *declared, wr_
     return 0;
 }
 
-int wr_rollouts_open(wr_serve *s, wr_err *err)
+static int open_all(wr_serve *s, wr_err *err)
 {
+    if (!(s->shadow = wr_shadow_new(s))) return wr_err_nomem(err);
     for (size_t i = 0; i < s->nendpoints; i++) WR_TRY(open_one(s, &s->endpoints[i], s->endpoints[i].declared, err));
-    return wr_rollouts_refresh(s, err);
+    return refresh(s, err);
 }
 
-void wr_rollouts_close(wr_serve *s)
+static void close_all(wr_serve *s)
 {
     wr_err err;
-    if (s->opened && s->log && wr_rollouts_memory_save(s, wr_applog_newest(s->log) - 1, &err) < 0) wr_warn("%s", err.msg);
+    wr_shadow_close(s);
+    if (s->opened && s->log && wr_rollouts_memory_save(s, wr_applog_newest(s->log) - 1, &err) < 0)
+        wr_warn("%s", err.msg);
     for (size_t i = 0; i < s->nendpoints; i++) {
         wr_rollout *r = s->endpoints[i].rollout;
         if (!r) continue;
@@ -375,3 +378,20 @@ int wr_rollout_reward_arm(wr_serve *s, wr_str endpoint, wr_str name, double rewa
     wr_rollout_drop(r);
     return rc;
 }
+
+/* ---- what the serving process asks ---- */
+
+static size_t folders(const char **out, wr_serve_endpoint *e)
+{
+    size_t n = 0;
+    for (size_t k = 1; e->rollout && k < e->rollout->spec.narms; k++) out[n++] = e->rollout->arms[k].model->folder;
+    return n;
+}
+
+const struct wr_serve_rollouts wr_rollouts = {.open = open_all,
+                                              .close = close_all,
+                                              .refresh = refresh,
+                                              .save = wr_rollouts_memory_save,
+                                              .folders = folders,
+                                              .answer = wr_rollout_answer,
+                                              .reward = wr_rollout_reward};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rollout_state.c - a rollout as JSON: to be kept over a restart, and to be shown. */
+/* state.c - a rollout as JSON: to be kept over a restart, and to be shown. */
 #include <math.h>
 
 #include "base/clock.h"
 #include "core/rollout.h"
-#include "stage/deploy/rollout_inside.h"
+#include "stage/rollout/rollout_inside.h"
 
 /* ---- kept ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rollout_test.c - sharing requests and judging arms, without a server. */
-#include "stage/deploy/rollout.h"
+#include "stage/rollout/rollout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

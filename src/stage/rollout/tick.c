@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rollout_tick.c - each second: energy to arms, verdicts, steps, the end. */
+/* tick.c - each second: energy to arms, verdicts, steps, the end. */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "core/event.h"
 #include "core/model.h"
-#include "stage/deploy/rollout_inside.h"
+#include "stage/rollout/rollout_inside.h"
 
 static const int64_t SAVE_NS = (int64_t)5 * 1000000000;
 enum { ENERGY_ROWS = 20 /* of a second, below which its ratio is noise */ };

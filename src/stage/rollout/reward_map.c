@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reward_map.c - a table that forgets. */
-#include "stage/deploy/reward_map.h"
+#include "stage/rollout/reward_map.h"
 
 #include <pthread.h>
 

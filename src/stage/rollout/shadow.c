@@ -16,8 +16,8 @@
 #include "base/mem.h"
 #include "predict/scores.h"
 #include "stage/deploy/features.h"
-#include "stage/deploy/rollout_inside.h"
 #include "stage/deploy/rows.h"
+#include "stage/rollout/rollout_inside.h"
 
 enum { RING = 1024, RING_BYTES = 32 << 20, COPY_BYTES = 1 << 20, ROWS = 1000 };
 

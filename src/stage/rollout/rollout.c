@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rollout.c - points and shares. */
-#include "stage/deploy/rollout.h"
+#include "stage/rollout/rollout.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reward_map_test.c - found once, taken once, forgotten in time; many at once. */
-#include "stage/deploy/reward_map.h"
+#include "stage/rollout/reward_map.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

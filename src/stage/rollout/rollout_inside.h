@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rollout_inside.h - what the files of running rollouts share. Private to this folder.
  *
- *   rollout_run.c     life, commands, refresh          rollout_answer.c   a request and its arm; rewards
- *   rollout_tick.c    judging, steps, the end           rollout_state.c    kept and told: JSON
- *   rollout_memory.c  which arm answered what, over a restart
+ *   run.c     life, commands, refresh        answer.c   a request and its arm; rewards
+ *   tick.c    judging, steps, the end        state.c    kept and told: JSON
+ *   memory.c  which arm answered what, over a restart
+ *   shadow.c  copies of requests
  */
 #pragma once
 #include <pthread.h>
-#include "stage/deploy/reward_map.h"
-#include "stage/deploy/rollout_run.h"
+#include "stage/deploy/answer.h"
 #include "stage/deploy/serve_inside.h"
+#include "stage/rollout/reward_map.h"
+#include "stage/rollout/run.h"
 
 typedef enum { WR_PHASE_RUNNING, WR_PHASE_HELD, WR_PHASE_PROMOTING, WR_PHASE_PROMOTED, WR_PHASE_ROLLED_BACK, WR_PHASES } wr_rollout_phase;
 extern const char *const wr_phase_names[WR_PHASES];
@@ -65,28 +67,28 @@ wr_rollout *wr_rollout_hold(wr_serve_endpoint *e);
 void wr_rollout_drop(wr_rollout *r);
 static inline bool wr_rollout_on(const wr_rollout *r) { return r->phase < WR_PHASE_PROMOTED; }
 
-/* rollout_run.c */
-int wr_rollouts_open(wr_serve *s, wr_err *err);    /* what is kept and what is declared; under refresh */
-void wr_rollouts_close(wr_serve *s);
-int wr_rollouts_refresh(wr_serve *s, wr_err *err); /* arms that moved; under refresh */
+/* run.c */
 /* A table from weight and out; under judge. */
 void wr_rollout_table(wr_rollout *r);
 /* The model of an arm, to be given back; false: it has none now. */
 bool wr_rollout_take(wr_served **package, wr_instance **model, wr_serve *s, wr_rollout_arm_run *arm);
 
-/* rollout_tick.c; under judge */
+/* tick.c; under judge */
 void wr_rollout_arm_out(wr_serve *s, wr_rollout *r, size_t arm, const char *why);
 int wr_rollout_promote_arm(wr_serve *s, wr_rollout *r, size_t arm, wr_err *err);
 void wr_rollout_totals(wr_arm_totals *out, wr_rollout *r, size_t arm);
 void wr_rollout_event(wr_serve *s, const wr_rollout *r, const char *kind, size_t arm, const char *why);
 
-/* rollout_state.c; under judge */
+/* state.c; under judge */
 int wr_rollout_save(wr_serve *s, wr_rollout *r, wr_err *err);
 void wr_rollout_restore(wr_rollout *r, wr_str state); /* what cannot be read is left at its beginning */
 
-/* rollout_answer.c: a reward into what arms say: `arm` earned it; only those that do not have it yet, of what was received then. */
+/* answer.c. Answers with the arm it picks; 1: the endpoint has no rollout. */
+int wr_rollout_answer(wr_serve_reply *out, wr_round *round, wr_served *package, wr_instance *model, const wr_infer_request *q,
+                      const wr_serve_asked *asked, wr_arena *a, wr_err *err);
+/* A reward into what arms say: `arm` earned it; only those that do not have it yet, of what was received then. */
 void wr_rollout_earn(wr_rollout *r, size_t arm, double propensity, double reward, int64_t received_us);
-/* rollout_memory.c */
+/* memory.c */
 bool wr_rollout_explores(const wr_rollout *r);     /* its decisions are logged and remembered */
 /* What is remembered of predictions, kept: all that is in segments up to `tag`. With the state, so that both know the same rewards. */
 int wr_rollout_memory_save(wr_serve *s, wr_rollout *r, uint64_t tag, wr_err *err);
@@ -95,6 +97,6 @@ int wr_rollouts_memory_save(wr_serve *s, uint64_t tag, wr_err *err); /* of all *
 int wr_rollout_memory_load(wr_serve *s, wr_rollout *r, wr_err *err);
 
 /* shadow.c */
-struct wr_shadow;
+struct wr_shadow *wr_shadow_new(wr_serve *s);
 void wr_shadow_offer(wr_serve *s, wr_rollout *r, size_t arm, const wr_infer_request *q, const wr_serve_reply *primary);
 void wr_shadow_close(wr_serve *s);

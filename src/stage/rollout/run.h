@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rollout_run.h - rollouts of a serving process: which arm answers a request, what becomes of it, when it ends.
+/* run.h - rollouts of a serving process: which arm answers a request, what becomes of it, when it ends.
  *
  * The endpoint's own model is the primary and is served as ever. The other arms are models beside it, named ENDPOINT:ARM among the models,
- * loaded, checked, warmed up and swapped as endpoints are (serve.h). An arm that is not ready, or that fails, never fails a request: the
+ * loaded, checked, warmed up and swapped as endpoints are (stage/deploy/serve.h). An arm that is not ready, or that fails, never fails a request: the
  * primary answers, and when the primary can, the failure is the arm's. A request that asks for a version is no part of it.
  *
  * Once a second (wr_rollout_tick) arms are judged (rollout.h). Certain evidence, or `threshold` failed checks, take the arm out: its share is 0
@@ -16,14 +16,13 @@
  * What weir.yaml declares begins when its text is another than what was declared last; a command's rollout lasts until then.
  *
  * Decisions of split and bandit are logged with their propensity: dataset decisions.ENDPOINT. Rewards come by prediction id; of each id the first
- * counts; ids are remembered for a day, the last hundred thousand or so, over restarts and crashes too (rollout_memory.c).
- * Shadows: shadow.h. Threads: any, but wr_rollout_tick one at a time. Locks, after refresh and before an endpoint's: a rollout's judge; after an endpoint's:
+ * counts; ids are remembered for a day, the last hundred thousand or so, over restarts and crashes too (memory.c).
+ * Shadows: shadow.c. Threads: any, but wr_rollout_tick one at a time. Locks, after refresh and before an endpoint's: a rollout's judge; after an endpoint's:
  * its table, then the stripes of its ids.
  */
 #pragma once
-#include "predict/batch.h"
-#include "stage/deploy/rollout.h"
 #include "stage/deploy/serve.h"
+#include "stage/rollout/rollout.h"
 
 /* ---- commands; WEIR_ENOTFOUND without such an endpoint, or without a rollout ---- */
 
@@ -46,29 +45,5 @@ int wr_rollout_reward_arm(wr_serve *s, wr_str endpoint, wr_str arm, double rewar
 
 void wr_rollout_tick(wr_serve *s);
 
-/* ---- answering ---- */
-
-typedef struct {
-    wr_str id;                      /* of the request, "" = none */
-    bool pinned;                    /* a version was asked for: no rollout */
-    /* A header, or a parameter of the request, as text; {NULL, 0} when it is not there. NULL = there are none. */
-    wr_str (*lookup)(void *ctx, bool header, const char *name);
-    void *ctx;
-    /* NULL: answered at once. Else a model without a view may share its run with others that wait there (not within a rollout). */
-    wr_batch *batch;
-    wr_batch_done done;
-    void *arg;
-} wr_serve_asked;
-typedef struct {
-    wr_tensor *out;
-    size_t nout;
-    wr_str version;                 /* that answered, when it is another than the one held; {NULL, 0} */
-    const wr_str *ids;              /* one a row; nids 0 = none */
-    size_t nids;
-    bool kept;                      /* the log waits for the round's end */
-} wr_serve_reply;
-/* Answers a request to what wr_serve_find gave (one of both), with the arm that its rollout picks. Explanations are no part of a rollout: what
- * was found explains, and nothing is kept. 1: it waits in asked->batch, and `done` is called when it is answered; reply, error and
- * what tensors and texts point to last until then. */
-int wr_serve_answer_to(wr_serve_reply *out, wr_round *r, wr_served *package, wr_instance *model, const wr_infer_request *q,
-                       const wr_serve_asked *asked, wr_arena *a, wr_err *err);
+/* For wr_serve_opt: who opens a serving process without it has no rollouts, and forgets what arms answered when it drains. */
+extern const struct wr_serve_rollouts wr_rollouts;

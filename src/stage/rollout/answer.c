@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rollout_answer.c - a request, the arm that is picked, the answer, what is counted and logged; rewards. */
+/* answer.c - a request, the arm that is picked, the answer, what is counted and logged; rewards. */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,99 +7,11 @@
 #include "base/hash.h"
 #include "base/num.h"
 #include "predict/scores.h"
-#include "stage/deploy/features.h"
 #include "stage/deploy/keep.h"
-#include "stage/deploy/rollout_inside.h"
 #include "stage/deploy/rows.h"
+#include "stage/rollout/rollout_inside.h"
 
 enum { SCORED_ROWS = 256, REMEMBERED_ROWS = 1024 };
-
-/* ---- one model ---- */
-
-static int run_package(wr_serve_reply *out, wr_round *round, wr_served *m, const wr_infer_request *q,
-                       const wr_keep_opt *opt, wr_arena *a, wr_err *err)
-{
-    wr_serve_answer ans;
-    WR_TRY(wr_serve_infer(&ans, round, m, q, opt->id, a, err));
-    *out = (wr_serve_reply){.out = ans.out, .nout = ans.nout};
-    if (q->explain) return 0;
-    wr_serve_tell(wr_round_serve(round), m, q, &ans, opt, a);
-    out->ids = ans.ids;
-    out->nids = ans.rows;
-    out->kept = true;
-    return 0;
-}
-
-static void keep_plain(wr_serve_reply *out, wr_serve *s, const wr_instance *m, const wr_infer_request *fed,
-                       const wr_infer_answer *ans, const wr_keep_opt *opt, wr_arena *a)
-{
-    wr_kept kept;
-    *out = (wr_serve_reply){.out = ans->out, .nout = ans->nout};
-    if (fed->explain) return;
-    wr_serve_keep(&kept, s, m, fed, ans, opt, a);
-    out->ids = kept.ids;
-    out->nids = kept.nids;
-}
-
-static int run_plain(wr_serve_reply *out, wr_serve *s, const wr_instance *m, const wr_infer_request *q,
-                     const wr_keep_opt *opt, size_t *rows, wr_arena *a, wr_err *err)
-{
-    wr_infer_answer ans;
-    wr_infer_request fed;
-    WR_TRY(wr_serve_features(&fed, s, m, q, a, err));
-    WR_TRY(wr_infer(&ans, m, &fed, a, err));
-    *rows = ans.rows;
-    keep_plain(out, s, m, &fed, &ans, opt, a);
-    return 0;
-}
-
-/* One that waits for its run. */
-typedef struct {
-    wr_serve_reply *out;
-    wr_serve *s;
-    const wr_instance *m;
-    wr_infer_request q, fed;
-    wr_infer_answer ans;
-    wr_keep_opt opt;
-    wr_batch_done done;
-    void *arg;
-    wr_arena *a;
-} waiting;
-
-static void has_run(void *arg, int rc)
-{
-    waiting *w = arg;
-    if (rc == 0) keep_plain(w->out, w->s, w->m, &w->fed, &w->ans, &w->opt, w->a);
-    w->done(w->arg, rc);
-}
-
-static int wait_plain(wr_serve_reply *out, wr_serve *s, const wr_instance *m, const wr_infer_request *q,
-                      const wr_keep_opt *opt, const wr_serve_asked *asked, wr_arena *a, wr_err *err)
-{
-    waiting *w = wr_arena_alloc(a, sizeof *w);
-    if (!w) return wr_err_nomem(err);
-    w->out = out;
-    w->s = s;
-    w->m = m;
-    w->q = *q;
-    w->opt = *opt;
-    w->done = asked->done;
-    w->arg = asked->arg;
-    w->a = a;
-    WR_TRY(wr_serve_features(&w->fed, s, m, &w->q, a, err));
-    int rc = wr_batch_infer(&w->ans, asked->batch, m, &w->fed, has_run, w, a, err);
-    if (rc == 0) keep_plain(out, s, m, &w->fed, &w->ans, opt, a);
-    return rc;
-}
-
-static int run(wr_serve_reply *out, size_t *rows, wr_round *round, wr_served *package, wr_instance *model,
-               const wr_infer_request *q, const wr_keep_opt *opt, wr_arena *a, wr_err *err)
-{
-    if (!package) return run_plain(out, wr_round_serve(round), model, q, opt, rows, a, err);
-    WR_TRY(run_package(out, round, package, q, opt, a, err));
-    *rows = out->nids;
-    return 0;
-}
 
 /* ---- picking ---- */
 
@@ -200,7 +112,7 @@ static int keep(wr_serve_reply *out, wr_rollout *r, wr_round *round, const decis
                                    .propensity = d->propensity,
                                    .took_s = (double)d->ns / 1e9,
                                    .decided_us = now};
-        /* first, so that what is in a sealed segment is remembered (rollout_memory.c) */
+        /* first, so that what is in a sealed segment is remembered (memory.c) */
         if (!d->fell_back) wr_reward_map_put(r->rewards, out->ids[i], (unsigned)d->arm, d->propensity, now / WR_US);
         WR_TRY(wr_serve_log_decision(round, &rec, err));
         out->kept = true;
@@ -242,7 +154,7 @@ static int by_arm(wr_serve_reply *out, size_t *rows, wr_rollout *r, wr_round *ro
     }
     int64_t start = wr_clock_mono_ns();
     wr_keep_opt opt = {id, wr_str_of(r->spec.arms[d->arm].name), d->propensity};
-    int rc = run(out, rows, round, package, model, q, &opt, a, &none);
+    int rc = wr_serve_run(out, rows, round, package, model, q, &opt, a, &none);
     d->ns = wr_clock_mono_ns() - start;
     *version = version_of(package, model);
     if (rc == 0) rc = name_version(out, package, model, a, &none);
@@ -259,7 +171,7 @@ static int by_primary(wr_serve_reply *out, size_t *rows, wr_rollout *r, wr_round
     int64_t start = wr_clock_mono_ns();
     *out = (wr_serve_reply){0};
     wr_keep_opt opt = {id, wr_str_of(r->spec.arms[0].name), d->fell_back ? NAN : d->propensity};
-    int rc = run(out, rows, round, package, model, q, &opt, a, err);
+    int rc = wr_serve_run(out, rows, round, package, model, q, &opt, a, err);
     d->ns = wr_clock_mono_ns() - start;
     if (rc == 0) count(r, 0, out, *rows, d->ns);
     else if (!clients_fault(rc)) count_error(&r->arms[0], d->ns);
@@ -296,19 +208,13 @@ static int answer(wr_serve_reply *out, wr_rollout *r, wr_round *round, wr_served
     return 0;
 }
 
-int wr_serve_answer_to(wr_serve_reply *out, wr_round *round, wr_served *package, wr_instance *model,
-                       const wr_infer_request *q, const wr_serve_asked *asked, wr_arena *a, wr_err *err)
+int wr_rollout_answer(wr_serve_reply *out, wr_round *round, wr_served *package, wr_instance *model,
+                      const wr_infer_request *q, const wr_serve_asked *asked, wr_arena *a, wr_err *err)
 {
-    size_t rows;
     const char *name = package ? package->endpoint : model->name;
-    wr_keep_opt opt = {.id = asked->id, .propensity = NAN};
-    *out = (wr_serve_reply){0};
-    wr_rollout *r = asked->pinned || q->explain
-                        ? NULL
-                        : wr_rollout_hold(wr_serve_endpoint_named(wr_round_serve(round), wr_str_of(name)));
-    int rc = r                       ? answer(out, r, round, package, model, q, asked, a, err)
-             : asked->batch && model ? wait_plain(out, wr_round_serve(round), model, q, &opt, asked, a, err)
-                                     : run(out, &rows, round, package, model, q, &opt, a, err);
+    wr_rollout *r = wr_rollout_hold(wr_serve_endpoint_named(wr_round_serve(round), wr_str_of(name)));
+    if (!r) return 1;
+    int rc = answer(out, r, round, package, model, q, asked, a, err);
     wr_rollout_drop(r);
     return rc;
 }
