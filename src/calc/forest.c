@@ -54,6 +54,7 @@ void wr_forest_free(wr_forest *f)
         wr_free(f->columns[j].cuts);
         wr_free(f->columns[j].map);
     }
+    wr_flanes_free(f->lanes);
     wr_forest_shap_free(f);
     (void)pthread_mutex_destroy(&f->shap_lock);
     void *owned[] = {f->base,      f->trees.at, f->nodes.at,   f->values.at, f->sets.at, f->set_bits.at, f->columns, f->output_first,

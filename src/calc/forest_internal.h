@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* forest_internal.h - what the forest_*.c files share.
  *
- * Trees are kept breadth-first, children adjacent (right = left + 1), in up to three forms:
+ * Trees are kept breadth-first, children adjacent (right = left + 1), in up to four forms:
  *   wr_fnode   the tree itself: plain walk, SHAP, leaf numbers;
  *   wr_fstep8  8 bytes a node (wr_fstep12: large trees), for one row: steps without a branch, leaves step to themselves;
+ *   wr_flanes  tables of 64 trees side by side, when all trees are shallow and all columns numbers (forest_lanes.c): any number of rows;
  *   wr_top     a program over bins for 64 rows (trees_internal.h): the whole tree, or the upper levels of a large one, whose rows go on from
  *              the program's exits by steps.
  *
@@ -74,6 +75,35 @@ typedef struct {
 } wr_fstep8;
 typedef struct { float value; uint32_t slot, step; } wr_fstep12;
 
+/* Trees side by side. */
+enum {
+    WR_FLANES = 64,          /* trees of a block */
+    WR_FLANES_DEPTH = 8,
+    WR_FLANES_CELLS = 256,   /* of a row; a byte is a cell's number */
+    WR_FLANES_CUTS = 65534,
+    WR_FLANES_PIECES = WR_FLANES_CUTS / 254 + 1,
+    WR_FLANES_TOPS = 4,      /* columns of more cuts are binned by wr_bin_floats */
+};
+
+typedef struct {
+    size_t table, slot;      /* first byte of `tables`, first of `values` */
+    uint32_t depth, ntrees;  /* 2^depth values a tree */
+} wr_fblock;
+
+typedef struct {
+    wr_fblock *blocks;
+    size_t nblocks;
+    uint8_t *tables_room, *tables; /* tables: at a multiple of 64 bytes */
+    void *values;            /* of leaves by place: float or double, as the forest sums */
+    size_t width, second;    /* bytes of a row's cells: 64, 128 or 256; first cell of those where missing is 0, 0: none */
+    uint32_t *columns;       /* by falling number of pieces; those below are parallel to it, first_cell to the forest's columns */
+    size_t *cut;             /* first of `cuts`: `tops` vectors of every 16th cut, then the cuts, +inf to a multiple of 16 */
+    uint32_t *tops, *first_cell;
+    float *cuts;
+    size_t npieces, piece_columns[WR_FLANES_PIECES], piece_cell[WR_FLANES_PIECES]; /* the k-th pieces: of how many columns, from which cell on */
+    size_t memory;
+} wr_flanes;
+
 typedef struct wr_fshap wr_fshap; /* forest_shap.c */
 
 struct wr_forest {
@@ -106,13 +136,15 @@ struct wr_forest {
     uint32_t *exits;        /* where programs end, in `steps`; NULL: every tree is a program, which ends in leaves */
     uint8_t *below;         /* as `reach`, from there */
     uint32_t most_exits;
+    wr_flanes *lanes;       /* NULL: not suited */
     pthread_mutex_t shap_lock;
     _Atomic(wr_fshap *) shap;
 };
 
 /* Test hook: which kernel answers. Results do not depend on it. */
-typedef enum { WR_FOREST_KERNEL_AUTO, WR_FOREST_KERNEL_PLAIN, WR_FOREST_KERNEL_ROW, WR_FOREST_KERNEL_TILE } wr_forest_kernel;
+typedef enum { WR_FOREST_KERNEL_AUTO, WR_FOREST_KERNEL_PLAIN, WR_FOREST_KERNEL_ROW, WR_FOREST_KERNEL_TILE, WR_FOREST_KERNEL_LANES } wr_forest_kernel;
 extern wr_forest_kernel wr_forest_force;
+extern bool wr_forest_narrow; /* vectors of 32 bytes, where there are longer ones too */
 
 static inline float wr_fcolumn_value(const wr_fcolumn *c, float x)
 {
@@ -149,6 +181,23 @@ static inline uint32_t wr_fcolumn_category_bin(const wr_forest *f, const wr_fcol
     uint32_t code = wr_forest_category(f, x);
     return code < c->nmap ? c->map[code] : c->ncodes;
 }
+/* How many cuts are below a threshold. */
+static inline uint32_t wr_fcolumn_cut(const wr_fcolumn *c, float threshold)
+{
+    uint32_t lo = 0, hi = c->ncuts;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (c->cuts[mid] < threshold) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+/* forest_lanes_plan.c. f->lanes stays NULL when the forest is not suited. */
+int wr_flanes_make(wr_forest *f, wr_err *err);
+void wr_flanes_free(wr_flanes *l);
+/* forest_lanes.c. Sums of the rows' trees are added to what is in `out` (n x nmargins). */
+bool wr_flanes_can(const wr_forest *f);
+void wr_flanes_margins(const wr_forest *f, const float *rows, size_t n, double *out);
 /* forest_predict.c: margins of rows, out n x nmargins. */
 int wr_forest_margins(const wr_forest *f, const float *rows, size_t n, double *out, wr_pool *pool, wr_err *err);
 void wr_forest_shap_free(wr_forest *f);

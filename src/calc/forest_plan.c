@@ -250,17 +250,6 @@ static bool place_columns(wr_forest *f)
     return f->nlines <= UINT16_MAX;
 }
 
-static uint16_t bin_of(const wr_fcolumn *c, float threshold)
-{
-    uint32_t lo = 0, hi = c->ncuts;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (c->cuts[mid] < threshold) lo = mid + 1;
-        else hi = mid;
-    }
-    return (uint16_t)lo;
-}
-
 static wr_top op_of(const wr_forest *f, const wr_fnode *d, uint32_t offset)
 {
     const wr_fcolumn *c = &f->columns[d->column];
@@ -271,7 +260,7 @@ static wr_top op_of(const wr_forest *f, const wr_fnode *d, uint32_t offset)
         o.kind |= WR_TN_CAT;
         o.set = offset / 32;
     } else {
-        o.bin = bin_of(c, d->threshold);
+        o.bin = (uint16_t)wr_fcolumn_cut(c, d->threshold);
     }
     return o;
 }
@@ -398,5 +387,6 @@ int wr_forest_plan(wr_forest *f, wr_err *err)
     WR_TRY(category_maps(f, err));
     WR_TRY(sets_by_bin(f, offset, err));
     WR_TRY(make_steps(f, offset, err));
-    return make_programs(f, offset, err);
+    WR_TRY(make_programs(f, offset, err));
+    return wr_flanes_make(f, err);
 }

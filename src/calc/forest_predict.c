@@ -406,7 +406,9 @@ static wr_forest_kernel choose(const wr_forest *f, size_t n)
     wr_forest_kernel k = wr_forest_force;
     bool no_room = n <= WR_FOREST_STACK_ROWS &&
                    (f->exits || f->nlines > 2 * WR_FOREST_STACK_COLUMNS); /* nothing is allocated for few rows */
+    if (k == WR_FOREST_KERNEL_AUTO && wr_flanes_can(f)) k = WR_FOREST_KERNEL_LANES;
     if (k == WR_FOREST_KERNEL_AUTO) k = n < LEAST_TILE || no_room ? WR_FOREST_KERNEL_ROW : WR_FOREST_KERNEL_TILE;
+    if (k == WR_FOREST_KERNEL_LANES && !wr_flanes_can(f)) k = WR_FOREST_KERNEL_TILE;
     if (k == WR_FOREST_KERNEL_TILE && !f->ops) k = WR_FOREST_KERNEL_ROW;
     if (k == WR_FOREST_KERNEL_ROW && !f->steps) k = WR_FOREST_KERNEL_PLAIN;
     return k;
@@ -425,6 +427,17 @@ static void block_rows(const work *w, size_t from, size_t to)
         f->ncolumns > WR_FOREST_STACK_COLUMNS ? wr_alloc((2 * f->ncolumns + 1) * sizeof *large) : NULL;
     if (f->ncolumns > WR_FOREST_STACK_COLUMNS && !large) block_plain(w, from, to); /* slower and the same */
     else predict_rows(f, w->rows + from * f->nfeatures, to - from, w->out + from * f->nmargins, large ? large : small);
+}
+
+static void block_lanes(const work *w, size_t from, size_t to)
+{
+    const wr_forest *f = w->f;
+    double *out = w->out + from * f->nmargins;
+    size_t n = (to - from) * f->nmargins;
+    for (size_t i = 0; i < n; i++) out[i] = first_sum(f, (uint32_t)(i % f->nmargins));
+    wr_flanes_margins(f, w->rows + from * f->nfeatures, to - from, out);
+    if (!f->average && !f->base_last) return;
+    for (size_t i = 0; i < n; i++) out[i] = finish_sum(f, (uint32_t)(i % f->nmargins), out[i]);
 }
 
 static void block_tiles(const work *w, size_t from, size_t to)
@@ -455,7 +468,9 @@ static void predict_block(void *p, size_t index)
 {
     const work *w = p;
     size_t from = index * BLOCK, to = w->n - from < BLOCK ? w->n : from + BLOCK;
-    if (w->kernel == WR_FOREST_KERNEL_TILE) {
+    if (w->kernel == WR_FOREST_KERNEL_LANES) {
+        block_lanes(w, from, to);
+    } else if (w->kernel == WR_FOREST_KERNEL_TILE) {
         size_t rest = w->mixed ? (to - from) % TILE : 0;
         if (rest >= LEAST_TILE) rest = 0;
         block_tiles(w, from, to - rest);

@@ -25,9 +25,10 @@ static void check_kernels(toy *t, size_t n, uint64_t seed)
     uint32_t *leaves = malloc(n * (t->o.ntrees + 1) * sizeof *leaves);
     wr_err err;
     for (size_t i = 0; i < n; i++) toy_margins(t, rows + i * t->o.nfeatures, want + i * nm);
-    for (int plain = 0; plain < 2; plain++) {
-        wr_trees_plain = plain;
-        for (int k = WR_FOREST_KERNEL_AUTO; k <= WR_FOREST_KERNEL_TILE; k++) {
+    for (int vectors = 0; vectors < 3; vectors++) { /* the longest, of 32 bytes, none */
+        wr_forest_narrow = vectors > 0;
+        wr_trees_plain = vectors == 2;
+        for (int k = WR_FOREST_KERNEL_AUTO; k <= WR_FOREST_KERNEL_LANES; k++) {
             wr_forest_force = (wr_forest_kernel)k;
             memset(got, 0xff, n * nm * sizeof *got);
             assert_int_equal(wr_forest_predict(t->f, rows, n, true, got, NULL, &err), 0);
@@ -39,7 +40,7 @@ static void check_kernels(toy *t, size_t n, uint64_t seed)
             same_bits(got, want + i * nm, nm);
         }
     }
-    wr_trees_plain = false;
+    wr_forest_narrow = wr_trees_plain = false;
     assert_int_equal(wr_forest_leaves(t->f, rows, n, leaves, &err), 0);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < t->o.ntrees; k++) {
@@ -110,6 +111,39 @@ static void test_deep(void **state)
     check((toy_opt){.nfeatures = 5, .noutputs = 1, .ntrees = 20, .leaves = 3000, .cuts = 300, .ncats = 30, .zero_missing = true}, 140);
     check((toy_opt){.nfeatures = 5, .noutputs = 2, .ntrees = 11, .leaves = 400, .cuts = 300, .chain = true}, 64);
     check((toy_opt){.nfeatures = 3, .noutputs = 1, .ntrees = 2, .leaves = 90000, .cuts = 60000, .ncats = 9}, 64); /* long steps */
+}
+
+static void check_lanes(toy_opt o)
+{
+    static const size_t rows[] = {1, 2, 3, 5, 8, 9, 33, 64, 65, 130};
+    for (int s = 0; s < 10; s++) {
+        toy t;
+        wr_err err;
+        o.opt.op = s & 1 ? WR_FOREST_LESS : WR_FOREST_LESS_EQUAL;
+        o.opt.sum = s & 2 ? WR_FOREST_SUM_FLOAT : WR_FOREST_SUM_DOUBLE;
+        o.opt.average = s == 5;
+        toy_new(&t, o, 300 + (uint64_t)s);
+        assert_int_equal(toy_build(&t, &err), 0);
+        assert_non_null(t.f->lanes);
+        check_kernels(&t, rows[s], 70 + (uint64_t)s);
+        toy_free(&t);
+    }
+}
+
+/* Trees side by side: every depth, blocks that are not full, cells in one register and in several. */
+static void test_lanes(void **state)
+{
+    (void)state;
+    for (uint32_t depth = 1; depth <= WR_FLANES_DEPTH; depth++) {
+        size_t leaves = (size_t)1 << depth;
+        check_lanes((toy_opt){.nfeatures = 3, .noutputs = 1, .ntrees = 10 + 20 * depth, .leaves = leaves, .cuts = 40, .depth = depth, .perfect = true});
+        check_lanes((toy_opt){.nfeatures = 30, .noutputs = 1, .ntrees = 70, .leaves = leaves, .cuts = 200, .depth = depth});
+    }
+    check_lanes((toy_opt){.nfeatures = 100, .noutputs = 1, .ntrees = 130, .leaves = 64, .cuts = 250, .depth = 6, .perfect = true});
+    check_lanes((toy_opt){.nfeatures = 40, .noutputs = 3, .ntrees = 100, .leaves = 30, .cuts = 30, .depth = 7, .zero_missing = true});
+    check_lanes((toy_opt){.nfeatures = 4, .noutputs = 2, .ntrees = 400, .leaves = 64, .cuts = 900, .depth = 6, .missing_right = true});
+    check_lanes((toy_opt){.nfeatures = 2, .noutputs = 1, .ntrees = 200, .leaves = 250, .cuts = 9000, .depth = 8, .zero_missing = true});
+    check_lanes((toy_opt){.nfeatures = 1, .noutputs = 9, .ntrees = 20, .leaves = 2, .cuts = 3, .depth = 1});
 }
 
 /* More columns than the stack has room for. */
@@ -337,7 +371,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),    cmocka_unit_test(test_wide),       cmocka_unit_test(test_categories),
-        cmocka_unit_test(test_outputs),    cmocka_unit_test(test_deep),       cmocka_unit_test(test_many_features),
+        cmocka_unit_test(test_outputs),    cmocka_unit_test(test_deep), cmocka_unit_test(test_lanes),       cmocka_unit_test(test_many_features),
         cmocka_unit_test(test_bins),       cmocka_unit_test(test_thresholds), cmocka_unit_test(test_transforms), cmocka_unit_test(test_softmax_argmax),
         cmocka_unit_test(test_pool),       cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_memory),
     };

@@ -15,6 +15,9 @@ typedef struct {
     uint32_t ncats;        /* features 1, 4, 7, ... are categories below this; 0: none */
     bool zero_missing;     /* some comparisons take zero as missing */
     bool values;           /* leaves of noutputs values */
+    uint32_t depth;        /* trees do not grow below it; 0: no limit */
+    bool missing_right;    /* no node sends missing left */
+    bool perfect;          /* with depth: every leaf is there, 2^depth */
     bool chain;            /* trees grow at their last leaf: as deep as can be */
     bool cover;
     wr_forest_opt opt;     /* op, sum, transform, ... */
@@ -43,7 +46,7 @@ static inline void toy_split(toy *t, wr_rng *r, toy_tree *tree, size_t at)
     float cover = d->cover;
     *d = (wr_forest_node){.left = (uint32_t)tree->n, .right = (uint32_t)tree->n + 1, .feature = feature, .cover = cover};
     if (wr_rng_below(r, 2)) d->left++, d->right--;
-    if (wr_rng_below(r, 2)) d->bits |= WR_FOREST_MISSING_LEFT;
+    if (wr_rng_below(r, 2) && !t->o.missing_right) d->bits |= WR_FOREST_MISSING_LEFT;
     if (t->o.ncats && feature % 3 == 1) {
         size_t bytes = t->o.ncats / 8 + 1;
         uint8_t *bits = calloc(bytes, 1);
@@ -67,13 +70,19 @@ static inline void toy_split(toy *t, wr_rng *r, toy_tree *tree, size_t at)
 static inline void toy_tree_new(toy *t, wr_rng *r, toy_tree *tree, uint32_t output)
 {
     size_t leaves = 1 + wr_rng_below(r, t->o.leaves), most = 2 * leaves;
-    if (t->o.chain) leaves = t->o.leaves;
+    uint32_t depth = t->o.depth ? t->o.depth : UINT32_MAX;
+    if (t->o.chain || t->o.perfect) leaves = t->o.leaves;
+    if (depth < 20 && leaves > (size_t)1 << depth) leaves = (size_t)1 << depth;
     *tree = (toy_tree){.nodes = calloc(most + 2 * t->o.leaves, sizeof *tree->nodes), .n = 1, .output = output};
+    uint32_t *level = calloc(most + 2 * t->o.leaves, sizeof *level);
     tree->nodes[0] = (wr_forest_node){.bits = WR_FOREST_LEAF, .value = 0.5, .cover = t->o.cover ? 1000 : 0};
     while (tree->n < 2 * leaves - 1) {
         size_t at = t->o.chain ? tree->n - 1 : wr_rng_below(r, tree->n);
-        if (tree->nodes[at].bits & WR_FOREST_LEAF) toy_split(t, r, tree, at);
+        if (!(tree->nodes[at].bits & WR_FOREST_LEAF) || level[at] == depth) continue;
+        level[tree->n] = level[tree->n + 1] = level[at] + 1;
+        toy_split(t, r, tree, at);
     }
+    free(level);
     if (!t->o.values) return;
     tree->values = calloc(tree->n * t->o.noutputs, sizeof *tree->values);
     for (size_t k = 0; k < tree->n * t->o.noutputs; k++) tree->values[k] = (double)(float)wr_rng_normal(r);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* forest_lanes_plan.c - which forests are for lanes, and their tables (see forest_lanes.c). */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "calc/forest_internal.h"
+
+enum { TREES = WR_FLANES, PLACE = 2 * TREES, PIECE = 254, TOP = 16, ALIGN = 64, BLOCK_BYTES = PLACE << WR_FLANES_DEPTH };
+
+void wr_flanes_free(wr_flanes *l)
+{
+    if (!l) return;
+    void *owned[] = {l->blocks, l->tables_room, l->values, l->columns, l->cut, l->tops, l->cuts, l->first_cell};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wr_free(owned[i]);
+    wr_free(l);
+}
+
+static size_t pieces_of(const wr_fcolumn *c) { return c->ncuts ? (c->ncuts + PIECE - 1) / PIECE : 1; }
+
+/* Cells that a row has; 0: more than there can be, or categories. */
+static size_t count_cells(const wr_forest *f, bool second)
+{
+    size_t n = 0;
+    for (size_t j = 0; j < f->ncolumns; j++) {
+        if (f->columns[j].kind == WR_FCOLUMN_CATEGORY || f->columns[j].ncuts > WR_FLANES_CUTS) return 0;
+        n += pieces_of(&f->columns[j]) << second;
+    }
+    return n <= WR_FLANES_CELLS ? n : 0;
+}
+
+static bool any_missing_left(const wr_forest *f)
+{
+    for (size_t i = 0; i < f->nodes.n; i++) {
+        if (f->nodes.at[i].left && f->nodes.at[i].bits & WR_FOREST_MISSING_LEFT) return true;
+    }
+    return false;
+}
+
+static bool suited(const wr_forest *f)
+{
+    if (f->nvalues > 1 || !f->trees.n || !f->ncolumns) return false;
+    for (size_t k = 0; k < f->trees.n; k++) {
+        if (f->trees.at[k].depth > WR_FLANES_DEPTH) return false;
+    }
+    return true;
+}
+
+/* Columns by falling number of pieces: those that have a k-th piece are the first ones. */
+static void order_columns(const wr_forest *f, wr_flanes *l)
+{
+    size_t n = 0, cell = 0;
+    for (size_t j = 0; j < f->ncolumns; j++) {
+        size_t p = pieces_of(&f->columns[j]);
+        l->npieces = p > l->npieces ? p : l->npieces;
+    }
+    for (size_t p = l->npieces; p > 0; p--) {
+        for (size_t j = 0; j < f->ncolumns; j++) {
+            if (pieces_of(&f->columns[j]) == p) l->columns[n++] = (uint32_t)j;
+        }
+        l->piece_columns[p - 1] = n;
+    }
+    for (size_t p = 0; p < l->npieces; p++) {
+        l->piece_cell[p] = cell;
+        cell += l->piece_columns[p];
+    }
+    for (size_t k = 0; k < n; k++) l->first_cell[l->columns[k]] = (uint32_t)k;
+}
+
+static size_t tops_of(const wr_fcolumn *c) { return c->ncuts < TOP ? 0 : (c->ncuts / TOP + 1 + TOP - 1) / TOP; }
+
+static int copy_cuts(const wr_forest *f, wr_flanes *l, wr_err *err)
+{
+    size_t total = 0;
+    for (size_t k = 0; k < f->ncolumns; k++) {
+        const wr_fcolumn *c = &f->columns[l->columns[k]];
+        l->cut[k] = total;
+        l->tops[k] = (uint32_t)tops_of(c);
+        if (l->tops[k] <= WR_FLANES_TOPS) total += (l->tops[k] + c->ncuts / TOP + 1) * TOP;
+    }
+    l->cuts = wr_alloc(total * sizeof *l->cuts);
+    if (!l->cuts) return wr_err_nomem(err);
+    l->memory += total * sizeof *l->cuts;
+    for (size_t i = 0; i < total; i++) l->cuts[i] = INFINITY;
+    for (size_t k = 0; k < f->ncolumns; k++) {
+        const wr_fcolumn *c = &f->columns[l->columns[k]];
+        if (l->tops[k] > WR_FLANES_TOPS) continue;
+        float *top = l->cuts + l->cut[k], *cuts = top + l->tops[k] * TOP;
+        if (c->ncuts) memcpy(cuts, c->cuts, c->ncuts * sizeof *cuts);
+        for (size_t i = 0; l->tops[k] && i < c->ncuts / TOP; i++) top[i] = cuts[i * TOP + TOP - 1];
+    }
+    return 0;
+}
+
+typedef struct {
+    const wr_forest *f;
+    const wr_ftree *tree;
+    uint8_t *table; /* of the tree: its byte of the block's first place */
+    size_t slot;
+    unsigned depth;
+} filling;
+
+static void fill_leaf(const filling *w, size_t node, unsigned level, size_t place)
+{
+    const wr_forest *f = w->f;
+    size_t leaf = w->tree->leaf + f->nodes.at[w->tree->node + node].index;
+    for (size_t k = place; k < (size_t)1 << w->depth; k += (size_t)1 << level) {
+        if (f->sum_float) ((float *)f->lanes->values)[w->slot + k] = f->leaf_float[leaf];
+        else ((double *)f->lanes->values)[w->slot + k] = f->values.at[leaf];
+    }
+}
+
+/* A node at a place of its level, and what is below it: at most WR_FLANES_DEPTH calls deep. */
+static void fill_node(const filling *w, size_t node, unsigned level, size_t place)
+{
+    const wr_flanes *l = w->f->lanes;
+    const wr_fnode *d = &w->f->nodes.at[w->tree->node + node];
+    if (!d->left) {
+        fill_leaf(w, node, level, place);
+        return;
+    }
+    const wr_fcolumn *c = &w->f->columns[d->column];
+    uint32_t bin = wr_fcolumn_cut(c, d->threshold), piece = bin / PIECE;
+    bool left = (d->bits & WR_FOREST_MISSING_LEFT) != 0;
+    uint8_t *at = w->table + (((size_t)1 << level) - 1 + place) * PLACE;
+    at[0] = (uint8_t)(l->piece_cell[piece] + l->first_cell[d->column] + (left ? l->second : 0));
+    at[TREES] = (uint8_t)(bin - piece * PIECE + left);
+    fill_node(w, d->left, level + 1, place);
+    fill_node(w, d->left + 1, level + 1, place + ((size_t)1 << level));
+}
+
+static int fill_blocks(wr_forest *f, wr_flanes *l, wr_err *err)
+{
+    size_t bytes = 0, slots = 0, size = f->sum_float ? sizeof(float) : sizeof(double);
+    for (size_t k = 0; k < l->nblocks; k++) {
+        wr_fblock *b = &l->blocks[k];
+        size_t from = k * TREES, n = f->trees.n - from < TREES ? f->trees.n - from : TREES;
+        *b = (wr_fblock){.table = bytes, .slot = slots, .depth = 1, .ntrees = (uint32_t)n};
+        for (size_t t = from; t < from + n; t++) b->depth = f->trees.at[t].depth > b->depth ? f->trees.at[t].depth : b->depth;
+        bytes += (((size_t)1 << b->depth) - 1) * PLACE;
+        slots += n << b->depth;
+    }
+    l->tables_room = wr_alloc(bytes + ALIGN);
+    l->values = wr_calloc(slots, size);
+    if (!l->tables_room || !l->values) return wr_err_nomem(err);
+    l->memory += bytes + ALIGN + slots * size;
+    l->tables = l->tables_room + (ALIGN - (uintptr_t)l->tables_room % ALIGN) % ALIGN;
+    for (size_t i = 0; i < bytes; i++) l->tables[i] = i % PLACE < TREES ? 0 : UINT8_MAX; /* where no node is, all go left */
+    for (size_t t = 0; t < f->trees.n; t++) {
+        const wr_fblock *b = &l->blocks[t / TREES];
+        filling w = {f, &f->trees.at[t], l->tables + b->table + t % TREES, b->slot + (t % TREES << b->depth), b->depth};
+        fill_node(&w, 0, 0, 0);
+    }
+    return 0;
+}
+
+static int fill_lanes(wr_forest *f, wr_flanes *l, size_t cells, bool second, wr_err *err)
+{
+    size_t n = f->ncolumns;
+    l->nblocks = (f->trees.n + TREES - 1) / TREES;
+    l->blocks = wr_calloc(l->nblocks, sizeof *l->blocks);
+    l->columns = wr_calloc(n, sizeof *l->columns);
+    l->first_cell = wr_calloc(n, sizeof *l->first_cell);
+    l->cut = wr_calloc(n, sizeof *l->cut);
+    l->tops = wr_calloc(n, sizeof *l->tops);
+    if (!l->blocks || !l->columns || !l->first_cell || !l->cut || !l->tops) return wr_err_nomem(err);
+    l->width = cells <= 64 ? 64 : cells <= 128 ? 128 : 256;
+    l->second = second ? cells / 2 : 0;
+    l->memory = sizeof *l + l->nblocks * sizeof *l->blocks + n * 20;
+    order_columns(f, l);
+    WR_TRY(copy_cuts(f, l, err));
+    return fill_blocks(f, l, err);
+}
+
+int wr_flanes_make(wr_forest *f, wr_err *err)
+{
+    if (!suited(f)) return 0;
+    bool second = any_missing_left(f);
+    size_t cells = count_cells(f, second);
+    if (!cells) return 0;
+    f->lanes = wr_calloc(1, sizeof *f->lanes);
+    if (!f->lanes) return wr_err_nomem(err);
+    WR_TRY(fill_lanes(f, f->lanes, cells, second, err));
+    f->memory += f->lanes->memory;
+    return 0;
+}
