@@ -101,6 +101,8 @@ typedef struct {
     uint32_t *tops, *first_cell;
     float *cuts;
     size_t npieces, piece_columns[WR_FLANES_PIECES], piece_cell[WR_FLANES_PIECES]; /* the k-th pieces: of how many columns, from which cell on */
+    size_t alone, row;       /* about what a row takes: by itself, among many; and by the other kernels, */
+    size_t steps, tile;      /* a row by steps, a tile by programs */
     size_t memory;
 } wr_flanes;
 

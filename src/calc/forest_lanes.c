@@ -167,12 +167,13 @@ typedef struct {
 static ALWAYS V512 two load512(const uint8_t *p)
 {
     __m512i v = _mm512_load_si512(p);
+    __asm__("" : "+v"(v)); /* else the compiler loads it for each row */
     return (two){v, v};
 }
 
 static ALWAYS V512 two pick512(two m, two yes, two no)
 {
-    return (two){_mm512_ternarylogic_epi64(m.a, yes.a, no.a, 0xca), _mm512_ternarylogic_epi64(m.b, yes.b, no.b, 0xca)};
+    return (two){_mm512_ternarylogic_epi64(no.a, m.a, yes.a, 0xb8), _mm512_ternarylogic_epi64(no.b, m.b, yes.b, 0xb8)};
 }
 
 CHOICES(V512, two, 512)

@@ -401,13 +401,21 @@ typedef struct {
     bool mixed; /* a tile that would be half empty is left to the kernel of rows */
 } work;
 
+static bool lanes_pay(const wr_flanes *l, size_t n, wr_forest_kernel other)
+{
+    size_t theirs = other == WR_FOREST_KERNEL_ROW ? n * l->steps : (n + TILE - 1) / TILE * l->tile;
+    return (n == 1 ? l->alone : n * l->row) < theirs;
+}
+
 static wr_forest_kernel choose(const wr_forest *f, size_t n)
 {
     wr_forest_kernel k = wr_forest_force;
     bool no_room = n <= WR_FOREST_STACK_ROWS &&
                    (f->exits || f->nlines > 2 * WR_FOREST_STACK_COLUMNS); /* nothing is allocated for few rows */
-    if (k == WR_FOREST_KERNEL_AUTO && wr_flanes_can(f)) k = WR_FOREST_KERNEL_LANES;
-    if (k == WR_FOREST_KERNEL_AUTO) k = n < LEAST_TILE || no_room ? WR_FOREST_KERNEL_ROW : WR_FOREST_KERNEL_TILE;
+    if (k == WR_FOREST_KERNEL_AUTO) {
+        k = n < LEAST_TILE || no_room ? WR_FOREST_KERNEL_ROW : WR_FOREST_KERNEL_TILE;
+        if (wr_flanes_can(f) && lanes_pay(f->lanes, n, k)) k = WR_FOREST_KERNEL_LANES;
+    }
     if (k == WR_FOREST_KERNEL_LANES && !wr_flanes_can(f)) k = WR_FOREST_KERNEL_TILE;
     if (k == WR_FOREST_KERNEL_TILE && !f->ops) k = WR_FOREST_KERNEL_ROW;
     if (k == WR_FOREST_KERNEL_ROW && !f->steps) k = WR_FOREST_KERNEL_PLAIN;
