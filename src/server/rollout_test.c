@@ -348,15 +348,18 @@ static int predict(trips *w, wr_http_client *c, const char *prefix, bool other[T
     return n;
 }
 
-/* Rewards of predictions [from, to) as feedback: 1 for the other arm's, 0.25 for the primary's. */
+/* Rewards of predictions [from, to): 1 for the other arm's, 0.25 for the primary's. Those of "drained" come as feedback,
+ * those of "logged" to the rollout. */
 static void reward(wr_http_client *c, const char *prefix, const bool *other, int from, int to)
 {
     WR_AUTOBUF wr_buf b = {0};
+    bool rollout = strcmp(prefix, "logged") == 0;
+    if (rollout) wr_buf_str(&b, "{\"rewards\":");
     for (int i = from; i < to; i++)
         wr_buf_printf(&b, "%s{\"id\":\"%s-%d\",\"reward\":%s}", i > from ? "," : "[", prefix, i,
                       other[i] ? "1" : "0.25");
-    wr_buf_char(&b, ']');
-    assert_int_equal(call(c, "POST", "/v2/models/late/feedback", wr_buf_cstr(&b), NULL), 200);
+    wr_buf_str(&b, rollout ? "]}" : "]");
+    assert_int_equal(call(c, "POST", rollout ? ROLLOUT : "/v2/models/late/feedback", wr_buf_cstr(&b), NULL), 200);
 }
 
 static void earned(wr_http_client *c, int primary, int other)
@@ -463,6 +466,38 @@ static void test_shadow(void **state)
 
 /* ---- bandit ---- */
 
+/* What was told to the rollout is in the log as if it had come as feedback: once, however it comes again. */
+static void rewards_are_feedback(up *u)
+{
+    wr_str reply = {"", 0};
+    char id[40] = "both";
+    (void)ask(u->w, u->c, "x", 5, id);
+    assert_int_equal(call(u->c, "POST", ROLLOUT,
+                          "{\"rewards\":[{\"id\":\"both\",\"reward\":0.5},{\"arm\":\"other\",\"reward\":1}]}", &reply),
+                     200);
+    assert_non_null(strstr(reply.p, "\"accepted\":2,\"repeated\":0,\"unknown\":0"));
+    double before = number(u->c, "/arms/0/rewards") + number(u->c, "/arms/1/rewards");
+    assert_int_equal(call(u->c, "POST", "/v2/models/late/feedback", "{\"id\":\"both\",\"reward\":0.5}", &reply), 200);
+    assert_non_null(strstr(reply.p, "\"accepted\":1,\"unchanged\":1"));
+    assert_int_equal(call(u->c, "POST", ROLLOUT, "{\"rewards\":[{\"id\":\"both\",\"reward\":0.5}]}", &reply), 200);
+    assert_non_null(strstr(reply.p, "\"accepted\":0,\"repeated\":1"));
+    assert_int_equal(call(u->c, "POST", ROLLOUT, "{\"rewards\":[{\"id\":\"told\",\"reward\":1}]}", &reply),
+                     200); /* as feedback before */
+    assert_non_null(strstr(reply.p, "\"accepted\":0,\"repeated\":1"));
+    assert_true(number(u->c, "/arms/0/rewards") + number(u->c, "/arms/1/rewards") == before);
+    assert_int_equal(call(u->c, "POST", "/api/weir/1/flush", "", NULL), 200);
+    assert_int_equal(
+        trips_number(u->w, "SELECT count(*) FROM \"rewards.late\" WHERE prediction_id = 'both' AND reward = 0.5"), 1);
+    assert_int_equal(
+        trips_number(u->w, "SELECT count(*) FROM \"rewards.late\" WHERE prediction_id IN ('told', 'never')"), 2);
+    assert_int_equal(trips_number(u->w, "SELECT count(*) - count(DISTINCT prediction_id) FROM \"rewards.late\""), 0);
+    /* a request that is refused leaves nothing behind */
+    assert_int_equal(
+        call(u->c, "POST", ROLLOUT, "{\"rewards\":[{\"id\":\"half\",\"reward\":1},{\"id\":\"x\"}]}", &reply), 400);
+    assert_int_equal(call(u->c, "POST", "/api/weir/1/flush", "", NULL), 200);
+    assert_int_equal(trips_number(u->w, "SELECT count(*) FROM \"rewards.late\" WHERE prediction_id = 'half'"), 0);
+}
+
 static void test_bandit(void **state)
 {
     trips *w = *state;
@@ -499,6 +534,7 @@ static void test_bandit(void **state)
     assert_true(fabs(number(u.c, "/arms/1/value/at") - 0.75) < 0.15 && number(u.c, "/regret") >= 0);
     assert_int_equal(call(u.c, "POST", ROLLOUT, "{\"rewards\":[{\"id\":\"never\",\"reward\":1}]}", &reply), 200);
     assert_non_null(strstr(reply.p, "\"unknown\":1"));
+    rewards_are_feedback(&u);
     assert_int_equal(call(u.c, "POST", "/api/weir/1/flush", "", NULL), 200);
     assert_int_equal(trips_number(w, "SELECT count(*) - count(DISTINCT prediction_id) FROM \"decisions.late\""), 0);
     assert_int_equal(

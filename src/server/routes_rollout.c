@@ -2,10 +2,13 @@
 /* routes_rollout.c - rollouts of endpoints: how they go, beginning and ending them, rewards. Models are loaded and
  * records written: off the loop. With authentication: looking takes USE of the endpoint, rewards EDIT, the rest MANAGE.
  */
+#include <math.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "server/server_inside.h"
+#include "stage/deploy/feedback_take.h"
 #include "stage/rollout/run.h"
 #include "wire/mlflow/access.h"
 
@@ -22,41 +25,90 @@ typedef struct {
 
 /* ---- what is asked ---- */
 
-static int reward(wr_server *s, wr_str endpoint, yyjson_val *v, size_t i, int64_t n[3], wr_err *err)
+/* One of the list: of a prediction into `item`, or of an arm. */
+static int read_reward(wr_feedback_item *item, wr_str *arm, yyjson_val *v, int64_t now, wr_err *err)
 {
-    wr_str id, arm;
-    double x;
-    if (!yyjson_is_obj(v)) return wr_err_set(err, WEIR_ETYPE, "reward %zu is not an object", i);
-    int rc = wr_json_f64(&x, v, "reward", err);
-    if (rc == 0) rc = wr_json_str_or(&id, v, "id", NULL, err);
-    if (rc == 0) rc = wr_json_str_or(&arm, v, "arm", NULL, err);
-    if (rc == 0 && !id.n == !arm.n) rc = wr_err_set(err, WEIR_EINVAL, "it has an id or an arm");
-    if (rc == 0 && arm.n) rc = wr_rollout_reward_arm(s->serve, endpoint, arm, x, err);
-    else if (rc == 0) {
-        rc = wr_rollout_reward(s->serve, endpoint, id, x, err);
-        if (rc >= 0) n[rc ? 0 : 1]++;
-        if (rc == WEIR_ENOTFOUND) n[2]++;
-        return rc == WEIR_ENOTFOUND || rc >= 0 ? 0 : wr_err_wrap(err, rc, "reward %zu", i);
+    *item = (wr_feedback_item){.reward = true, .known_us = now};
+    if (!yyjson_is_obj(v)) return wr_err_set(err, WEIR_ETYPE, "it is not an object");
+    WR_TRY(wr_json_f64(&item->value, v, "reward", err));
+    WR_TRY(wr_json_str_or(&item->id, v, "id", NULL, err));
+    WR_TRY(wr_json_str_or(arm, v, "arm", NULL, err));
+    if (!isfinite(item->value)) return wr_err_set(err, WEIR_EINVAL, "a reward is a number");
+    if (!item->id.n == !arm->n) return wr_err_set(err, WEIR_EINVAL, "it has an id or an arm");
+    if (item->id.n > WR_LIMIT_ID) return wr_err_set(err, WEIR_EINVAL, "an id has 1 to %d bytes", WR_LIMIT_ID);
+    return 0;
+}
+
+typedef struct {
+    wr_feedback_item *items; /* of predictions */
+    size_t n;
+    struct {
+        wr_str name;
+        double reward;
+        size_t at; /* in the list */
+    } * arms;
+    size_t narms;
+} told;
+
+static int read_rewards(told *out, yyjson_val *list, wr_arena *a, wr_err *err)
+{
+    size_t i, max;
+    yyjson_val *v;
+    int64_t now = wr_clock_wall_us();
+    if (!yyjson_is_arr(list)) return wr_err_set(err, WEIR_ETYPE, "\"rewards\" is a list");
+    if (yyjson_arr_size(list) > WR_LIMIT_LABELS)
+        return wr_err_set(err, WEIR_ELIMIT, "more than %d rewards in one request", WR_LIMIT_LABELS);
+    out->items = wr_arena_alloc(a, (yyjson_arr_size(list) + 1) * sizeof *out->items);
+    out->arms = wr_arena_alloc(a, (yyjson_arr_size(list) + 1) * sizeof *out->arms);
+    if (!out->items || !out->arms) return wr_err_nomem(err);
+    yyjson_arr_foreach(list, i, max, v)
+    {
+        wr_str arm = {NULL, 0};
+        int rc = read_reward(&out->items[out->n], &arm, v, now, err);
+        if (rc < 0) return wr_err_wrap(err, rc, "reward %zu", i);
+        if (!arm.n) out->n++;
+        else {
+            out->arms[out->narms].name = arm;
+            out->arms[out->narms].at = i;
+            out->arms[out->narms++].reward = out->items[out->n].value;
+        }
     }
-    if (rc == 0) n[0]++;
-    return rc < 0 ? wr_err_wrap(err, rc, "reward %zu", i) : 0;
+    return 0;
+}
+
+/* Those of predictions first, as feedback: so a request that fails at an arm and comes again changes nothing of them.
+ */
+static int take_rewards(wr_feedback_taken *out, wr_serve *s, wr_str endpoint, const told *t, wr_err *err)
+{
+    if (t->n) {
+        wr_round *r = wr_round_new(s);
+        if (!r) return wr_err_nomem(err);
+        int rc = wr_serve_feedback(out, r, endpoint, t->items, t->n, err);
+        wr_round_free(r);
+        if (rc < 0) return rc;
+    }
+    for (size_t i = 0; i < t->narms; i++) {
+        int rc = wr_rollout_reward_arm(s, endpoint, t->arms[i].name, t->arms[i].reward, err);
+        if (rc < 0) return wr_err_wrap(err, rc, "reward %zu", t->arms[i].at);
+        out->earned++;
+    }
+    return 0;
 }
 
 static int rewards(wr_buf *out, wr_server *s, wr_str endpoint, yyjson_val *list, wr_err *err)
 {
-    int64_t n[3] = {0};
-    size_t i, max;
-    yyjson_val *v;
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    told t = {0};
+    wr_feedback_taken taken = {0};
     wr_jsonw w;
-    if (!yyjson_is_arr(list)) return wr_err_set(err, WEIR_ETYPE, "\"rewards\" is a list");
-    if (yyjson_arr_size(list) > WR_LIMIT_LABELS)
-        return wr_err_set(err, WEIR_ELIMIT, "more than %d rewards in one request", WR_LIMIT_LABELS);
-    yyjson_arr_foreach(list, i, max, v) WR_TRY(reward(s, endpoint, v, i, n, err));
+    if (!a) return wr_err_nomem(err);
+    WR_TRY(read_rewards(&t, list, a, err));
+    WR_TRY(take_rewards(&taken, s->serve, endpoint, &t, err));
     wr_jsonw_init(&w, out, 0);
     wr_jsonw_obj(&w);
-    wr_jsonw_ki64(&w, "accepted", n[0]);
-    wr_jsonw_ki64(&w, "repeated", n[1]);
-    wr_jsonw_ki64(&w, "unknown", n[2]);
+    wr_jsonw_ki64(&w, "accepted", (int64_t)taken.earned);
+    wr_jsonw_ki64(&w, "repeated", (int64_t)taken.repeated);
+    wr_jsonw_ki64(&w, "unknown", (int64_t)taken.unknown);
     wr_jsonw_end(&w);
     return 0;
 }

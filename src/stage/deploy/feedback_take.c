@@ -100,14 +100,26 @@ static int add_all(bool *kept, size_t *n_kept, wr_round *r, const wr_serve_endpo
     return 0;
 }
 
-static void acknowledged(wr_serve *s, wr_serve_endpoint *e, const wr_feedback_item *items, const bool *kept, size_t n)
+/* A reward that is on disk, to the arm that made the prediction. */
+static void earn(wr_feedback_taken *out, wr_serve *s, const wr_serve_endpoint *e, const wr_feedback_item *item)
+{
+    wr_err none;
+    int rc = s->rollouts ? s->rollouts->reward(s, wr_str_of(e->name), item->id, item->value, &none) : WEIR_ENOTFOUND;
+    if (rc == 1) out->earned++;
+    else if (rc == 0) out->repeated++;
+    else out->unknown++;
+}
+
+static void acknowledged(wr_feedback_taken *out, wr_serve *s, wr_serve_endpoint *e, const wr_feedback_item *items,
+                         const bool *kept, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        wr_err none;
-        if (!kept[i]) continue;
+        if (!kept[i]) {
+            if (items[i].reward) out->repeated++;
+            continue;
+        }
         entry x = entry_of(wr_str_of(e->name), &items[i]);
-        if (items[i].reward && s->rollouts)
-            (void)s->rollouts->reward(s, wr_str_of(e->name), items[i].id, items[i].value, &none);
+        if (items[i].reward) earn(out, s, e, &items[i]);
         remember(s->feedback, &x);
         atomic_fetch_add_explicit(items[i].reward ? &e->rewards : &e->labels, 1, memory_order_relaxed);
     }
@@ -126,7 +138,8 @@ int wr_serve_feedback(wr_feedback_taken *out, wr_round *r, wr_str endpoint, cons
     int rc = add_all(kept, &added, r, e, items, n, err);
     int end = wr_serve_round_end(r, rc == 0 ? err : NULL);
     if (rc < 0 || end < 0) return rc < 0 ? rc : end;
-    acknowledged(s, e, items, kept, n);
-    *out = (wr_feedback_taken){n, n - added};
+    acknowledged(out, s, e, items, kept, n);
+    out->accepted = n;
+    out->unchanged = n - added;
     return 0;
 }

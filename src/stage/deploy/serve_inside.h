@@ -28,7 +28,8 @@ struct wr_serve_rollouts {
     /* With the arm that is picked. 1: the endpoint has no rollout. */
     int (*answer)(wr_serve_reply *out, wr_round *r, wr_served *package, wr_instance *model, const wr_infer_request *q, const wr_serve_asked *asked,
                   wr_arena *a, wr_err *err);
-    int (*reward)(wr_serve *s, wr_str endpoint, wr_str id, double reward, wr_err *err); /* as wr_rollout_reward */
+    /* Of a prediction, in the log already: 1 = an arm earned it, 0 = the prediction had one; WEIR_ENOTFOUND: no arm is remembered for it. */
+    int (*reward)(wr_serve *s, wr_str endpoint, wr_str id, double reward, wr_err *err);
 };
 
 /* The views of an endpoint's feature service, or the one whose file it names, as one: features_open.c */

@@ -6,8 +6,8 @@
  * (reward_map.h). Every decision of segments up to the tag is in it. A start reads it (unless it is of another rollout)
  * and then the segments above the tag: decisions are remembered, rewards are taken; one that was received after the
  * rewards of the kept state were read is earned again. So a killed server loses no reward that was acknowledged but one
- * that was between its commit and its arm in the moment of the last saving. Rewards that went to the rollout alone are
- * not in the log: of them that are given again some may count twice after a crash. */
+ * that was between its commit and its arm in the moment of the last saving. Rewards of an arm as such are not in the
+ * log: after a crash the last seconds of them are forgotten. */
 #include <math.h>
 
 #include "base/clock.h"

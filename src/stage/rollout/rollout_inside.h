@@ -86,6 +86,8 @@ void wr_rollout_restore(wr_rollout *r, wr_str state); /* what cannot be read is 
 /* answer.c. Answers with the arm it picks; 1: the endpoint has no rollout. */
 int wr_rollout_answer(wr_serve_reply *out, wr_round *round, wr_served *package, wr_instance *model, const wr_infer_request *q,
                       const wr_serve_asked *asked, wr_arena *a, wr_err *err);
+/* Of a prediction: 1 = counted, 0 = that prediction had one, or it was the answer of no arm's choosing. WEIR_ENOTFOUND: not remembered. */
+int wr_rollout_reward(wr_serve *s, wr_str endpoint, wr_str id, double reward, wr_err *err);
 /* A reward into what arms say: `arm` earned it; only those that do not have it yet, of what was received then. */
 void wr_rollout_earn(wr_rollout *r, size_t arm, double propensity, double reward, int64_t received_us);
 /* memory.c */

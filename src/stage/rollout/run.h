@@ -15,7 +15,8 @@
  * change of phase, step or arms before anything else happens and every few seconds besides; so a restart goes on at the same step.
  * What weir.yaml declares begins when its text is another than what was declared last; a command's rollout lasts until then.
  *
- * Decisions of split and bandit are logged with their propensity: dataset decisions.ENDPOINT. Rewards come by prediction id; of each id the first
+ * Decisions of split and bandit are logged with their propensity: dataset decisions.ENDPOINT. Rewards come by prediction id, when they are in the log
+ * (stage/deploy/feedback_take.h); of each id the first
  * counts; ids are remembered for a day, the last hundred thousand or so, over restarts and crashes too (memory.c).
  * Shadows: shadow.c. Threads: any, but wr_rollout_tick one at a time. Locks, after refresh and before an endpoint's: a rollout's judge; after an endpoint's:
  * its table, then the stripes of its ids.
@@ -38,9 +39,7 @@ bool wr_rollout_look_at(wr_rollout_look *out, wr_serve *s, size_t i, size_t arm)
 /* JSON for people and programs: phase, shares, counts, verdicts. */
 int wr_rollout_status(wr_buf *out, wr_serve *s, wr_str endpoint, wr_err *err);
 
-/* Of a prediction: 1 = counted, 0 = that prediction had one, or it was the answer of no arm's choosing. WEIR_ENOTFOUND: not remembered. */
-int wr_rollout_reward(wr_serve *s, wr_str endpoint, wr_str id, double reward, wr_err *err);
-/* Of an arm as such. */
+/* Of an arm as such: no prediction's, so the log does not have it. Rewards of predictions come as feedback (stage/deploy/feedback_take.h). */
 int wr_rollout_reward_arm(wr_serve *s, wr_str endpoint, wr_str arm, double reward, wr_err *err);
 
 void wr_rollout_tick(wr_serve *s);
