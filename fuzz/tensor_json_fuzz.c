@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tensor_json_fuzz.c - any text as a tensor's data, of any type, against yyjson's tree: what the scanner takes is JSON with as many leaves as
- * the shape says; what it takes and writes is read again as the same bytes; it refuses nothing that is a list of numbers of the type.
+ * the shape says; what it takes and writes is read again as the same bytes; it refuses nothing that is a list of numbers of the type; floats
+ * and errors are the same when one digit is read after the other.
  *
  * The first byte chooses the type, the second the number of elements (255: as many as the tree has); the rest is the text.
  */
@@ -10,6 +11,7 @@
 
 #include <yyjson.h>
 
+#include "codec/json_scan.h"
 #include "codec/tensor.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -44,6 +46,19 @@ static void tensor_json_again(const wr_tensor *t, wr_arena *a)
     tensor_json_require(wr_str_eq(wr_buf_view(&once), wr_buf_view(&twice)));
 }
 
+static void tensor_json_plain(const wr_tensor *t, int rc, size_t used, const wr_err *err, wr_str text, wr_arena *a)
+{
+    wr_tensor plain = {.type = t->type, .ndims = 1, .shape = {t->shape[0]}, .count = t->count};
+    wr_err other = {0};
+    size_t n = used;
+    wr_jscan_plain = true;
+    int again = wr_tensor_read_json(&plain, &n, text, a, &other);
+    wr_jscan_plain = false;
+    if (rc == WEIR_ENOMEM || again == WEIR_ENOMEM) return;
+    tensor_json_require(rc == again && n == used && strcmp(err->msg, other.msg) == 0);
+    if (rc == 0 && t->count) tensor_json_require(memcmp(t->data, plain.data, t->count * sizeof(float)) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2) return 0;
@@ -71,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else if (root && yyjson_is_arr(root) && numbers && leaves == t.count && deepest < 100 && t.type == WR_TENSOR_FP64) {
         tensor_json_require(rc == WEIR_ENOMEM);
     }
+    if (t.type == WR_TENSOR_FP32) tensor_json_plain(&t, rc, used, &err, text, a);
     uint8_t *missing = NULL;
     int lenient = wr_tensor_read_json_missing(&t, &missing, &used, text, a, NULL);
     tensor_json_require(rc < 0 || lenient == 0 || lenient == WEIR_ENOMEM);

@@ -9,10 +9,7 @@
 #include "base/chars.h"
 #include "base/limits.h"
 #include "base/num.h"
-
-static bool digit(char c) { return c >= '0' && c <= '9'; }
-static bool white(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-static bool of_number(char c) { return digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'; }
+#include "codec/json_scan_inside.h"
 
 /* JSON that counts ends in a bracket, so a number at the very end is a text that was cut: without it, numbers end
  * before `end` does. */

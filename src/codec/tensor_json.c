@@ -65,15 +65,7 @@ static bool (*const puts_of[WR_TENSOR_TYPES])(void *, const wr_jnumber *) = {
 
 static bool is_float(const wr_tensor *t) { return t->type == WR_TENSOR_FP32 || t->type == WR_TENSOR_FP64; }
 
-/* Text -> double -> float rounds twice. The first rounding matters only when it lands on the middle between two floats
- * (or near zero, where floats are coarser): then the text is read again as a float. */
-static bool between_floats(double d)
-{
-    uint64_t bits;
-    memcpy(&bits, &d, sizeof bits);
-    return (bits & 0x1fffffff) == 0x10000000 || (fabs(d) < 0x1p-126 && d != 0);
-}
-
+/* Text -> double -> float rounds twice. Where that may matter the text is read again as a float. */
 static int read_float_again(reading *r, const char *from)
 {
     char text[1024]; /* strtof wants a NUL */
@@ -141,7 +133,7 @@ static int read_number(reading *r, wr_str text)
     if (!v.whole && !is_float(t) && v.real == trunc(v.real) && fabs(v.real) < 0x1p53) /* 3.0, 1e2 */
         v = (wr_jnumber){.whole = true, .minus = v.real < 0, .magnitude = (uint64_t)fabs(v.real), .real = v.real};
     if (!r->put((char *)t->data + r->i * size, &v)) return bad_element(r, text);
-    if (t->type == WR_TENSOR_FP32 && between_floats(v.real)) return read_float_again(r, text.p);
+    if (t->type == WR_TENSOR_FP32 && wr_jscan_between_floats(v.real)) return read_float_again(r, text.p);
     return 0;
 }
 
@@ -178,20 +170,12 @@ static void read_run(reading *r)
     r->s->at = p;
 }
 
-/* The same for what most models take. */
-static void read_floats(reading *r)
+/* The same from the first one on, for what most models take; false: none was usual. */
+static bool read_floats(reading *r)
 {
-    const char *p = r->s->at, *end = r->s->end;
-    float *to = r->t->data;
-    for (; r->i < r->end && p < end && *p == ','; r->i++) {
-        double v;
-        const char *q = p + 1;
-        while (q < end && *q == ' ') q++;
-        if (q == end || !wr_jscan_quick_real(&v, &q, end) || between_floats(v) || fabs(v) >= 0x1p127) break;
-        to[r->i] = (float)v;
-        p = q;
-    }
-    r->s->at = p;
+    size_t n = wr_jscan_floats(r->s, (float *)r->t->data + r->i, r->end - r->i);
+    r->i += n;
+    return n > 0;
 }
 
 /* Lists in lists, to any depth up to the limit: only the order of the elements counts. */
@@ -206,10 +190,11 @@ static int read_lists(reading *r)
                 return wr_err_set(r->s->err, WEIR_EINVAL, "JSON nesting depth exceeds maximum allowed limit (%d)",
                                   WR_LIMIT_TENSOR_DEPTH);
             WR_TRY(wr_jscan_open(r->s, '[', &first));
-        } else {
+        } else if (r->t->type != WR_TENSOR_FP32) {
             WR_TRY(read_element(r, c));
-            if (r->t->type == WR_TENSOR_FP32) read_floats(r);
-            else if (r->put) read_run(r);
+            if (r->put) read_run(r);
+        } else if (!c || !read_floats(r)) {
+            WR_TRY(read_element(r, c));
         }
         int more;
         while ((more = wr_jscan_item(r->s, &first)) == 0 && --depth) first = false;
