@@ -48,7 +48,7 @@ static inline void fuzz_answers(const wr_predictor *p)
     for (size_t k = 0; k < FUZZ_ROWS * nf; k++) rows[k] = values[(k * 7 + k / 5) % (sizeof values / sizeof *values)];
     if (wr_forest_predict(f, rows, FUZZ_ROWS, true, all, NULL, NULL) < 0) abort();
     for (size_t i = 0; i < FUZZ_ROWS; i++) {
-        for (int k = WR_FOREST_KERNEL_PLAIN; k <= WR_FOREST_KERNEL_ROW; k++) {
+        for (int k = WR_FOREST_KERNEL_PLAIN; k <= WR_FOREST_KERNEL_LANES; k++) {
             wr_forest_force = (wr_forest_kernel)k;
             if (wr_forest_predict(f, rows + i * nf, 1, true, one, NULL, NULL) < 0) abort();
             for (size_t o = 0; o < nm; o++) { /* NaN of inf - inf may have any sign */

@@ -93,8 +93,10 @@ typedef struct {
 typedef struct {
     wr_fblock *blocks;
     size_t nblocks;
-    uint8_t *tables_room, *tables; /* tables: at a multiple of 64 bytes */
-    void *values;            /* of leaves by place: float or double, as the forest sums */
+    uint8_t *tables_room, *cuts_room; /* what tables and cuts lie in, at multiples of 64 bytes */
+    uint8_t *tables;
+    void *values;            /* of leaves by place, */
+    bool floats;             /* as floats when they all are, else as doubles */
     size_t width, second;    /* bytes of a row's cells: 64, 128 or 256; first cell of those where missing is 0, 0: none */
     uint32_t *columns;       /* by falling number of pieces; those below are parallel to it, first_cell to the forest's columns */
     size_t *cut;             /* first of `cuts`: `tops` vectors of every 16th cut, then the cuts, +inf to a multiple of 16 */

@@ -25,7 +25,7 @@ enum { TREES = WR_FLANES, ROWS = 64, PLACE = 2 * TREES, PIECE = 254, SUM_ROWS = 
 #if defined(__x86_64__)
 
 #define ALWAYS inline __attribute__((always_inline))
-#define V512 __attribute__((target("avx512f,avx512bw,avx512vbmi,popcnt")))
+#define V512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vbmi,popcnt")))
 #define V256 __attribute__((target("avx2,popcnt")))
 #if defined(__clang__)
 #define OPAQUE __attribute__((noinline))
@@ -37,7 +37,7 @@ bool wr_forest_narrow;
 
 static bool wide_vectors(void)
 {
-    return !wr_forest_narrow && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") &&
+    return !wr_forest_narrow && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("popcnt");
 }
 
@@ -46,17 +46,29 @@ bool wr_flanes_can(const wr_forest *f) { return f->lanes && wr_trees_avx2() && _
 /* ---- rows to cells ---- */
 
 /* Bins of a column: `tops` vectors of every sixteenth cut, then the sixteen cuts that they lead to. out: `stride` apart. */
+static ALWAYS V512 uint32_t below_512(const float *c, __m512 v)
+{
+    return (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(v, _mm512_load_ps(c), _CMP_GT_OQ));
+}
+
+static ALWAYS V512 uint32_t below2_512(const float *c, __m512 v)
+{
+    __mmask16 lo = _mm512_cmp_ps_mask(v, _mm512_load_ps(c), _CMP_GT_OQ), hi = _mm512_cmp_ps_mask(v, _mm512_load_ps(c + TOP), _CMP_GT_OQ);
+    return (uint32_t)__builtin_popcount(_mm512_kunpackw(hi, lo));
+}
+
 static ALWAYS V512 void bins_512(const float *top, size_t tops, const float *x, size_t dist, size_t n, uint16_t *out, size_t stride)
 {
     const float *cuts = top + tops * TOP;
     for (size_t i = 0; i < n; i++) {
         __m512 v = _mm512_set1_ps(x[i * dist]);
-        uint32_t at = 0;
-        for (size_t k = 0; k < tops; k++)
-            at += (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(v, _mm512_loadu_ps(top + k * TOP), _CMP_GT_OQ));
+        uint32_t at = 0, missing = x[i * dist] != x[i * dist];
+        size_t k = 0;
+        for (; k + 2 <= tops; k += 2) at += below2_512(top + k * TOP, v);
+        if (k < tops) at += below_512(top + k * TOP, v);
         at *= TOP;
-        at += (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(v, _mm512_loadu_ps(cuts + at), _CMP_GT_OQ));
-        out[i * stride] = (uint16_t)(x[i * dist] == x[i * dist] ? at : UINT16_MAX);
+        at += below_512(cuts + at, v);
+        out[i * stride] = (uint16_t)(at | -missing);
     }
 }
 
@@ -72,11 +84,11 @@ static ALWAYS V256 void bins_256(const float *top, size_t tops, const float *x, 
     const float *cuts = top + tops * TOP;
     for (size_t i = 0; i < n; i++) {
         __m256 v = _mm256_set1_ps(x[i * dist]);
-        uint32_t at = 0;
+        uint32_t at = 0, missing = x[i * dist] != x[i * dist];
         for (size_t k = 0; k < tops; k++) at += below_256(top + k * TOP, v);
         at *= TOP;
         at += below_256(cuts + at, v);
-        out[i * stride] = (uint16_t)(x[i * dist] == x[i * dist] ? at : UINT16_MAX);
+        out[i * stride] = (uint16_t)(at | -missing);
     }
 }
 
@@ -93,11 +105,11 @@ static ALWAYS V256 void bins_256(const float *top, size_t tops, const float *x, 
 BINS(V512, column_512, bins_512)
 BINS(V256, column_256, bins_256)
 
-/* Bins of one row, columns by falling number of pieces, to cells. Writes up to 31 bytes more than there are. */
-static V256 OPAQUE void cells_256(const wr_flanes *l, const uint16_t *bins, uint8_t *cells)
+/* Bins of a row, columns by falling number of pieces, to cells; one more each where missing is 0. Writes up to 31 bytes more than there are,
+ * which the next write or the next row mends. Returns the end. */
+static ALWAYS V256 uint8_t *pieces_256(const wr_flanes *l, const uint16_t *bins, uint8_t *out, __m256i more)
 {
     const __m256i most = _mm256_set1_epi16(PIECE), missing = _mm256_set1_epi16(-1);
-    uint8_t *out = cells;
     for (size_t k = 0; k < l->npieces; k++) {
         __m256i base = _mm256_set1_epi16((short)(k * PIECE));
         for (size_t j = 0; j < l->piece_columns[k]; j += 32) {
@@ -107,14 +119,19 @@ static V256 OPAQUE void cells_256(const wr_flanes *l, const uint16_t *bins, uint
                 __m256i at = _mm256_min_epu16(_mm256_subs_epu16(v, base), most);
                 y[h] = _mm256_or_si256(at, _mm256_srli_epi16(_mm256_cmpeq_epi16(v, missing), 8));
             }
-            _mm256_storeu_si256((void *)(out + j), _mm256_permute4x64_epi64(_mm256_packus_epi16(y[0], y[1]), 0xd8));
+            __m256i z = _mm256_permute4x64_epi64(_mm256_packus_epi16(y[0], y[1]), 0xd8);
+            _mm256_storeu_si256((void *)(out + j), _mm256_add_epi8(z, more));
         }
         out += l->piece_columns[k];
     }
-    if (l->second == 0) return;
-    for (size_t j = 0; j < l->second; j += 32) {
-        __m256i v = _mm256_loadu_si256((const void *)(cells + j));
-        _mm256_storeu_si256((void *)(cells + l->second + j), _mm256_add_epi8(v, _mm256_set1_epi8(1)));
+    return out;
+}
+
+static V256 OPAQUE void cells_256(const wr_flanes *l, const uint16_t *bins, size_t columns, size_t n, uint8_t *cells)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *end = pieces_256(l, bins + i * columns, cells + i * l->width, _mm256_setzero_si256());
+        if (l->second) (void)pieces_256(l, bins + i * columns, end, _mm256_set1_epi8(1));
     }
 }
 
@@ -142,7 +159,7 @@ static void fill_cells(const wr_forest *f, const float *rows, size_t n, uint8_t 
             column_256(top, l->tops[j], x, dist, n, bins + j, f->ncolumns);
         }
     }
-    for (size_t i = 0; i < n; i++) cells_256(l, bins + i * f->ncolumns, cells + i * l->width);
+    cells_256(l, bins, f->ncolumns, n, cells);
 }
 
 /* ---- down the trees ---- */
@@ -150,13 +167,13 @@ static void fill_cells(const wr_forest *f, const float *rows, size_t n, uint8_t 
 /* Choice among 2^k places by the turns so far, the latest first. */
 #define CHOICES(isa, vec, n)                                                                                                                        \
     static ALWAYS isa vec choose##n##_0(const uint8_t *p, const vec *right) { return (void)right, load##n(p); }                                            \
-    CHOICE(isa, vec, n, 1, 0) CHOICE(isa, vec, n, 2, 1) CHOICE(isa, vec, n, 3, 2) CHOICE(isa, vec, n, 4, 3) CHOICE(isa, vec, n, 5, 4)               \
-    CHOICE(isa, vec, n, 6, 5) CHOICE(isa, vec, n, 7, 6)
-#define CHOICE(isa, vec, n, k, below)                                                                                                               \
+    CHOICE(isa, vec, n, 1, 0, pick_first##n) CHOICE(isa, vec, n, 2, 1, pick##n) CHOICE(isa, vec, n, 3, 2, pick##n)                                  \
+    CHOICE(isa, vec, n, 4, 3, pick##n) CHOICE(isa, vec, n, 5, 4, pick##n) CHOICE(isa, vec, n, 6, 5, pick##n) CHOICE(isa, vec, n, 7, 6, pick##n)
+#define CHOICE(isa, vec, n, k, below, pick)                                                                                                               \
     static ALWAYS isa vec choose##n##_##k(const uint8_t *p, const vec *right)                                                                              \
     {                                                                                                                                               \
         vec l = choose##n##_##below(p, right), r = choose##n##_##below(p + ((size_t)PLACE << below), right);                                        \
-        return pick##n(right[below], r, l);                                                                                                         \
+        return pick(right[below], r, l);                                                                                                            \
     }
 
 /* Two rows share the loads of the tables. */
@@ -174,6 +191,12 @@ static ALWAYS V512 two load512(const uint8_t *p)
 static ALWAYS V512 two pick512(two m, two yes, two no)
 {
     return (two){_mm512_ternarylogic_epi64(no.a, m.a, yes.a, 0xb8), _mm512_ternarylogic_epi64(no.b, m.b, yes.b, 0xb8)};
+}
+
+/* The choices by the first turn are half of all, and among what both rows need: a blend by mask leaves its operands as they are. */
+static ALWAYS V512 two pick_first512(two m, two yes, two no)
+{
+    return (two){_mm512_mask_blend_epi8(_mm512_movepi8_mask(m.a), no.a, yes.a), _mm512_mask_blend_epi8(_mm512_movepi8_mask(m.b), no.b, yes.b)};
 }
 
 CHOICES(V512, two, 512)
@@ -226,6 +249,8 @@ static V512 OPAQUE void down_512(const uint8_t *p, unsigned depth, const uint8_t
 
 static ALWAYS V256 __m256i load256(const uint8_t *p) { return _mm256_load_si256((const void *)p); }
 static ALWAYS V256 __m256i pick256(__m256i m, __m256i yes, __m256i no) { return _mm256_blendv_epi8(no, yes, m); }
+
+#define pick_first256 pick256
 
 CHOICES(V256, __m256i, 256)
 
@@ -307,52 +332,148 @@ static void down(const wr_flanes *l, const wr_fblock *b, const uint8_t *cells, s
 /* ---- sums ---- */
 
 /* Leaves of `trees` trees, 2^depth a tree, added in order to the sums of some rows: rows are independent, so their latencies overlap. */
-#define SUMS(name, number)                                                                                                                          \
-    static ALWAYS void name(const number *values, unsigned depth, size_t trees, const uint8_t *const *end, const size_t n, number *sum)                    \
+#define SUMS(name, value, number)                                                                                                                   \
+    static ALWAYS void name(const value *values, unsigned depth, size_t trees, const uint8_t *const *end, const size_t n, number *sum)              \
     {                                                                                                                                               \
         number m[SUM_ROWS];                                                                                                                         \
         for (size_t i = 0; i < n; i++) m[i] = sum[i];                                                                                               \
         for (size_t t = 0; t < trees; t++) {                                                                                                        \
-            _Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) m[i] += values[(t << depth) + end[i][t]];                                        \
+            _Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) m[i] += (number)values[(t << depth) + end[i][t]];                                \
         }                                                                                                                                           \
         for (size_t i = 0; i < n; i++) sum[i] = m[i];                                                                                               \
+    }                                                                                                                                               \
+    static void some_##name(const value *values, unsigned depth, size_t trees, const uint8_t *const *end, size_t n, number *sum)                    \
+    {                                                                                                                                               \
+        if (n == 1) name(values, depth, trees, end, 1, sum);                                                                                        \
+        else if (n <= 4) name(values, depth, trees, end, 4, sum);                                                                                   \
+        else name(values, depth, trees, end, SUM_ROWS, sum);                                                                                        \
     }
 
-SUMS(sums_float, float)
-SUMS(sums_double, double)
+SUMS(singles, float, float)
+SUMS(mixed, float, double)
+SUMS(doubles, double, double)
 
-/* Up to SUM_ROWS rows; those that are missing are the last once more. */
-static void add_float(const float *values, unsigned depth, size_t trees, const uint8_t *const *end, size_t n, double *out, size_t stride)
+/* Ends of sixteen rows by tree: those of tree t are the 16 bytes from to[t % 16][t / 16 * 16] on. Four perfect shuffles of 16 vectors
+ * transpose what is in each 16 bytes of them. */
+static V512 OPAQUE void turn_512(const uint8_t *const *end, uint8_t (*to)[TREES])
 {
-    float m[SUM_ROWS];
-    for (size_t i = 0; i < SUM_ROWS; i++) m[i] = (float)out[(i < n ? i : n - 1) * stride];
-    if (n == 1) sums_float(values, depth, trees, end, 1, m);
-    else if (n <= 4) sums_float(values, depth, trees, end, 4, m);
-    else sums_float(values, depth, trees, end, SUM_ROWS, m);
-    for (size_t i = 0; i < n; i++) out[i * stride] = (double)m[i];
+    __m512i x[16], y[16];
+    for (int i = 0; i < 16; i++) x[i] = _mm512_loadu_si512(end[i]);
+    for (int round = 0; round < 4; round++) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            y[2 * i] = _mm512_unpacklo_epi8(x[i], x[i + 8]);
+            y[2 * i + 1] = _mm512_unpackhi_epi8(x[i], x[i + 8]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; i++) x[i] = y[i];
+    }
+    for (int i = 0; i < 16; i++) _mm512_storeu_si512(to[i], x[i]);
 }
 
-static void add_double(const double *values, unsigned depth, size_t trees, const uint8_t *const *end, size_t n, double *out, size_t stride)
+/* The leaf of each of sixteen rows among a tree's 2^depth, by permutations of registers. */
+static ALWAYS V512 __m512 leaves32(const float *v, __m512i at)
 {
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(v), at, _mm512_loadu_ps(v + 16));
+}
+
+static ALWAYS V512 __m512 leaves64(const float *v, __m512i at)
+{
+    return _mm512_mask_blend_ps(_mm512_test_epi32_mask(at, _mm512_set1_epi32(32)), leaves32(v, at), leaves32(v + 32, at));
+}
+
+static ALWAYS V512 __m512 leaves_of(const float *v, const unsigned depth, __m512i at)
+{
+    if (depth <= 4) return _mm512_permutexvar_ps(at, _mm512_loadu_ps(v));
+    if (depth == 5) return leaves32(v, at);
+    if (depth == 6) return leaves64(v, at);
+    return _mm512_mask_blend_ps(_mm512_test_epi32_mask(at, _mm512_set1_epi32(64)), leaves64(v, at), leaves64(v + 64, at));
+}
+
+static ALWAYS V512 void sum16(const float *values, unsigned depth, const unsigned bits, const uint8_t (*turned)[TREES], size_t from, size_t trees,
+                              bool single, double *sum)
+{
+    __m512d lo = _mm512_loadu_pd(sum), hi = _mm512_loadu_pd(sum + 8);
+    __m512 m = _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(lo)), _mm512_cvtpd_ps(hi), 1);
+    for (size_t t = from; t < from + trees; t++, values += (size_t)1 << depth) {
+        __m512i at = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)&turned[t % 16][t / 16 * 16]));
+        __m512 v = leaves_of(values, bits, at);
+        if (single) {
+            m = _mm512_add_ps(m, v);
+        } else {
+            lo = _mm512_add_pd(lo, _mm512_cvtps_pd(_mm512_castps512_ps256(v)));
+            hi = _mm512_add_pd(hi, _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
+        }
+    }
+    if (single) {
+        lo = _mm512_cvtps_pd(_mm512_castps512_ps256(m));
+        hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(m, 1));
+    }
+    _mm512_storeu_pd(sum, lo);
+    _mm512_storeu_pd(sum + 8, hi);
+}
+
+static V512 OPAQUE void sum16_512(const float *values, unsigned depth, const uint8_t (*turned)[TREES], size_t from, size_t trees, bool single, double *sum)
+{
+    if (depth <= 4) sum16(values, depth, 4, turned, from, trees, single, sum);
+    else if (depth == 5) sum16(values, depth, 5, turned, from, trees, single, sum);
+    else if (depth == 6) sum16(values, depth, 6, turned, from, trees, single, sum);
+    else sum16(values, depth, 7, turned, from, trees, single, sum);
+}
+
+/* The trees of a block that belong to one output. */
+typedef struct {
+    const wr_forest *f;
+    const wr_fblock *b;
+    size_t from, trees; /* of the block's */
+} run;
+
+/* Up to SUM_ROWS rows; those that are missing are the last once more. */
+static void add_some(const run *r, uint8_t (*ends)[TREES], size_t n, double *out)
+{
+    const wr_flanes *l = r->f->lanes;
+    const uint8_t *end[SUM_ROWS];
+    float single[SUM_ROWS];
     double m[SUM_ROWS];
-    for (size_t i = 0; i < SUM_ROWS; i++) m[i] = out[(i < n ? i : n - 1) * stride];
-    if (n == 1) sums_double(values, depth, trees, end, 1, m);
-    else if (n <= 4) sums_double(values, depth, trees, end, 4, m);
-    else sums_double(values, depth, trees, end, SUM_ROWS, m);
+    unsigned depth = r->b->depth;
+    size_t slot = r->b->slot + (r->from << depth), stride = r->f->nmargins;
+    for (size_t i = 0; i < SUM_ROWS; i++) {
+        size_t k = i < n ? i : n - 1;
+        end[i] = ends[k] + r->from;
+        m[i] = out[k * stride];
+        single[i] = (float)m[i];
+    }
+    if (!l->floats) some_doubles((const double *)l->values + slot, depth, r->trees, end, n, m);
+    else if (!r->f->sum_float) some_mixed((const float *)l->values + slot, depth, r->trees, end, n, m);
+    else some_singles((const float *)l->values + slot, depth, r->trees, end, n, single);
+    for (size_t i = 0; i < n; i++) out[i * stride] = r->f->sum_float ? (double)single[i] : m[i];
+}
+
+static void add_sixteen(const run *r, uint8_t (*ends)[TREES], size_t n, double *out)
+{
+    const uint8_t *end[16];
+    uint8_t turned[16][TREES];
+    double m[16];
+    size_t slot = r->b->slot + (r->from << r->b->depth), stride = r->f->nmargins;
+    for (size_t i = 0; i < 16; i++) {
+        size_t k = i < n ? i : n - 1;
+        end[i] = ends[k];
+        m[i] = out[k * stride];
+    }
+    turn_512(end, turned);
+    sum16_512((const float *)r->f->lanes->values + slot, r->b->depth, (const uint8_t(*)[TREES])turned, r->from, r->trees, r->f->sum_float, m);
     for (size_t i = 0; i < n; i++) out[i * stride] = m[i];
 }
 
-/* The trees of a block that belong to one output: from the one at `from` on. */
-static void add_run(const wr_forest *f, const wr_fblock *b, size_t from, size_t trees, uint8_t (*ends)[TREES], size_t n, double *out)
+static void add_run(const run *r, uint8_t (*ends)[TREES], size_t n, double *out)
 {
-    size_t slot = b->slot + (from << b->depth);
-    for (size_t i = 0; i < n; i += SUM_ROWS) {
-        size_t some = n - i < SUM_ROWS ? n - i : SUM_ROWS;
-        const uint8_t *end[SUM_ROWS];
-        for (size_t k = 0; k < SUM_ROWS; k++) end[k] = ends[i + (k < some ? k : some - 1)] + from;
-        double *to = out + i * f->nmargins;
-        if (f->sum_float) add_float((const float *)f->lanes->values + slot, b->depth, trees, end, some, to, f->nmargins);
-        else add_double((const double *)f->lanes->values + slot, b->depth, trees, end, some, to, f->nmargins);
+    bool sixteen = r->f->lanes->floats && r->b->depth <= 7 && wide_vectors();
+    for (size_t i = 0, some; i < n; i += some) {
+        size_t left = n - i, most = sixteen && left > 4 ? 16 : SUM_ROWS;
+        some = left < most ? left : most;
+        double *to = out + i * r->f->nmargins;
+        if (most == 16) add_sixteen(r, ends + i, some, to);
+        else add_some(r, ends + i, some, to);
     }
 }
 
@@ -367,11 +488,11 @@ void wr_flanes_margins(const wr_forest *f, const float *rows, size_t n, double *
         fill_cells(f, rows + from * f->nfeatures, some, cells);
         for (const wr_fblock *b = l->blocks; b < l->blocks + l->nblocks; b++) {
             down(l, b, cells, some, ends);
-            for (size_t at = 0, run; at < b->ntrees; at += run, tree += run) {
+            for (run r = {.f = f, .b = b}; r.from < b->ntrees; r.from += r.trees, tree += r.trees) {
                 while (f->output_first[output + 1] <= tree) output++;
-                run = f->output_first[output + 1] - tree;
-                if (run > b->ntrees - at) run = b->ntrees - at;
-                add_run(f, b, at, run, ends, some, to + output);
+                r.trees = f->output_first[output + 1] - tree;
+                if (r.trees > b->ntrees - r.from) r.trees = b->ntrees - r.from;
+                add_run(&r, ends, some, to + output);
             }
         }
     }

@@ -7,12 +7,12 @@
 #include "base/mem.h"
 #include "calc/forest_internal.h"
 
-enum { TREES = WR_FLANES, PLACE = 2 * TREES, PIECE = 254, TOP = 16, ALIGN = 64, BLOCK_BYTES = PLACE << WR_FLANES_DEPTH };
+enum { TREES = WR_FLANES, PLACE = 2 * TREES, PIECE = 254, TOP = 16, ALIGN = 64, MANY_SLOTS = 1 << 15, LOOK = 16 /* floats are read sixteen at a time */ };
 
 void wr_flanes_free(wr_flanes *l)
 {
     if (!l) return;
-    void *owned[] = {l->blocks, l->tables_room, l->values, l->columns, l->cut, l->tops, l->cuts, l->first_cell};
+    void *owned[] = {l->blocks, l->tables_room, l->values, l->columns, l->cut, l->tops, l->cuts_room, l->first_cell};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wr_free(owned[i]);
     wr_free(l);
 }
@@ -38,13 +38,25 @@ static bool any_missing_left(const wr_forest *f)
     return false;
 }
 
+static wr_fblock block_of(const wr_forest *f, size_t number)
+{
+    size_t from = number * TREES, n = f->trees.n - from < TREES ? f->trees.n - from : TREES;
+    wr_fblock b = {.depth = 1, .ntrees = (uint32_t)n};
+    for (size_t t = from; t < from + n; t++) b.depth = f->trees.at[t].depth > b.depth ? f->trees.at[t].depth : b.depth;
+    return b;
+}
+
+/* Shallow trees, and not so few nodes among so many places that tables would be far larger than the forest. */
 static bool suited(const wr_forest *f)
 {
+    size_t slots = 0;
     if (f->nvalues > 1 || !f->trees.n || !f->ncolumns) return false;
-    for (size_t k = 0; k < f->trees.n; k++) {
-        if (f->trees.at[k].depth > WR_FLANES_DEPTH) return false;
+    for (size_t k = 0; k * TREES < f->trees.n; k++) {
+        wr_fblock b = block_of(f, k);
+        if (b.depth > WR_FLANES_DEPTH) return false;
+        slots += (size_t)b.ntrees << b.depth;
     }
-    return true;
+    return slots <= 8 * f->nodes.n + MANY_SLOTS;
 }
 
 /* Columns by falling number of pieces: those that have a k-th piece are the first ones. */
@@ -68,6 +80,8 @@ static void order_columns(const wr_forest *f, wr_flanes *l)
     for (size_t k = 0; k < n; k++) l->first_cell[l->columns[k]] = (uint32_t)k;
 }
 
+static void *aligned(uint8_t *room) { return room + (ALIGN - (uintptr_t)room % ALIGN) % ALIGN; }
+
 static size_t tops_of(const wr_fcolumn *c) { return c->ncuts < TOP ? 0 : (c->ncuts / TOP + 1 + TOP - 1) / TOP; }
 
 static int copy_cuts(const wr_forest *f, wr_flanes *l, wr_err *err)
@@ -79,9 +93,10 @@ static int copy_cuts(const wr_forest *f, wr_flanes *l, wr_err *err)
         l->tops[k] = (uint32_t)tops_of(c);
         if (l->tops[k] <= WR_FLANES_TOPS) total += (l->tops[k] + c->ncuts / TOP + 1) * TOP;
     }
-    l->cuts = wr_alloc(total * sizeof *l->cuts);
-    if (!l->cuts) return wr_err_nomem(err);
-    l->memory += total * sizeof *l->cuts;
+    l->cuts_room = wr_alloc(total * sizeof *l->cuts + ALIGN);
+    if (!l->cuts_room) return wr_err_nomem(err);
+    l->cuts = aligned(l->cuts_room);
+    l->memory += total * sizeof *l->cuts + ALIGN;
     for (size_t i = 0; i < total; i++) l->cuts[i] = INFINITY;
     for (size_t k = 0; k < f->ncolumns; k++) {
         const wr_fcolumn *c = &f->columns[l->columns[k]];
@@ -106,7 +121,7 @@ static void fill_leaf(const filling *w, size_t node, unsigned level, size_t plac
     const wr_forest *f = w->f;
     size_t leaf = w->tree->leaf + f->nodes.at[w->tree->node + node].index;
     for (size_t k = place; k < (size_t)1 << w->depth; k += (size_t)1 << level) {
-        if (f->sum_float) ((float *)f->lanes->values)[w->slot + k] = f->leaf_float[leaf];
+        if (f->lanes->floats) ((float *)f->lanes->values)[w->slot + k] = (float)f->values.at[leaf];
         else ((double *)f->lanes->values)[w->slot + k] = f->values.at[leaf];
     }
 }
@@ -132,20 +147,22 @@ static void fill_node(const filling *w, size_t node, unsigned level, size_t plac
 
 static int fill_blocks(wr_forest *f, wr_flanes *l, wr_err *err)
 {
-    size_t bytes = 0, slots = 0, size = f->sum_float ? sizeof(float) : sizeof(double);
+    l->floats = true;
+    for (size_t i = 0; i < f->values.n && !f->sum_float; i++) l->floats &= (double)(float)f->values.at[i] == f->values.at[i];
+    size_t bytes = 0, slots = LOOK, size = l->floats ? sizeof(float) : sizeof(double);
     for (size_t k = 0; k < l->nblocks; k++) {
         wr_fblock *b = &l->blocks[k];
-        size_t from = k * TREES, n = f->trees.n - from < TREES ? f->trees.n - from : TREES;
-        *b = (wr_fblock){.table = bytes, .slot = slots, .depth = 1, .ntrees = (uint32_t)n};
-        for (size_t t = from; t < from + n; t++) b->depth = f->trees.at[t].depth > b->depth ? f->trees.at[t].depth : b->depth;
+        *b = block_of(f, k);
+        b->table = bytes;
+        b->slot = slots - LOOK;
         bytes += (((size_t)1 << b->depth) - 1) * PLACE;
-        slots += n << b->depth;
+        slots += (size_t)b->ntrees << b->depth;
     }
     l->tables_room = wr_alloc(bytes + ALIGN);
     l->values = wr_calloc(slots, size);
     if (!l->tables_room || !l->values) return wr_err_nomem(err);
     l->memory += bytes + ALIGN + slots * size;
-    l->tables = l->tables_room + (ALIGN - (uintptr_t)l->tables_room % ALIGN) % ALIGN;
+    l->tables = aligned(l->tables_room);
     for (size_t i = 0; i < bytes; i++) l->tables[i] = i % PLACE < TREES ? 0 : UINT8_MAX; /* where no node is, all go left */
     for (size_t t = 0; t < f->trees.n; t++) {
         const wr_fblock *b = &l->blocks[t / TREES];

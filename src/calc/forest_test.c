@@ -137,7 +137,7 @@ static void test_lanes(void **state)
     for (uint32_t depth = 1; depth <= WR_FLANES_DEPTH; depth++) {
         size_t leaves = (size_t)1 << depth;
         check_lanes((toy_opt){.nfeatures = 3, .noutputs = 1, .ntrees = 10 + 20 * depth, .leaves = leaves, .cuts = 40, .depth = depth, .perfect = true});
-        check_lanes((toy_opt){.nfeatures = 30, .noutputs = 1, .ntrees = 70, .leaves = leaves, .cuts = 200, .depth = depth});
+        check_lanes((toy_opt){.nfeatures = 30, .noutputs = 1, .ntrees = 70, .leaves = leaves, .cuts = 200, .depth = depth, .doubles = depth % 2});
     }
     check_lanes((toy_opt){.nfeatures = 100, .noutputs = 1, .ntrees = 130, .leaves = 64, .cuts = 250, .depth = 6, .perfect = true});
     check_lanes((toy_opt){.nfeatures = 40, .noutputs = 3, .ntrees = 100, .leaves = 30, .cuts = 30, .depth = 7, .zero_missing = true});

@@ -16,6 +16,7 @@ typedef struct {
     bool zero_missing;     /* some comparisons take zero as missing */
     bool values;           /* leaves of noutputs values */
     uint32_t depth;        /* trees do not grow below it; 0: no limit */
+    bool doubles;          /* values of leaves are no floats */
     bool missing_right;    /* no node sends missing left */
     bool perfect;          /* with depth: every leaf is there, 2^depth */
     bool chain;            /* trees grow at their last leaf: as deep as can be */
@@ -63,7 +64,8 @@ static inline void toy_split(toy *t, wr_rng *r, toy_tree *tree, size_t at)
     float share = (float)(0.05 + 0.9 * wr_rng_f64(r));
     for (int k = 0; k < 2; k++) {
         float c = !t->o.cover ? 0 : k ? cover * share : cover - cover * share;
-        tree->nodes[tree->n++] = (wr_forest_node){.bits = WR_FOREST_LEAF, .value = (double)(float)wr_rng_normal(r), .cover = c};
+        tree->nodes[tree->n++] = (wr_forest_node){.bits = WR_FOREST_LEAF, .value = wr_rng_normal(r), .cover = c};
+        if (!t->o.doubles) tree->nodes[tree->n - 1].value = (double)(float)tree->nodes[tree->n - 1].value;
     }
 }
 

@@ -393,7 +393,7 @@ static void check(const char *file, const char *stem, const char *types, bool ex
         assert_true(p->in[k].type == t && p->in[k].ndims == 1 && p->in[k].shape[0] == -1 && p->in[k].lenient);
     }
     assert_true(p->rows);
-    for (int k = WR_FOREST_KERNEL_PLAIN; k <= WR_FOREST_KERNEL_ROW; k++) {
+    for (int k = WR_FOREST_KERNEL_PLAIN; k <= WR_FOREST_KERNEL_LANES; k++) {
         wr_forest_force = (wr_forest_kernel)k;
         check_rows(p, j.root, 1, exact);
     }
