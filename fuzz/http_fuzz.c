@@ -59,6 +59,54 @@ static void fuzz_head(parse_head parse, wr_str s, size_t step)
     if (want == 1) require(part.size == whole.size && part.length == whole.length && part.chunked == whole.chunked);
 }
 
+static void same_str(wr_str a, wr_str b) { require(a.p == b.p && a.n == b.n); }
+
+static void same_head(const wr_http_head *a, const wr_http_head *b)
+{
+    same_str(a->method, b->method);
+    same_str(a->target, b->target);
+    same_str(a->path, b->path);
+    same_str(a->query, b->query);
+    require(a->minor == b->minor && a->size == b->size && a->length == b->length && a->has_length == b->has_length);
+    require(a->keep_alive == b->keep_alive && a->chunked == b->chunked && a->expect_continue == b->expect_continue);
+    require(a->nheaders == b->nheaders);
+    for (size_t i = 0; i < a->nheaders; i++) {
+        same_str(a->headers[i].name, b->headers[i].name);
+        same_str(a->headers[i].value, b->headers[i].value);
+    }
+}
+
+/* What is known of heads that were read makes no difference: those of all inputs so far, and this one's with each of
+ * its bytes changed. */
+static void fuzz_forms(wr_str s)
+{
+    static wr_http_forms *forms;
+    static wr_http_head head, alike;
+    size_t scanned = 0;
+    unsigned hint = 0;
+    if (!forms && !(forms = wr_http_forms_new())) return;
+    bool known = wr_http_forms_read(&alike, forms, &hint, s);
+    int rc = wr_http_parse_request(&head, s, &scanned);
+    require(!known || rc == 1);
+    if (known) same_head(&alike, &head);
+    if (rc != 1) return;
+    if (!known) wr_http_forms_keep(forms, &hint, &head, s);
+    char *copy = malloc(head.size);
+    if (!copy) return;
+    wr_str changed = {copy, head.size};
+    memcpy(copy, s.p, head.size);
+    for (size_t i = 0; i < head.size && head.size < 512; i++) {
+        copy[i] = (char)(s.p[i] ^ (1 << (i & 7)));
+        scanned = 0;
+        if (wr_http_forms_read(&alike, forms, &hint, changed)) {
+            require(wr_http_parse_request(&head, changed, &scanned) == 1);
+            same_head(&alike, &head);
+        }
+        copy[i] = s.p[i];
+    }
+    free(copy);
+}
+
 static int unchunk(wr_str s, size_t step, uint64_t *sum, size_t *used)
 {
     wr_http_chunks c;
@@ -137,6 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     switch (data[0] & 3) {
     case 0:
         fuzz_head(wr_http_parse_request, s, step);
+        fuzz_forms(s);
         break;
     case 1:
         fuzz_head(wr_http_parse_response, s, step);

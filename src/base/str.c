@@ -19,12 +19,6 @@ bool wr_str_ieq(wr_str a, const char *b)
     return !b[a.n];
 }
 
-bool wr_str_ends(wr_str s, const char *suffix)
-{
-    size_t n = strlen(suffix);
-    return n == 0 || (s.n >= n && memcmp(s.p + s.n - n, suffix, n) == 0);
-}
-
 static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 wr_str wr_str_trim(wr_str s)
@@ -32,13 +26,6 @@ wr_str wr_str_trim(wr_str s)
     while (s.n && blank(s.p[s.n - 1])) s.n--;
     while (s.n && blank(*s.p)) s.p++, s.n--;
     return s;
-}
-
-wr_str wr_str_sub(wr_str s, size_t from, size_t to)
-{
-    if (to > s.n) to = s.n;
-    if (from > to) from = to;
-    return (wr_str){from ? s.p + from : s.p, to - from};
 }
 
 wr_str wr_str_cut(wr_str *rest, char sep)
@@ -182,7 +169,7 @@ static bool fail(wr_buf *b)
     return false;
 }
 
-bool wr_buf_reserve(wr_buf *b, size_t more)
+bool wr_buf_grow(wr_buf *b, size_t more)
 {
     if (b->failed) return false;
     size_t max = b->max ? b->max : WR_BUF_MAX;

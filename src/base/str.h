@@ -32,9 +32,18 @@ static inline bool wr_str_starts(wr_str s, const char *prefix)
     size_t n = strlen(prefix);
     return n == 0 || (s.n >= n && memcmp(s.p, prefix, n) == 0);
 }
-bool wr_str_ends(wr_str s, const char *suffix);
+static inline bool wr_str_ends(wr_str s, const char *suffix)
+{
+    size_t n = strlen(suffix);
+    return n == 0 || (s.n >= n && memcmp(s.p + s.n - n, suffix, n) == 0);
+}
 wr_str wr_str_trim(wr_str s);                                 /* spaces, tabs, CR, LF at both ends */
-wr_str wr_str_sub(wr_str s, size_t from, size_t to);          /* clamped */
+static inline wr_str wr_str_sub(wr_str s, size_t from, size_t to) /* clamped */
+{
+    if (to > s.n) to = s.n;
+    if (from > to) from = to;
+    return (wr_str){from ? s.p + from : s.p, to - from};
+}
 /* Cut `*rest` at the first `sep`; returns the part before; `*rest` becomes the part after (p = NULL when exhausted). */
 wr_str wr_str_cut(wr_str *rest, char sep);
 int wr_str_cmp(wr_str a, wr_str b);                           /* bytes, shorter first */
@@ -50,7 +59,11 @@ typedef struct { char *p; size_t n, cap, max; bool failed; } wr_buf;
 void wr_buf_init(wr_buf *b, size_t max);                      /* no allocation; max 0 = WR_BUF_MAX */
 void wr_buf_fini(wr_buf *b);
 void wr_buf_clear(wr_buf *b);                                 /* length 0, memory kept, failed reset */
-bool wr_buf_reserve(wr_buf *b, size_t more);
+bool wr_buf_grow(wr_buf *b, size_t more);                     /* use wr_buf_reserve */
+static inline bool wr_buf_reserve(wr_buf *b, size_t more)     /* room for so many, and the NUL */
+{
+    return (!b->failed && more < b->cap - b->n) || wr_buf_grow(b, more);
+}
 void wr_buf_add(wr_buf *b, const void *p, size_t n);
 void wr_buf_str(wr_buf *b, const char *s);
 void wr_buf_slice(wr_buf *b, wr_str s);

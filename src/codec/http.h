@@ -35,6 +35,15 @@ typedef struct wr_http_head {
 int wr_http_parse_request(wr_http_head *out, wr_str data, size_t *scanned);
 /* The same for a response (client side); -502 on any syntax error. */
 int wr_http_parse_response(wr_http_head *out, wr_str data, size_t *scanned);
+/* Heads that were read, for others like them: most requests of a connection differ from the one before in the number of Content-Length alone, and are
+ * compared instead of read. Eight of them, the most useful ones stay. For one thread. `hint` is the connection's, 0 at first. */
+typedef struct wr_http_forms wr_http_forms;
+wr_http_forms *wr_http_forms_new(void);
+void wr_http_forms_free(wr_http_forms *t);
+/* True when `data` begins with a head like one of them: `out` is what wr_http_parse_request() makes of it. */
+bool wr_http_forms_read(wr_http_head *out, wr_http_forms *t, unsigned *hint, wr_str data);
+/* Remembers what was read from the start of `data`. */
+void wr_http_forms_keep(wr_http_forms *t, unsigned *hint, const wr_http_head *h, wr_str data);
 /* The head of an HTTP/2 request (RFC 9113 8.3), field by field as they were unpacked; slices must live as long as `out`. The result is
  * what the same request of HTTP/1.1 gives, with ":authority" as the header "host". `add` returns 0 or minus the status to answer (-400,
  * -414, -417, -431); `end` judges the whole. Fields that belong to a connection are refused. */

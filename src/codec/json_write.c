@@ -111,18 +111,41 @@ static void escape(wr_buf *out, unsigned char c)
     wr_buf_add(out, text, sizeof text);
 }
 
-/* Characters that stand in a string as they are: one look-up each. */
-static bool is_plain(wr_str s)
+/* Of eight characters, those that do not stand for themselves: the top bit of their bytes. */
+static inline uint64_t odd_ones(uint64_t x)
 {
-    static const bool odd[256] = {
-        ['"'] = true, ['\\'] = true, [0] = true,  [1] = true,  [2] = true,  [3] = true,  [4] = true,
-        [5] = true,   [6] = true,    [7] = true,  [8] = true,  [9] = true,  [10] = true, [11] = true,
-        [12] = true,  [13] = true,   [14] = true, [15] = true, [16] = true, [17] = true, [18] = true,
-        [19] = true,  [20] = true,   [21] = true, [22] = true, [23] = true, [24] = true, [25] = true,
-        [26] = true,  [27] = true,   [28] = true, [29] = true, [30] = true, [31] = true, [0x80 ... 0xff] = true};
-    for (size_t i = 0; i < s.n; i++)
-        if (odd[(unsigned char)s.p[i]]) return false;
-    return true;
+    const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+    uint64_t quote = x ^ '"' * ones, slash = x ^ '\\' * ones;
+    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((x - 0x20 * ones) & ~x) | x) & tops;
+}
+
+/* Copies `s` and says whether all of it stands for itself. The last part of eight, or of four, overlaps the one before. */
+static inline bool put_plain(char *to, wr_str s)
+{
+    uint64_t x, odd = 0;
+    uint32_t a, b;
+    if (s.n >= sizeof x) {
+        for (size_t i = 0; i < s.n - sizeof x; i += sizeof x) {
+            memcpy(&x, s.p + i, sizeof x);
+            memcpy(to + i, &x, sizeof x);
+            odd |= odd_ones(x);
+        }
+        memcpy(&x, s.p + s.n - sizeof x, sizeof x);
+        memcpy(to + s.n - sizeof x, &x, sizeof x);
+    } else if (s.n >= sizeof a) {
+        memcpy(&a, s.p, sizeof a);
+        memcpy(&b, s.p + s.n - sizeof b, sizeof b);
+        memcpy(to, &a, sizeof a);
+        memcpy(to + s.n - sizeof b, &b, sizeof b);
+        x = (uint64_t)a << 32 | b;
+    } else {
+        x = 0x6161616161616161u; /* letters */
+        for (size_t i = 0; i < s.n; i++) {
+            to[i] = s.p[i];
+            x = x << 8 | (unsigned char)s.p[i];
+        }
+    }
+    return !(odd | odd_ones(x));
 }
 
 static void quoted_slow(wr_buf *out, wr_str s)
@@ -145,28 +168,32 @@ static void quoted_slow(wr_buf *out, wr_str s)
     wr_buf_char(out, '"');
 }
 
-static void quoted(wr_buf *out, wr_str s)
+static inline void quoted(wr_buf *out, wr_str s)
 {
-    if (!is_plain(s) || !wr_buf_reserve(out, s.n + 2)) {
+    if (!wr_buf_reserve(out, s.n + 2) || !put_plain(out->p + out->n + 1, s)) {
         quoted_slow(out, s);
         return;
     }
     char *p = out->p + out->n;
-    *p++ = '"';
-    if (s.n) memcpy(p, s.p, s.n);
-    p[s.n] = '"';
-    p[s.n + 1] = 0;
+    p[0] = p[s.n + 1] = '"';
+    p[s.n + 2] = 0;
     out->n += s.n + 2;
+}
+
+static inline void put_key(wr_jsonw *w, wr_str key)
+{
+    separate(w);
+    quoted(w->out, key);
+    wr_buf_char(w->out, ':');
+    if (w->indent > 0) wr_buf_char(w->out, ' ');
+    w->after_key = true;
 }
 
 void wr_jsonw_key(wr_jsonw *w, const char *key)
 {
     if (w->out->failed) return;
     WR_BUG_IF(w->depth == 0 || (w->is_array & level(w)) || w->after_key);
-    separate(w);
-    quoted(w->out, wr_str_of(key));
-    wr_buf_add(w->out, ": ", w->indent > 0 ? 2 : 1);
-    w->after_key = true;
+    put_key(w, wr_str_of(key));
 }
 
 void wr_jsonw_str(wr_jsonw *w, wr_str s)
@@ -232,10 +259,7 @@ void wr_jsonw_raw(wr_jsonw *w, wr_str json)
 static void write_key(wr_jsonw *w, yyjson_val *key)
 {
     if (w->out->failed) return;
-    separate(w);
-    quoted(w->out, (wr_str){yyjson_get_str(key), yyjson_get_len(key)}); /* may hold NUL, so not wr_jsonw_key */
-    wr_buf_add(w->out, ": ", w->indent > 0 ? 2 : 1);
-    w->after_key = true;
+    put_key(w, (wr_str){yyjson_get_str(key), yyjson_get_len(key)}); /* may hold NUL, so not wr_jsonw_key */
 }
 
 static void write_number(wr_jsonw *w, yyjson_val *v)

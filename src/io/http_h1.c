@@ -194,7 +194,10 @@ static size_t take_head(wr_http_conn *c, wr_str in)
         over(c);
         return in.n;
     }
-    int rc = wr_http_parse_request(&r->head, in, &c->scanned);
+    wr_http_forms *forms = c->loop->forms;
+    bool alike = wr_http_forms_read(&r->head, forms, &c->form, in);
+    int rc = alike ? 1 : wr_http_parse_request(&r->head, in, &c->scanned);
+    if (rc == 1 && !alike) wr_http_forms_keep(forms, &c->form, &r->head, in);
     if (rc == 0) {
         if (!c->head_since) c->head_since = c->loop->now;
         wr_http_req_free(r);

@@ -274,6 +274,7 @@ struct wr_http_conn {
     /* HTTP/1.1 */
     wr_http_phase phase;
     size_t scanned;
+    unsigned form;                  /* of its last head, in loop->forms */
     int64_t head_since, body_since; /* 0 = not in it */
     wr_http_chunks chunks;
     uint64_t body_left, body_got;
@@ -318,6 +319,7 @@ struct wr_http_loop {
     wr_http_conn *dirty, *again, *dead;
     wr_http_req *free_reqs;
     size_t nfree_reqs;
+    wr_http_forms *forms;                            /* of heads */
     wr_http_buffer *buffer, *spare;
     size_t nbuffers;
     wr_http_conn *came, **last_came;                 /* read, not parsed yet; in order */

@@ -45,7 +45,8 @@ int wr_http_loop_init(wr_http_loop *l, wr_http_server *s, int index, int listene
     l->last_came = &l->came;
     l->scan_at = l->accept_at = l->tick_at = l->stop_at = l->retire_at = l->settle_at = NEVER;
     pthread_mutex_init(&l->lock, NULL);
-    if (!add_buffer(l)) return wr_err_nomem(err);
+    l->forms = wr_http_forms_new();
+    if (!l->forms || !add_buffer(l)) return wr_err_nomem(err);
     l->ep = epoll_create1(EPOLL_CLOEXEC);
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event on_listener = {.events = EPOLLIN, .data.ptr = &l->listener};
@@ -82,6 +83,7 @@ void wr_http_loop_fini(wr_http_loop *l)
     if (l->wake >= 0) close(l->wake);
     if (l->ep >= 0) close(l->ep);
     wr_free(l->conns);
+    wr_http_forms_free(l->forms);
     wr_free(l->buffer);
     wr_free(l->spare);
     pthread_mutex_destroy(&l->lock);

@@ -53,7 +53,7 @@ static int from_cache(job *j)
 {
     const wr_predictor *p = j->m->predictor;
     int64_t start = wr_clock_mono_ns();
-    wr_cache_key_of(&j->key, j->s->generation, j->in, p->nin, j->pick, j->npick);
+    wr_cache_key_of(&j->key, j->m->generation, j->in, p->nin, j->pick, j->npick);
     for (size_t i = 0; i < j->npick; i++) j->out->out[i].type = j->m->out[j->pick[i]].type;
     int rc = wr_response_cache_get(j->out->out, j->npick, j->m->of->cache, &j->key, j->a, j->err);
     j->cache = rc == 0;

@@ -63,6 +63,7 @@ typedef struct wr_instance {
     bool rows;                     /* the first dimension counts rows: max_batch > 0 */
     wr_model_stats *stats;         /* of name and version; outlives the instance */
     wr_str config_json;            /* Triton's ModelConfig as JSON, for /config */
+    uint64_t generation;           /* > 0; no other instance of the repository has it */
     atomic_int refs;               /* private, as all below */
     struct wr_repository *of;
     void *mem;

@@ -54,7 +54,6 @@ typedef struct {
     wr_arena *arena;                   /* all texts and specs */
     wr_predictor *predictor;
     const wr_config_map *in_map, *out_map;
-    uint64_t generation;               /* in keys of the cache: no answer of another instance */
 } wr_served_instance;
 
 /* ---- repository.c ---- */

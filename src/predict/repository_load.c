@@ -109,7 +109,7 @@ int wr_served_make(wr_instance **out, wr_repository *r, wr_served_model *m, wr_s
     s->arena = a;
     s->predictor = p;
     s->version = v;
-    s->generation = atomic_fetch_add(&r->generation, 1) + 1;
+    s->pub.generation = atomic_fetch_add(&r->generation, 1) + 1;
     pthread_mutex_lock(&r->lock);
     v->instances++;
     pthread_mutex_unlock(&r->lock);

@@ -57,22 +57,20 @@ enum { NROUTES = sizeof routes / sizeof *routes };
 
 static bool matches(const char *pattern, wr_str path, wr_str *param)
 {
-    while (*pattern) {
-        if (*pattern == '*') return path.n == 0 || path.p[0] == '/';
+    size_t at = 0;
+    for (; *pattern; pattern++) {
+        if (*pattern == '*') return at == path.n || path.p[at] == '/';
         if (*pattern == '{') {
-            size_t n = 0;
-            while (n < path.n && path.p[n] != '/') n++;
-            if (!n) return false;
-            *param = (wr_str){path.p, n};
-            path = wr_str_sub(path, n, path.n);
-            pattern += 2;
-            continue;
+            size_t from = at;
+            while (at < path.n && path.p[at] != '/') at++;
+            if (at == from) return false;
+            *param = (wr_str){path.p + from, at - from};
+            pattern++; /* the closing one */
+        } else if (at == path.n || path.p[at++] != *pattern) {
+            return false;
         }
-        if (!path.n || *path.p != *pattern) return false;
-        path = wr_str_sub(path, 1, path.n);
-        pattern++;
     }
-    return path.n == 0;
+    return at == path.n;
 }
 
 static bool method_fits(const route *r, wr_str method)

@@ -77,13 +77,14 @@ static int plain_model(wr_oip_model *out, source *s, const wr_instance *m, wr_ar
     out->out = m->out;
     out->nout = m->nout;
     out->rows = m->rows;
+    out->generation = m->generation;
     out->explains = m->predictor->ops->explain != NULL;
     out->no_explain = m->predictor->no_explain;
     out->explained = out->features = m->predictor->features;
     out->nexplained = m->predictor->features ? m->predictor->nfeatures : 0;
     out->nfeatures = m->predictor->nfeatures;
     if (wr_serve_feature_specs(&out->in, &out->nin, s->server->serve, m->name))
-        out->features = NULL, out->nfeatures = 0;
+        out->features = NULL, out->nfeatures = 0, out->generation = 0;
     if (!s->all_versions) return 0;
     int rc =
         wr_repository_versions(&versions, &out->nversions, wr_serve_repository(s->server->serve), out->name, a, err);
@@ -326,8 +327,8 @@ typedef struct {
     wr_oip_response out;
 } answering;
 
-/* later: {0}, or who will be told when the answer waits for others. */
-static void answer(answering *x, wr_buf *body, wr_oip_later later)
+/* later: {0}, or who will be told when the answer waits for others. alike: the loop's; NULL off the loop. */
+static void answer(answering *x, wr_buf *body, wr_oip_later later, wr_oip_alike *alike)
 {
     const job *j = &x->j;
     const wr_http_head *h = wr_http_req_head(j->req);
@@ -341,7 +342,8 @@ static void answer(answering *x, wr_buf *body, wr_oip_later later)
                              .accept_encoding = wr_http_get(h, "accept-encoding"),
                              .endpoint = wr_http_get(h, "x-weir-endpoint"),
                              .start_ns = j->start,
-                             .later = later};
+                             .later = later,
+                             .alike = alike};
     x->from.head = h;
     x->from.all_versions = wr_str_is(h->method, "GET");
     x->out.body = body;
@@ -409,7 +411,7 @@ static void run_job(void *ctx, size_t index)
         finish_error(j, 500, "{\"error\":\"out of memory\"}");
         return;
     }
-    answer(&x, &body, (wr_oip_later){0});
+    answer(&x, &body, (wr_oip_later){0}, NULL);
     if (x.out.status == 200 && wr_str_is(wr_http_req_head(j->req)->method, "POST"))
         wr_asker_audit(j->server, j->who, j->req, j->path, j->control);
     int rc = wr_serve_round_end(x.from.round, &err);
@@ -539,7 +541,7 @@ static void on_loop(wr_call *c, const job *j)
                        .round = c->loop->round,
                        .batch = c->loop->batch,
                        .access = c->who ? &c->who->access : NULL};
-    answer(x, &c->loop->body, (wr_oip_later){begin, done, x});
+    answer(x, &c->loop->body, (wr_oip_later){begin, done, x}, c->loop->alike);
     if (x->out.waits) {
         x->j.who = c->who;
         wr_call_hold(c);

@@ -375,7 +375,8 @@ static int open_in(wr_server *s, const wr_server_opt *opt, wr_err *err)
     for (int i = 0; i < s->nloops; i++) {
         s->loops[i].round = wr_round_new(s->serve);
         s->loops[i].batch = wr_batch_new();
-        if (!s->loops[i].round || !s->loops[i].batch) return wr_err_nomem(err);
+        s->loops[i].alike = wr_oip_alike_new();
+        if (!s->loops[i].round || !s->loops[i].batch || !s->loops[i].alike) return wr_err_nomem(err);
     }
     WR_TRY(open_auth(s, opt, err));
     WR_TRY(wr_feed_new(&s->feed, s->project, err));
@@ -458,6 +459,7 @@ int wr_server_close(wr_server *s, wr_err *err)
     for (int i = 0; i < s->nloops; i++) {
         wr_round_free(s->loops[i].round);
         wr_batch_free(s->loops[i].batch);
+        wr_oip_alike_free(s->loops[i].alike);
         wr_buf_fini(&s->loops[i].body);
     }
     int rc = ran ? last_words(s, err) : 0;

@@ -47,6 +47,7 @@ typedef struct {
 typedef struct {
     wr_round *round;
     wr_batch *batch;                /* predictions of this round that wait for others */
+    wr_oip_alike *alike;            /* what requests of this loop look like */
     wr_buf body;                    /* of the answer being made */
     wr_server_counts counts[WR_KINDS];
     int64_t infers;                 /* predictions of this round */

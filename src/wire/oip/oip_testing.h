@@ -219,6 +219,7 @@ static int oip_model(void *ctx, wr_oip_model *out, wr_str name, wr_str version, 
         if (!wr_str_eq(name, oip_models[i].m.name)) continue;
         if (version.n && !wr_str_is(version, "3")) break;
         *out = oip_models[i].m;
+        out->generation = i + 1;
         out->handle = (void *)(uintptr_t)&oip_models[i];
         fake.held++;
         return 0;

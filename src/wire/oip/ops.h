@@ -33,6 +33,7 @@ typedef struct {
     size_t nexplained;
     const char *const *features;      /* of a model with one input of [rows, n]: the names of its columns; NULL = unknown */
     size_t nfeatures;
+    uint64_t generation;              /* another whenever the specs may be others, also under the same name; 0 = not known */
     void *handle;                     /* the ops' own */
 } wr_oip_model;
 

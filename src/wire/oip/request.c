@@ -2,12 +2,14 @@
 /* request.c - an inference request of V2, scanned in one pass. Members come in any order: data that stands before its
  * shape or datatype is stepped over, and read when the input ends.
  *
- * Behind the JSON the tensors that are sent binary follow one another in the order of their inputs.
+ * Behind the JSON the tensors that are sent binary follow one another in the order of their inputs. A request that is
+ * like one before but for its values takes the short way (alike.h).
  */
 #include <math.h>
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "wire/oip/alike.h"
 #include "wire/oip/inside.h"
 
 enum { HAS_NAME = 1, HAS_SHAPE = 2, HAS_TYPE = 4, HAS_DATA = 8, HAS_PARAMETERS = 16 };
@@ -17,7 +19,8 @@ typedef struct {
     wr_tensor t;
     size_t at;   /* of the model's inputs */
     wr_str data; /* its text from '[' on, when it has yet to be read */
-    bool read;   /* data is in t already */
+    bool read;   /* data is in t already, from where to where */
+    size_t from, to;
     bool binary;
     uint64_t binary_size;
     wr_oip_place place; /* region.p NULL = none */
@@ -33,6 +36,7 @@ typedef struct {
     wr_err *err;
     wr_str binary; /* what is left behind the JSON */
     bool behind;   /* there was a header length */
+    wr_oip_notes notes;
 } reading;
 
 /* ---- pieces ---- */
@@ -133,6 +137,8 @@ static int data_member(reading *r, input *p)
     if ((p->has & needed) != needed) return wr_jscan_skip(&r->s, &p->data);
     wr_jscan_peek(&r->s);
     WR_TRY(read_data(r, p, (wr_str){r->s.at, (size_t)(r->s.end - r->s.at)}, &used));
+    p->from = (size_t)(r->s.at - r->s.text);
+    p->to = p->from + used;
     r->s.at += used;
     return 0;
 }
@@ -231,10 +237,19 @@ static int read_binary(reading *r, input *p)
     return wr_tensor_read_binary(&p->t, bytes, r->arena, r->err);
 }
 
+/* For the form of the request, if it has one. */
+static void note(reading *r, const input *p)
+{
+    wr_oip_notes *k = &r->notes;
+    if (p->place.region.p || !(p->binary || p->read) || k->n == WR_OIP_FORM_TENSORS) k->odd = true;
+    if (!k->odd) k->in[k->n++] = (wr_oip_noted){p->at, p->binary, p->binary_size, p->from, p->to};
+}
+
 static int finish_input(reading *r, input *p)
 {
     size_t used;
     WR_TRY(check_members(r, p));
+    note(r, p);
     if (p->binary) return read_binary(r, p);
     if (p->place.region.p) return wr_oip_region_get(&p->t, r->c->o, &p->place, r->m, r->arena, r->err);
     return p->read ? 0 : read_data(r, p, p->data, &used);
@@ -401,25 +416,112 @@ static int read_top(reading *r)
     return has & 2 ? 0 : unparsed(r, "inputs", "attempt to access non-existing object member 'inputs'");
 }
 
-static int start(reading *r, wr_oip_asked *out, wr_oip_call *c, wr_err *err)
+static void start(reading *r, wr_oip_asked *out, wr_oip_call *c, wr_err *err)
 {
     *out = (wr_oip_asked){.q.explain = c->explain, .q.start_ns = c->in->start_ns};
-    *r = (reading){.out = out, .c = c, .m = &c->m, .arena = c->arena, .err = err};
-    return wr_oip_ask(&r->k, out, &c->m, c->arena, err);
+    r->out = out;
+    r->c = c;
+    r->m = &c->m;
+    r->arena = c->arena;
+    r->err = err;
+    r->behind = c->in->header_length.p != NULL;
+    r->notes.odd = false;
+    r->notes.n = 0;
+}
+
+static int read_whole(reading *r, wr_str json)
+{
+    WR_TRY(wr_oip_ask(&r->k, r->out, r->m, r->arena, r->err));
+    wr_jscan_init(&r->s, json, r->arena, r->err);
+    int rc = read_top(r);
+    if (rc == 0 && r->binary.n)
+        rc = wr_err_set(r->err, WEIR_EINVAL, "unexpected additional input data for model '%.*s'",
+                        WR_STR_FMT(wr_str_fit(r->m->name, 100)));
+    if (rc == WEIR_ELIMIT) r->err->code = rc = WEIR_EINVAL; /* counts and depths: a bad request, not a large one */
+    return rc;
+}
+
+/* ---- one that is like one before ---- */
+
+/* Piece k of the form at json.p + *at. */
+static bool piece(const wr_oip_form *f, size_t k, wr_str json, size_t *at)
+{
+    size_t from = k ? f->ends[k - 1] : 0, n = f->ends[k] - from;
+    if (json.n - *at < n || memcmp(json.p + *at, f->text + from, n) != 0) return false;
+    *at += n;
+    return true;
+}
+
+/* Names, moved from the form's text to the request's: `moved[k]` is what piece k is moved by. */
+static wr_str moved_name(const wr_oip_form *f, wr_oip_span s, wr_str json, const size_t *moved)
+{
+    size_t k = 0;
+    while (s.from >= f->ends[k]) k++;
+    return (wr_str){json.p + s.from + moved[k], s.n};
+}
+
+static bool fill_outputs(reading *r, const wr_oip_form *f, wr_str json, const size_t *moved)
+{
+    wr_oip_asked *out = r->out;
+    if (!f->nout) return true;
+    wr_str *names = wr_arena_alloc(r->arena, f->nout * sizeof *names);
+    out->outputs = wr_arena_alloc(r->arena, f->nout * sizeof *out->outputs);
+    if (!names || !out->outputs) return false;
+    for (size_t i = 0; i < f->nout; i++) {
+        out->outputs[i] = f->out[i];
+        out->outputs[i].name = names[i] = moved_name(f, f->out_names[i], json, moved);
+    }
+    out->q.outputs = names;
+    out->q.noutputs = f->nout;
+    return true;
+}
+
+/* False: it is not like it after all, or something is wrong with it, which the long way finds again and tells. */
+static bool read_alike(reading *r, const wr_oip_form *f, wr_str json)
+{
+    size_t at = 0, k = 0, moved[WR_OIP_FORM_TENSORS + 1], used;
+    wr_tensor *in = wr_arena_alloc(r->arena, f->nin * sizeof *in);
+    if (!in) return false;
+    for (size_t i = 0; i < f->nin; i++) {
+        const wr_oip_noted *v = &f->noted[i];
+        input p = {.t = f->in[i], .at = v->at, .binary_size = v->size};
+        if (v->binary) {
+            if (read_binary(r, &p) < 0) return false;
+        } else {
+            moved[k] = at - (k ? f->ends[k - 1] : 0);
+            if (!piece(f, k++, json, &at)) return false;
+            if (read_data(r, &p, wr_str_sub(json, at, json.n), &used) < 0) return false;
+            at += used;
+        }
+        in[i] = p.t;
+    }
+    moved[k] = at - (k ? f->ends[k - 1] : 0);
+    if (!piece(f, k, json, &at) || at != json.n || r->binary.n) return false;
+    for (size_t i = 0; i < f->nin; i++) in[i].name = moved_name(f, f->in_names[i], json, moved);
+    r->out->q.in = in;
+    r->out->q.nin = f->nin;
+    r->out->binary = f->binary;
+    r->out->q.timeout_us = f->timeout_us;
+    r->out->q.priority = f->priority;
+    return fill_outputs(r, f, json, moved);
 }
 
 int wr_oip_read_request(wr_oip_asked *out, wr_oip_call *c, size_t header, wr_err *err)
 {
     reading r;
-    WR_TRY(start(&r, out, c, err));
-    wr_jscan_init(&r.s, wr_str_sub(c->in->body, 0, header), c->arena, err);
-    r.binary = wr_str_sub(c->in->body, header, c->in->body.n);
-    r.behind = c->in->header_length.p != NULL;
-    int rc = read_top(&r);
-    if (rc == 0 && r.binary.n)
-        rc = wr_err_set(err, WEIR_EINVAL, "unexpected additional input data for model '%.*s'",
-                        WR_STR_FMT(wr_str_fit(c->m.name, 100)));
-    if (rc == WEIR_ELIMIT) err->code = rc = WEIR_EINVAL; /* counts and depths: a bad request, not a large one */
+    wr_oip_alike *alike = c->m.generation ? c->in->alike : NULL;
+    wr_str json = wr_str_sub(c->in->body, 0, header), behind = wr_str_sub(c->in->body, header, c->in->body.n);
+    const wr_oip_form *f = alike ? wr_oip_form_of(alike, c->m.generation, c->explain, json) : NULL;
+    start(&r, out, c, err);
+    r.binary = behind;
+    if (f && read_alike(&r, f, json)) return 0;
+    if (f) {
+        wr_err_clear(err);
+        start(&r, out, c, err);
+        r.binary = behind;
+    }
+    int rc = read_whole(&r, json);
+    if (rc == 0 && alike && !f) wr_oip_form_keep(alike, c->m.generation, c->explain, json, out, &r.notes);
     return rc;
 }
 
@@ -457,7 +559,8 @@ static int raw_shape(wr_tensor *t, const wr_oip_model *m, size_t bytes, wr_err *
 int wr_oip_read_raw(wr_oip_asked *out, wr_oip_call *c, wr_err *err)
 {
     reading r;
-    WR_TRY(start(&r, out, c, err));
+    start(&r, out, c, err);
+    WR_TRY(wr_oip_ask(&r.k, out, &c->m, c->arena, err));
     if (c->m.nin != 1)
         return wr_err_set(err, WEIR_EINVAL,
                           "Raw request must only have 1 input (found 1) to be deduced but got %zu inputs in '%.*s' "

@@ -21,6 +21,11 @@
 #pragma once
 #include "wire/oip/ops.h"
 
+/* What requests that were answered looked like, so that others like them are read faster (alike.h). For one thread; NULL = out of memory, which is fine. */
+typedef struct wr_oip_alike wr_oip_alike;
+wr_oip_alike *wr_oip_alike_new(void);
+void wr_oip_alike_free(wr_oip_alike *k);
+
 typedef struct {
     wr_str method, path;              /* decoded */
     wr_str query;
@@ -31,6 +36,7 @@ typedef struct {
     wr_str endpoint;                  /* X-Weir-Endpoint: the model of /invocations */
     int64_t start_ns;                 /* wr_clock_mono_ns when it was there; 0 = not known */
     wr_oip_later later;
+    wr_oip_alike *alike;              /* NULL: each is read in full */
 } wr_oip_request;
 
 typedef struct {

@@ -18,12 +18,14 @@ static wr_json parsed;
 static wr_oip_response answer;
 static wr_oip_request request; /* headers of the next request; cleared by it */
 static wr_oip_ops ops;
+static wr_oip_alike *alike; /* of all requests of a test */
 
 static int ask_bytes(const char *method, const char *path, wr_str text)
 {
     request.method = wr_str_of(method);
     request.path = wr_str_of(path);
     request.body = text;
+    request.alike = alike;
     answer = (wr_oip_response){.body = &body};
     wr_arena_clear(arena);
     wr_buf_clear(&body);
@@ -65,7 +67,8 @@ static int set_up(void **state)
     arena = wr_arena_new(0);
     ops = oip_ops;
     fake.ready = true;
-    return arena && wr_oip_new(&oip, &opt, NULL) == 0 ? 0 : -1;
+    alike = wr_oip_alike_new();
+    return arena && alike && wr_oip_new(&oip, &opt, NULL) == 0 ? 0 : -1;
 }
 
 static int tear_down(void **state)
@@ -74,6 +77,7 @@ static int tear_down(void **state)
     wr_json_free(&parsed);
     wr_buf_fini(&body);
     wr_arena_free(arena);
+    wr_oip_alike_free(alike);
     wr_oip_free(oip);
     return 0;
 }
