@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -126,9 +127,18 @@ static void at_eof(wr_http_conn *c)
 
 enum { READ_WAIT = -1, READ_DEAD = -2 }; /* or bytes, 0 at the end */
 
+/* recv() and send() of the C library are places where a thread may be cancelled: where there are threads that costs each
+ * call two locked instructions and more. No thread is cancelled here. */
+static ssize_t receive(int fd, void *p, size_t n) { return syscall(SYS_recvfrom, fd, p, n, MSG_DONTWAIT, NULL, NULL); }
+
+static ssize_t transmit(int fd, const void *p, size_t n, int flags)
+{
+    return syscall(SYS_sendto, fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT | flags, NULL, 0);
+}
+
 static long read_plain(wr_http_conn *c, char *p, size_t room)
 {
-    ssize_t n = recv(c->fd, p, room, MSG_DONTWAIT);
+    ssize_t n = receive(c->fd, p, room);
     if (n >= 0) return n;
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? READ_WAIT : READ_DEAD;
 }
@@ -256,7 +266,7 @@ static ssize_t send_bytes(wr_http_conn *c)
     if (left == 0) return 0;
     const char *p = c->out.p + c->out_off;
     int more = c->file.length ? MSG_MORE : 0; /* head and first bytes of a file in one packet */
-    ssize_t n = c->tls ? send_tls(c, p, left) : send(c->fd, p, left, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+    ssize_t n = c->tls ? send_tls(c, p, left) : transmit(c->fd, p, left, more);
     if (n < 0) return !c->tls && blocked() ? 0 : -1;
     c->out_off += (size_t)n;
     return n;

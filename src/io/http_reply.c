@@ -132,6 +132,7 @@ void *wr_http_req_arg(const wr_http_req *r) { return r->route.arg; }
 void *wr_http_req_ctx(const wr_http_req *r) { return r->loop->server->opt.ctx; }
 bool wr_http_req_encrypted(const wr_http_req *r) { return r->encrypted; }
 int wr_http_req_loop(const wr_http_req *r) { return r->loop->index; }
+int64_t wr_http_req_round(const wr_http_req *r) { return r->loop->now; }
 const char *wr_http_req_peer(const wr_http_req *r) { return r->peer; }
 void wr_http_req_set_user(wr_http_req *r, void *user) { r->user = user; }
 void *wr_http_req_user(const wr_http_req *r) { return r->user; }

@@ -87,6 +87,7 @@ void *wr_http_req_arg(const wr_http_req *r);                   /* route.arg */
 void *wr_http_req_ctx(const wr_http_req *r);                   /* opt.ctx */
 bool wr_http_req_encrypted(const wr_http_req *r);              /* came over TLS */
 int wr_http_req_loop(const wr_http_req *r);
+int64_t wr_http_req_round(const wr_http_req *r);               /* wr_clock_mono_ns of the loop's round: when the last bytes of it came */
 const char *wr_http_req_peer(const wr_http_req *r);            /* "127.0.0.1" */
 void wr_http_req_set_user(wr_http_req *r, void *user);         /* a place for a streaming handler's state */
 void *wr_http_req_user(const wr_http_req *r);

@@ -237,11 +237,16 @@ int64_t wr_batch_run(wr_batch *b, bool all)
 {
     int64_t soonest = INT64_MAX;
     for (waiting *w; b->n && (w = look(b, all));) {
+        wr_infer_tally t = {0};
+        for (waiting *o = w; o; o = o->next)
+            if (o->rc == 0) o->rc = wr_infer_job_collect(&o->job);
+        int64_t end = wr_clock_mono_ns();
         for (waiting *next; w; w = next) {
             next = w->next; /* done may free it */
-            int rc = wr_infer_job_end(&w->job, w->rc);
+            int rc = wr_infer_job_end_at(&w->job, w->rc, end, &t);
             w->done(w->arg, rc);
         }
+        wr_infer_tally_end(&t);
         wr_arena_clear(b->arena);
     }
     for (const waiting *w = b->first; w; w = w->next)

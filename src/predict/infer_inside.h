@@ -46,3 +46,13 @@ int wr_infer_job_begin(wr_infer_job *j);
 void wr_infer_count_run(const wr_instance *m);
 /* rc: of the run. */
 int wr_infer_job_end(wr_infer_job *j, int rc);
+
+/* Sums of several that end together, so that what all loops count in is touched once. */
+typedef struct {
+    wr_model_stats *of;                /* NULL = nothing was counted */
+    uint64_t n, ran, rows;             /* ran: not those of the cache */
+    int64_t success, queue, input, infer, output; /* ns */
+} wr_infer_tally;
+/* What comes after wr_infer_job_collect(), whose result is `rc` then, at `end` (wr_clock_mono_ns); wr_infer_tally_end() has to follow. */
+int wr_infer_job_end_at(wr_infer_job *j, int rc, int64_t end, wr_infer_tally *t);
+void wr_infer_tally_end(wr_infer_tally *t);

@@ -7,11 +7,13 @@ typedef wr_infer_job job;
 
 /* ---- counting ---- */
 
-void wr_duration_add(wr_duration *d, int64_t ns)
+static void add(wr_duration *d, uint64_t n, int64_t ns)
 {
-    atomic_fetch_add_explicit(&d->n, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&d->n, n, memory_order_relaxed);
     atomic_fetch_add_explicit(&d->ns, ns > 0 ? (uint64_t)ns : 0, memory_order_relaxed);
 }
+
+void wr_duration_add(wr_duration *d, int64_t ns) { add(d, 1, ns); }
 
 static void count_failure(wr_model_stats *s, wr_fail_reason why, int64_t ns)
 {
@@ -24,20 +26,39 @@ static void touch(wr_model_stats *s)
     atomic_store_explicit(&s->last_ms, wr_clock_wall_us() / 1000, memory_order_relaxed);
 }
 
-static void count_success(const job *j, int64_t end)
+void wr_infer_tally_end(wr_infer_tally *t)
+{
+    wr_model_stats *s = t->of;
+    if (!s) return;
+    add(&s->success, t->n, t->success);
+    add(&s->queue, t->n, t->queue);
+    if (t->n > t->ran) touch(s); /* answers of the cache */
+    if (t->ran) {
+        add(&s->input, t->ran, t->input);
+        add(&s->infer, t->ran, t->infer);
+        add(&s->output, t->ran, t->output);
+        atomic_fetch_add_explicit(&s->inferences, t->rows, memory_order_relaxed);
+    }
+    *t = (wr_infer_tally){0};
+}
+
+static int64_t positive(int64_t ns) { return ns > 0 ? ns : 0; }
+
+static void count_success(const job *j, int64_t end, wr_infer_tally *t)
 {
     wr_model_stats *s = j->m->stats;
-    wr_duration_add(&s->success, end - j->start);
-    atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)(end - j->start))], 1, memory_order_relaxed);
-    wr_duration_add(&s->queue, j->begun - j->ready);
-    if (j->out->cached) {
-        touch(s);
-        return;
-    }
-    wr_duration_add(&s->input, j->ready - j->start);
-    wr_duration_add(&s->infer, j->ran - j->begun);
-    wr_duration_add(&s->output, end - j->ran);
-    atomic_fetch_add_explicit(&s->inferences, j->out->rows, memory_order_relaxed);
+    if (t->of != s) wr_infer_tally_end(t);
+    t->of = s;
+    t->n++;
+    t->success += positive(end - j->start);
+    t->queue += positive(j->begun - j->ready);
+    atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)positive(end - j->start))], 1, memory_order_relaxed);
+    if (j->out->cached) return;
+    t->ran++;
+    t->rows += j->out->rows;
+    t->input += positive(j->ready - j->start);
+    t->infer += positive(j->ran - j->begun);
+    t->output += positive(end - j->ran);
 }
 
 void wr_infer_count_run(const wr_instance *m)
@@ -103,16 +124,23 @@ int wr_infer_job_begin(job *j)
     return rc < 0 ? over(j, rc) : rc;
 }
 
-int wr_infer_job_end(job *j, int rc)
+int wr_infer_job_end_at(job *j, int rc, int64_t end, wr_infer_tally *t)
 {
-    if (rc == 0) rc = wr_infer_job_collect(j);
     if (rc == 0 && j->cache) into_cache(j);
     if (over(j, rc) < 0) return rc;
-    int64_t end = wr_clock_mono_ns();
-    count_success(j, end);
+    count_success(j, end, t);
     j->out->busy_ns = j->part_ns ? j->ready - j->start + j->part_ns : end - j->start;
     if (j->m->of->opt.answered) j->m->of->opt.answered(j->m->of->opt.ctx, j->m, j->q, j->out);
     return 0;
+}
+
+int wr_infer_job_end(job *j, int rc)
+{
+    wr_infer_tally t = {0};
+    if (rc == 0) rc = wr_infer_job_collect(j);
+    rc = wr_infer_job_end_at(j, rc, wr_clock_mono_ns(), &t);
+    wr_infer_tally_end(&t);
+    return rc;
 }
 
 int wr_infer(wr_infer_answer *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err)

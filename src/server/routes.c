@@ -309,7 +309,7 @@ static void handle(wr_http_req *r)
                  .loop = &s->loops[wr_http_req_loop(r)],
                  .req = r,
                  .arena = wr_http_req_arena(r),
-                 .start = wr_clock_mono_ns(),
+                 .start = wr_http_req_round(r),
                  .path = h->path};
     bool path_known = false;
     wr_err_clear(&err);
