@@ -2,9 +2,9 @@
 /* card_energy.c - what a version took: the ledger's rows of the runs that made it, and of the endpoints while they
  * answered with it.
  *
- * A row of serving tells of an endpoint and a stretch of time. Which version answered then is what the events "served"
- * say; of a stretch in which the version changed, the share of the time counts. Requests that an arm of a rollout
- * answered count for the endpoint's own version.
+ * A row of serving tells of an endpoint, a stretch of time and what answered then, be it the endpoint's own version or
+ * an arm's of its rollout. A row that does not tell (of no predictions, or older) counts for the version that the
+ * events "served" name; of a stretch in which that changed, the share of the time counts.
  */
 #include <math.h>
 
@@ -129,8 +129,9 @@ static int read_stretches(stretches *all, wr_arena *a, wr_project *p, const char
     return 0;
 }
 
-static double share_of(const stretches *all, const wr_footprint *f)
+static double share_of(const stretches *all, const wr_footprint *f, const char *version)
 {
+    if (f->answered_by && f->answered_by[0]) return strcmp(f->answered_by, version) == 0;
     double covered = 0, known = 0; /* what is before the endpoint's first version was nobody's */
     for (size_t i = 0; i < all->n; i++) {
         const stretch *s = &all->at[i];
@@ -148,11 +149,13 @@ static int add_serving(wr_card *c, wr_arena *a, wr_project *p, const stretches *
 {
     wr_footprint *rows;
     size_t n;
+    const char *version = wr_arena_printf(a, "model:%s@%lld", c->model, (long long)c->version);
+    if (!version) return wr_err_nomem(err);
     WR_TRY(wr_footprint_list(&rows, &n, a, p, "serve", err));
     for (size_t i = 0; i < n; i++) {
         const wr_footprint *f = &rows[i];
         if (strcmp(f->unit, "predictions") != 0 || !wr_str_starts(wr_str_of(f->subject), ENDPOINT)) continue;
-        double share = share_of(all, f);
+        double share = share_of(all, f, version);
         if (!(share > 0)) continue;
         wr_card_energy *e = energy_of(c, INFERENCE);
         add_energy(e, f, share);
@@ -167,7 +170,7 @@ int wr_card_read_serving(wr_card *c, wr_arena *a, wr_project *p, wr_err *err)
     if (!c->version) return 0; /* a candidate is not served */
     int rc = room(c, a, err);
     if (rc == 0) rc = read_stretches(&all, a, p, c->model, c->version, err);
-    if (rc == 0 && all.n) rc = add_serving(c, a, p, &all, err);
+    if (rc == 0) rc = add_serving(c, a, p, &all, err);
     wr_vec_fini(&all);
     return rc;
 }

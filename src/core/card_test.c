@@ -374,9 +374,11 @@ static int64_t served(place *s, const char *endpoint, const char *payload)
     return all[n - 1].time_us;
 }
 
-static void row_of(place *s, const char *stage, const char *subject, int64_t from, int64_t until, double joules)
+static void row_by(place *s, const char *by, const char *stage, const char *subject, int64_t from, int64_t until,
+                   double joules)
 {
-    wr_footprint f = {.t0_us = from,
+    wr_footprint f = {.answered_by = by,
+                      .t0_us = from,
                       .t1_us = until,
                       .stage = stage,
                       .activity = "inference",
@@ -387,6 +389,11 @@ static void row_of(place *s, const char *stage, const char *subject, int64_t fro
                       .wall_s = (double)(until - from) / 1e6,
                       .energy = {.energy_j = joules, .rel_uncertainty = 0.25, .tier = 'C', .source = "model"}};
     OK(wr_footprint_add(s->p, &f, &s->err));
+}
+
+static void row_of(place *s, const char *stage, const char *subject, int64_t from, int64_t until, double joules)
+{
+    row_by(s, "", stage, subject, from, until, joules);
 }
 
 static wr_card of_version(place *s, int64_t version)
@@ -443,6 +450,27 @@ static void test_serving(void **state)
     FAILS(WEIR_ENOTFOUND, wr_bom_boamps(&b, &first, &s->err)); /* serving is no training */
 }
 
+/* An arm answers while the endpoint serves another version: what the row says counts, and nothing else. */
+static void test_serving_by_arms(void **state)
+{
+    place *s = *state;
+    int64_t from = served(s, "endpoint:a", "{\"model\":\"delay\",\"version\":1}"), until = from + 60000000;
+    row_by(s, "model:delay@1", "serve", "endpoint:a", from, until, 8);
+    row_by(s, "model:delay@2", "serve", "endpoint:a", from, until, 2);
+    row_by(s, "model:other@1", "serve", "endpoint:a", from, until, 32);
+    row_by(s, "b.onnx", "serve", "endpoint:a", from, until, 64);
+    row_by(s, "model:delay@2", "serve", "endpoint:b", from, until, 4); /* no event tells of that endpoint */
+    row_of(s, "serve", "endpoint:a", from, until, 1);                  /* says nothing: as the events have it */
+    wr_card first = of_version(s, 1), second = of_version(s, 2), third = of_version(s, 3);
+    assert_int_equal(first.nenergy, 1);
+    assert_float_equal(first.energy[0].energy_j, 9, 1e-9);
+    assert_true(first.energy[0].units == 2000);
+    assert_int_equal(second.nenergy, 1);
+    assert_float_equal(second.energy[0].energy_j, 6, 1e-9);
+    assert_true(second.energy[0].units == 2000);
+    assert_int_equal(third.nenergy, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, drop_place)
 
 int main(void)
@@ -450,6 +478,6 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_markdown),   TEST(test_empty),      TEST(test_cyclonedx),
                                        TEST(test_same_bytes), TEST(test_licences),   TEST(test_boamps),
                                        TEST(test_words),      TEST(test_evaluation), TEST(test_requirements),
-                                       TEST(test_lineage),    TEST(test_serving)};
+                                       TEST(test_lineage),    TEST(test_serving),    TEST(test_serving_by_arms)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

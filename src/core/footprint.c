@@ -10,8 +10,8 @@
     "t0_us, t1_us, stage, activity, run, subject, wall_s, cpu_s, max_rss, read_bytes, write_bytes, units, unit, "      \
     "energy_j, active_j, idle_j, "                                                                                     \
     "gpu_j, rel_uncertainty, tier, source, intensity, intensity_year, region, intensity_source, gco2e, gco2e_lo, "     \
-    "gco2e_hi"
-enum { NCOLUMNS = 27 };
+    "gco2e_hi, answered_by"
+enum { NCOLUMNS = 28 };
 
 /* One list of places for both directions: a row is read as it was written. */
 typedef struct {
@@ -48,7 +48,8 @@ static void places(place out[NCOLUMNS], wr_footprint *f, int64_t *year, const ch
                                  {.s = &f->intensity_source},
                                  {.d = &f->gco2e},
                                  {.d = &f->gco2e_lo},
-                                 {.d = &f->gco2e_hi}};
+                                 {.d = &f->gco2e_hi},
+                                 {.s = &f->answered_by}};
     memcpy(out, all, sizeof all);
 }
 
@@ -62,7 +63,7 @@ static int add_fn(wr_db *db, void *arg, wr_err *err)
     wr_stmt *s;
     places(at, f, &year, &tier, &source);
     WR_TRY(wr_db_prepare(
-        db, &s, "INSERT INTO footprints (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        db, &s, "INSERT INTO footprints (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         err));
     for (int i = 0; i < NCOLUMNS; i++) {
         if (at[i].i) wr_bind_i64(s, i + 1, *at[i].i);

@@ -14,6 +14,7 @@ typedef struct {
     const char *stage;              /* pipeline stage or command: "train", "serve", ... */
     const char *activity;           /* CycloneDX-like: data-collection, data-preparation, training, validation, deployment, inference, other */
     const char *run_id, *subject;   /* subject: "dataset:flights", "model:delay@1", "endpoint:delay" or "" */
+    const char *answered_by;        /* of predictions: "model:delay@2", or a path; "" = the row says no more than its subject */
     double wall_s, cpu_s, max_rss, read_bytes, write_bytes;
     double units; const char *unit; /* functional unit: 1e6 "rows", "predictions", 1 "run" */
     wr_energy energy;

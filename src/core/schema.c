@@ -102,5 +102,6 @@ const char *const wr_schema_migrations[] = {
     wr_track_schema_extremes,
     wr_rollout_schema,
     wr_track_schema_ended,
+    "ALTER TABLE footprints ADD COLUMN answered_by TEXT NOT NULL DEFAULT '';", /* footprint.h */
 };
 const int wr_schema_count = sizeof wr_schema_migrations / sizeof *wr_schema_migrations;

@@ -25,8 +25,8 @@ typedef struct { uint64_t segments, predictions, labels, events; } wr_drained;
 /* Does nothing when nothing was logged. */
 int wr_serve_drain(wr_drained *out, wr_serve *s, wr_err *err);
 
-/* A row of the footprint ledger for each endpoint: the process's CPU time since the last row, shared by predictions. Nothing is
- * written, and the time goes on counting, while there are none; unless `last`. */
+/* A row of the footprint ledger for each version that answered at an endpoint, its own or an arm's: the process's CPU time since the last rows,
+ * shared by predictions. Nothing is written, and the time goes on counting, while there are none; unless `last`. */
 int wr_serve_footprint(wr_serve *s, bool last, wr_err *err);
 /* Once a second: what a second of work takes now. `joules` of a logged prediction is the time it took times that, by the window before it (NULL
  * before the first). A window's energy is that of the process (active and its share of idle, by CPU time, without GPUs), divided by its CPU time or by

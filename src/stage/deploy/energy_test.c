@@ -83,41 +83,6 @@ static void test_never_more_than_there_was(void **state)
     wr_serve_close(s);
 }
 
-/* Rows [from, to) of the trips to the package. */
-static void ask_package(trips *w, wr_serve *s, wr_round *round, size_t from, size_t to, const char *id)
-{
-    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
-    wr_served *package;
-    wr_instance *model;
-    wr_serve_reply reply;
-    size_t n = to - from, nin = w->view->nrequest;
-    wr_tensor *in = wr_arena_calloc(a, nin, sizeof *in);
-    for (size_t k = 0; k < nin; k++) {
-        wr_type type = w->view->request_type[k];
-        in[k] = (wr_tensor){.name = wr_str_of(w->view->request[k]),
-                            .type = type == WR_TEXT ? WR_TENSOR_BYTES
-                                    : type == WR_TS ? WR_TENSOR_INT64
-                                                    : WR_TENSOR_FP64,
-                            .ndims = 1,
-                            .shape = {(int64_t)n},
-                            .count = n};
-        OK(wr_tensor_alloc(&in[k], a, err));
-        for (size_t i = 0; i < n; i++) {
-            wr_cell cells[8];
-            trips_request(w, from + i, cells);
-            if (type == WR_TEXT) ((wr_str *)in[k].data)[i] = cells[k].text;
-            else if (type == WR_TS) ((int64_t *)in[k].data)[i] = cells[k].ts;
-            else ((double *)in[k].data)[i] = cells[k].num;
-        }
-    }
-    wr_infer_request q = {.in = in, .nin = nin, .start_ns = wr_clock_mono_ns()};
-    wr_serve_asked asked = {.id = wr_str_of(id)};
-    OK(wr_serve_find(&package, &model, s, WR_STR("late"), (wr_str){NULL, 0}, err));
-    OK(wr_serve_answer_to(&reply, round, package, model, &q, &asked, a, err));
-    OK(wr_serve_round_end(round, err));
-    wr_serve_give(package);
-}
-
 /* A package's are in its records as well, which have no time but this. */
 static void test_joules_of_a_package(void **state)
 {
@@ -126,12 +91,12 @@ static void test_joules_of_a_package(void **state)
     trips_promote(w, 0);
     wr_serve *s = meter_start(w, "endpoints:\n  late: {model: late@champion}\n", NULL);
     wr_round *round = wr_round_new(s);
-    ask_package(w, s, round, 0, 1, "early");
+    meter_ask_package(w, s, round, 0, 1, "early");
     meter_burn(0.05);
     meter_set(200, 10);
     wr_serve_energy_tick(s);
     int64_t began = wr_clock_mono_ns();
-    ask_package(w, s, round, 10, 60, "fifty");
+    meter_ask_package(w, s, round, 10, 60, "fifty");
     double took = (double)(wr_clock_mono_ns() - began) / 1e9;
     OK(wr_serve_drain(&d, s, err));
     assert_int_equal(d.predictions, 51);

@@ -121,3 +121,38 @@ static inline void meter_burn(double seconds)
     for (double end = wr_clock_cpu_s() + seconds; wr_clock_cpu_s() < end;)
         for (int i = 0; i < 10000; i++) sink += i;
 }
+
+/* Rows [from, to) of the trips to the package of endpoint "late". */
+static inline void meter_ask_package(trips *w, wr_serve *s, wr_round *round, size_t from, size_t to, const char *id)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    wr_served *package;
+    wr_instance *model;
+    wr_serve_reply reply;
+    size_t n = to - from, nin = w->view->nrequest;
+    wr_tensor *in = wr_arena_calloc(a, nin, sizeof *in);
+    for (size_t k = 0; k < nin; k++) {
+        wr_type type = w->view->request_type[k];
+        in[k] = (wr_tensor){.name = wr_str_of(w->view->request[k]),
+                            .type = type == WR_TEXT ? WR_TENSOR_BYTES
+                                    : type == WR_TS ? WR_TENSOR_INT64
+                                                    : WR_TENSOR_FP64,
+                            .ndims = 1,
+                            .shape = {(int64_t)n},
+                            .count = n};
+        OK(wr_tensor_alloc(&in[k], a, err));
+        for (size_t i = 0; i < n; i++) {
+            wr_cell cells[8];
+            trips_request(w, from + i, cells);
+            if (type == WR_TEXT) ((wr_str *)in[k].data)[i] = cells[k].text;
+            else if (type == WR_TS) ((int64_t *)in[k].data)[i] = cells[k].ts;
+            else ((double *)in[k].data)[i] = cells[k].num;
+        }
+    }
+    wr_infer_request q = {.in = in, .nin = nin, .start_ns = wr_clock_mono_ns()};
+    wr_serve_asked asked = {.id = wr_str_of(id)};
+    OK(wr_serve_find(&package, &model, s, WR_STR("late"), (wr_str){NULL, 0}, err));
+    OK(wr_serve_answer_to(&reply, round, package, model, &q, &asked, a, err));
+    OK(wr_serve_round_end(round, err));
+    wr_serve_give(package);
+}

@@ -116,6 +116,7 @@ int wr_serve_predict(double *score, wr_round *r, wr_served *m, const wr_cell *re
     WR_TRY(log_record(r, WR_PREDLOG_PREDICTION, err));
     atomic_fetch_add_explicit(m->count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&m->of->predictions, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->by->n, 1, memory_order_relaxed);
     advance(&m->of->watermark, request[0].ts, now);
     *score = p;
     return 0;

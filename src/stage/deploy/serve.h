@@ -49,6 +49,7 @@ typedef struct wr_served {
     wr_live *live;
     uint64_t view_id;
     struct wr_serve_endpoint *of;   /* private */
+    struct wr_serve_answerer *by;   /* private */
     atomic_uint_fast64_t *count;    /* predictions of this version since the start */
     wr_model_stats *stats;          /* of endpoint and version, as of a model of the repository */
     wr_arena *arena;                /* private: of texts and specs */

@@ -2,6 +2,7 @@
 /* serve_inside.h - what the files of serving share: serve*.c, drain.c, features.c, keep.c; and stage/rollout, whose arms are endpoints too. */
 #pragma once
 #include "base/map.h"
+#include "core/model.h"
 #include "io/meter.h"
 #include "stage/deploy/answer.h"
 #include "stage/deploy/serve.h"
@@ -13,6 +14,15 @@ typedef struct wr_serve_version { /* counter of one version; never freed before 
     atomic_uint_fast64_t n;
     wr_model_stats stats;
 } wr_serve_version;
+
+/* What answers for an endpoint, for the ledger: a model and its version, the endpoint's own or an arm's. Never freed before the end. */
+typedef struct wr_serve_answerer {
+    struct wr_serve_answerer *next;  /* earlier ones */
+    const char *name, *version;      /* of the repository's instance; NULL: a package */
+    const char *by;                  /* as wr_footprint.answered_by */
+    atomic_uint_fast64_t n;          /* predictions */
+    uint64_t before;                 /* at the ledger's last row; under its lock */
+} wr_serve_answerer;
 
 typedef struct wr_rollout wr_rollout;
 
@@ -76,6 +86,8 @@ typedef struct wr_serve_endpoint {
     size_t nsinks;
     atomic_uint_fast64_t layout;     /* keep.c: the last one that was told */
     atomic_uint_fast64_t predictions, labels, rewards;
+    wr_serve_answerer *_Atomic answerers; /* the newest first, `somebody` last; of arms those are the endpoint's that they answer for */
+    wr_serve_answerer somebody;
     atomic_int_fast64_t watermark;
     const char *declared;            /* rollout of weir.yaml as JSON; "" = none */
     wr_rollout *rollout;             /* of stage/rollout; NULL = none */
@@ -156,6 +168,11 @@ int wr_sinks_open(wr_serve *s, wr_serve_endpoint *e, const wr_endpoint *spec, wr
 void wr_sinks_close(wr_serve_endpoint *e);
 
 int wr_serve_ledger_open(wr_serve *s, const char *meter_root, wr_err *err);
+/* Before version `v` (0: e's path) answers for `e`, an endpoint or an arm. version: what the repository calls it, NULL = it is a package. Under refresh; NULL
+ * without memory. */
+wr_serve_answerer *wr_serve_answerer_add(wr_serve *s, wr_serve_endpoint *e, const char *version, const wr_model_version *v);
+/* Whose predictions those of the instance are, of endpoint `e`. Any thread. */
+wr_serve_answerer *wr_serve_answerer_of(wr_serve_endpoint *e, const wr_instance *m);
 void wr_serve_ledger_close(wr_serve *s);
 /* Energy and CPU seconds of the process since the last call. One thread at a time. */
 void wr_serve_energy_since(wr_energy *out, double *cpu_s, wr_serve *s);

@@ -21,7 +21,6 @@ typedef struct wr_serve_ledger {
     uint64_t each_busy_ns;
     wr_energy method; /* of the last window: tier, source, uncertainty; tier 0 = there was none */
     int64_t t_us;
-    uint64_t *before; /* predictions of each endpoint at the last row */
 } wr_serve_ledger;
 
 int wr_serve_ledger_open(wr_serve *s, const char *meter_root, wr_err *err)
@@ -30,8 +29,6 @@ int wr_serve_ledger_open(wr_serve *s, const char *meter_root, wr_err *err)
     if (!g) return wr_err_nomem(err);
     pthread_mutex_init(&g->lock, NULL);
     s->ledger = g;
-    g->before = wr_calloc(s->nendpoints + 1, sizeof *g->before);
-    if (!g->before) return wr_err_nomem(err);
     WR_TRY(wr_meter_open(&g->meter, meter_root, err));
     wr_meter_read(g->meter, &g->start);
     g->mark = g->arms = g->each = g->start;
@@ -46,22 +43,66 @@ void wr_serve_ledger_close(wr_serve *s)
     if (!g) return;
     wr_meter_close(g->meter);
     pthread_mutex_destroy(&g->lock);
-    wr_free(g->before);
     wr_free(g);
     s->ledger = NULL;
 }
 
+/* ---- who answers ---- */
+
+static bool is_of(const wr_serve_answerer *r, const char *name, const char *version)
+{
+    return r->name && strcmp(r->name, name) == 0 && strcmp(r->version, version) == 0;
+}
+
+wr_serve_answerer *wr_serve_answerer_of(wr_serve_endpoint *e, const wr_instance *m)
+{
+    wr_serve_answerer *r = atomic_load_explicit(&e->answerers, memory_order_acquire);
+    while (r->next && !is_of(r, m->name, m->version)) r = r->next;
+    return r;
+}
+
+/* The one there is that requests find, if it says the same. */
+static wr_serve_answerer *known(wr_serve_endpoint *face, const char *name, const char *version, const char *by)
+{
+    wr_serve_answerer *r = atomic_load_explicit(&face->answerers, memory_order_relaxed);
+    for (; r->next; r = r->next) {
+        if (!version && !r->name && strcmp(r->by, by) == 0) return r;
+        if (version && is_of(r, name, version)) return strcmp(r->by, by) == 0 ? r : NULL;
+    }
+    return NULL;
+}
+
+wr_serve_answerer *wr_serve_answerer_add(wr_serve *s, wr_serve_endpoint *e, const char *version,
+                                         const wr_model_version *v)
+{
+    wr_serve_endpoint *face = e->parent ? e->parent : e;
+    const char *by = v->version ? wr_arena_printf(s->arena, "model:%s@%lld", v->name, (long long)v->version) : v->name;
+    wr_serve_answerer *r = by ? known(face, e->name, version, by) : NULL;
+    if (r || !by) return r;
+    if (!(r = wr_arena_calloc(s->arena, 1, sizeof *r))) return NULL;
+    r->by = wr_arena_strdup(s->arena, by);
+    r->name = version ? wr_arena_strdup(s->arena, e->name) : NULL;
+    r->version = version ? wr_arena_strdup(s->arena, version) : NULL;
+    if (!r->by || (version && (!r->name || !r->version))) return NULL;
+    r->next = atomic_load_explicit(&face->answerers, memory_order_relaxed);
+    atomic_store_explicit(&face->answerers, r, memory_order_release);
+    return r;
+}
+
+/* ---- rows ---- */
+
 /* One row: `share` of the process's work since the last ones. */
-static int add_row(wr_serve *s, size_t i, double units, double share, const wr_footprint *whole, const wr_energy *e,
-                   wr_err *err)
+static int add_row(wr_serve *s, const wr_serve_endpoint *e, const char *by, double units, double share,
+                   const wr_footprint *whole, const wr_energy *energy, wr_err *err)
 {
     char subject[300];
     wr_footprint f = *whole;
-    snprintf(subject, sizeof subject, "endpoint:%s", s->endpoints[i].name);
+    snprintf(subject, sizeof subject, "endpoint:%s", e->name);
     f.subject = subject;
+    f.answered_by = by;
     f.units = units;
     f.cpu_s *= share;
-    f.energy = *e;
+    f.energy = *energy;
     f.energy.energy_j *= share;
     f.energy.active_j *= share;
     f.energy.idle_j *= share;
@@ -69,14 +110,40 @@ static int add_row(wr_serve *s, size_t i, double units, double share, const wr_f
     return wr_footprint_add(s->project, &f, err);
 }
 
+static uint64_t since(const wr_serve_answerer *r)
+{
+    return atomic_load_explicit(&r->n, memory_order_relaxed) - r->before;
+}
+
+static uint64_t all_since(wr_serve *s)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < s->nendpoints; i++)
+        for (wr_serve_answerer *r = atomic_load(&s->endpoints[i].answerers); r; r = r->next) total += since(r);
+    return total;
+}
+
+/* What an endpoint's models answered, at most `total` of all; without any a part of the time that nobody asked for. */
+static int rows_of(wr_serve *s, wr_serve_endpoint *e, double total, const wr_footprint *whole, const wr_energy *energy,
+                   wr_err *err)
+{
+    if (!(total > 0)) return add_row(s, e, "", 0, 1.0 / (double)s->nendpoints, whole, energy, err);
+    for (wr_serve_answerer *r = atomic_load(&e->answerers); r; r = r->next) {
+        uint64_t units = since(r);
+        if (!units) continue;
+        WR_TRY(add_row(s, e, r->by, (double)units, (double)units / total, whole, energy, err));
+        r->before += units;
+    }
+    return 0;
+}
+
 static int add_rows(wr_serve *s, bool last, wr_err *err)
 {
     wr_serve_ledger *g = s->ledger;
     wr_meter_mark now;
     wr_energy e;
-    uint64_t total = 0;
     wr_meter_read(g->meter, &now);
-    for (size_t i = 0; i < s->nendpoints; i++) total += atomic_load(&s->endpoints[i].predictions) - g->before[i];
+    uint64_t total = all_since(s);
     if ((!total && !last) || !s->nendpoints) return 0;
     double cpu = wr_clock_cpu_s(), used = cpu - g->cpu_s;
     int64_t t = wr_clock_wall_us();
@@ -90,13 +157,7 @@ static int add_rows(wr_serve *s, bool last, wr_err *err)
                           .wall_s = (double)(t - g->t_us) / 1e6,
                           .cpu_s = used,
                           .max_rss = (double)wr_os_rss()};
-    for (size_t i = 0; i < s->nendpoints; i++) {
-        uint64_t n = atomic_load(&s->endpoints[i].predictions), units = n - g->before[i];
-        if (total && !units) continue;
-        double share = total ? (double)units / (double)total : 1.0 / (double)s->nendpoints;
-        WR_TRY(add_row(s, i, (double)units, share, &whole, &e, err));
-        g->before[i] = n;
-    }
+    for (size_t i = 0; i < s->nendpoints; i++) WR_TRY(rows_of(s, &s->endpoints[i], (double)total, &whole, &e, err));
     g->mark = now;
     g->cpu_s = cpu;
     g->t_us = t;

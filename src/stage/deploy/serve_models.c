@@ -103,8 +103,9 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     char *name = a ? wr_arena_strdup(a, v->name) : NULL;
     wr_serve_endpoint *face = e->parent ? e->parent : e;
     wr_serve_version *count = counters(s, face, v->version);
+    wr_serve_answerer *by = wr_serve_answerer_add(s, e, NULL, v);
     wr_tensor_spec *in, *outputs;
-    if (!m || !name || !count) {
+    if (!m || !name || !count || !by) {
         wr_free(m);
         wr_arena_free(a);
         wr_package_free(k);
@@ -120,6 +121,7 @@ static int make_served(wr_served **out, wr_serve *s, wr_serve_endpoint *e, const
     m->live = live;
     m->view_id = live->id;
     m->of = face;
+    m->by = by;
     m->count = &count->n;
     m->stats = &count->stats;
     m->arena = a;
@@ -286,6 +288,8 @@ static int list_endpoints(wr_serve *s, wr_err *err)
         if (!e->declared) rc = wr_err_nomem(err);
         if (wr_map_put(&s->names, wr_str_of(e->name), e) < 0) rc = wr_err_nomem(err);
         atomic_init(&e->watermark, INT64_MIN);
+        e->somebody.by = "";
+        atomic_init(&e->answerers, &e->somebody);
         pthread_mutex_init(&e->lock, NULL);
         if (rc == 0) rc = wr_sinks_open(s, e, &list[i], err);
     }

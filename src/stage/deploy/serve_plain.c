@@ -14,7 +14,9 @@ static void answered(void *ctx, const wr_instance *m, const wr_infer_request *q,
 {
     wr_str rest = wr_str_of(m->name); /* an arm's is ENDPOINT:ARM */
     wr_serve_endpoint *e = wr_serve_silent || q->explain ? NULL : wr_serve_endpoint_named(ctx, wr_str_cut(&rest, ':'));
-    if (e) atomic_fetch_add_explicit(&e->predictions, a->rows, memory_order_relaxed);
+    if (!e) return;
+    atomic_fetch_add_explicit(&e->predictions, a->rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&wr_serve_answerer_of(e, m)->n, a->rows, memory_order_relaxed);
 }
 
 static int admit(void *ctx, const char *path, wr_err *err)
@@ -60,10 +62,15 @@ static void install(wr_serve *s, wr_serve_endpoint *e, const wr_model_version *v
     wr_serve_give(old);
 }
 
-static int put(wr_serve *s, wr_serve_endpoint *e, const char *version, const char *path, wr_err *err)
+static int put(wr_serve *s, wr_serve_endpoint *e, const char *version, const wr_model_version *v, const char *path,
+               wr_err *err)
 {
     wr_predictor *p;
     WR_TRY(wr_predictor_open(&p, path, err));
+    if (!wr_serve_answerer_add(s, e, version, v)) {
+        wr_predictor_free(p);
+        return wr_err_nomem(err);
+    }
     return wr_repository_put(s->repository, e->name, version, p, e->config, err);
 }
 
@@ -95,13 +102,14 @@ static void name_source(wr_err *err, const char *path, wr_str location)
     memcpy(err->msg, text, sizeof text);
 }
 
-static int load_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registered_version *v, wr_arena *a, wr_err *err)
+static int load_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registered_version *v,
+                           const wr_model_version *told, wr_arena *a, wr_err *err)
 {
     char *path, version[24], folder[WR_SHA256_HEX];
     snprintf(version, sizeof version, "%lld", (long long)v->version);
     WR_TRY(wr_materialize(&path, folder, a, s->project, wr_registered_version_location(v), err));
     WR_TRY(wr_signature_check_loaded(s->project, v->name.p, v->version, path, err));
-    int rc = put(s, e, version, path, err);
+    int rc = put(s, e, version, told, path, err);
     if (rc < 0) {
         name_source(err, path, wr_registered_version_location(v));
         return rc;
@@ -122,7 +130,7 @@ int wr_serve_look_registered(wr_serve *s, wr_serve_endpoint *e, const wr_registe
     wr_model_version told = {
         .name = wr_arena_strndup(a, v->name.p, v->name.n), .version = v->version, .package = empty};
     if (!told.name) return wr_err_nomem(err);
-    int rc = load_registered(s, e, v, a, &why);
+    int rc = load_registered(s, e, v, &told, a, &why);
     if (rc == 0) {
         memcpy(e->served, id, sizeof id);
         e->spurned[0] = 0;
@@ -158,7 +166,7 @@ int wr_serve_look_path(wr_serve *s, wr_serve_endpoint *e, wr_err *err)
     e->tried = print;
     int rc = wr_signature_check_path(s->project, e->path, &why);
     if (rc == WEIR_ENO) e->tried = 0; /* its signature may still come */
-    if (rc == 0) rc = put(s, e, e->version ? e->version : "1", e->path, &why);
+    if (rc == 0) rc = put(s, e, e->version ? e->version : "1", &told, e->path, &why);
     if (rc == 0) install(s, e, &told);
     else if (rc != WEIR_ENO || !wr_serve_is_said(e, &why)) wr_serve_refuse(s, e, &told, &why);
     return 0;

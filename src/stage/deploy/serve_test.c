@@ -565,11 +565,12 @@ static void test_ledger(void **state)
     assert_int_equal(n, 1);
     assert_true(f[0].units == 30 && strcmp(f[0].unit, "predictions") == 0 &&
                 strcmp(f[0].subject, "endpoint:late") == 0);
+    assert_string_equal(f[0].answered_by, "model:late@1");
     assert_true(f[0].cpu_s > 0 && f[0].energy.energy_j > 0 && f[0].t1_us > f[0].t0_us);
     OK(wr_serve_footprint(s, true, err));
     OK(wr_footprint_list(&f, &n, w->a, w->project, "serve", err));
     assert_int_equal(n, 2);
-    assert_true(f[1].units == 0);
+    assert_true(f[1].units == 0 && !f[1].answered_by[0]);
     assert_true(wr_serve_energy(s) > 0);
     wr_serve_close(s);
 }
