@@ -56,7 +56,7 @@ static void tensor_json_plain(const wr_tensor *t, int rc, size_t used, const wr_
     wr_jscan_plain = false;
     if (rc == WEIR_ENOMEM || again == WEIR_ENOMEM) return;
     tensor_json_require(rc == again && n == used && strcmp(err->msg, other.msg) == 0);
-    if (rc == 0 && t->count) tensor_json_require(memcmp(t->data, plain.data, t->count * sizeof(float)) == 0);
+    if (rc == 0 && t->count) tensor_json_require(memcmp(t->data, plain.data, t->count * wr_tensor_type_size(t->type)) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else if (root && yyjson_is_arr(root) && numbers && leaves == t.count && deepest < 100 && t.type == WR_TENSOR_FP64) {
         tensor_json_require(rc == WEIR_ENOMEM);
     }
-    if (t.type == WR_TENSOR_FP32) tensor_json_plain(&t, rc, used, &err, text, a);
+    if (t.type == WR_TENSOR_FP32 || t.type == WR_TENSOR_FP64) tensor_json_plain(&t, rc, used, &err, text, a);
     uint8_t *missing = NULL;
     int lenient = wr_tensor_read_json_missing(&t, &missing, &used, text, a, NULL);
     tensor_json_require(rc < 0 || lenient == 0 || lenient == WEIR_ENOMEM);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_floats.c - numbers of a list as floats, the way most tensors come. A window of 32 bytes holds a number; its
- * first 16 digits are converted at once, without a branch on how many there are or where the point stands: they differ
- * from one number to the next, and a loop over them is mispredicted once or twice a number, which costs more than all
- * else here.
+/* json_floats.c - numbers of a list as floats or doubles, the way most tensors come. A window of 32 bytes holds a
+ * number; its first 16 digits are converted at once, without a branch on how many there are or where the point stands:
+ * they differ from one number to the next, and a loop over them is mispredicted once or twice a number, which costs
+ * more than all else here.
  *
  *     -0.7744140625, 0.5, 12       bytes of the window
  *     0077441406250000             16 digits v: the sign is a 0, the point is squeezed out, what comes behind is 0;
  *                                  before the point stood i = 2, so the value is v * 10^(i - 16)
  *
  * That product is wrong by a few units of a double's last place. The float nearest to it is the one nearest to the text
- * all the same, unless the middle between two floats is close by. Then, and wherever a number has another form, the
- * exact way is taken: results are the same with and without.
+ * all the same, unless the middle between two floats is close by. A double comes from all digits, exactly. Wherever
+ * that is not enough or a number has another form, one digit is taken after the other: results are the same with and
+ * without.
  */
 #include "codec/json_scan.h"
 
@@ -21,6 +22,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/num.h"
 #include "codec/json_scan_inside.h"
 
 bool wr_jscan_plain;
@@ -81,44 +83,99 @@ static inline __m128i eights(__m128i x)
     return _mm_madd_epi16(_mm_packs_epi32(x, x), _mm_set1_epi32(1 << 16 | 10000));
 }
 
-/* The number at *at, of which ROOM bytes are there; false if it is not of the usual form. */
-static inline bool usual(float *out, const char **at)
+typedef struct {
+    uint32_t minus, whole, n, to; /* a sign; bytes with it before the point; digits, the sign counted; bytes in all */
+    __m128i eights;               /* the first 16 digits */
+} number;
+
+/* The number at p, of which ROOM bytes are there; false if it is not of the usual form. */
+static inline bool look(number *out, const char *p)
 {
-    const char *p = *at;
-    uint32_t minus = *p == '-';
+    /* Not ==, whose byte may go into a register that waits for the number before. */
+    uint32_t minus = (((unsigned char)*p ^ (uint32_t)'-') - 1) >> 31;
     __m128i low = bytes_at(p), dots = _mm_cmpeq_epi8(low, _mm_set1_epi8('.'));
     uint32_t inside = bits_of(_mm_or_si128(digits_of(low), dots)) | bits_of(digits_of(bytes_at(p + 16))) << 16;
     uint64_t others = ~(uint64_t)inside - minus, points = bits_of(dots) & (others ^ (others - 1));
     uint32_t to = (uint32_t)__builtin_ctzll(others), whole = (uint32_t)__builtin_ctzll(others | points);
-    uint32_t point = whole < to, n = to - point;
+    uint32_t point = (whole - to) >> 31, n = to - point;
     if (whole - minus - 1 > of.following[(unsigned char)p[minus]]) return false;
     if (n < whole + point || points >> whole > 1) return false;
 
     __m128i before = bytes_at(of.ones + ROOM - whole);
     __m128i x = _mm_or_si128(_mm_and_si128(before, low), _mm_andnot_si128(before, bytes_at(p + 1)));
     x = eights(_mm_and_si128(_mm_subs_epu8(x, _mm_set1_epi8('0')), bytes_at(of.ones + ROOM - n)));
-    __m128d d = _mm_mul_pd(_mm_cvtepi32_pd(x), _mm_set_pd(1, 1e8));
-    d = _mm_mul_sd(_mm_add_sd(d, _mm_unpackhi_pd(d, d)), _mm_load_sd(&of.weights[whole]));
+    *out = (number){minus, whole, n, to, x};
+    return true;
+}
 
+static inline bool as_float(float *out, const number *v)
+{
+    __m128d d = _mm_mul_pd(_mm_cvtepi32_pd(v->eights), _mm_set_pd(1, 1e8));
+    d = _mm_mul_sd(_mm_add_sd(d, _mm_unpackhi_pd(d, d)), _mm_load_sd(&of.weights[v->whole]));
     uint32_t low_bits = (uint32_t)_mm_cvtsi128_si32(_mm_castpd_si128(d)), bits;
     if (((low_bits + CLOSE - HALF_FLOAT) & (2 * HALF_FLOAT - 1)) < 2 * CLOSE) return false;
-    if ((uint32_t)_mm_cvtsi128_si32(x) < of.least[n]) return false;
+    if ((uint32_t)_mm_cvtsi128_si32(v->eights) < of.least[v->n]) return false;
     float f = (float)_mm_cvtsd_f64(d);
     memcpy(&bits, &f, sizeof bits);
-    bits |= minus << 31;
+    bits |= v->minus << 31;
     memcpy(out, &bits, sizeof bits);
-    *at = p + to;
+    return true;
+}
+
+/* More than 16 digits: all of them, if they fit 64 bits, the long way of base/num. */
+__attribute__((noinline)) static bool many_digits(double *out, const number *v, const char *p, uint64_t digits)
+{
+    static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000},
+                          most[] = {0,
+                                    UINT64_MAX,
+                                    UINT64_MAX,
+                                    UINT64_MAX,
+                                    1000000000000000,
+                                    100000000000000,
+                                    10000000000000,
+                                    1000000000000,
+                                    100000000000};
+    uint32_t more = v->n - DIGITS;
+    uint64_t x;
+    if (more > 8 || digits >= most[more]) return false;
+    memcpy(&x, p + DIGITS + (v->to - v->n), sizeof x);
+    digits = digits * tens[more] + eight_digits((x ^ 0x3030303030303030u) << (64 - 8 * more));
+    return wr_f64_nearest(out, digits, (int)v->whole - (int)v->n);
+}
+
+/* Digits and power are exact, so their quotient is the nearest double. */
+static inline bool as_double(double *out, const number *v, const char *p)
+{
+    static const double tens[] = {1e0, 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
+                                  1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
+    uint64_t both = (uint64_t)_mm_cvtsi128_si64(v->eights), bits;
+    uint64_t digits = (uint32_t)both * (uint64_t)100000000 + (both >> 32);
+    double d;
+    if (v->n <= DIGITS) {
+        if (digits > (uint64_t)1 << 53) return false;
+        d = (double)(int64_t)digits / tens[DIGITS - v->whole];
+    } else {
+        double slow;
+        if (!many_digits(&slow, v, p, digits)) return false;
+        d = slow;
+    }
+    memcpy(&bits, &d, sizeof bits);
+    bits |= (uint64_t)v->minus << 63;
+    memcpy(out, &bits, sizeof bits);
     return true;
 }
 
 /* Usual numbers from *value on, with commas between them, as long as they begin before `last`. *behind is moved behind
  * each; *value stands at the one that is not usual or too far, or is NULL when no comma follows. */
-__attribute__((noinline)) static size_t run(float *out, size_t n, const char **value, const char **behind,
-                                            const char *last)
+__attribute__((always_inline)) static inline size_t run(void *out, bool wide, size_t n, const char **value,
+                                                        const char **behind, const char *last)
 {
-    const char *p = *value, *q = p;
+    const char *p = *value, *q;
+    number v;
     size_t i = 0;
-    while (i < n && p < last && usual(&out[i], &q)) {
+    for (; i < n && p < last && look(&v, p); p = q) {
+        if (wide ? !as_double((double *)out + i, &v, p) : !as_float((float *)out + i, &v)) break;
+        q = p + v.to;
         if (*q != ',') {
             if (of_number(*q)) break;
             *behind = q;
@@ -131,14 +188,25 @@ __attribute__((noinline)) static size_t run(float *out, size_t n, const char **v
         if ((unsigned char)*q <= ' ') {
             while (q < last && white(*q)) q++;
         }
-        p = q;
     }
     *value = p;
     return i;
 }
 
+typedef size_t runner(void *out, size_t n, const char **value, const char **behind, const char *last);
+
+static size_t run_floats(void *out, size_t n, const char **value, const char **behind, const char *last)
+{
+    return run(out, false, n, value, behind, last);
+}
+
+static size_t run_doubles(void *out, size_t n, const char **value, const char **behind, const char *last)
+{
+    return run(out, true, n, value, behind, last);
+}
+
 /* The last ones, whose window would reach beyond the text: in a copy of its end. */
-static size_t run_tail(float *out, size_t n, const char **value, wr_jscan *s)
+static size_t run_tail(runner *r, void *out, size_t n, const char **value, wr_jscan *s)
 {
     char text[2 * ROOM] = {0}, *end = text + ROOM;
     size_t left = (size_t)(s->end - *value);
@@ -146,18 +214,28 @@ static size_t run_tail(float *out, size_t n, const char **value, wr_jscan *s)
     else memcpy(end - left, *value, left);
     const char *p = end - left, *behind = NULL;
     while (p < end && white(*p)) p++; /* where the other run had to stop */
-    size_t i = run(out, n, &p, &behind, end);
+    size_t i = r(out, n, &p, &behind, end);
     if (behind) s->at = s->end - (end - behind);
     *value = p && p < end ? s->end - (end - p) : NULL;
     return i;
 }
 
-static size_t usual_ones(float *out, size_t n, const char **value, wr_jscan *s)
+static size_t usual_ones(void *out, bool wide, size_t n, const char **value, wr_jscan *s)
 {
-    size_t i = 0;
-    if (s->end - *value >= ROOM) i = run(out, n, value, &s->at, s->end - ROOM + 1);
-    if (i < n && *value && s->end - *value < ROOM) i += run_tail(out + i, n - i, value, s);
+    runner *r = wide ? run_doubles : run_floats;
+    size_t i = 0, size = wide ? sizeof(double) : sizeof(float);
+    if (wr_jscan_plain) return 0;
+    if (s->end - *value >= ROOM) i = r(out, n, value, &s->at, s->end - ROOM + 1);
+    if (i < n && *value && s->end - *value < ROOM) i += run_tail(r, (char *)out + i * size, n - i, value, s);
     return i;
+}
+
+#else
+
+static size_t usual_ones(void *out, bool wide, size_t n, const char **value, wr_jscan *s)
+{
+    (void)out, (void)wide, (void)n, (void)value, (void)s;
+    return 0;
 }
 
 #endif
@@ -170,25 +248,37 @@ static inline const char *next_one(const char *p, const char *end)
     return p < end ? p : NULL;
 }
 
-size_t wr_jscan_floats(wr_jscan *s, float *out, size_t n)
+/* The exact way for one; false: not even this one. */
+static inline bool exact_one(void *out, bool wide, size_t i, const char **at, const char *end)
+{
+    double v;
+    const char *p = *at;
+    if (!wr_jscan_quick_real(&v, &p, end)) return false;
+    if (!wide && (wr_jscan_between_floats(v) || fabs(v) >= 0x1p127)) return false;
+    if (wide) ((double *)out)[i] = v;
+    else ((float *)out)[i] = (float)v;
+    *at = p;
+    return true;
+}
+
+static inline size_t take(wr_jscan *s, void *out, bool wide, size_t n)
 {
     enum { MANY = 16 };
     const char *value = s->at;
-    size_t i = 0, exact = 1; /* where one is not usual, the next ones may not be either */
+    size_t i = 0, exact = 1, size = wide ? sizeof(double) : sizeof(float);
     while (i < n && value) {
-#if defined(__SSE2__)
-        size_t k = wr_jscan_plain ? 0 : usual_ones(out + i, n - i, &value, s);
+        size_t k = usual_ones((char *)out + i * size, wide, n - i, &value, s);
         i += k;
-        exact = k ? 1 : exact * 2 > MANY ? MANY : exact * 2;
-#endif
+        exact = k ? 1 : exact * 2 > MANY ? MANY : exact * 2; /* after one that is not usual there may be more of them */
         for (size_t j = 0; j < exact && i < n && value; j++) {
-            double v;
-            const char *p = value;
-            if (!wr_jscan_quick_real(&v, &p, s->end) || wr_jscan_between_floats(v) || fabs(v) >= 0x1p127) return i;
-            out[i++] = (float)v;
-            s->at = p;
-            value = next_one(p, s->end);
+            if (!exact_one(out, wide, i, &value, s->end)) return i;
+            i++;
+            s->at = value;
+            value = next_one(value, s->end);
         }
     }
     return i;
 }
+
+size_t wr_jscan_floats(wr_jscan *s, float *out, size_t n) { return take(s, out, false, n); }
+size_t wr_jscan_doubles(wr_jscan *s, double *out, size_t n) { return take(s, out, true, n); }

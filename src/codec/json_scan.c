@@ -193,14 +193,6 @@ static inline int leading_digits(uint64_t *values, const char *p)
     return n;
 }
 
-/* Pairs, then pairs of those, each by one multiplication (D. Lemire, "Quickly parsing eight digits", 2018). */
-static inline uint64_t number_of(uint64_t values)
-{
-    values = values * 2561 >> 8;
-    values = (values & 0x00ff00ff00ff00ffu) * 6553601 >> 16;
-    return (values & 0x0000ffff0000ffffu) * 42949672960001u >> 32;
-}
-
 /* Digits at *at, into *v as long as they fit 19 of them; false when there may be more. Eight at a time, without a
  * branch on how many there are, where eight bytes are left. Zeros in front of the first digit count for nothing, but
  * those that come in one of the eights with it. */
@@ -213,7 +205,7 @@ static inline bool take_digits(const char **at, const char *end, uint64_t *v, in
         uint64_t values;
         k = leading_digits(&values, p);
         if (*n + k > 19) return false;
-        *v = *v * tens[k] + number_of(values);
+        *v = *v * tens[k] + eight_digits(values);
         *n += *v ? k : 0;
     }
     if (end - p >= 8) { /* it ended at what is no digit */

@@ -47,13 +47,14 @@ int wr_jscan_number(wr_jscan *s, wr_jnumber *out);
  * *at and end are those of a wr_jscan. */
 bool wr_jscan_quick(wr_jnumber *out, const char **at, const char *end);
 bool wr_jscan_quick_real(double *out, const char **at, const char *end); /* -0 is -0.0 */
-/* Numbers of a list as the floats nearest to them, with commas between: from the one that begins here (no white space, not the end), at most n.
+/* Numbers of a list as the floats, the doubles nearest to them, with commas between: from the one that begins here (no white space, not the end), at most n.
  * Returns how many it took; it stands right behind the last of these. They are fewer than there are, even none, where one is far from usual:
  * wr_jscan_number takes that, or tells what is wrong. What is behind the taken ones in `out` may have been written. */
 size_t wr_jscan_floats(wr_jscan *s, float *out, size_t n);
+size_t wr_jscan_doubles(wr_jscan *s, double *out, size_t n);
 /* A text read as this double may be nearer to another float than to the double's: it is in the middle of two, or near zero. */
 bool wr_jscan_between_floats(double v);
-extern bool wr_jscan_plain;           /* for tests: floats are read the portable way */
+extern bool wr_jscan_plain;           /* for tests: these two read the portable way */
 bool wr_jscan_word(wr_jscan *s, const char *word);            /* takes it when it is next: "null", "true", "NaN" */
 int wr_jscan_skip(wr_jscan *s, wr_str *raw);                  /* any value, also NaN and Infinity; raw (may be NULL) its text */
 int wr_jscan_end(wr_jscan *s);                                /* nothing but white space is left */

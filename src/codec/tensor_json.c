@@ -173,7 +173,9 @@ static void read_run(reading *r)
 /* The same from the first one on, for what most models take; false: none was usual. */
 static bool read_floats(reading *r)
 {
-    size_t n = wr_jscan_floats(r->s, (float *)r->t->data + r->i, r->end - r->i);
+    size_t n = 0;
+    if (r->t->type == WR_TENSOR_FP32) n = wr_jscan_floats(r->s, (float *)r->t->data + r->i, r->end - r->i);
+    else if (r->t->type == WR_TENSOR_FP64) n = wr_jscan_doubles(r->s, (double *)r->t->data + r->i, r->end - r->i);
     r->i += n;
     return n > 0;
 }
@@ -190,11 +192,9 @@ static int read_lists(reading *r)
                 return wr_err_set(r->s->err, WEIR_EINVAL, "JSON nesting depth exceeds maximum allowed limit (%d)",
                                   WR_LIMIT_TENSOR_DEPTH);
             WR_TRY(wr_jscan_open(r->s, '[', &first));
-        } else if (r->t->type != WR_TENSOR_FP32) {
-            WR_TRY(read_element(r, c));
-            if (r->put) read_run(r);
         } else if (!c || !read_floats(r)) {
             WR_TRY(read_element(r, c));
+            if (r->put && !is_float(r->t)) read_run(r);
         }
         int more;
         while ((more = wr_jscan_item(r->s, &first)) == 0 && --depth) first = false;
