@@ -4,7 +4,7 @@
  * Trees are kept breadth-first, children adjacent (right = left + 1), in up to four forms:
  *   wr_fnode   the tree itself: plain walk, SHAP, leaf numbers;
  *   wr_fstep8  8 bytes a node (wr_fstep12: large trees), for one row: steps without a branch, leaves step to themselves;
- *   wr_flanes  tables of 64 trees side by side, when all trees are shallow and all columns numbers (forest_lanes.c): any number of rows;
+ *   wr_flanes  tables of 64 trees side by side, when trees are shallow or small and all columns numbers (forest_lanes.c): any number of rows;
  *   wr_top     a program over bins for 64 rows (trees_internal.h): the whole tree, or the upper levels of a large one, whose rows go on from
  *              the program's exits by steps.
  *
@@ -78,7 +78,8 @@ typedef struct { float value; uint32_t slot, step; } wr_fstep12;
 /* Trees side by side. */
 enum {
     WR_FLANES = 64,          /* trees of a block */
-    WR_FLANES_DEPTH = 8,
+    WR_FLANES_DEPTH = 8,     /* with full levels */
+    WR_FLANES_LEAVES = 128,  /* node by node: numbers of leaves from 128 on are beside those of nodes in a byte */
     WR_FLANES_CELLS = 256,   /* of a row; a byte is a cell's number */
     WR_FLANES_CUTS = 65534,
     WR_FLANES_PIECES = WR_FLANES_CUTS / 254 + 1,
@@ -87,7 +88,8 @@ enum {
 
 typedef struct {
     size_t table, slot;      /* first byte of `tables`, first of `values` */
-    uint32_t depth, ntrees;  /* 2^depth values a tree */
+    uint32_t ntrees, bits;   /* 2^bits values a tree */
+    uint32_t nodes;          /* 0: every level full, `bits` deep; else node by node, so many */
 } wr_fblock;
 
 typedef struct {
@@ -201,6 +203,7 @@ int wr_flanes_make(wr_forest *f, wr_err *err);
 void wr_flanes_free(wr_flanes *l);
 /* forest_lanes.c. Sums of the rows' trees are added to what is in `out` (n x nmargins). */
 bool wr_flanes_can(const wr_forest *f);
+bool wr_flanes_wide(void); /* vectors of 64 bytes */
 void wr_flanes_margins(const wr_forest *f, const float *rows, size_t n, double *out);
 /* forest_predict.c: margins of rows, out n x nmargins. */
 int wr_forest_margins(const wr_forest *f, const float *rows, size_t n, double *out, wr_pool *pool, wr_err *err);

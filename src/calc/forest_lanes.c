@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* forest_lanes.c - margins of forests of shallow trees: one row, 64 trees side by side in a vector's bytes.
+/* forest_lanes.c - margins of forests of shallow or small trees: one row, 64 trees side by side in a vector's bytes.
  *
- * A block of 64 trees has a table: for each place of a tree (level by level, every level full) 64 bytes that name the cell each tree looks at
- * there, and 64 bounds. A row is a table of cells too. A step down is: choose among the level's places by the turns taken so far, which are
- * masks, look up the cells (a byte shuffle), compare. No memory is read at an address that depends on the row, but for the leaves at the end.
+ * Full levels (trees are shallow). A block of 64 trees has a table: for each place of a tree (level by level, every level full) 64 bytes that
+ * name the cell each tree looks at there, and 64 bounds. A row is a table of cells too. A step down is: choose among the level's places by the
+ * turns taken so far, which are masks, look up the cells (a byte shuffle), compare. The places of a level count with the latest turn as the
+ * highest bit: the choices by earlier turns do not wait for it, and a place's children are itself and itself + 2^level of the next level. Trees
+ * that end early have places behind their leaves that everybody passes on the left.
  *
- * The places of a level count with the latest turn as the highest bit: the choices by earlier turns do not wait for it, and a place's children
- * are itself and itself + 2^level of the next level. Trees that end early have places behind their leaves that everybody passes on the left.
+ * Node by node (trees are small, of any shape). A tree's byte is the number of the node that it has come to. Every node is tested, and moves
+ * the trees that have come to it.
+ *
+ * In both no memory is read at an address that depends on the row, but for the leaves at the end.
  *
  * Cells. A number's bin (how many cuts are below it) in pieces of 254: cell k is the bin - 254 k, held within 0..254, and 255 when the number
  * is missing; "goes left" is cell <= bound. Nodes that send missing left look at a second cell, one more, where missing has become 0.
@@ -20,7 +24,7 @@
 #include "base/mem.h"
 #include "calc/forest_internal.h"
 
-enum { TREES = WR_FLANES, ROWS = 64, PLACE = 2 * TREES, PIECE = 254, SUM_ROWS = 8, TOP = 16, SLACK = 64 };
+enum { TREES = WR_FLANES, ROWS = 64, PLACE = 2 * TREES, NODE = 4 * TREES, PIECE = 254, SUM_ROWS = 8, TOP = 16, SLACK = 64 };
 
 #if defined(__x86_64__)
 
@@ -35,7 +39,7 @@ enum { TREES = WR_FLANES, ROWS = 64, PLACE = 2 * TREES, PIECE = 254, SUM_ROWS = 
 
 bool wr_forest_narrow;
 
-static bool wide_vectors(void)
+bool wr_flanes_wide(void)
 {
     return !wr_forest_narrow && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("popcnt");
@@ -140,7 +144,7 @@ static void fill_cells(const wr_forest *f, const float *rows, size_t n, uint8_t 
     const wr_flanes *l = f->lanes;
     uint16_t bins[ROWS * WR_FLANES_CELLS + SLACK], wide[ROWS];
     float column[ROWS];
-    bool v512 = wide_vectors();
+    bool v512 = wr_flanes_wide();
     for (size_t j = 0; j < f->ncolumns; j++) {
         const wr_fcolumn *c = &f->columns[l->columns[j]];
         const float *x = rows + c->feature, *top = l->cuts + l->cut[j];
@@ -313,19 +317,71 @@ static V256 OPAQUE void down_256(const uint8_t *p, unsigned depth, const uint8_t
     _mm256_storeu_si256((void *)end, a);
 }
 
+/* Node by node. A block's table: where each tree starts; for each node (in an order in which parents come first) the cell, the bound, and
+ * the numbers of what is left and right of it. A tree's number changes at the node that it is, until it is a leaf's: 128 and more. */
+static ALWAYS V512 void chase512(const uint8_t *p, size_t nodes, const uint8_t *cells, const uint8_t *other, const size_t width, uint8_t *end,
+                                 uint8_t *end2)
+{
+    __m512i a = _mm512_load_si512(p), b = a, number = _mm512_setzero_si512();
+    for (p += TREES; nodes > 0; nodes--, p += NODE) {
+        __m512i cell = _mm512_load_si512(p), bound = _mm512_load_si512(p + TREES);
+        __m512i left = _mm512_load_si512(p + 2 * TREES), right = _mm512_load_si512(p + 3 * TREES);
+        __mmask64 up = _mm512_cmpgt_epu8_mask(look512(cells, width, cell), bound);
+        __mmask64 up2 = _mm512_cmpgt_epu8_mask(look512(other, width, cell), bound);
+        a = _mm512_mask_mov_epi8(a, _mm512_cmpeq_epi8_mask(a, number), _mm512_mask_blend_epi8(up, left, right));
+        b = _mm512_mask_mov_epi8(b, _mm512_cmpeq_epi8_mask(b, number), _mm512_mask_blend_epi8(up2, left, right));
+        number = _mm512_add_epi8(number, _mm512_set1_epi8(1));
+    }
+    _mm512_storeu_si512(end, _mm512_and_si512(a, _mm512_set1_epi8(WR_FLANES_LEAVES - 1)));
+    _mm512_storeu_si512(end2, _mm512_and_si512(b, _mm512_set1_epi8(WR_FLANES_LEAVES - 1)));
+}
+
+static V512 OPAQUE void chase_512(const uint8_t *p, size_t nodes, const uint8_t *cells, const uint8_t *other, size_t width, uint8_t *end,
+                                  uint8_t *end2)
+{
+    if (width == 64) chase512(p, nodes, cells, other, 64, end, end2);
+    else if (width == 128) chase512(p, nodes, cells, other, 128, end, end2);
+    else chase512(p, nodes, cells, other, 256, end, end2);
+}
+
+static V256 OPAQUE void chase_256(const uint8_t *p, size_t nodes, const uint8_t *cells, size_t width, uint8_t *end)
+{
+    __m256i a = load256(p), number = _mm256_setzero_si256();
+    for (p += TREES; nodes > 0; nodes--, p += NODE) {
+        __m256i bound = load256(p + TREES), x = look256(cells, width, load256(p));
+        __m256i next = pick256(_mm256_cmpeq_epi8(_mm256_min_epu8(x, bound), x), load256(p + 2 * TREES), load256(p + 3 * TREES));
+        a = pick256(_mm256_cmpeq_epi8(a, number), next, a);
+        number = _mm256_add_epi8(number, _mm256_set1_epi8(1));
+    }
+    _mm256_storeu_si256((void *)end, _mm256_and_si256(a, _mm256_set1_epi8(WR_FLANES_LEAVES - 1)));
+}
+
+static void down_one(const wr_fblock *b, const uint8_t *table, const uint8_t *cells, size_t width, uint8_t *end)
+{
+    if (b->nodes) chase_256(table, b->nodes, cells, width, end);
+    else down_256(table, b->bits, cells, width, end);
+}
+
+static void down_two(const wr_fblock *b, const uint8_t *table, const uint8_t *cells, const uint8_t *other, size_t width, uint8_t *end, uint8_t *end2)
+{
+    if (b->nodes) chase_512(table, b->nodes, cells, other, width, end, end2);
+    else down_512(table, b->bits, cells, other, width, end, end2);
+}
+
 static void down(const wr_flanes *l, const wr_fblock *b, const uint8_t *cells, size_t n, uint8_t (*ends)[TREES])
 {
     const uint8_t *table = l->tables + b->table;
-    if (wide_vectors()) {
+    size_t width = l->width;
+    if (wr_flanes_wide()) {
         for (size_t i = 0; i < n; i += 2) {
             size_t k = i + 1 < n ? i + 1 : i;
-            down_512(table, b->depth, cells + i * l->width, cells + k * l->width, l->width, ends[i], ends[k]);
+            down_two(b, table, cells + i * width, cells + k * width, width, ends[i], ends[k]);
         }
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        down_256(table, b->depth, cells + i * l->width, l->width, ends[i]);
-        if (b->ntrees > 32) down_256(table + 32, b->depth, cells + i * l->width, l->width, ends[i] + 32);
+        down_one(b, table, cells + i * width, width, ends[i]);
+        if (b->ntrees > TREES / 2) down_one(b, table + TREES / 2, cells + i * width, width, ends[i] + TREES / 2);
     }
 }
 
@@ -435,7 +491,7 @@ static void add_some(const run *r, uint8_t (*ends)[TREES], size_t n, double *out
     const uint8_t *end[SUM_ROWS];
     float single[SUM_ROWS];
     double m[SUM_ROWS];
-    unsigned depth = r->b->depth;
+    unsigned depth = r->b->bits;
     size_t slot = r->b->slot + (r->from << depth), stride = r->f->nmargins;
     for (size_t i = 0; i < SUM_ROWS; i++) {
         size_t k = i < n ? i : n - 1;
@@ -454,20 +510,20 @@ static void add_sixteen(const run *r, uint8_t (*ends)[TREES], size_t n, double *
     const uint8_t *end[16];
     uint8_t turned[16][TREES];
     double m[16];
-    size_t slot = r->b->slot + (r->from << r->b->depth), stride = r->f->nmargins;
+    size_t slot = r->b->slot + (r->from << r->b->bits), stride = r->f->nmargins;
     for (size_t i = 0; i < 16; i++) {
         size_t k = i < n ? i : n - 1;
         end[i] = ends[k];
         m[i] = out[k * stride];
     }
     turn_512(end, turned);
-    sum16_512((const float *)r->f->lanes->values + slot, r->b->depth, (const uint8_t(*)[TREES])turned, r->from, r->trees, r->f->sum_float, m);
+    sum16_512((const float *)r->f->lanes->values + slot, r->b->bits, (const uint8_t(*)[TREES])turned, r->from, r->trees, r->f->sum_float, m);
     for (size_t i = 0; i < n; i++) out[i * stride] = m[i];
 }
 
 static void add_run(const run *r, uint8_t (*ends)[TREES], size_t n, double *out)
 {
-    bool sixteen = r->f->lanes->floats && r->b->depth <= 7 && wide_vectors();
+    bool sixteen = r->f->lanes->floats && r->b->bits <= 7 && wr_flanes_wide();
     for (size_t i = 0, some; i < n; i += some) {
         size_t left = n - i, most = sixteen && left > 4 ? 16 : SUM_ROWS;
         some = left < most ? left : most;
@@ -499,6 +555,10 @@ void wr_flanes_margins(const wr_forest *f, const float *rows, size_t n, double *
 }
 
 #else
+
+bool wr_forest_narrow;
+
+bool wr_flanes_wide(void) { return false; }
 
 bool wr_flanes_can(const wr_forest *f)
 {

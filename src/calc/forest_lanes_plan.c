@@ -7,7 +7,16 @@
 #include "base/mem.h"
 #include "calc/forest_internal.h"
 
-enum { TREES = WR_FLANES, PLACE = 2 * TREES, PIECE = 254, TOP = 16, ALIGN = 64, MANY_SLOTS = 1 << 15, LOOK = 16 /* floats are read sixteen at a time */ };
+enum {
+    TREES = WR_FLANES,
+    PLACE = 2 * TREES,
+    NODE = 4 * TREES,
+    PIECE = 254,
+    TOP = 16,
+    ALIGN = 64,
+    FREE_BYTES = 1 << 18,
+    LOOK = 16, /* floats are read sixteen at a time */
+};
 
 void wr_flanes_free(wr_flanes *l)
 {
@@ -30,6 +39,8 @@ static size_t count_cells(const wr_forest *f, bool second)
     return n <= WR_FLANES_CELLS ? n : 0;
 }
 
+static size_t width_of(size_t cells) { return cells <= 64 ? 64 : cells <= 128 ? 128 : 256; }
+
 static bool any_missing_left(const wr_forest *f)
 {
     for (size_t i = 0; i < f->nodes.n; i++) {
@@ -38,25 +49,49 @@ static bool any_missing_left(const wr_forest *f)
     return false;
 }
 
-static wr_fblock block_of(const wr_forest *f, size_t number)
+/* Hundredths of a nanosecond, as measured on one processor: what matters is which of two is less. Places and nodes of a block for a row. */
+enum { BIN = 230, BIN_ALONE = 530, SUM = 20, SUM_SLOW = 30, SUM_ALONE = 95, STEP = 90, CELL = 100, OP = 205 };
+
+static size_t block_cost(const wr_fblock *b, size_t width)
 {
-    size_t from = number * TREES, n = f->trees.n - from < TREES ? f->trees.n - from : TREES;
-    wr_fblock b = {.depth = 1, .ntrees = (uint32_t)n};
-    for (size_t t = from; t < from + n; t++) b.depth = f->trees.at[t].depth > b.depth ? f->trees.at[t].depth : b.depth;
-    return b;
+    size_t places = (size_t)1 << b->bits;
+    if (wr_flanes_wide()) return b->nodes ? b->nodes * (width > 128 ? 170 : 112) : places * 42;
+    return b->nodes ? b->nodes * (140 + 3 * width) : places * 75 + b->bits * width * 4;
 }
 
-/* Shallow trees, and not so few nodes among so many places that tables would be far larger than the forest. */
-static bool suited(const wr_forest *f)
+static size_t table_bytes(const wr_fblock *b)
 {
-    size_t slots = 0;
+    return b->nodes ? TREES + b->nodes * NODE : (((size_t)1 << b->bits) - 1) * PLACE;
+}
+
+/* The cheaper form of a block; bits 0 and nodes 0 when there is none. */
+static wr_fblock block_of(const wr_forest *f, size_t number, size_t width)
+{
+    size_t from = number * TREES, n = f->trees.n - from < TREES ? f->trees.n - from : TREES, depth = 1, leaves = 1;
+    for (size_t t = from; t < from + n; t++) {
+        const wr_ftree *tree = &f->trees.at[t];
+        depth = tree->depth > depth ? tree->depth : depth;
+        leaves = tree->nleaves > leaves ? tree->nleaves : leaves;
+    }
+    wr_fblock none = {.ntrees = (uint32_t)n}, full = none, each = none;
+    full.bits = (uint32_t)depth;
+    each.nodes = (uint32_t)(leaves > 1 ? leaves - 1 : 1);
+    while ((size_t)1 << each.bits < leaves) each.bits++;
+    if (leaves > WR_FLANES_LEAVES) return depth > WR_FLANES_DEPTH ? none : full;
+    return depth > WR_FLANES_DEPTH || block_cost(&each, width) < block_cost(&full, width) ? each : full;
+}
+
+/* Every block has a form, and not so few nodes that tables would be far larger than the forest. */
+static bool suited(const wr_forest *f, size_t width)
+{
+    size_t bytes = 0;
     if (f->nvalues > 1 || !f->trees.n || !f->ncolumns) return false;
     for (size_t k = 0; k * TREES < f->trees.n; k++) {
-        wr_fblock b = block_of(f, k);
-        if (b.depth > WR_FLANES_DEPTH) return false;
-        slots += (size_t)b.ntrees << b.depth;
+        wr_fblock b = block_of(f, k, width);
+        if (!b.bits && !b.nodes) return false;
+        bytes += table_bytes(&b) + ((size_t)b.ntrees << b.bits) * sizeof(double);
     }
-    return slots <= 8 * f->nodes.n + MANY_SLOTS;
+    return bytes <= 128 * f->nodes.n + FREE_BYTES;
 }
 
 /* Columns by falling number of pieces: those that have a k-th piece are the first ones. */
@@ -111,63 +146,85 @@ static int copy_cuts(const wr_forest *f, wr_flanes *l, wr_err *err)
 typedef struct {
     const wr_forest *f;
     const wr_ftree *tree;
-    uint8_t *table; /* of the tree: its byte of the block's first place */
+    const wr_fblock *block;
+    uint8_t *table; /* of the tree: its byte of the block's first vector */
     size_t slot;
-    unsigned depth;
 } filling;
 
-static void fill_leaf(const filling *w, size_t node, unsigned level, size_t place)
+static void set_value(const filling *w, size_t slot, size_t leaf)
 {
     const wr_forest *f = w->f;
-    size_t leaf = w->tree->leaf + f->nodes.at[w->tree->node + node].index;
-    for (size_t k = place; k < (size_t)1 << w->depth; k += (size_t)1 << level) {
-        if (f->lanes->floats) ((float *)f->lanes->values)[w->slot + k] = (float)f->values.at[leaf];
-        else ((double *)f->lanes->values)[w->slot + k] = f->values.at[leaf];
-    }
+    double value = f->values.at[w->tree->leaf + leaf];
+    if (f->lanes->floats) ((float *)f->lanes->values)[w->slot + slot] = (float)value;
+    else ((double *)f->lanes->values)[w->slot + slot] = value;
 }
 
-/* A node at a place of its level, and what is below it: at most WR_FLANES_DEPTH calls deep. */
-static void fill_node(const filling *w, size_t node, unsigned level, size_t place)
+/* What a node looks at: the cell, and TREES behind it the bound. */
+static void set_test(const filling *w, const wr_fnode *d, uint8_t *at)
 {
     const wr_flanes *l = w->f->lanes;
-    const wr_fnode *d = &w->f->nodes.at[w->tree->node + node];
-    if (!d->left) {
-        fill_leaf(w, node, level, place);
-        return;
-    }
-    const wr_fcolumn *c = &w->f->columns[d->column];
-    uint32_t bin = wr_fcolumn_cut(c, d->threshold), piece = bin / PIECE;
+    uint32_t bin = wr_fcolumn_cut(&w->f->columns[d->column], d->threshold), piece = bin / PIECE;
     bool left = (d->bits & WR_FOREST_MISSING_LEFT) != 0;
-    uint8_t *at = w->table + (((size_t)1 << level) - 1 + place) * PLACE;
     at[0] = (uint8_t)(l->piece_cell[piece] + l->first_cell[d->column] + (left ? l->second : 0));
     at[TREES] = (uint8_t)(bin - piece * PIECE + left);
-    fill_node(w, d->left, level + 1, place);
-    fill_node(w, d->left + 1, level + 1, place + ((size_t)1 << level));
+}
+
+/* Full levels: a node at a place of its level, and what is below it, at most WR_FLANES_DEPTH calls deep. */
+static void fill_places(const filling *w, size_t node, unsigned level, size_t place)
+{
+    const wr_fnode *d = &w->f->nodes.at[w->tree->node + node];
+    if (!d->left) {
+        for (size_t k = place; k < (size_t)1 << w->block->bits; k += (size_t)1 << level) set_value(w, k, d->index);
+        return;
+    }
+    set_test(w, d, w->table + (((size_t)1 << level) - 1 + place) * PLACE);
+    fill_places(w, d->left, level + 1, place);
+    fill_places(w, d->left + 1, level + 1, place + ((size_t)1 << level));
+}
+
+/* Node by node: inner nodes are numbered from 0 on as they stand in the tree, leaf k is 128 + k. */
+static void fill_nodes(const filling *w)
+{
+    const wr_fnode *nodes = w->f->nodes.at + w->tree->node;
+    uint8_t number[2 * WR_FLANES_LEAVES], inner = 0;
+    for (size_t i = 0; i < w->tree->nnodes; i++) {
+        number[i] = nodes[i].left ? inner++ : (uint8_t)(WR_FLANES_LEAVES + nodes[i].index);
+        if (!nodes[i].left) set_value(w, nodes[i].index, nodes[i].index);
+    }
+    w->table[0] = number[0];
+    for (size_t i = 0; i < w->tree->nnodes; i++) {
+        if (!nodes[i].left) continue;
+        uint8_t *at = w->table + TREES + number[i] * NODE;
+        set_test(w, &nodes[i], at);
+        at[2 * TREES] = number[nodes[i].left];
+        at[3 * TREES] = number[nodes[i].left + 1];
+    }
 }
 
 static int fill_blocks(wr_forest *f, wr_flanes *l, wr_err *err)
 {
     l->floats = true;
     for (size_t i = 0; i < f->values.n && !f->sum_float; i++) l->floats &= (double)(float)f->values.at[i] == f->values.at[i];
-    size_t bytes = 0, slots = LOOK, size = l->floats ? sizeof(float) : sizeof(double);
+    size_t bytes = 0, slots = 0, size = l->floats ? sizeof(float) : sizeof(double);
     for (size_t k = 0; k < l->nblocks; k++) {
         wr_fblock *b = &l->blocks[k];
-        *b = block_of(f, k);
+        *b = block_of(f, k, l->width);
         b->table = bytes;
-        b->slot = slots - LOOK;
-        bytes += (((size_t)1 << b->depth) - 1) * PLACE;
-        slots += (size_t)b->ntrees << b->depth;
+        b->slot = slots;
+        bytes += table_bytes(b);
+        slots += (size_t)b->ntrees << b->bits;
     }
     l->tables_room = wr_alloc(bytes + ALIGN);
-    l->values = wr_calloc(slots, size);
+    l->values = wr_calloc(slots + LOOK, size);
     if (!l->tables_room || !l->values) return wr_err_nomem(err);
-    l->memory += bytes + ALIGN + slots * size;
+    l->memory += bytes + ALIGN + (slots + LOOK) * size;
     l->tables = aligned(l->tables_room);
     for (size_t i = 0; i < bytes; i++) l->tables[i] = i % PLACE < TREES ? 0 : UINT8_MAX; /* where no node is, all go left */
     for (size_t t = 0; t < f->trees.n; t++) {
         const wr_fblock *b = &l->blocks[t / TREES];
-        filling w = {f, &f->trees.at[t], l->tables + b->table + t % TREES, b->slot + (t % TREES << b->depth), b->depth};
-        fill_node(&w, 0, 0, 0);
+        filling w = {f, &f->trees.at[t], b, l->tables + b->table + t % TREES, b->slot + (t % TREES << b->bits)};
+        if (b->nodes) fill_nodes(&w);
+        else fill_places(&w, 0, 0, 0);
     }
     return 0;
 }
@@ -182,7 +239,7 @@ static int fill_lanes(wr_forest *f, wr_flanes *l, size_t cells, bool second, wr_
     l->cut = wr_calloc(n, sizeof *l->cut);
     l->tops = wr_calloc(n, sizeof *l->tops);
     if (!l->blocks || !l->columns || !l->first_cell || !l->cut || !l->tops) return wr_err_nomem(err);
-    l->width = cells <= 64 ? 64 : cells <= 128 ? 128 : 256;
+    l->width = width_of(cells);
     l->second = second ? cells / 2 : 0;
     l->memory = sizeof *l + l->nblocks * sizeof *l->blocks + n * 20;
     order_columns(f, l);
@@ -190,31 +247,27 @@ static int fill_lanes(wr_forest *f, wr_flanes *l, size_t cells, bool second, wr_
     return fill_blocks(f, l, err);
 }
 
-/* In hundredths of a nanosecond, as measured on one processor: what matters is which of two is less. */
-enum { BIN = 250, BIN_ALONE = 530, PLACE_COST = 60, PLACE_ALONE = 130, SUM = 40, SUM_ALONE = 95, STEP = 90, CELL = 100, OP = 205 };
-
 static void weigh(const wr_forest *f, wr_flanes *l)
 {
-    size_t places = 0, trees = f->trees.n, steps = 0, ops = 0;
-    for (size_t k = 0; k < l->nblocks; k++) places += (size_t)1 << l->blocks[k].depth;
+    size_t blocks = 0, trees = f->trees.n, steps = 0, ops = 0;
+    for (size_t k = 0; k < l->nblocks; k++) blocks += block_cost(&l->blocks[k], l->width);
     for (size_t k = 0; k < trees; k++) {
         const wr_ftree *t = &f->trees.at[k];
         steps += t->depth;
         ops += t->nops;
     }
-    l->alone = f->ncolumns * BIN_ALONE + places * PLACE_ALONE + trees * SUM_ALONE;
-    l->row = f->ncolumns * BIN + places * PLACE_COST + trees * SUM;
+    l->alone = f->ncolumns * BIN_ALONE + 2 * blocks + trees * SUM_ALONE;
+    l->row = f->ncolumns * BIN + blocks + trees * (l->floats && wr_flanes_wide() ? SUM : SUM_SLOW);
     l->steps = f->ncolumns * CELL + steps * STEP;
-    l->tile = ops * OP + WR_TREES_TILE * (f->ncolumns * BIN + trees * SUM);
+    l->tile = ops * OP + WR_TREES_TILE * (f->ncolumns * BIN + trees * SUM_SLOW);
     if (f->exits) l->tile += WR_TREES_TILE * steps * STEP / 2;
 }
 
 int wr_flanes_make(wr_forest *f, wr_err *err)
 {
-    if (!suited(f)) return 0;
     bool second = any_missing_left(f);
     size_t cells = count_cells(f, second);
-    if (!cells) return 0;
+    if (!cells || !suited(f, width_of(cells))) return 0;
     f->lanes = wr_calloc(1, sizeof *f->lanes);
     if (!f->lanes) return wr_err_nomem(err);
     WR_TRY(fill_lanes(f, f->lanes, cells, second, err));

@@ -146,6 +146,26 @@ static void test_lanes(void **state)
     check_lanes((toy_opt){.nfeatures = 1, .noutputs = 9, .ntrees = 20, .leaves = 2, .cuts = 3, .depth = 1});
 }
 
+/* Small trees of any shape, node by node; and blocks of both forms in one forest. */
+static void test_lanes_by_node(void **state)
+{
+    (void)state;
+    static const size_t leaves[] = {2, 17, 31, 64, 128};
+    for (size_t k = 0; k < sizeof leaves / sizeof *leaves; k++) {
+        check_lanes((toy_opt){.nfeatures = 9, .noutputs = 1, .ntrees = 70, .leaves = leaves[k], .cuts = 40, .chain = true, .doubles = k % 2});
+        check_lanes((toy_opt){.nfeatures = 80, .noutputs = 1, .ntrees = 90, .leaves = leaves[k], .cuts = 40});
+    }
+    check_lanes((toy_opt){.nfeatures = 3, .noutputs = 5, .ntrees = 300, .leaves = 31, .cuts = 5000, .zero_missing = true});
+    check_lanes((toy_opt){.nfeatures = 1, .noutputs = 1, .ntrees = 3, .leaves = 31, .cuts = 50, .chain = true, .missing_right = true});
+    toy t;
+    toy_new(&t, (toy_opt){.nfeatures = 9, .noutputs = 1, .ntrees = 150, .leaves = 128, .cuts = 40, .chain = true}, 8);
+    for (size_t k = 0; k < 80; k++) t.trees[k].n = 1, t.trees[k].nodes[0] = (wr_forest_node){.bits = WR_FOREST_LEAF, .value = (double)k};
+    assert_int_equal(toy_build(&t, NULL), 0);
+    assert_true(t.f->lanes && t.f->lanes->nblocks == 3 && t.f->lanes->blocks[1].nodes == 127);
+    for (size_t n = 1; n <= 130; n += n < 20 ? 1 : 5) check_kernels(&t, n, n);
+    toy_free(&t);
+}
+
 /* More columns than the stack has room for. */
 static void test_many_features(void **state)
 {
@@ -371,7 +391,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),    cmocka_unit_test(test_wide),       cmocka_unit_test(test_categories),
-        cmocka_unit_test(test_outputs),    cmocka_unit_test(test_deep), cmocka_unit_test(test_lanes),       cmocka_unit_test(test_many_features),
+        cmocka_unit_test(test_outputs),    cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_lanes),      cmocka_unit_test(test_lanes_by_node),       cmocka_unit_test(test_many_features),
         cmocka_unit_test(test_bins),       cmocka_unit_test(test_thresholds), cmocka_unit_test(test_transforms), cmocka_unit_test(test_softmax_argmax),
         cmocka_unit_test(test_pool),       cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_memory),
     };
