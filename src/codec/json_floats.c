@@ -122,25 +122,15 @@ static inline bool as_float(float *out, const number *v)
     return true;
 }
 
-/* More than 16 digits: all of them, if they fit 64 bits, the long way of base/num. */
-__attribute__((noinline)) static bool many_digits(double *out, const number *v, const char *p, uint64_t digits)
+/* `more` digits at p, behind the first 16: all of them, if they fit 64 bits, the long way of base/num. */
+__attribute__((noinline)) static bool many_digits(double *out, uint64_t digits, const char *p, uint32_t more, int exp)
 {
-    static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000},
-                          most[] = {0,
-                                    UINT64_MAX,
-                                    UINT64_MAX,
-                                    UINT64_MAX,
-                                    1000000000000000,
-                                    100000000000000,
-                                    10000000000000,
-                                    1000000000000,
-                                    100000000000};
-    uint32_t more = v->n - DIGITS;
+    static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
     uint64_t x;
-    if (more > 8 || digits >= most[more]) return false;
-    memcpy(&x, p + DIGITS + (v->to - v->n), sizeof x);
+    if (more > 8 || (more > 3 && digits >= tens[8] * tens[11 - more])) return false; /* 10^19 is fine */
+    memcpy(&x, p, sizeof x);
     digits = digits * tens[more] + eight_digits((x ^ 0x3030303030303030u) << (64 - 8 * more));
-    return wr_f64_nearest(out, digits, (int)v->whole - (int)v->n);
+    return wr_f64_nearest(out, digits, exp);
 }
 
 /* Digits and power are exact, so their quotient is the nearest double. */
@@ -155,8 +145,9 @@ static inline bool as_double(double *out, const number *v, const char *p)
         if (digits > (uint64_t)1 << 53) return false;
         d = (double)(int64_t)digits / tens[DIGITS - v->whole];
     } else {
-        double slow;
-        if (!many_digits(&slow, v, p, digits)) return false;
+        double slow; /* d stays in a register */
+        const char *rest = p + DIGITS + (v->to - v->n);
+        if (!many_digits(&slow, digits, rest, v->n - DIGITS, (int)v->whole - (int)v->n)) return false;
         d = slow;
     }
     memcpy(&bits, &d, sizeof bits);
