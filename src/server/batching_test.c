@@ -12,15 +12,29 @@ static int setup(void **state)
     return setup_from(WEIR_SOURCE_DIR);
 }
 
+enum { VALUES = 16 };
+
+/* ---- what is asked: the first input of "simple" is all `value`, the second all ones ---- */
+
+static void put_values(wr_buf *b, int value)
+{
+    for (int i = 0; i < VALUES; i++) wr_buf_printf(b, "%s%d", i ? "," : "", value);
+}
+
 static void put_input(wr_buf *b, const char *name, int value)
 {
     wr_buf_printf(b, "{\"name\":\"%s\",\"shape\":[1,16],\"datatype\":\"INT32\",\"data\":[", name);
-    for (int i = 0; i < 16; i++) wr_buf_printf(b, "%s%d", i ? "," : "", value);
+    put_values(b, value);
     wr_buf_str(b, "]}");
 }
 
-/* The first input is all `value`, the second all ones. */
-static void put_request(wr_buf *out, const char *model, int value)
+static void put_post(wr_buf *out, const char *path, const wr_buf *body)
+{
+    wr_buf_printf(out, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n", path, body->n);
+    wr_buf_add(out, body->p, body->n);
+}
+
+static void put_v2(wr_buf *out, int value)
 {
     WR_AUTOBUF wr_buf body = {0};
     wr_buf_str(&body, "{\"inputs\":[");
@@ -28,47 +42,111 @@ static void put_request(wr_buf *out, const char *model, int value)
     wr_buf_char(&body, ',');
     put_input(&body, "INPUT1", 1);
     wr_buf_printf(&body, "],\"id\":\"%d\"}", value);
-    wr_buf_printf(out, "POST /v2/models/%s/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n%s", model,
-                  body.n, wr_buf_cstr(&body));
+    put_post(out, "/v2/models/simple/infer", &body);
 }
+
+/* A row as V1 and MLflow's scoring take it. */
+static void put_row(wr_buf *out, const char *path, const char *form, int value)
+{
+    WR_AUTOBUF wr_buf body = {0};
+    wr_buf_printf(&body, "{\"%s\":[{\"INPUT0\":[", form);
+    put_values(&body, value);
+    wr_buf_str(&body, "],\"INPUT1\":[");
+    put_values(&body, 1);
+    wr_buf_str(&body, "]}]}");
+    put_post(out, path, &body);
+}
+
+static void put_v1(wr_buf *out, int value) { put_row(out, "/v1/models/simple:predict", "instances", value); }
+static void put_frame(wr_buf *out, int value)
+{
+    put_row(out, "/endpoints/simple/invocations", "dataframe_records", value);
+}
+static void put_query(wr_buf *out, int value) { put_row(out, "/invocations?endpoint=simple", "instances", value); }
+
+static void (*const forms[])(wr_buf *out, int value) = {put_v2, put_v1, put_frame, put_query};
+enum { FORMS = sizeof forms / sizeof *forms };
 
 static void say(int fd, const wr_buf *out) { assert_int_equal(send(fd, out->p, out->n, MSG_NOSIGNAL), out->n); }
 
-static void ask(int fd, const char *model, int value)
+static void ask(int fd, int form, int value)
 {
     WR_AUTOBUF wr_buf out = {0};
-    put_request(&out, model, value);
+    forms[form](&out, value);
     say(fd, &out);
 }
 
+/* ---- what is answered ---- */
+
 static bool readable(int fd, int ms) { return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, ms) == 1; }
 
-/* Answers that come until `n` are there: to `value`, value + 1, ... */
-static void hear(int fd, int value, int n)
+/* The next answer of a connection, whose bytes are in `in` from *at on: its status and body. */
+static int next_answer(wr_str *body, int fd, wr_buf *in, size_t *at)
+{
+    for (;;) {
+        const char *head = in->p + *at, *end = in->n > *at ? memmem(head, in->n - *at, "\r\n\r\n", 4) : NULL;
+        const char *length = end ? memmem(head, (size_t)(end - head), "Content-Length: ", 16) : NULL;
+        size_t n = length ? strtoul(length + 16, NULL, 10) : 0, from = end ? (size_t)(end + 4 - in->p) : 0;
+        if (end) assert_non_null(length);
+        if (end && in->n - from >= n) {
+            *body = (wr_str){in->p + from, n};
+            int status = (int)strtol(head + 9, NULL, 10);
+            *at = from + n;
+            return status;
+        }
+        assert_true(readable(fd, 5000));
+        assert_true(wr_buf_reserve(in, 64 << 10));
+        ssize_t got = recv(fd, in->p + in->n, 64 << 10, 0);
+        assert_true(got > 0);
+        in->n += (size_t)got;
+        in->p[in->n] = 0;
+    }
+}
+
+static void put_output(wr_buf *b, bool v2, int k, int value)
+{
+    if (v2) wr_buf_printf(b, "{\"name\":\"OUTPUT%d\",\"datatype\":\"INT32\",\"shape\":[1,16],\"data\":[", k);
+    else wr_buf_printf(b, "\"OUTPUT%d\":[", k);
+    put_values(b, value);
+    wr_buf_str(b, v2 ? "]}" : "]");
+}
+
+/* The whole body. */
+static void check_answer(wr_str body, int form, int value)
+{
+    WR_AUTOBUF wr_buf want = {0};
+    bool v2 = form == 0;
+    if (v2)
+        wr_buf_printf(&want, "{\"model_name\":\"simple\",\"model_version\":\"1\",\"id\":\"%d\",\"outputs\":[", value);
+    else wr_buf_str(&want, "{\"predictions\":[{");
+    put_output(&want, v2, 0, value + 1);
+    wr_buf_char(&want, ',');
+    put_output(&want, v2, 1, value - 1);
+    wr_buf_str(&want, v2 ? "]}" : "}]}");
+    if (!wr_str_eq(body, wr_buf_view(&want))) fail_msg("%.*s\nnot %s", WR_STR_FMT(body), wr_buf_cstr(&want));
+}
+
+/* Answers until `n` are there, and nothing more: to `value`, value + 1, ..., each in the form it was asked in. */
+static void hear(int fd, int form, int value, int n)
 {
     WR_AUTOBUF wr_buf in = {0};
-    const char *p = NULL;
-    for (int k = 0; k < n;) {
-        char want[60];
-        assert_true(readable(fd, 5000));
-        assert_true(wr_buf_reserve(&in, 64 << 10));
-        size_t from = p ? (size_t)(p - in.p) : 0;
-        ssize_t got = recv(fd, in.p + in.n, 64 << 10, 0);
-        assert_true(got > 0);
-        in.n += (size_t)got;
-        in.p[in.n] = 0;
-        for (p = in.p + from; k < n; k++) {
-            const char *next = strstr(p, "}]}");
-            if (!next) break;
-            assert_int_equal(strncmp(p, "HTTP/1.1 200", 12), 0);
-            snprintf(want, sizeof want, "\"id\":\"%d\"", value + k);
-            assert_true(strstr(p, want) && strstr(p, want) < next);
-            snprintf(want, sizeof want, "\"data\":[%d,%d,", value + k + 1, value + k + 1);
-            assert_true(strstr(p, want) && strstr(p, want) < next);
-            p = next + 3;
-        }
+    wr_str body;
+    size_t at = 0;
+    for (int k = 0; k < n; k++) {
+        int status = next_answer(&body, fd, &in, &at);
+        if (status != 200) fail_msg("%d %.*s", status, WR_STR_FMT(body));
+        check_answer(body, form < 0 ? k % FORMS : form, value + k);
     }
-    assert_true(p && *p == 0);
+    assert_int_equal(at, in.n);
+}
+
+static void hear_error(int fd, int status, const char *text)
+{
+    WR_AUTOBUF wr_buf in = {0};
+    wr_str body;
+    size_t at = 0;
+    assert_int_equal(next_answer(&body, fd, &in, &at), status);
+    if (!memmem(body.p, body.n, text, strlen(text))) fail_msg("%.*s", WR_STR_FMT(body));
 }
 
 /* A count of the model's statistics. */
@@ -101,44 +179,128 @@ static void test_what_is_there_shares_runs(void **state)
     enum { N = 64 };
     WR_AUTOBUF wr_buf out = {0};
     start(false);
-    int fd = dial();
-    for (int i = 0; i < N; i++) put_request(&out, "simple", 100 + i);
-    say(fd, &out);
-    hear(fd, 100, N);
+    int fd = dial(), asked = 0, runs = 0;
+    for (int form = -1; form < FORMS; form++) { /* -1: all forms in turn */
+        wr_buf_clear(&out);
+        for (int i = 0; i < N; i++) forms[form < 0 ? i % FORMS : form](&out, 100 + i);
+        say(fd, &out);
+        hear(fd, form, 100, N);
+        asked += N;
+        assert_int_equal(count("simple", "inference_count"), asked);
+        int now = count("simple", "execution_count"), ran = now - runs;
+        assert_true(ran >= N / 8 && ran < N); /* eight rows a run at most; how much one read brought is the kernel's */
+        runs = now;
+    }
     close(fd);
-    assert_int_equal(count("simple", "inference_count"), N);
-    int runs = count("simple", "execution_count");
-    assert_true(runs >= N / 8 && runs < N); /* eight rows a run at most; how much one read brought is the kernel's matter */
     stop();
+}
+
+static void delay(const char *model, int rows, int us)
+{
+    WR_AUTOBUF wr_buf config = {0};
+    char path[400];
+    snprintf(path, sizeof path, "%s/models/%s/config.pbtxt", dir, model);
+    OK(wr_file_read(&config, path, 1 << 20, err));
+    wr_buf_printf(&config, "\ndynamic_batching { preferred_batch_size: [ %d ] max_queue_delay_microseconds: %d }\n",
+                  rows, us);
+    OK(wr_file_write(path, wr_buf_view(&config), err));
 }
 
 static void test_a_delay_fills_runs(void **state)
 {
     (void)state;
-    WR_AUTOBUF wr_buf config = {0};
-    char path[400];
-    snprintf(path, sizeof path, "%s/models/simple/config.pbtxt", dir);
-    OK(wr_file_read(&config, path, 1 << 20, err));
-    wr_buf_str(&config, "\ndynamic_batching { preferred_batch_size: [ 4 ] max_queue_delay_microseconds: 300000 }\n");
-    OK(wr_file_write(path, wr_buf_view(&config), err));
+    delay("simple", FORMS, 300000);
     start(false);
-    int fd[4];
-    for (int i = 0; i < 4; i++) fd[i] = dial();
-    for (int i = 0; i < 3; i++) ask(fd[i], "simple", 10 * i);
+    int fd[FORMS];
+    for (int i = 0; i < FORMS; i++) fd[i] = dial();
+    for (int i = 0; i < FORMS - 1; i++) ask(fd[i], i, 10 * i);
     assert_false(readable(fd[0], 50));
     assert_int_equal(count("simple", "execution_count"), 0);
-    ask(fd[3], "simple", 30);
-    for (int i = 0; i < 4; i++) hear(fd[i], 10 * i, 1);
+    ask(fd[FORMS - 1], FORMS - 1, 30);
+    for (int i = 0; i < FORMS; i++) hear(fd[i], i, 10 * i, 1);
     assert_int_equal(count("simple", "execution_count"), 1);
     int64_t from = wr_clock_mono_ns();
-    ask(fd[0], "simple", 7);
-    hear(fd[0], 7, 1);
+    ask(fd[0], 1, 7);
+    hear(fd[0], 1, 7, 1);
     assert_true(wr_clock_mono_ns() - from >= 300000000);
     assert_int_equal(count("simple", "execution_count"), 2);
-    ask(fd[0], "simple", 8); /* who stops the server waits for nobody */
+    for (int form = 0; form < FORMS; form++) ask(fd[form], form, 8); /* who stops the server waits for nobody */
+    for (int form = 0; form < FORMS; form++) hear(fd[form], form, 8, 1);
+    ask(fd[0], 2, 9);
     assert_false(readable(fd[0], 20));
     wr_server_stop(server);
-    hear(fd[0], 8, 1);
+    hear(fd[0], 2, 9, 1);
+    for (int i = 0; i < FORMS; i++) close(fd[i]);
+    stop();
+}
+
+/* Who cannot be answered waits for nobody, and who went away while it waited is in nobody's way. */
+static void test_others_do_not_matter(void **state)
+{
+    (void)state;
+    WR_AUTOBUF wr_buf bad = {0};
+    delay("simple", FORMS, 1000000);
+    start(false);
+    int fd[FORMS], gone = dial(), wrong = dial();
+    for (int i = 0; i < FORMS; i++) fd[i] = dial();
+    ask(gone, 1, 1000);
+    for (int i = 1; i < FORMS - 1; i++) ask(fd[i], i, 10 * i);
+    assert_false(readable(gone, 50));
+    close(gone);
+    wr_buf_str(&bad, "{\"instances\":[{\"INPUT0\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}]}");
+    WR_AUTOBUF wr_buf out = {0};
+    put_post(&out, "/v1/models/simple:predict", &bad);
+    say(wrong, &out);
+    hear_error(wrong, 400, "Model is missing inputs ['INPUT1']");
+    wr_buf_clear(&out);
+    put_post(&out, "/endpoints/simple/invocations", &bad);
+    say(wrong, &out);
+    hear_error(wrong, 400, "\"error_code\":\"BAD_REQUEST\"");
+    assert_int_equal(count("simple", "execution_count"), 0);
+    ask(fd[3], 3, 30); /* the fourth of those who wait: one of them is not there to hear it */
+    for (int i = 1; i < FORMS; i++) hear(fd[i], i, 10 * i, 1);
+    assert_int_equal(count("simple", "execution_count"), 1);
+    assert_int_equal(count("simple", "inference_count"), FORMS);
+    close(wrong);
+    for (int i = 0; i < FORMS; i++) close(fd[i]);
+    stop();
+}
+
+static void put_texts(wr_buf *out, const char *path, const char *first)
+{
+    WR_AUTOBUF wr_buf body = {0};
+    wr_buf_printf(&body, "{\"instances\":[{\"INPUT0\":[\"%s\"", first);
+    for (int i = 1; i < VALUES; i++) wr_buf_str(&body, ",\"1\"");
+    wr_buf_str(&body, "],\"INPUT1\":[\"1\"");
+    for (int i = 1; i < VALUES; i++) wr_buf_str(&body, ",\"1\"");
+    wr_buf_str(&body, "]}]}");
+    put_post(out, path, &body);
+}
+
+/* The model itself says no to one row of a run: the others are answered all the same. */
+static void test_a_run_that_fails(void **state)
+{
+    (void)state;
+    static const char v1[] = "/v1/models/simple_string:predict", scoring[] = "/endpoints/simple_string/invocations";
+    WR_AUTOBUF wr_buf in = {0};
+    wr_str body;
+    delay("simple_string", 4, 1000000);
+    start(false);
+    int fd[4];
+    for (int i = 0; i < 4; i++) {
+        WR_AUTOBUF wr_buf out = {0};
+        put_texts(&out, i % 2 ? v1 : scoring, i < 2 ? "41" : "no number");
+        say(fd[i] = dial(), &out);
+    }
+    for (int i = 0; i < 2; i++) {
+        size_t at = 0;
+        wr_buf_clear(&in);
+        assert_int_equal(next_answer(&body, fd[i], &in, &at), 200);
+        assert_true(wr_str_starts(body, "{\"predictions\":[{\"OUTPUT0\":[\"42\",\"2\","));
+    }
+    hear_error(fd[2], 400, "\"error_code\":\"BAD_REQUEST\"");
+    hear_error(fd[3], 400, "{\"error\":\"");
+    assert_int_equal(count("simple_string", "inference_count"), 2);
     for (int i = 0; i < 4; i++) close(fd[i]);
     stop();
 }
@@ -148,6 +310,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_is_there_shares_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_delay_fills_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_others_do_not_matter, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_run_that_fails, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

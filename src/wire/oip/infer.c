@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* infer.c - one inference of V2: where the JSON ends, the request, the model, the answer. */
+/* infer.c - one inference: a model is asked, and its answer written when it is there. And that of V2: where the JSON
+ * ends, the request, the answer. */
 #include "base/num.h"
 #include "wire/oip/inside.h"
 
@@ -33,21 +34,17 @@ int wr_oip_may_explain(const wr_oip_call *c, wr_err *err)
                       c->m.no_explain ? c->m.no_explain : "");
 }
 
-typedef struct {
-    wr_oip_call *c;
-    wr_oip_asked asked;
-    wr_oip_result result;
-} inference;
+/* ---- asking ---- */
 
-static int answer(inference *f)
+static int answer(wr_oip_inference *f)
 {
     f->c->out->kept = f->result.kept; /* also when the answer fails: the prediction is there */
-    return wr_oip_answer(f->c, &f->asked, &f->result, &f->c->err);
+    return f->put(f);
 }
 
 static void waited(void *arg, int rc)
 {
-    inference *f = arg;
+    wr_oip_inference *f = arg;
     wr_oip_call *c = f->c;
     c->in->later.begin(c->in->later.arg);
     wr_jsonw_init(&c->w, c->out->body, 0);
@@ -55,22 +52,40 @@ static void waited(void *arg, int rc)
     wr_oip_over(c);
 }
 
+int wr_oip_ask_model(wr_oip_inference *f, wr_oip_infer *q)
+{
+    wr_oip_call *c = f->c;
+    f->result = (wr_oip_result){0};
+    q->done = c->in->later.begin ? waited : NULL;
+    q->arg = f;
+    int rc = c->ops->infer(c->ops->ctx, &f->result, &c->m, q, c->arena, &c->err);
+    c->waits = rc == 1;
+    return rc == 0 ? answer(f) : rc;
+}
+
+/* ---- V2 ---- */
+
+typedef struct {
+    wr_oip_inference f; /* the first member */
+    wr_oip_asked asked;
+} inference;
+
+static int put_answer(wr_oip_inference *f)
+{
+    return wr_oip_answer(f->c, &((inference *)f)->asked, &f->result, &f->c->err);
+}
+
 static int infer(wr_oip_call *c, wr_err *err)
 {
     size_t header;
-    inference *f = wr_arena_alloc(c->arena, sizeof *f);
-    if (!f) return wr_err_nomem(err);
-    f->c = c;
-    f->result = (wr_oip_result){0};
+    inference *v2 = wr_arena_alloc(c->arena, sizeof *v2);
+    if (!v2) return wr_err_nomem(err);
+    v2->f = (wr_oip_inference){.c = c, .put = put_answer};
     WR_TRY(wr_oip_may_explain(c, err));
     WR_TRY(header_length(&header, c, err));
-    WR_TRY(c->in->header_length.p && !header ? wr_oip_read_raw(&f->asked, c, err)
-                                             : wr_oip_read_request(&f->asked, c, header, err));
-    f->asked.q.done = c->in->later.begin ? waited : NULL;
-    f->asked.q.arg = f;
-    int rc = c->ops->infer(c->ops->ctx, &f->result, &c->m, &f->asked.q, c->arena, err);
-    c->waits = rc == 1;
-    return rc == 0 ? answer(f) : rc;
+    WR_TRY(c->in->header_length.p && !header ? wr_oip_read_raw(&v2->asked, c, err)
+                                             : wr_oip_read_request(&v2->asked, c, header, err));
+    return wr_oip_ask_model(&v2->f, &v2->asked.q);
 }
 
 void wr_oip_infer_v2(wr_oip_call *c)

@@ -635,5 +635,6 @@ int main(void)
         cmocka_unit_test(test_classification),   cmocka_unit_test(test_classification_is_sorting),
         cmocka_unit_test(test_explain),          cmocka_unit_test(test_packed_answers),
         cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_warm_requests_allocate_nothing)};
-    return cmocka_run_group_tests(tests, set_up, end);
+    int failed = cmocka_run_group_tests_name("at once", tests, set_up, end);
+    return failed + cmocka_run_group_tests_name("after a wait", tests, set_up_waiting, end);
 }

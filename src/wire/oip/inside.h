@@ -46,6 +46,17 @@ int wr_oip_read_raw(wr_oip_asked *out, wr_oip_call *c, wr_err *err);
 /* Nulls of a lenient input, as ops.h says. */
 int wr_oip_fill_missing(wr_tensor *t, const uint8_t *missing, const wr_tensor_spec *spec, wr_arena *a, wr_err *err);
 
+/* ---- a model is asked: infer.c ---- */
+
+/* In the arena; `put` writes the answer when it is there: at once, or when the run is over that the request shares with others. */
+typedef struct wr_oip_inference {
+    wr_oip_call *c;
+    wr_oip_result result;
+    int (*put)(struct wr_oip_inference *f);
+} wr_oip_inference;
+/* Asks c->m. `q` may be gone then, but not what it points to. An error is the caller's to answer. */
+int wr_oip_ask_model(wr_oip_inference *f, wr_oip_infer *q);
+
 /* ---- handlers ---- */
 
 void wr_oip_infer_v2(wr_oip_call *c);                         /* infer.c; with c->m */

@@ -20,8 +20,19 @@ typedef struct {
     int (*run)(const wr_oip_model *m, wr_tensor *out, const wr_oip_infer *q, wr_arena *a, wr_err *err);
 } oip_fake;
 
+/* A request that was told to wait. */
+typedef struct {
+    wr_oip_result *out;
+    const wr_oip_model *m;
+    wr_oip_infer q;
+    wr_arena *a;
+    wr_err *err;
+} oip_waiting;
+
 typedef struct {
     bool ready;
+    bool waits;            /* who may wait has to, for oip_go_on() */
+    oip_waiting waiting;
     int held, fail, asked; /* fail: code of the next infer */
     wr_oip_infer q;        /* as it was asked last; valid while its arena is */
     char ids[8][160], loaded[64], config[256];
@@ -253,14 +264,10 @@ static int oip_keep(wr_oip_result *out, const wr_oip_infer *q, wr_arena *a, wr_e
     return 0;
 }
 
-static int oip_infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a,
-                     wr_err *err)
+static int oip_run(wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a, wr_err *err)
 {
     const oip_fake *f = m->handle;
     size_t all = m->nout + (q->explain != 0), n = 0;
-    (void)ctx;
-    fake.asked++;
-    fake.q = *q;
     if (fake.fail) return wr_err_set(err, fake.fail, "Exceeds maximum queue size");
     wr_tensor *t = wr_arena_calloc(a, m->nout + 1, sizeof *t), *chosen = wr_arena_calloc(a, all + 1, sizeof *t);
     if (!t || !chosen) return wr_err_nomem(err);
@@ -277,6 +284,24 @@ static int oip_infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const
     out->nids = kept.nids;
     out->kept = true;
     return 0;
+}
+
+static int oip_infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a,
+                     wr_err *err)
+{
+    (void)ctx;
+    fake.asked++;
+    fake.q = *q;
+    if (!fake.waits || !q->done || q->explain) return oip_run(out, m, q, a, err);
+    fake.waiting = (oip_waiting){out, m, *q, a, err};
+    return 1;
+}
+
+static inline void oip_go_on(void)
+{
+    oip_waiting w = fake.waiting;
+    fake.waiting = (oip_waiting){0};
+    w.q.done(w.q.arg, oip_run(w.out, w.m, &w.q, w.a, w.err));
 }
 
 static int oip_index(void *ctx, wr_index_entry **out, size_t *n, wr_arena *a, wr_err *err)

@@ -20,6 +20,41 @@ static wr_oip_request request; /* headers of the next request; cleared by it */
 static wr_oip_ops ops;
 static wr_oip_alike *alike; /* of all requests of a test */
 
+/* ---- requests that wait for others ---- */
+
+static int begun, done; /* of the request that waits */
+
+static void later_begin(void *arg)
+{
+    assert_ptr_equal(arg, &begun);
+    assert_int_equal(begun++, 0);
+    wr_buf_clear(&body);
+}
+
+static void later_done(void *arg)
+{
+    assert_ptr_equal(arg, &begun);
+    assert_true(begun == 1 && done++ == 0);
+}
+
+/* The stack is somebody else's meanwhile, so is the buffer for answers. */
+static __attribute__((noinline)) void others_are_answered(void)
+{
+    volatile char stack[16384];
+    for (size_t i = 0; i < sizeof stack; i++) stack[i] = (char)0xdd;
+    wr_buf_clear(&body);
+    wr_buf_str(&body, "{\"answer\":\"somebody else's\"}");
+}
+
+static void go_on(void)
+{
+    assert_int_equal(fake.held, 1);
+    assert_true(begun == 0 && body.n == 0);
+    others_are_answered();
+    oip_go_on();
+    assert_true(begun == 1 && done == 1);
+}
+
 static int ask_bytes(const char *method, const char *path, wr_str text)
 {
     request.method = wr_str_of(method);
@@ -30,7 +65,10 @@ static int ask_bytes(const char *method, const char *path, wr_str text)
     wr_arena_clear(arena);
     wr_buf_clear(&body);
     wr_json_free(&parsed);
+    begun = done = 0;
+    if (fake.waits) request.later = (wr_oip_later){later_begin, later_done, &begun};
     wr_oip_rest(&answer, oip, &request, &ops, arena);
+    if (answer.waits) go_on();
     assert_int_equal(fake.held, 0);
     request = (wr_oip_request){0};
     wr_str json = wr_buf_view(&body);
@@ -67,8 +105,17 @@ static int set_up(void **state)
     arena = wr_arena_new(0);
     ops = oip_ops;
     fake.ready = true;
+    fake.waits = false;
     alike = wr_oip_alike_new();
     return arena && alike && wr_oip_new(&oip, &opt, NULL) == 0 ? 0 : -1;
+}
+
+/* As set_up, but who may wait has to. */
+static inline int set_up_waiting(void **state)
+{
+    int rc = set_up(state);
+    fake.waits = true;
+    return rc;
 }
 
 static int tear_down(void **state)

@@ -173,30 +173,38 @@ static bool explains(const wr_oip_call *c)
     return wr_http_query(&text, c->in->query, "explain") && strcmp(wr_buf_cstr(&text), "true") == 0;
 }
 
-static void invoke(wr_oip_call *c)
+static int put_answer(wr_oip_inference *f)
 {
-    wr_oip_infer q = {.start_ns = c->in->start_ns, .explain = c->explain = explains(c)};
-    wr_oip_result r = {0};
-    bool csv;
-    if (!read_type(c, &csv)) return;
-    int rc = wr_oip_may_explain(c, &c->err);
-    if (rc == 0) rc = csv ? read_csv(c, &q) : read_json(c, &q);
-    if (rc == WEIR_EPARSE && !csv)
-        wr_err_wrap(&c->err, rc, "Invalid input. Ensure that input is a valid JSON formatted string. Error");
-    if (rc == 0) rc = c->ops->infer(c->ops->ctx, &r, &c->m, &q, c->arena, &c->err);
-    c->out->kept = r.kept;
-    if (rc < 0) {
-        wr_oip_fail_with(c, &c->err);
-        return;
-    }
+    wr_oip_call *c = f->c;
+    const wr_oip_result *r = &f->result;
+    const wr_tensor *told = wr_oip_contributions(c, r);
     wr_jsonw_obj(&c->w);
     wr_jsonw_key(&c->w, "predictions");
     wr_jsonw_raw(&c->w, (wr_str){"", 0});
-    const wr_tensor *told = wr_oip_contributions(c, &r);
-    wr_oip_put_predictions(c->out->body, &r, told, c->m.rows, true);
+    wr_oip_put_predictions(c->out->body, r, told, c->m.rows, true);
     if (told) wr_oip_put_explanations(c, told);
-    wr_oip_put_ids(c, &r);
+    wr_oip_put_ids(c, r);
     wr_jsonw_end(&c->w);
+    return 0;
+}
+
+static int ask(wr_oip_call *c, bool csv)
+{
+    wr_oip_infer q = {.start_ns = c->in->start_ns, .explain = c->explain = explains(c)};
+    wr_oip_inference *f = wr_arena_alloc(c->arena, sizeof *f);
+    if (!f) return wr_err_nomem(&c->err);
+    *f = (wr_oip_inference){.c = c, .put = put_answer};
+    WR_TRY(wr_oip_may_explain(c, &c->err));
+    int rc = csv ? read_csv(c, &q) : read_json(c, &q);
+    if (rc == WEIR_EPARSE && !csv)
+        wr_err_wrap(&c->err, rc, "Invalid input. Ensure that input is a valid JSON formatted string. Error");
+    return rc < 0 ? rc : wr_oip_ask_model(f, &q);
+}
+
+static void invoke(wr_oip_call *c)
+{
+    bool csv;
+    if (read_type(c, &csv) && ask(c, csv) < 0) wr_oip_fail_with(c, &c->err);
 }
 
 /* The model that the request names, or the only one there is. */

@@ -250,9 +250,9 @@ static void test_v1(void **state)
         200);
     assert_string_equal(body.p, "{\"predictions\":[[321,1]]}");
     assert_int_equal(ask("POST", "/v1/models/tree:explain", "{\"instances\":[[1,2,3]]}"), 200);
-    assert_string_equal(
-        body.p, "{\"predictions\":[[321,1]],\"explanations\":[[[1,2,3,0.5]]],\"features\":[\"a\",\"b\",\"c\"],"
-                "\"base_values\":[0.5],\"margins\":[[6.5]]}");
+    assert_string_equal(body.p,
+                        "{\"predictions\":[[321,1]],\"explanations\":[[[1,2,3,0.5]]],\"features\":[\"a\",\"b\",\"c\"],"
+                        "\"base_values\":[0.5],\"margins\":[[6.5]]}");
     request.query = WR_STR("explain=true");
     assert_int_equal(ask("POST", "/endpoints/tree/invocations", "{\"instances\":[[1,2,3]]}"), 200);
     assert_string_equal(text_at("/features/0"), "a");
@@ -279,6 +279,31 @@ static void test_v1(void **state)
     }
 }
 
+/* An error that comes after the wait is the protocol's own, and nothing of the answer before it is left. */
+static void test_failures_after_a_wait(void **state)
+{
+    (void)state;
+    static const char rows[] = "{\"instances\":[[1,2,3]]}";
+    assert_int_equal(invoke("tree", rows), 200);
+    assert_int_equal(answer.waits, fake.waits);
+    fake.fail = WEIR_EUNAVAILABLE;
+    assert_int_equal(invoke("tree", rows), 503);
+    assert_int_equal(answer.waits, fake.waits);
+    assert_string_equal(text_at("/error_code"), "TEMPORARILY_UNAVAILABLE");
+    assert_int_equal(ask("POST", "/v1/models/tree:predict", rows), 503);
+    assert_int_equal(answer.waits, fake.waits);
+    assert_string_equal(body.p, "{\"error\":\"Exceeds maximum queue size\"}");
+    fake.fail = WEIR_EINVAL;
+    assert_int_equal(csv("tree", "a,b,c\n1,2,3\n"), 400);
+    assert_string_equal(body.p, "{\"error_code\":\"BAD_REQUEST\",\"message\":\"Exceeds maximum queue size\"}");
+    fake.fail = 0;
+    request.query = WR_STR("explain=true");
+    assert_int_equal(invoke("tree", rows), 200); /* waits for nobody */
+    assert_false(answer.waits);
+    assert_int_equal(invoke("tree", "{}"), 400);
+    assert_false(answer.waits);
+}
+
 /* Few bytes do not become many values; names that nobody knows cost little. */
 static void test_hostile_sizes(void **state)
 {
@@ -299,10 +324,11 @@ static void test_hostile_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),        cmocka_unit_test(test_missing_values),
-        cmocka_unit_test(test_endpoint),     cmocka_unit_test(test_whole_numbers_and_texts),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_types),
-        cmocka_unit_test(test_which_model),  cmocka_unit_test(test_v1),
-        cmocka_unit_test(test_hostile_sizes)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+        cmocka_unit_test(test_forms),         cmocka_unit_test(test_missing_values),
+        cmocka_unit_test(test_endpoint),      cmocka_unit_test(test_whole_numbers_and_texts),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_types),
+        cmocka_unit_test(test_which_model),   cmocka_unit_test(test_v1),
+        cmocka_unit_test(test_hostile_sizes), cmocka_unit_test(test_failures_after_a_wait)};
+    int failed = cmocka_run_group_tests_name("at once", tests, set_up, tear_down);
+    return failed + cmocka_run_group_tests_name("after a wait", tests, set_up_waiting, tear_down);
 }

@@ -69,8 +69,10 @@ static int read_request(wr_oip_call *c, wr_oip_infer *q)
     return read ? 0 : wr_err_set(&c->err, WEIR_EINVAL, "Expected \"instances\" to be a list");
 }
 
-static void put_answer(wr_oip_call *c, const wr_oip_result *r)
+static int put_answer(wr_oip_inference *f)
 {
+    wr_oip_call *c = f->c;
+    const wr_oip_result *r = &f->result;
     wr_jsonw *w = &c->w;
     const wr_tensor *told = wr_oip_contributions(c, r);
     wr_jsonw_obj(w);
@@ -82,18 +84,23 @@ static void put_answer(wr_oip_call *c, const wr_oip_result *r)
     if (told) wr_oip_put_explanations(c, told);
     wr_oip_put_ids(c, r);
     wr_jsonw_end(w);
+    return 0;
+}
+
+static int ask(wr_oip_call *c)
+{
+    wr_oip_infer q = {.explain = c->explain, .start_ns = c->in->start_ns};
+    wr_oip_inference *f = wr_arena_alloc(c->arena, sizeof *f);
+    if (!f) return wr_err_nomem(&c->err);
+    *f = (wr_oip_inference){.c = c, .put = put_answer};
+    WR_TRY(wr_oip_may_explain(c, &c->err));
+    WR_TRY(read_request(c, &q));
+    return wr_oip_ask_model(f, &q);
 }
 
 static void predict(wr_oip_call *c)
 {
-    wr_oip_infer q = {.explain = c->explain, .start_ns = c->in->start_ns};
-    wr_oip_result r = {0};
-    int rc = wr_oip_may_explain(c, &c->err);
-    if (rc == 0) rc = read_request(c, &q);
-    if (rc == 0) rc = c->ops->infer(c->ops->ctx, &r, &c->m, &q, c->arena, &c->err);
-    c->out->kept = r.kept;
-    if (rc == 0) put_answer(c, &r);
-    else wr_oip_fail_with(c, &c->err);
+    if (ask(c) < 0) wr_oip_fail_with(c, &c->err);
 }
 
 /* ---- paths ---- */
