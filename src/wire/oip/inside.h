@@ -42,7 +42,11 @@ void wr_oip_put_shape(wr_jsonw *w, const int64_t *shape, int ndims);
 
 /* Body (JSON of `header` bytes, tensors behind it) into `out`, all in the arena. WEIR_EINTERNAL: answered 500. */
 int wr_oip_read_request(wr_oip_asked *out, wr_oip_call *c, size_t header, wr_err *err);
-int wr_oip_read_raw(wr_oip_asked *out, wr_oip_call *c, wr_err *err);
+int wr_oip_read_raw(wr_oip_asked *out, wr_oip_call *c, wr_err *err); /* raw.c */
+static inline wr_oip_asked wr_oip_asked_by(const wr_oip_call *c)
+{
+    return (wr_oip_asked){.q.explain = c->explain, .q.start_ns = c->in->start_ns};
+}
 /* Nulls of a lenient input, as ops.h says. */
 int wr_oip_fill_missing(wr_tensor *t, const uint8_t *missing, const wr_tensor_spec *spec, wr_arena *a, wr_err *err);
 
