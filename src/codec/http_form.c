@@ -17,7 +17,7 @@ typedef struct {
 } span;
 
 typedef struct {
-    uint16_t n, from, to; /* bytes; the number: from = to = n when there is none */
+    uint16_t n, from, to; /* bytes, 0 = no form; the number: from = to = n when there is none */
     uint16_t nheaders;
     unsigned credit; /* the more often it was of use, the longer it stays */
     int minor;
@@ -71,7 +71,7 @@ static void fill(wr_http_head *out, const form *f, const char *p, size_t digits)
 
 static bool read_by(wr_http_head *out, const form *f, wr_str data)
 {
-    if (data.n < f->from || memcmp(data.p, f->text, f->from) != 0) return false;
+    if (!f->n || data.n < f->from || memcmp(data.p, f->text, f->from) != 0) return false;
     size_t i = f->from, rest = (size_t)(f->n - f->to);
     uint64_t length = 0;
     if (f->has_length) {
@@ -143,7 +143,7 @@ void wr_http_forms_keep(wr_http_forms *t, unsigned *hint, const wr_http_head *h,
         return;
     }
     if (!make(f, h, wr_str_sub(data, 0, h->size))) {
-        *f = (form){.from = 1}; /* no head begins with NUL */
+        f->n = 0; /* none */
         return;
     }
     if (t->n < FORMS) t->n++;

@@ -124,6 +124,14 @@ static void takes_heads_of_all_kinds(void **state)
     unsigned hint = 0;
     learn(t, &hint, "GET http://h HTTP/1.1\r\nHost: a\r\n\r\n"); /* its path stands nowhere in it */
     assert_false(takes_text(t, "GET http://h HTTP/1.1\r\nHost: a\r\n\r\n"));
+    for (int i = 0; i < 20; i++) { /* also where another one was before */
+        char text[100];
+        snprintf(text, sizeof text, "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
+        learn(t, &hint, text);
+    }
+    for (int i = 0; i < 8; i++) learn(t, &hint, "GET http://h HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_false(takes(t, &hint, (wr_str){"\0\0\0\0\r\n\r\n", 8}));
+    assert_false(takes_text(t, "GET /19 HTTP/1.1\r\nHost: a\r\n\r\n"));
     wr_http_forms_free(t);
 }
 
