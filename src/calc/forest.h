@@ -12,8 +12,8 @@
  * Exactness: sums are float32 or double as the origin's own (`sum`), trees in order, so margins are bit-identical to the origin's on one
  * thread. Every kernel gives the same bits (a test compares them all).
  *
- * Kernels: forests of shallow or small trees (depth 8 or 128 leaves at most) of numbers alone go 64 trees side by side, row by row; else, and
- * for few trees, one row walks sixteen trees at a time (nodes of 8 bytes); many rows are binned to bytes or 16 bits, 64 at a time, and each tree is
+ * Kernels: forests of shallow or small trees (depth 8 or 128 leaves at most) go 64 trees side by side, row by row; else, and for few trees,
+ * one row walks sixteen trees at a time (nodes of 8 bytes); many rows are binned to bytes or 16 bits, 64 at a time, and each tree is
  * a program over bins (trees_internal.h); trees of more than 128 leaves run such a program to a depth and walk on from there.
  *
  * Threads: immutable after wr_forest_finish; predict from any thread. No allocation in predict for n rows up to WR_FOREST_STACK_ROWS

@@ -4,7 +4,7 @@
  * Trees are kept breadth-first, children adjacent (right = left + 1), in up to four forms:
  *   wr_fnode   the tree itself: plain walk, SHAP, leaf numbers;
  *   wr_fstep8  8 bytes a node (wr_fstep12: large trees), for one row: steps without a branch, leaves step to themselves;
- *   wr_flanes  tables of 64 trees side by side, when trees are shallow or small and all columns numbers (forest_lanes.c): any number of rows;
+ *   wr_flanes  tables of 64 trees side by side, when trees are shallow or small (forest_lanes.c): any number of rows;
  *   wr_top     a program over bins for 64 rows (trees_internal.h): the whole tree, or the upper levels of a large one, whose rows go on from
  *              the program's exits by steps.
  *
@@ -82,6 +82,7 @@ enum {
     WR_FLANES_LEAVES = 128,  /* node by node: numbers of leaves from 128 on are beside those of nodes in a byte */
     WR_FLANES_CELLS = 256,   /* of a row; a byte is a cell's number */
     WR_FLANES_CUTS = 65534,
+    WR_FLANES_CATEGORIES = 64, /* columns */
     WR_FLANES_PIECES = WR_FLANES_CUTS / 254 + 1,
     WR_FLANES_TOPS = 4,      /* columns of more cuts are binned by wr_bin_floats */
 };
@@ -90,7 +91,14 @@ typedef struct {
     size_t table, slot;      /* first byte of `tables`, first of `values` */
     uint32_t ntrees, bits;   /* 2^bits values a tree */
     uint32_t nodes;          /* 0: every level full, `bits` deep; else node by node, so many */
+    size_t mark, nmarks;     /* first of `marks` */
 } wr_fblock;
+
+/* A column of categories in a block: for each bin a word a node, whose bit t says that tree t has that node on the column, and goes right. */
+typedef struct {
+    size_t category;         /* of `categories` */
+    size_t word;             /* first of `words`: of bin 0 */
+} wr_fmark;
 
 typedef struct {
     wr_fblock *blocks;
@@ -100,13 +108,17 @@ typedef struct {
     void *values;            /* of leaves by place, */
     bool floats;             /* as floats when they all are, else as doubles */
     size_t width, second;    /* bytes of a row's cells: 64, 128 or 256; first cell of those where missing is 0, 0: none */
-    uint32_t *columns;       /* by falling number of pieces; those below are parallel to it, first_cell to the forest's columns */
+    uint32_t *columns;       /* numbers, by falling number of pieces; those below are parallel to it, first_cell to the forest's columns */
     size_t *cut;             /* first of `cuts`: `tops` vectors of every 16th cut, then the cuts, +inf to a multiple of 16 */
     uint32_t *tops, *first_cell;
     float *cuts;
     size_t npieces, piece_columns[WR_FLANES_PIECES], piece_cell[WR_FLANES_PIECES]; /* the k-th pieces: of how many columns, from which cell on */
-    size_t alone, row;       /* about what a row takes: by itself, among many; and by the other kernels, */
-    size_t steps, tile;      /* a row by steps, a tile by programs */
+    size_t alone, row;       /* costs: of a row by itself, among many */
+    uint32_t *categories;    /* columns */
+    size_t ncolumns, ncategories;
+    wr_fmark *marks;
+    size_t nmarks;
+    uint64_t *words;
     size_t memory;
 } wr_flanes;
 
@@ -143,6 +155,7 @@ struct wr_forest {
     uint8_t *below;         /* as `reach`, from there */
     uint32_t most_exits;
     wr_flanes *lanes;       /* NULL: not suited */
+    size_t cost_row, cost_tile; /* of a row by steps, of 64 by programs */
     pthread_mutex_t shap_lock;
     _Atomic(wr_fshap *) shap;
 };
@@ -198,8 +211,23 @@ static inline uint32_t wr_fcolumn_cut(const wr_fcolumn *c, float threshold)
     }
     return lo;
 }
-/* forest_lanes_plan.c. f->lanes stays NULL when the forest is not suited. */
-int wr_flanes_make(wr_forest *f, wr_err *err);
+/* What kernels take, in hundredths of a nanosecond as measured on one processor; what matters is which of two is less. Of a row: a column's
+ * bin or cells, a tree's leaf in the sum (by permutations, else; alone: nothing else to do meanwhile), a step. Of a tile: an op. */
+enum {
+    WR_FOREST_COST_BIN = 230,
+    WR_FOREST_COST_BIN_ALONE = 530,
+    WR_FOREST_COST_CELL = 100,
+    WR_FOREST_COST_SUM_FAST = 20,
+    WR_FOREST_COST_SUM = 30,
+    WR_FOREST_COST_SUM_ALONE = 95,
+    WR_FOREST_COST_STEP = 90,
+    WR_FOREST_COST_STEP_CATEGORY = 230,
+    WR_FOREST_COST_OP = 205,
+    WR_FOREST_COST_OP_CATEGORY = 235,
+};
+
+/* forest_lanes_plan.c. offset: of nodes' sets in bin_sets, parallel to nodes. f->lanes stays NULL when the forest is not suited. */
+int wr_flanes_make(wr_forest *f, const uint32_t *offset, wr_err *err);
 void wr_flanes_free(wr_flanes *l);
 /* forest_lanes.c. Sums of the rows' trees are added to what is in `out` (n x nmargins). */
 bool wr_flanes_can(const wr_forest *f);

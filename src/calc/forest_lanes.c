@@ -14,6 +14,7 @@
  *
  * Cells. A number's bin (how many cuts are below it) in pieces of 254: cell k is the bin - 254 k, held within 0..254, and 255 when the number
  * is missing; "goes left" is cell <= bound. Nodes that send missing left look at a second cell, one more, where missing has become 0.
+ * Categories, node by node alone: a category's bin has a word for each node, with the trees that go right by it (wr_fmark).
  */
 #include <string.h>
 
@@ -139,13 +140,19 @@ static V256 OPAQUE void cells_256(const wr_flanes *l, const uint16_t *bins, size
     }
 }
 
-static void fill_cells(const wr_forest *f, const float *rows, size_t n, uint8_t *cells)
+/* Rows as kernels see them. */
+typedef struct {
+    uint8_t cells[ROWS * WR_FLANES_CELLS + SLACK];
+    uint32_t category[ROWS * WR_FLANES_CATEGORIES]; /* bins of a row's categories; of those that the forest has */
+} sight;
+
+static void fill_numbers(const wr_forest *f, const float *rows, size_t n, uint8_t *cells)
 {
     const wr_flanes *l = f->lanes;
     uint16_t bins[ROWS * WR_FLANES_CELLS + SLACK], wide[ROWS];
     float column[ROWS];
     bool v512 = wr_flanes_wide();
-    for (size_t j = 0; j < f->ncolumns; j++) {
+    for (size_t j = 0; j < l->ncolumns; j++) {
         const wr_fcolumn *c = &f->columns[l->columns[j]];
         const float *x = rows + c->feature, *top = l->cuts + l->cut[j];
         size_t dist = f->nfeatures;
@@ -156,14 +163,25 @@ static void fill_cells(const wr_forest *f, const float *rows, size_t n, uint8_t 
         }
         if (l->tops[j] > WR_FLANES_TOPS) {
             wr_bin_floats(c->cuts, c->ncuts, x, dist, n, wide, true);
-            for (size_t i = 0; i < n; i++) bins[i * f->ncolumns + j] = wide[i];
+            for (size_t i = 0; i < n; i++) bins[i * l->ncolumns + j] = wide[i];
         } else if (v512) {
-            column_512(top, l->tops[j], x, dist, n, bins + j, f->ncolumns);
+            column_512(top, l->tops[j], x, dist, n, bins + j, l->ncolumns);
         } else {
-            column_256(top, l->tops[j], x, dist, n, bins + j, f->ncolumns);
+            column_256(top, l->tops[j], x, dist, n, bins + j, l->ncolumns);
         }
     }
-    cells_256(l, bins, f->ncolumns, n, cells);
+    cells_256(l, bins, l->ncolumns, n, cells);
+}
+
+static void fill_sight(const wr_forest *f, const float *rows, size_t n, sight *s)
+{
+    const wr_flanes *l = f->lanes;
+    fill_numbers(f, rows, n, s->cells);
+    for (size_t j = 0; j < l->ncategories; j++) {
+        const wr_fcolumn *c = &f->columns[l->categories[j]];
+        for (size_t i = 0; i < n; i++)
+            s->category[i * l->ncategories + j] = wr_fcolumn_category_bin(f, c, rows[i * f->nfeatures + c->feature]);
+    }
 }
 
 /* ---- down the trees ---- */
@@ -318,71 +336,117 @@ static V256 OPAQUE void down_256(const uint8_t *p, unsigned depth, const uint8_t
 }
 
 /* Node by node. A block's table: where each tree starts; for each node (in an order in which parents come first) the cell, the bound, and
- * the numbers of what is left and right of it. A tree's number changes at the node that it is, until it is a leaf's: 128 and more. */
-static ALWAYS V512 void chase512(const uint8_t *p, size_t nodes, const uint8_t *cells, const uint8_t *other, const size_t width, uint8_t *end,
-                                 uint8_t *end2)
+ * the numbers of what is left and right of it. A tree's number changes at the node that it is, until it is a leaf's: 128 and more. words: of
+ * each node, the trees that go right there because of a category; NULL: there are no categories. */
+static ALWAYS V512 void chase512(const uint8_t *p, size_t nodes, const uint8_t *const cells[2], const uint64_t *const words[2], const size_t width,
+                                 const bool marked, uint8_t *const end[2])
 {
     __m512i a = _mm512_load_si512(p), b = a, number = _mm512_setzero_si512();
-    for (p += TREES; nodes > 0; nodes--, p += NODE) {
+    p += TREES;
+    for (size_t k = 0; k < nodes; k++, p += NODE) {
         __m512i cell = _mm512_load_si512(p), bound = _mm512_load_si512(p + TREES);
         __m512i left = _mm512_load_si512(p + 2 * TREES), right = _mm512_load_si512(p + 3 * TREES);
-        __mmask64 up = _mm512_cmpgt_epu8_mask(look512(cells, width, cell), bound);
-        __mmask64 up2 = _mm512_cmpgt_epu8_mask(look512(other, width, cell), bound);
+        __mmask64 up = _mm512_cmpgt_epu8_mask(look512(cells[0], width, cell), bound);
+        __mmask64 up2 = _mm512_cmpgt_epu8_mask(look512(cells[1], width, cell), bound);
+        if (marked) up = _kor_mask64(up, _cvtu64_mask64(words[0][k])), up2 = _kor_mask64(up2, _cvtu64_mask64(words[1][k]));
         a = _mm512_mask_mov_epi8(a, _mm512_cmpeq_epi8_mask(a, number), _mm512_mask_blend_epi8(up, left, right));
         b = _mm512_mask_mov_epi8(b, _mm512_cmpeq_epi8_mask(b, number), _mm512_mask_blend_epi8(up2, left, right));
         number = _mm512_add_epi8(number, _mm512_set1_epi8(1));
     }
-    _mm512_storeu_si512(end, _mm512_and_si512(a, _mm512_set1_epi8(WR_FLANES_LEAVES - 1)));
-    _mm512_storeu_si512(end2, _mm512_and_si512(b, _mm512_set1_epi8(WR_FLANES_LEAVES - 1)));
+    _mm512_storeu_si512(end[0], _mm512_and_si512(a, _mm512_set1_epi8(WR_FLANES_LEAVES - 1)));
+    _mm512_storeu_si512(end[1], _mm512_and_si512(b, _mm512_set1_epi8(WR_FLANES_LEAVES - 1)));
 }
 
-static V512 OPAQUE void chase_512(const uint8_t *p, size_t nodes, const uint8_t *cells, const uint8_t *other, size_t width, uint8_t *end,
-                                  uint8_t *end2)
+static V512 OPAQUE void chase_512(const uint8_t *p, size_t nodes, const uint8_t *const cells[2], const uint64_t *const words[2], size_t width,
+                                  uint8_t *const end[2])
 {
-    if (width == 64) chase512(p, nodes, cells, other, 64, end, end2);
-    else if (width == 128) chase512(p, nodes, cells, other, 128, end, end2);
-    else chase512(p, nodes, cells, other, 256, end, end2);
+    if (words[0]) chase512(p, nodes, cells, words, width, true, end);
+    else if (width == 64) chase512(p, nodes, cells, words, 64, false, end);
+    else if (width == 128) chase512(p, nodes, cells, words, 128, false, end);
+    else chase512(p, nodes, cells, words, 256, false, end);
 }
 
-static V256 OPAQUE void chase_256(const uint8_t *p, size_t nodes, const uint8_t *cells, size_t width, uint8_t *end)
+/* 255 for each bit that is set. */
+static ALWAYS V256 __m256i spread256(uint32_t bits)
+{
+    const __m256i byte = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201u);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), byte), bit), bit);
+}
+
+static V256 OPAQUE void chase_256(const uint8_t *p, size_t nodes, const uint8_t *cells, const uint64_t *words, unsigned shift, size_t width,
+                                  uint8_t *end)
 {
     __m256i a = load256(p), number = _mm256_setzero_si256();
-    for (p += TREES; nodes > 0; nodes--, p += NODE) {
-        __m256i bound = load256(p + TREES), x = look256(cells, width, load256(p));
-        __m256i next = pick256(_mm256_cmpeq_epi8(_mm256_min_epu8(x, bound), x), load256(p + 2 * TREES), load256(p + 3 * TREES));
+    p += TREES;
+    for (size_t k = 0; k < nodes; k++, p += NODE) {
+        __m256i bound = load256(p + TREES), x = look256(cells, width, load256(p)), left = load256(p + 2 * TREES);
+        __m256i next = pick256(_mm256_cmpeq_epi8(_mm256_min_epu8(x, bound), x), left, load256(p + 3 * TREES));
+        if (words) next = pick256(spread256((uint32_t)(words[k] >> shift)), load256(p + 3 * TREES), next);
         a = pick256(_mm256_cmpeq_epi8(a, number), next, a);
         number = _mm256_add_epi8(number, _mm256_set1_epi8(1));
     }
     _mm256_storeu_si256((void *)end, _mm256_and_si256(a, _mm256_set1_epi8(WR_FLANES_LEAVES - 1)));
 }
 
-static void down_one(const wr_fblock *b, const uint8_t *table, const uint8_t *cells, size_t width, uint8_t *end)
+/* The words of a row in a block: of each column those of its bin. */
+static V256 OPAQUE void words_256(const wr_flanes *l, const wr_fblock *b, const uint32_t *category, uint64_t *out)
 {
-    if (b->nodes) chase_256(table, b->nodes, cells, width, end);
-    else down_256(table, b->bits, cells, width, end);
+    const uint64_t *in[WR_FLANES_CATEGORIES];
+    const wr_fmark *m = l->marks + b->mark;
+    size_t n = (b->nodes + 7) / 8 * 8;
+    for (size_t i = 0; i < b->nmarks; i++) in[i] = l->words + m[i].word + category[m[i].category] * n;
+    for (size_t k = 0; k < n; k += 8) {
+        __m256i lo = _mm256_setzero_si256(), hi = lo;
+        for (size_t i = 0; i < b->nmarks; i++) {
+            lo = _mm256_or_si256(lo, _mm256_loadu_si256((const void *)(in[i] + k)));
+            hi = _mm256_or_si256(hi, _mm256_loadu_si256((const void *)(in[i] + k + 4)));
+        }
+        _mm256_storeu_si256((void *)(out + k), lo);
+        _mm256_storeu_si256((void *)(out + k + 4), hi);
+    }
 }
 
-static void down_two(const wr_fblock *b, const uint8_t *table, const uint8_t *cells, const uint8_t *other, size_t width, uint8_t *end, uint8_t *end2)
+static const uint64_t *row_words(const wr_flanes *l, const wr_fblock *b, const sight *s, size_t row, uint64_t out[WR_FLANES_LEAVES])
 {
-    if (b->nodes) chase_512(table, b->nodes, cells, other, width, end, end2);
-    else down_512(table, b->bits, cells, other, width, end, end2);
+    if (!b->nmarks) return NULL;
+    words_256(l, b, s->category + row * l->ncategories, out);
+    return out;
 }
 
-static void down(const wr_flanes *l, const wr_fblock *b, const uint8_t *cells, size_t n, uint8_t (*ends)[TREES])
+static void down_one(const wr_flanes *l, const wr_fblock *b, const sight *s, size_t i, uint8_t *end)
 {
-    const uint8_t *table = l->tables + b->table;
-    size_t width = l->width;
+    uint64_t room[WR_FLANES_LEAVES];
+    const uint64_t *words = row_words(l, b, s, i, room);
+    for (unsigned from = 0; from < b->ntrees; from += TREES / 2) {
+        const uint8_t *table = l->tables + b->table + from, *cells = s->cells + i * l->width;
+        if (b->nodes) chase_256(table, b->nodes, cells, words, from, l->width, end + from);
+        else down_256(table, b->bits, cells, l->width, end + from);
+    }
+}
+
+static void down_two(const wr_flanes *l, const wr_fblock *b, const sight *s, size_t i, size_t k, uint8_t *end, uint8_t *end2)
+{
+    const uint8_t *table = l->tables + b->table, *cells[2] = {s->cells + i * l->width, s->cells + k * l->width};
+    uint64_t room[2][WR_FLANES_LEAVES];
+    if (!b->nodes) {
+        down_512(table, b->bits, cells[0], cells[1], l->width, end, end2);
+        return;
+    }
+    const uint64_t *words[2] = {row_words(l, b, s, i, room[0]), row_words(l, b, s, k, room[1])};
+    chase_512(table, b->nodes, cells, words, l->width, (uint8_t *const[2]){end, end2});
+}
+
+static void down(const wr_flanes *l, const wr_fblock *b, const sight *s, size_t n, uint8_t (*ends)[TREES])
+{
     if (wr_flanes_wide()) {
         for (size_t i = 0; i < n; i += 2) {
             size_t k = i + 1 < n ? i + 1 : i;
-            down_two(b, table, cells + i * width, cells + k * width, width, ends[i], ends[k]);
+            down_two(l, b, s, i, k, ends[i], ends[k]);
         }
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        down_one(b, table, cells + i * width, width, ends[i]);
-        if (b->ntrees > TREES / 2) down_one(b, table + TREES / 2, cells + i * width, width, ends[i] + TREES / 2);
-    }
+    for (size_t i = 0; i < n; i++) down_one(l, b, s, i, ends[i]);
 }
 
 /* ---- sums ---- */
@@ -536,14 +600,15 @@ static void add_run(const run *r, uint8_t (*ends)[TREES], size_t n, double *out)
 void wr_flanes_margins(const wr_forest *f, const float *rows, size_t n, double *out)
 {
     const wr_flanes *l = f->lanes;
-    uint8_t cells[ROWS * WR_FLANES_CELLS + SLACK], ends[ROWS][TREES];
+    uint8_t ends[ROWS][TREES];
+    sight s;
     for (size_t from = 0; from < n; from += ROWS) {
         size_t some = n - from < ROWS ? n - from : ROWS, tree = 0;
         double *to = out + from * f->nmargins;
         uint32_t output = 0;
-        fill_cells(f, rows + from * f->nfeatures, some, cells);
+        fill_sight(f, rows + from * f->nfeatures, some, &s);
         for (const wr_fblock *b = l->blocks; b < l->blocks + l->nblocks; b++) {
-            down(l, b, cells, some, ends);
+            down(l, b, &s, some, ends);
             for (run r = {.f = f, .b = b}; r.from < b->ntrees; r.from += r.trees, tree += r.trees) {
                 while (f->output_first[output + 1] <= tree) output++;
                 r.trees = f->output_first[output + 1] - tree;

@@ -368,6 +368,19 @@ static int make_programs(wr_forest *f, const uint32_t *offset, wr_err *err)
     return large ? make_below(f, most, err) : 0;
 }
 
+static void weigh(wr_forest *f)
+{
+    size_t steps = 0, below = 0, ops = 0, step = f->any_category ? WR_FOREST_COST_STEP_CATEGORY : WR_FOREST_COST_STEP;
+    for (size_t k = 0; k < f->trees.n; k++) {
+        steps += f->reach[k];
+        below += f->exits ? f->below[k] : 0;
+        ops += f->trees.at[k].nops;
+    }
+    f->cost_row = f->ncolumns * WR_FOREST_COST_CELL + steps * step;
+    f->cost_tile = ops * (f->any_category ? WR_FOREST_COST_OP_CATEGORY : WR_FOREST_COST_OP);
+    f->cost_tile += WR_TREES_TILE * (f->ncolumns * WR_FOREST_COST_BIN + f->trees.n * WR_FOREST_COST_SUM + below * step);
+}
+
 int wr_forest_plan(wr_forest *f, wr_err *err)
 {
     f->memory += sizeof *f + f->nodes.n * sizeof(wr_fnode) + f->values.n * sizeof(double) + f->set_bits.n + f->trees.n * sizeof(wr_ftree);
@@ -388,5 +401,6 @@ int wr_forest_plan(wr_forest *f, wr_err *err)
     WR_TRY(sets_by_bin(f, offset, err));
     WR_TRY(make_steps(f, offset, err));
     WR_TRY(make_programs(f, offset, err));
-    return wr_flanes_make(f, err);
+    weigh(f);
+    return wr_flanes_make(f, offset, err);
 }

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "calc/forest_internal.h"
 
-enum { LANES = WR_FOREST_LANES, EVEN_DEPTH = 8, TILE = WR_TREES_TILE, BLOCK = 2048, LEAST_TILE = 32 };
+enum { LANES = WR_FOREST_LANES, EVEN_DEPTH = 8, TILE = WR_TREES_TILE, BLOCK = 2048 };
 #define ALWAYS inline __attribute__((always_inline))
 
 /* ---- sums ---- */
@@ -398,24 +398,23 @@ typedef struct {
     size_t n;
     double *out;
     wr_forest_kernel kernel;
-    bool mixed; /* a tile that would be half empty is left to the kernel of rows */
+    bool mixed; /* a tile that would be rather empty is left to the kernel of rows */
 } work;
 
-static bool lanes_pay(const wr_flanes *l, size_t n, wr_forest_kernel other)
+static wr_forest_kernel cheapest(const wr_forest *f, size_t n)
 {
-    size_t theirs = other == WR_FOREST_KERNEL_ROW ? n * l->steps : (n + TILE - 1) / TILE * l->tile;
-    return (n == 1 ? l->alone : n * l->row) < theirs;
+    bool no_room = n <= WR_FOREST_STACK_ROWS &&
+                   (f->exits || f->nlines > 2 * WR_FOREST_STACK_COLUMNS); /* nothing is allocated for few rows */
+    size_t rows = n * f->cost_row, tiles = (n + TILE - 1) / TILE * f->cost_tile;
+    wr_forest_kernel k = no_room || rows <= tiles ? WR_FOREST_KERNEL_ROW : WR_FOREST_KERNEL_TILE;
+    size_t least = k == WR_FOREST_KERNEL_ROW ? rows : tiles;
+    if (wr_flanes_can(f) && (n == 1 ? f->lanes->alone : n * f->lanes->row) < least) k = WR_FOREST_KERNEL_LANES;
+    return k;
 }
 
 static wr_forest_kernel choose(const wr_forest *f, size_t n)
 {
-    wr_forest_kernel k = wr_forest_force;
-    bool no_room = n <= WR_FOREST_STACK_ROWS &&
-                   (f->exits || f->nlines > 2 * WR_FOREST_STACK_COLUMNS); /* nothing is allocated for few rows */
-    if (k == WR_FOREST_KERNEL_AUTO) {
-        k = n < LEAST_TILE || no_room ? WR_FOREST_KERNEL_ROW : WR_FOREST_KERNEL_TILE;
-        if (wr_flanes_can(f) && lanes_pay(f->lanes, n, k)) k = WR_FOREST_KERNEL_LANES;
-    }
+    wr_forest_kernel k = wr_forest_force == WR_FOREST_KERNEL_AUTO ? cheapest(f, n) : wr_forest_force;
     if (k == WR_FOREST_KERNEL_LANES && !wr_flanes_can(f)) k = WR_FOREST_KERNEL_TILE;
     if (k == WR_FOREST_KERNEL_TILE && !f->ops) k = WR_FOREST_KERNEL_ROW;
     if (k == WR_FOREST_KERNEL_ROW && !f->steps) k = WR_FOREST_KERNEL_PLAIN;
@@ -480,7 +479,7 @@ static void predict_block(void *p, size_t index)
         block_lanes(w, from, to);
     } else if (w->kernel == WR_FOREST_KERNEL_TILE) {
         size_t rest = w->mixed ? (to - from) % TILE : 0;
-        if (rest >= LEAST_TILE) rest = 0;
+        if (rest * w->f->cost_row > w->f->cost_tile) rest = 0;
         block_tiles(w, from, to - rest);
         if (rest) block_rows(w, to - rest, to);
     } else if (w->kernel == WR_FOREST_KERNEL_ROW) block_rows(w, from, to);

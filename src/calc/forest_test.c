@@ -122,6 +122,8 @@ static void check_lanes(toy_opt o)
         o.opt.op = s & 1 ? WR_FOREST_LESS : WR_FOREST_LESS_EQUAL;
         o.opt.sum = s & 2 ? WR_FOREST_SUM_FLOAT : WR_FOREST_SUM_DOUBLE;
         o.opt.average = s == 5;
+        o.opt.loose_categories = s == 6;
+        o.opt.negative_missing = s == 7;
         toy_new(&t, o, 300 + (uint64_t)s);
         assert_int_equal(toy_build(&t, &err), 0);
         assert_non_null(t.f->lanes);
@@ -157,6 +159,11 @@ static void test_lanes_by_node(void **state)
     }
     check_lanes((toy_opt){.nfeatures = 3, .noutputs = 5, .ntrees = 300, .leaves = 31, .cuts = 5000, .zero_missing = true});
     check_lanes((toy_opt){.nfeatures = 1, .noutputs = 1, .ntrees = 3, .leaves = 31, .cuts = 50, .chain = true, .missing_right = true});
+    for (uint32_t cats = 5; cats < 150; cats += 70) {
+        check_lanes((toy_opt){.nfeatures = 9, .noutputs = 2, .ntrees = 140, .leaves = 40, .cuts = 40, .ncats = cats, .zero_missing = true});
+    }
+    check_lanes((toy_opt){.nfeatures = 4, .noutputs = 1, .ntrees = 90, .leaves = 128, .cuts = 40, .ncats = 9, .chain = true});
+    check_lanes((toy_opt){.nfeatures = 4, .noutputs = 1, .ntrees = 64, .leaves = 120, .cuts = 40, .ncats = 400}); /* bins of 16 bits */
     toy t;
     toy_new(&t, (toy_opt){.nfeatures = 9, .noutputs = 1, .ntrees = 150, .leaves = 128, .cuts = 40, .chain = true}, 8);
     for (size_t k = 0; k < 80; k++) t.trees[k].n = 1, t.trees[k].nodes[0] = (wr_forest_node){.bits = WR_FOREST_LEAF, .value = (double)k};

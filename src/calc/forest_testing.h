@@ -53,7 +53,7 @@ static inline void toy_split(toy *t, wr_rng *r, toy_tree *tree, size_t at)
         uint8_t *bits = calloc(bytes, 1);
         for (size_t k = 0; k < bytes; k++) bits[k] = (uint8_t)wr_rng_u64(r);
         d->bits |= WR_FOREST_CATEGORY;
-        t->sets = realloc(t->sets, (t->nsets + 1) * sizeof *t->sets);
+        if ((t->nsets & (t->nsets - 1)) == 0) t->sets = realloc(t->sets, (2 * t->nsets + 1) * sizeof *t->sets); /* full */
         t->sets[t->nsets] = bits;
         d->set = (uint32_t)++t->nsets; /* as add_set numbers them: 0 is the empty one */
     } else {
