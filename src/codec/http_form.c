@@ -45,7 +45,7 @@ void wr_http_forms_free(wr_http_forms *t)
 static wr_str at(const form *f, span s, const char *p, size_t shift)
 {
     if (s.at == NOWHERE) return (wr_str){0};
-    return (wr_str){p + s.at + (s.at > f->from ? shift : 0), s.n};
+    return (wr_str){p + (s.at + (s.at > f->from ? shift : 0)), s.n};
 }
 
 static void fill(wr_http_head *out, const form *f, const char *p, size_t digits)

@@ -83,6 +83,7 @@ static bool take_meaning(wr_oip_form *f, wr_str json, const wr_oip_asked *asked,
     for (size_t i = 0; i < f->nin; i++) {
         f->in[i] = asked->q.in[i];
         f->in[i].data = NULL;
+        f->in[i].type = notes->in[i].type;
         f->noted[i] = notes->in[i];
         if (!find(&f->in_names[i], f, json, notes, f->in[i].name)) return false;
     }

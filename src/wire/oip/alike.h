@@ -21,6 +21,7 @@ typedef struct { uint32_t from, n; } wr_oip_span;
 /* What a full reading noted of input i, in the order of q.in. Offsets are those of the request's JSON. */
 typedef struct {
     size_t at;                        /* of the model's inputs */
+    wr_tensor_type type;              /* as the request says: where values are missing, the tensor has another one */
     bool binary;                      /* or its data is JSON, from `from` to `to` */
     uint64_t size;                    /* of binary data */
     size_t from, to;

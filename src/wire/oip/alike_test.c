@@ -152,13 +152,14 @@ static void test_missing_values(void **state)
     IN("{\"name\":\"at\",\"shape\":[1],\"datatype\":\"INT64\",\"data\":[" t "]},{\"name\":\"km\",\"shape\":[1],"       \
        "\"datatype\":\"INT8\",\"data\":[" k                                                                            \
        "]},{\"name\":\"from\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"SF\\u004f\"]}")
+    assert_int_equal(same_text("late", LATE("5", "null")), 200);
+    assert_true(yyjson_get_num(at("/outputs/0/data/0")) == 100);
     assert_int_equal(same_text("late", LATE("5", "3")), 200);
     assert_true(yyjson_get_num(at("/outputs/0/data/0")) == 3);
     assert_int_equal(same_text("late", LATE("null", "3")), 200);
     assert_true(yyjson_get_num(at("/outputs/0/data/0")) == 1003);
-    assert_int_equal(same_text("late", LATE("5", "null")), 200);
-    assert_true(yyjson_get_num(at("/outputs/0/data/0")) == 100);
     assert_true(known(9, false, LATE("null", "null")));
+    assert_int_equal(same_text("late", LATE("5", "1.5")), 400); /* INT8, although the first one's was missing */
 }
 
 /* Eight forms, and the useful ones stay. */

@@ -18,6 +18,7 @@ typedef struct {
     unsigned has;
     wr_tensor t;
     size_t at;   /* of the model's inputs */
+    wr_tensor_type sent; /* t.type is another one where values are missing */
     wr_str data; /* its text from '[' on, when it has yet to be read */
     bool read;   /* data is in t already, from where to where */
     size_t from, to;
@@ -176,7 +177,9 @@ static int input_type(reading *r, input *p)
 {
     wr_str text;
     WR_TRY(read_str(r, "datatype", &text));
-    return wr_oip_ask_type(&p->t, text, r->err);
+    WR_TRY(wr_oip_ask_type(&p->t, text, r->err));
+    p->sent = p->t.type;
+    return 0;
 }
 
 static int input_member(reading *r, input *p, wr_str key)
@@ -242,7 +245,7 @@ static void note(reading *r, const input *p)
 {
     wr_oip_notes *k = &r->notes;
     if (p->place.region.p || !(p->binary || p->read) || k->n == WR_OIP_FORM_TENSORS) k->odd = true;
-    if (!k->odd) k->in[k->n++] = (wr_oip_noted){p->at, p->binary, p->binary_size, p->from, p->to};
+    if (!k->odd) k->in[k->n++] = (wr_oip_noted){p->at, p->sent, p->binary, p->binary_size, p->from, p->to};
 }
 
 static int finish_input(reading *r, input *p)
