@@ -20,7 +20,7 @@
 #include "base/mem.h"
 #include "calc/trees_internal.h"
 
-enum { CAT_SLOT = 0x8000, LANES = 8, BLOCK = 2048, LEAST_TILE = 8 };
+enum { CAT_SLOT = 0x8000, LANES = 8, BLOCK = 2048 };
 
 bool wr_trees_plain;
 
@@ -469,12 +469,15 @@ static void bin_tile(const source *s, size_t from, size_t n, uint8_t (*bins)[WR_
 /* Long trees are for the one-row path; a model is either all short (tiles) or not. */
 static bool tiles_fit(const wr_trees *t) { return t->fast && t->most_leaves <= WR_TREES_FAST_LEAVES; }
 
+/* Fewer rows are faster one by one: measured with trees of 8 to 200 leaves. Steps among categories are the slower ones. */
+static size_t least_tile(const wr_trees *t) { return t->any_cat ? 8 : 14; }
+
 static void predict_block(void *p, size_t index)
 {
     const source *s = p;
     const wr_trees *t = s->t;
     size_t from = index * BLOCK, to = s->n - from < BLOCK ? s->n : from + BLOCK;
-    if (!tiles_fit(t) || to - from < LEAST_TILE) {
+    if (!tiles_fit(t) || to - from < least_tile(t)) {
         predict_rows(s, from, to);
         return;
     }
@@ -485,6 +488,10 @@ static void predict_block(void *p, size_t index)
         size_t n = to - from < WR_TREES_TILE ? to - from : WR_TREES_TILE;
         double m[WR_TREES_TILE];
         uint8_t id[WR_TREES_TILE];
+        if (n < least_tile(t)) {
+            predict_rows(s, from, to);
+            return;
+        }
         bin_tile(s, from, n, bins);
         for (int i = 0; i < WR_TREES_TILE; i++) m[i] = t->base;
         for (int k = 0; k < t->ntrees; k++) {
@@ -499,7 +506,7 @@ static void predict_block(void *p, size_t index)
 
 static void predict(source *s, wr_pool *pool)
 {
-    if (s->n < LEAST_TILE) predict_rows(s, 0, s->n);
+    if (s->n < least_tile(s->t)) predict_rows(s, 0, s->n);
     else wr_pool_for(s->n > BLOCK ? pool : NULL, (s->n + BLOCK - 1) / BLOCK, predict_block, s);
 }
 
