@@ -180,6 +180,7 @@ static void run_alone(waiting *w)
     w->job.begun = wr_clock_mono_ns();
     w->rc = wr_infer_job_run(&w->job);
     w->job.ran = wr_clock_mono_ns();
+    w->job.part_ns = w->job.ran - w->job.begun + 1;
     if (w->rc == 0) wr_infer_count_run(w->job.m);
 }
 

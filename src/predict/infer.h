@@ -22,7 +22,7 @@ typedef struct wr_infer_answer {
     size_t nout;
     size_t rows;                   /* 1 when the model has no batch dimension */
     bool cached;
-    int64_t busy_ns;               /* spent for it: of a run that it shared its part, and nothing of what it waited for others */
+    int64_t busy_ns;               /* spent for it: of a run that it shared its part, and nothing of what it waited for others; also when the run fails */
 } wr_infer_answer;
 
 /* WEIR_EINVAL: the request does not fit the model; WEIR_EUNAVAILABLE: its queue is full; else errors of run. Counts both ways. */

@@ -25,7 +25,7 @@ typedef struct {
     bool cache;                        /* the answer is to be kept under the key */
     wr_fail_reason why;                /* if it fails now */
     int64_t start, ready, begun, ran;  /* wr_clock_mono_ns: asked, may run, runs, has run */
-    int64_t part_ns;                   /* of a run with others; 0 = it ran alone */
+    int64_t part_ns;                   /* of the run of one that waited; 0 = it did not */
 } wr_infer_job;
 
 static inline wr_infer_job wr_infer_job_of(wr_infer_answer *out, const wr_instance *m, const wr_infer_request *q, wr_arena *a, wr_err *err)

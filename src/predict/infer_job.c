@@ -127,9 +127,9 @@ int wr_infer_job_begin(job *j)
 int wr_infer_job_end_at(job *j, int rc, int64_t end, wr_infer_tally *t)
 {
     if (rc == 0 && j->cache) into_cache(j);
+    j->out->busy_ns = j->part_ns ? j->ready - j->start + j->part_ns : end - j->start;
     if (over(j, rc) < 0) return rc;
     count_success(j, end, t);
-    j->out->busy_ns = j->part_ns ? j->ready - j->start + j->part_ns : end - j->start;
     if (j->m->of->opt.answered) j->m->of->opt.answered(j->m->of->opt.ctx, j->m, j->q, j->out);
     return 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* batching_test.c - requests over the wire that share runs, told by the statistics; each gets its own answer. */
+/* batching_test.c - requests over the wire that share runs, told by the statistics; each gets its own answer, through
+ * rollouts too. */
 #include <poll.h>
 
 #include "base/clock.h"
+#include "core/event.h"
 #include "server/models_testing.h"
 
 static int setup(void **state)
@@ -14,7 +16,9 @@ static int setup(void **state)
 
 enum { VALUES = 16 };
 
-/* ---- what is asked: the first input of "simple" is all `value`, the second all ones ---- */
+/* ---- what is asked: the first input is all `value`, the second all ones ---- */
+
+static const char *model = "simple";
 
 static void put_values(wr_buf *b, int value)
 {
@@ -37,18 +41,22 @@ static void put_post(wr_buf *out, const char *path, const wr_buf *body)
 static void put_v2(wr_buf *out, int value)
 {
     WR_AUTOBUF wr_buf body = {0};
+    char path[100];
     wr_buf_str(&body, "{\"inputs\":[");
     put_input(&body, "INPUT0", value);
     wr_buf_char(&body, ',');
     put_input(&body, "INPUT1", 1);
     wr_buf_printf(&body, "],\"id\":\"%d\"}", value);
-    put_post(out, "/v2/models/simple/infer", &body);
+    snprintf(path, sizeof path, "/v2/models/%s/infer", model);
+    put_post(out, path, &body);
 }
 
-/* A row as V1 and MLflow's scoring take it. */
-static void put_row(wr_buf *out, const char *path, const char *form, int value)
+/* A row as V1 and MLflow's scoring take it; in `where` the model. */
+static void put_row(wr_buf *out, const char *where, const char *form, int value)
 {
     WR_AUTOBUF wr_buf body = {0};
+    char path[100];
+    snprintf(path, sizeof path, where, model);
     wr_buf_printf(&body, "{\"%s\":[{\"INPUT0\":[", form);
     put_values(&body, value);
     wr_buf_str(&body, "],\"INPUT1\":[");
@@ -57,12 +65,9 @@ static void put_row(wr_buf *out, const char *path, const char *form, int value)
     put_post(out, path, &body);
 }
 
-static void put_v1(wr_buf *out, int value) { put_row(out, "/v1/models/simple:predict", "instances", value); }
-static void put_frame(wr_buf *out, int value)
-{
-    put_row(out, "/endpoints/simple/invocations", "dataframe_records", value);
-}
-static void put_query(wr_buf *out, int value) { put_row(out, "/invocations?endpoint=simple", "instances", value); }
+static void put_v1(wr_buf *out, int value) { put_row(out, "/v1/models/%s:predict", "instances", value); }
+static void put_frame(wr_buf *out, int value) { put_row(out, "/endpoints/%s/invocations", "dataframe_records", value); }
+static void put_query(wr_buf *out, int value) { put_row(out, "/invocations?endpoint=%s", "instances", value); }
 
 static void (*const forms[])(wr_buf *out, int value) = {put_v2, put_v1, put_frame, put_query};
 enum { FORMS = sizeof forms / sizeof *forms };
@@ -150,11 +155,11 @@ static void hear_error(int fd, int status, const char *text)
 }
 
 /* A count of the model's statistics. */
-static int count(const char *model, const char *what)
+static int count(const char *name, const char *what)
 {
     WR_AUTOBUF wr_buf b = {0};
     char path[100], key[60];
-    snprintf(path, sizeof path, "/v2/models/%s/stats", model);
+    snprintf(path, sizeof path, "/v2/models/%s/stats", name);
     snprintf(key, sizeof key, "\"%s\":", what);
     int fd = dial();
     wr_buf_printf(&b, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
@@ -195,11 +200,11 @@ static void test_what_is_there_shares_runs(void **state)
     stop();
 }
 
-static void delay(const char *model, int rows, int us)
+static void delay(const char *name, int rows, int us)
 {
     WR_AUTOBUF wr_buf config = {0};
     char path[400];
-    snprintf(path, sizeof path, "%s/models/%s/config.pbtxt", dir, model);
+    snprintf(path, sizeof path, "%s/models/%s/config.pbtxt", dir, name);
     OK(wr_file_read(&config, path, 1 << 20, err));
     wr_buf_printf(&config, "\ndynamic_batching { preferred_batch_size: [ %d ] max_queue_delay_microseconds: %d }\n",
                   rows, us);
@@ -305,6 +310,168 @@ static void test_a_run_that_fails(void **state)
     stop();
 }
 
+/* ---- rollouts ---- */
+
+#define ROLLOUT(endpoint) "/api/weir/1/endpoints/" endpoint "/rollout"
+#define SPLIT             "mode: split\nguardrails: none\narms: {other: {path: arm.onnx, weight: 50%}}\n"
+
+enum { CLIENTS = 3, TURNS = 40, AT_ONCE = 16, ASKED = CLIENTS * TURNS * AT_ONCE };
+
+static void copy_model(const char *to)
+{
+    WR_AUTOARENA wr_arena *a = wr_arena_new(0);
+    OK(wr_file_copy(wr_arena_printf(a, "%s/models/simple/1/model.onnx", dir), wr_path_join(a, dir, to), err));
+}
+
+static int setup_arms(void **state)
+{
+    char path[400];
+    int rc = setup(state);
+    copy_model("own.onnx");
+    copy_model("arm.onnx");
+    snprintf(path, sizeof path, "%s/weir.yaml", dir);
+    OK(wr_file_write(path,
+                     WR_STR("endpoints:\n  both: {path: own.onnx, config: {max_batch_size: 8}}\n"
+                            "  aside: {path: own.onnx}\n"),
+                     err));
+    loops = 2;
+    model = "both";
+    return rc;
+}
+
+static int teardown_arms(void **state)
+{
+    model = "simple";
+    loops = 1;
+    return teardown(state);
+}
+
+/* The answer of either arm, in any form, with the ids of what was kept. */
+static void check_arm(wr_str body, int form, int value)
+{
+    for (int k = 0; k < 2; k++) {
+        WR_AUTOBUF wr_buf want = {0};
+        put_output(&want, form == 0, k, k ? value - 1 : value + 1);
+        if (!memmem(body.p, body.n, want.p, want.n)) fail_msg("%.*s\nlacks %s", WR_STR_FMT(body), wr_buf_cstr(&want));
+    }
+    if (!memmem(body.p, body.n, "prediction_ids", 14)) fail_msg("%.*s", WR_STR_FMT(body));
+}
+
+static void *keep_asking(void *arg)
+{
+    int client = *(int *)arg, fd = dial();
+    for (int turn = 0; turn < TURNS; turn++) {
+        WR_AUTOBUF wr_buf out = {0};
+        WR_AUTOBUF wr_buf in = {0};
+        wr_str body;
+        size_t at = 0;
+        int value = (client * TURNS + turn) * AT_ONCE;
+        for (int i = 0; i < AT_ONCE; i++) forms[i % FORMS](&out, value + i);
+        say(fd, &out);
+        for (int i = 0; i < AT_ONCE; i++) {
+            int status = next_answer(&body, fd, &in, &at);
+            if (status != 200) fail_msg("%d %.*s", status, WR_STR_FMT(body));
+            check_arm(body, i % FORMS, value + i);
+        }
+        assert_int_equal(at, in.n);
+        usleep(5000); /* so that what changes meanwhile has its turn */
+    }
+    close(fd);
+    return arg;
+}
+
+static double number(wr_http_client *c, const char *pointer)
+{
+    WR_AUTOJSON wr_json j = {0};
+    wr_str reply = {"", 0};
+    assert_int_equal(call(c, "GET", ROLLOUT("both"), "", &reply), 200);
+    OK(wr_json_parse(&j, reply, "status", err));
+    return yyjson_get_num(yyjson_ptr_get(j.root, pointer));
+}
+
+/* All clients ask while `change` is called again and again. */
+static int under_fire(void (*change)(wr_http_client *c, int n), wr_http_client *c)
+{
+    pthread_t t[CLIENTS];
+    int client[CLIENTS], n = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        client[i] = i;
+        assert_int_equal(pthread_create(&t[i], NULL, keep_asking, &client[i]), 0);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        while (pthread_tryjoin_np(t[i], NULL) != 0) change(c, n++);
+    return n;
+}
+
+/* The arm's model anew: it is taken up at the second look that sees the same. */
+static void reload(wr_http_client *c, int n)
+{
+    if (n % 3 == 0) copy_model("arm.onnx");
+    assert_int_equal(call(c, "PUT", ROLLOUT("aside"), SPLIT, NULL), 200); /* looks for models of all arms */
+}
+
+static void replace(wr_http_client *c, int n)
+{
+    static const char *const specs[] = {
+        SPLIT, "mode: bandit\nguardrails: none\narms: {a: {path: arm.onnx}, b: {path: own.onnx}}\n",
+        "mode: bandit\nguardrails: none\narms: {other: {path: models/simple_string/1/model.onnx}}\n", SPLIT};
+    assert_int_equal(call(c, "PUT", ROLLOUT("both"), specs[n % 4], NULL), 200);
+    usleep(10000);
+}
+
+static int times_served(trips *w, const char *subject)
+{
+    wr_event *e;
+    size_t n;
+    int times = 0;
+    OK(wr_event_list(&e, &n, w->a, w->project, 0, "served", 1000, err));
+    for (size_t i = 0; i < n; i++) times += strcmp(e[i].subject, subject) == 0;
+    return times;
+}
+
+/* What the rollout counts is what was answered, each once, whatever instance of a model it was meant for; and so it is
+ * in the log. */
+static void test_arms_under_reloads(void **state)
+{
+    (void)state;
+    start(false);
+    wr_http_client *c = client_at(port);
+    assert_int_equal(call(c, "PUT", ROLLOUT("both"), SPLIT, NULL), 200);
+    (void)under_fire(reload, c);
+    double own = number(c, "/arms/0/requests"), other = number(c, "/arms/1/requests");
+    assert_true(own > ASKED / 4 && other > ASKED / 4 && own + other == ASKED);
+    assert_true(number(c, "/arms/0/predictions") == own && number(c, "/arms/1/predictions") == other);
+    assert_true(number(c, "/arms/0/errors") + number(c, "/arms/1/errors") + number(c, "/arms/1/not_ready") == 0);
+    assert_int_equal(count("both", "inference_count"), own);
+    assert_true(count("both", "execution_count") < own);
+    assert_int_equal(call(c, "POST", "/api/weir/1/flush", "", NULL), 200);
+    trips w = {.project = project, .a = wr_arena_new(0)};
+    assert_int_equal(trips_number(&w, "SELECT count(DISTINCT prediction_id) FROM \"decisions.both\""), ASKED);
+    assert_int_equal(trips_number(&w, "SELECT count(*) FROM \"decisions.both\" WHERE arm = answered_by AND "
+                                      "propensity = 0.5 AND seconds > 0"),
+                     ASKED);
+    assert_int_equal(trips_number(&w, "SELECT count(*) FROM \"decisions.both\" WHERE arm = 'other'"), other);
+    assert_true(times_served(&w, "endpoint:both:other") > 3);
+    wr_arena_free(w.a);
+    wr_http_client_close(c);
+    stop();
+}
+
+/* Rollouts come and go while their requests wait: none fails, and the next one begins with nothing. */
+static void test_rollouts_come_and_go(void **state)
+{
+    (void)state;
+    start(false);
+    wr_http_client *c = client_at(port);
+    assert_int_equal(call(c, "PUT", ROLLOUT("both"), SPLIT, NULL), 200);
+    assert_true(under_fire(replace, c) > 6);
+    assert_int_equal(call(c, "PUT", ROLLOUT("both"), SPLIT, NULL), 200);
+    keep_asking(&(int){CLIENTS});
+    assert_true(number(c, "/arms/0/requests") + number(c, "/arms/1/requests") == TURNS * AT_ONCE);
+    wr_http_client_close(c);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +479,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_delay_fills_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_others_do_not_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_run_that_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_arms_under_reloads, setup_arms, teardown_arms),
+        cmocka_unit_test_setup_teardown(test_rollouts_come_and_go, setup_arms, teardown_arms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

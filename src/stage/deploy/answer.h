@@ -11,7 +11,7 @@ typedef struct {
     /* A header, or a parameter of the request, as text; {NULL, 0} when it is not there. NULL = there are none. */
     wr_str (*lookup)(void *ctx, bool header, const char *name);
     void *ctx;
-    /* NULL: answered at once. Else a model without a view may share its run with others that wait there (not within a rollout). */
+    /* NULL: answered at once. Else a model without a view may share its run with others that wait there. */
     wr_batch *batch;
     wr_batch_done done;
     void *arg;

@@ -29,13 +29,14 @@ typedef struct wr_rollout wr_rollout;
 /* What a serving process asks of rollouts, which stand above it (stage/rollout). */
 struct wr_serve_endpoint;
 struct wr_keep_opt;
+enum { WR_NO_ROLLOUT = 2 };
 struct wr_serve_rollouts {
     int (*open)(wr_serve *s, wr_err *err);    /* what is kept and what is declared; under refresh */
     void (*close)(wr_serve *s);               /* also after a failed open, or none */
     int (*refresh)(wr_serve *s, wr_err *err); /* arms that moved; under refresh */
     int (*save)(wr_serve *s, uint64_t tag, wr_err *err); /* what segments up to `tag` say of them: those go now */
     size_t (*folders)(const char **out, struct wr_serve_endpoint *e); /* of the cache, in use by arms: < WR_ROLLOUT_ARMS */
-    /* With the arm that is picked. 1: the endpoint has no rollout. */
+    /* With the arm that is picked; as wr_serve_answer_to, or WR_NO_ROLLOUT: the endpoint has none. */
     int (*answer)(wr_serve_reply *out, wr_round *r, wr_served *package, wr_instance *model, const wr_infer_request *q, const wr_serve_asked *asked,
                   wr_arena *a, wr_err *err);
     /* Of a prediction, in the log already: 1 = an arm earned it, 0 = the prediction had one; WEIR_ENOTFOUND: no arm is remembered for it. */
@@ -176,6 +177,21 @@ wr_serve_answerer *wr_serve_answerer_of(wr_serve_endpoint *e, const wr_instance 
 void wr_serve_ledger_close(wr_serve *s);
 /* Energy and CPU seconds of the process since the last call. One thread at a time. */
 void wr_serve_energy_since(wr_energy *out, double *cpu_s, wr_serve *s);
-/* answer.c: one model, whoever picked it. Shares no run. */
-int wr_serve_run(wr_serve_reply *out, size_t *rows, wr_round *round, wr_served *package, wr_instance *model, const wr_infer_request *q,
-                 const struct wr_keep_opt *opt, wr_arena *a, wr_err *err);
+
+/* ---- answer.c: one model, whoever picked it ---- */
+
+/* Who may wait for others to share a run with; batch NULL: nobody. */
+typedef struct {
+    wr_batch *batch;
+    wr_batch_done done;
+    void *arg;
+} wr_serve_later;
+/* What it took; also told of what failed. */
+typedef struct {
+    size_t rows;                     /* of an answer */
+    bool waited;
+    int64_t busy_ns;                 /* of one that waited: all but the waiting, of the run its part */
+} wr_serve_took;
+/* 1: a model without a view waits, and later.done is called. Then reply, took, error, the model and what q and opt point to last until that. took NULL: of no interest. */
+int wr_serve_run(wr_serve_reply *out, wr_serve_took *took, wr_round *round, wr_served *package, wr_instance *model, const wr_infer_request *q,
+                 const struct wr_keep_opt *opt, wr_serve_later later, wr_arena *a, wr_err *err);

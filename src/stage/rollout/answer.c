@@ -40,8 +40,10 @@ static double point_of(wr_rollout *r, const wr_infer_request *q, const wr_serve_
 typedef struct {
     size_t arm;
     double propensity;
+    bool shares;    /* may wait for others to share a run with */
     bool fell_back; /* the primary answered for it */
-    int64_t ns;
+    int64_t ns;     /* until the answer was there */
+    int64_t busy_ns;
 } decision;
 
 static decision decide(wr_rollout *r, const wr_infer_request *q, const wr_serve_asked *asked)
@@ -51,6 +53,7 @@ static decision decide(wr_rollout *r, const wr_infer_request *q, const wr_serve_
     pthread_mutex_lock(&r->lock);
     d.arm = wr_route_arm(&r->route, u);
     d.propensity = r->route.share[d.arm];
+    d.shares = r->shares;
     pthread_mutex_unlock(&r->lock);
     return d;
 }
@@ -59,14 +62,16 @@ static decision decide(wr_rollout *r, const wr_infer_request *q, const wr_serve_
 
 static void add(atomic_uint_fast64_t *to, uint64_t n) { atomic_fetch_add_explicit(to, n, memory_order_relaxed); }
 
-static void count(wr_rollout *r, size_t arm, const wr_serve_reply *reply, size_t rows, int64_t ns)
+static uint64_t positive(int64_t ns) { return ns > 0 ? (uint64_t)ns : 0; }
+
+static void count(wr_rollout *r, size_t arm, const wr_serve_reply *reply, size_t rows, const decision *d)
 {
     wr_rollout_arm_run *run = &r->arms[arm];
     size_t step = rows > SCORED_ROWS ? rows / SCORED_ROWS : 1;
     add(&run->requests, 1);
     add(&run->rows, rows);
-    add(&run->busy_ns, ns > 0 ? (uint64_t)ns : 0);
-    add(&run->latency[wr_duration_bin(ns > 0 ? (uint64_t)ns : 0)], 1);
+    add(&run->busy_ns, positive(d->busy_ns));
+    add(&run->latency[wr_duration_bin(positive(d->ns))], 1);
     for (size_t i = 0; i < rows; i += step) {
         wr_row_verdict v = wr_row_verdict_of(reply->out, reply->nout, rows, i, r->endpoint->threshold);
         size_t bin = wr_value_bin(v.score);
@@ -74,11 +79,11 @@ static void count(wr_rollout *r, size_t arm, const wr_serve_reply *reply, size_t
     }
 }
 
-static void count_error(wr_rollout_arm_run *run, int64_t ns)
+static void count_error(wr_rollout_arm_run *run, int64_t busy_ns)
 {
     add(&run->requests, 1);
     add(&run->errors, 1);
-    add(&run->busy_ns, ns > 0 ? (uint64_t)ns : 0);
+    add(&run->busy_ns, positive(busy_ns));
 }
 
 /* What the request is to blame for says nothing of the model. */
@@ -138,45 +143,31 @@ static int name_version(wr_serve_reply *out, const wr_served *package, const wr_
     return 0;
 }
 
-/* Through an arm beside the primary. 1 = answered, 0 = the primary has to, < 0 only when nothing can be answered any
- * more. */
-static int by_arm(wr_serve_reply *out, size_t *rows, wr_rollout *r, wr_round *round, decision *d, int64_t *failed_ns,
-                  const wr_infer_request *q, wr_str id, int64_t *version, wr_arena *a)
-{
-    wr_served *package;
+/* A request on its way, in its arena: its run may be one that others share, and then the answer comes later. The
+ * rollout is held until that, so are the arm's model by us and the primary's by who asks; `out` and `err` last as long.
+ */
+typedef struct {
+    wr_rollout *r;
+    wr_round *round;
+    wr_served *package; /* of the primary */
     wr_instance *model;
-    wr_err none = {0};
-    wr_rollout_arm_run *arm = &r->arms[d->arm];
-    *failed_ns = -1;
-    if (!wr_rollout_take(&package, &model, wr_round_serve(round), arm)) {
-        add(&arm->unready, 1);
-        return 0;
-    }
-    int64_t start = wr_clock_mono_ns();
-    wr_keep_opt opt = {id, wr_str_of(r->spec.arms[d->arm].name), d->propensity};
-    int rc = wr_serve_run(out, rows, round, package, model, q, &opt, a, &none);
-    d->ns = wr_clock_mono_ns() - start;
-    *version = version_of(package, model);
-    if (rc == 0) rc = name_version(out, package, model, a, &none);
-    if (rc < 0) *failed_ns = d->ns;
-    wr_serve_give(package);
-    if (model) wr_instance_give(model);
-    return rc == 0;
-}
-
-static int by_primary(wr_serve_reply *out, size_t *rows, wr_rollout *r, wr_round *round, decision *d,
-                      wr_served *package, wr_instance *model, const wr_infer_request *q, wr_str id, wr_arena *a,
-                      wr_err *err)
-{
-    int64_t start = wr_clock_mono_ns();
-    *out = (wr_serve_reply){0};
-    wr_keep_opt opt = {id, wr_str_of(r->spec.arms[0].name), d->fell_back ? NAN : d->propensity};
-    int rc = wr_serve_run(out, rows, round, package, model, q, &opt, a, err);
-    d->ns = wr_clock_mono_ns() - start;
-    if (rc == 0) count(r, 0, out, *rows, d->ns);
-    else if (!clients_fault(rc)) count_error(&r->arms[0], d->ns);
-    return rc;
-}
+    wr_served *arm_package; /* of the arm while it runs */
+    wr_instance *arm_model;
+    wr_infer_request q;
+    wr_str id;
+    wr_batch *batch; /* NULL: at once */
+    wr_batch_done done;
+    void *arg;
+    decision d;
+    wr_serve_took took;
+    int64_t start;     /* of the model that runs; wr_clock_mono_ns */
+    int64_t failed_ns; /* of the arm that could not; -1 = none */
+    int64_t version;
+    wr_err arm_err;
+    wr_serve_reply *out;
+    wr_arena *a;
+    wr_err *err;
+} answering;
 
 static void offer_shadows(wr_rollout *r, wr_serve *s, const wr_infer_request *q, const wr_serve_reply *reply)
 {
@@ -189,23 +180,88 @@ static void offer_shadows(wr_rollout *r, wr_serve *s, const wr_infer_request *q,
         if (!out[i]) wr_shadow_offer(s, r, i, q, reply);
 }
 
-static int answer(wr_serve_reply *out, wr_rollout *r, wr_round *round, wr_served *package, wr_instance *model,
-                  const wr_infer_request *q, const wr_serve_asked *asked, wr_arena *a, wr_err *err)
+/* There is an answer: what becomes of it. */
+static int answered(answering *x)
 {
-    decision d = decide(r, q, asked);
-    size_t rows = 0;
-    int64_t failed_ns = -1, version = version_of(package, model);
-    bool done = d.arm && by_arm(out, &rows, r, round, &d, &failed_ns, q, asked->id, &version, a) == 1;
-    if (done) count(r, d.arm, out, rows, d.ns);
-    if (!done) {
-        d.fell_back = d.arm != 0;
-        version = version_of(package, model);
-        WR_TRY(by_primary(out, &rows, r, round, &d, package, model, q, asked->id, a, err));
-        if (failed_ns >= 0) count_error(&r->arms[d.arm], failed_ns); /* the primary could: so it was not the request */
-    }
-    WR_TRY(keep(out, r, round, &d, asked->id, rows, version, a, err));
-    offer_shadows(r, wr_round_serve(round), q, out);
+    WR_TRY(keep(x->out, x->r, x->round, &x->d, x->id, x->took.rows, x->version, x->a, x->err));
+    offer_shadows(x->r, wr_round_serve(x->round), &x->q, x->out);
     return 0;
+}
+
+static int run(answering *x, wr_served *package, wr_instance *model, double propensity, wr_batch_done done, wr_err *err)
+{
+    size_t arm = x->d.fell_back ? 0 : x->d.arm;
+    wr_keep_opt opt = {x->id, wr_str_of(x->r->spec.arms[arm].name), propensity};
+    wr_serve_later later = {x->d.shares ? x->batch : NULL, done, x};
+    *x->out = (wr_serve_reply){0};
+    x->version = version_of(package, model);
+    x->start = wr_clock_mono_ns();
+    return wr_serve_run(x->out, &x->took, x->round, package, model, &x->q, &opt, later, x->a, err);
+}
+
+static void clock_it(answering *x)
+{
+    x->d.ns = wr_clock_mono_ns() - x->start;
+    x->d.busy_ns = x->took.waited ? x->took.busy_ns : x->d.ns;
+}
+
+/* Calls who waits; the rollout may be gone then. */
+static void over(answering *x, int rc)
+{
+    wr_rollout_drop(x->r);
+    x->done(x->arg, rc);
+}
+
+static int primary_ran(answering *x, int rc)
+{
+    wr_rollout *r = x->r;
+    clock_it(x);
+    if (rc == 0) count(r, 0, x->out, x->took.rows, &x->d);
+    else if (!clients_fault(rc)) count_error(&r->arms[0], x->d.busy_ns);
+    if (rc < 0) return rc;
+    if (x->failed_ns >= 0) count_error(&r->arms[x->d.arm], x->failed_ns); /* so it was not the request */
+    return answered(x);
+}
+
+static void primary_waited(void *arg, int rc) { over(arg, primary_ran(arg, rc)); }
+
+static int by_primary(answering *x)
+{
+    x->d.fell_back = x->d.arm != 0;
+    int rc = run(x, x->package, x->model, x->d.fell_back ? NAN : x->d.propensity, primary_waited, x->err);
+    return rc == 1 ? 1 : primary_ran(x, rc);
+}
+
+static int arm_ran(answering *x, int rc)
+{
+    clock_it(x);
+    if (rc == 0) rc = name_version(x->out, x->arm_package, x->arm_model, x->a, &x->arm_err);
+    wr_serve_give(x->arm_package);
+    if (x->arm_model) wr_instance_give(x->arm_model);
+    if (rc < 0) {
+        x->failed_ns = x->d.busy_ns > 0 ? x->d.busy_ns : 0;
+        return by_primary(x);
+    }
+    count(x->r, x->d.arm, x->out, x->took.rows, &x->d);
+    return answered(x);
+}
+
+static void arm_waited(void *arg, int rc)
+{
+    rc = arm_ran(arg, rc);
+    if (rc != 1) over(arg, rc);
+}
+
+/* Through an arm beside the primary; the primary has to when the arm cannot. */
+static int by_arm(answering *x)
+{
+    wr_rollout_arm_run *arm = &x->r->arms[x->d.arm];
+    if (!wr_rollout_take(&x->arm_package, &x->arm_model, wr_round_serve(x->round), arm)) {
+        add(&arm->unready, 1);
+        return by_primary(x);
+    }
+    int rc = run(x, x->arm_package, x->arm_model, x->d.propensity, arm_waited, &x->arm_err);
+    return rc == 1 ? 1 : arm_ran(x, rc);
 }
 
 int wr_rollout_answer(wr_serve_reply *out, wr_round *round, wr_served *package, wr_instance *model,
@@ -213,9 +269,28 @@ int wr_rollout_answer(wr_serve_reply *out, wr_round *round, wr_served *package, 
 {
     const char *name = package ? package->endpoint : model->name;
     wr_rollout *r = wr_rollout_hold(wr_serve_endpoint_named(wr_round_serve(round), wr_str_of(name)));
-    if (!r) return 1;
-    int rc = answer(out, r, round, package, model, q, asked, a, err);
-    wr_rollout_drop(r);
+    if (!r) return WR_NO_ROLLOUT;
+    answering *x = wr_arena_alloc(a, sizeof *x);
+    if (!x) {
+        wr_rollout_drop(r);
+        return wr_err_nomem(err);
+    }
+    *x = (answering){.r = r,
+                     .round = round,
+                     .package = package,
+                     .model = model,
+                     .q = *q,
+                     .id = asked->id,
+                     .batch = asked->batch,
+                     .done = asked->done,
+                     .arg = asked->arg,
+                     .d = decide(r, q, asked),
+                     .failed_ns = -1,
+                     .out = out,
+                     .a = a,
+                     .err = err};
+    int rc = x->d.arm ? by_arm(x) : by_primary(x);
+    if (rc != 1) wr_rollout_drop(r);
     return rc;
 }
 

@@ -56,8 +56,9 @@ struct wr_rollout {
     int64_t saved_ns;
     double saved_requests;
     bool dirty;
-    pthread_mutex_t lock;           /* guards route, out and what arms say */
+    pthread_mutex_t lock;           /* guards route, out, shares and what arms say */
     wr_route route;
+    bool shares;                    /* requests may share runs */
     bool out[WR_ROLLOUT_ARMS];
     wr_rollout_arm_run *arms;       /* spec.narms */
 };
@@ -68,7 +69,7 @@ void wr_rollout_drop(wr_rollout *r);
 static inline bool wr_rollout_on(const wr_rollout *r) { return r->phase < WR_PHASE_PROMOTED; }
 
 /* run.c */
-/* A table from weight and out; under judge. */
+/* A table from weight and out, and whether requests may share runs; under judge. */
 void wr_rollout_table(wr_rollout *r);
 /* The model of an arm, to be given back; false: it has none now. */
 bool wr_rollout_take(wr_served **package, wr_instance **model, wr_serve *s, wr_rollout_arm_run *arm);
@@ -83,7 +84,7 @@ void wr_rollout_event(wr_serve *s, const wr_rollout *r, const char *kind, size_t
 int wr_rollout_save(wr_serve *s, wr_rollout *r, wr_err *err);
 void wr_rollout_restore(wr_rollout *r, wr_str state); /* what cannot be read is left at its beginning */
 
-/* answer.c. Answers with the arm it picks; 1: the endpoint has no rollout. */
+/* answer.c. Answers with the arm it picks, as wr_serve_rollouts.answer says. */
 int wr_rollout_answer(wr_serve_reply *out, wr_round *round, wr_served *package, wr_instance *model, const wr_infer_request *q,
                       const wr_serve_asked *asked, wr_arena *a, wr_err *err);
 /* Of a prediction: 1 = counted, 0 = that prediction had one, or it was the answer of no arm's choosing. WEIR_ENOTFOUND: not remembered. */

@@ -101,6 +101,16 @@ static int make(wr_rollout **out, wr_serve *s, wr_serve_endpoint *e, wr_str text
     return rc;
 }
 
+/* A request of a run with many costs less than one of a run with few, and waits for other things. So where durations or
+ * joules of arms are compared, requests run one by one: the arm that has more of them must not look better for it.
+ */
+static bool may_share(const wr_rollout *r)
+{
+    const wr_rollout_guard *g = r->spec.guards;
+    bool durations = g[WR_GUARD_P99].on && r->spec.mode != WR_ROLLOUT_SHADOW; /* those of copies are not judged */
+    return !wr_rollout_on(r) || (!durations && !g[WR_GUARD_JOULES].on);
+}
+
 void wr_rollout_table(wr_rollout *r)
 {
     wr_route next;
@@ -120,6 +130,7 @@ void wr_rollout_table(wr_rollout *r)
     }
     pthread_mutex_lock(&r->lock);
     r->route = next;
+    r->shares = may_share(r);
     pthread_mutex_unlock(&r->lock);
 }
 

@@ -11,6 +11,9 @@
  * the policies of the registry (a refusal: "held"), and when the endpoint has taken that version up the rollout is over. A primary without
  * alias, or a canary of another model: the canary keeps all requests and the rollout stays "promoted".
  *
+ * Requests that are there together share runs (predict/batch.h), each with those of its arm, and are counted when they are answered; not while
+ * guardrails p99 or joules compare arms.
+ *
  * Phases: running, held (a policy said no; weights stay), promoting, promoted, rolled_back. All of it is kept in the records (core/rollout.h), at every
  * change of phase, step or arms before anything else happens and every few seconds besides; so a restart goes on at the same step.
  * What weir.yaml declares begins when its text is another than what was declared last; a command's rollout lasts until then.
