@@ -192,6 +192,7 @@ typedef struct {
     bool waited;
     int64_t busy_ns;                 /* of one that waited: all but the waiting, of the run its part */
 } wr_serve_took;
-/* 1: a model without a view waits, and later.done is called. Then reply, took, error, the model and what q and opt point to last until that. took NULL: of no interest. */
+/* took NULL: of no interest. 1: a model without a view waits, and later.done is called; then reply, took, error, the model and what q and opt point to
+ * last until that. */
 int wr_serve_run(wr_serve_reply *out, wr_serve_took *took, wr_round *round, wr_served *package, wr_instance *model, const wr_infer_request *q,
                  const struct wr_keep_opt *opt, wr_serve_later later, wr_arena *a, wr_err *err);
