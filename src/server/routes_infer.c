@@ -22,7 +22,8 @@ typedef wr_asker source;
 typedef struct {
     wr_served *package; /* or */
     wr_instance *model;
-    bool pinned; /* a version was asked for */
+    bool pinned;           /* a version was asked for */
+    wr_serve_reply *reply; /* that is read; NULL = none is */
 } held;
 
 /* ---- who may ---- */
@@ -94,6 +95,7 @@ static int plain_model(wr_oip_model *out, source *s, const wr_instance *m, wr_ar
 
 static void give(held *h)
 {
+    if (h->reply) wr_serve_reply_end(h->reply);
     if (h->package) wr_serve_give(h->package);
     if (h->model) wr_instance_give(h->model);
 }
@@ -105,6 +107,7 @@ static int model(void *ctx, wr_oip_model *out, wr_str name, wr_str version, wr_a
     *out = (wr_oip_model){.handle = h};
     if (!h) return wr_err_nomem(err);
     h->pinned = version.n > 0;
+    h->reply = NULL;
     WR_TRY(wr_serve_find(&h->package, &h->model, s->server->serve, name, version, err));
     int rc = h->package ? package_model(out, h->package, a, err) : plain_model(out, s, h->model, a, err);
     if (rc < 0) give(h);
@@ -142,8 +145,9 @@ static wr_str look_up(void *ctx, bool header, const char *name)
     return (wr_str){NULL, 0};
 }
 
-static void tell(wr_oip_result *out, const wr_serve_reply *reply)
+static void tell(wr_oip_result *out, held *h, wr_serve_reply *reply)
 {
+    h->reply = reply;
     *out = (wr_oip_result){.out = reply->out,
                            .nout = reply->nout,
                            .version = reply->version,
@@ -155,6 +159,7 @@ static void tell(wr_oip_result *out, const wr_serve_reply *reply)
 /* One that waits. */
 typedef struct {
     wr_serve_reply reply;
+    held *h;
     wr_oip_result *out;
     void (*done)(void *arg, int rc);
     void *arg;
@@ -163,14 +168,14 @@ typedef struct {
 static void waited(void *arg, int rc)
 {
     waiting *w = arg;
-    if (rc == 0) tell(w->out, &w->reply);
+    if (rc == 0) tell(w->out, w->h, &w->reply);
     w->done(w->arg, rc);
 }
 
 static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_oip_infer *q, wr_arena *a, wr_err *err)
 {
     source *s = ctx;
-    const held *h = m->handle;
+    held *h = m->handle;
     WR_TRY(allowed(s->access, m->name, WR_CAN_USE, err));
     if (q->timeout_us && q->start_ns && wr_clock_mono_ns() - q->start_ns > (int64_t)q->timeout_us * 1000)
         return wr_err_set(err, WEIR_ETIMEOUT, "Request timeout expired");
@@ -183,6 +188,7 @@ static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_
                           .explain = q->explain};
     waiting *w = wr_arena_alloc(a, sizeof *w);
     if (!w) return wr_err_nomem(err);
+    w->h = h;
     w->out = out;
     w->done = q->done;
     w->arg = q->arg;
@@ -195,7 +201,7 @@ static int infer(void *ctx, wr_oip_result *out, const wr_oip_model *m, const wr_
                             .done = waited,
                             .arg = w};
     int rc = wr_serve_answer_to(&w->reply, s->round, h->package, h->model, &r, &asked, a, err);
-    if (rc == 0) tell(out, &w->reply);
+    if (rc == 0) tell(out, h, &w->reply);
     return rc;
 }
 

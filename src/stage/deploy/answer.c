@@ -108,3 +108,11 @@ int wr_serve_answer_to(wr_serve_reply *out, wr_round *round, wr_served *package,
     wr_serve_later later = {asked->batch, asked->done, asked->arg};
     return wr_serve_run(out, NULL, round, package, model, q, &opt, later, a, err);
 }
+
+void wr_serve_reply_end(wr_serve_reply *r)
+{
+    wr_serve_give(r->package);
+    if (r->model) wr_instance_give(r->model);
+    r->package = NULL;
+    r->model = NULL;
+}

@@ -23,9 +23,12 @@ typedef struct {
     const wr_str *ids;              /* one a row; nids 0 = none */
     size_t nids;
     bool kept;                      /* the log waits for the round's end */
+    wr_served *package;             /* whose texts are in there, when it is another than the one held: */
+    wr_instance *model;             /* wr_serve_reply_end() gives it back */
 } wr_serve_reply;
 /* Answers a request to what wr_serve_find gave (one of both), with the arm that its rollout picks (stage/rollout/run.h). Explanations are no part of a
  * rollout: what was found explains, and nothing is kept. 1: it waits in asked->batch, and `done` is called when it is answered; reply, error and
- * what tensors and texts point to last until then. */
+ * what tensors and texts point to last until then. After a success wr_serve_reply_end() has to follow, when the reply was read. */
 int wr_serve_answer_to(wr_serve_reply *out, wr_round *r, wr_served *package, wr_instance *model, const wr_infer_request *q,
                        const wr_serve_asked *asked, wr_arena *a, wr_err *err);
+void wr_serve_reply_end(wr_serve_reply *r);

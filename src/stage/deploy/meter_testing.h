@@ -110,6 +110,7 @@ static inline void meter_ask(wr_serve *s, wr_round *round, size_t rows, const ch
     OK(wr_serve_find(&package, &model, s, WR_STR("trees"), (wr_str){NULL, 0}, err));
     assert_null(package);
     OK(wr_serve_answer_to(&reply, round, NULL, model, &q, &asked, a, err));
+    wr_serve_reply_end(&reply);
     OK(wr_serve_round_end(round, err));
     wr_instance_give(model);
 }
@@ -153,6 +154,7 @@ static inline void meter_ask_package(trips *w, wr_serve *s, wr_round *round, siz
     wr_serve_asked asked = {.id = wr_str_of(id)};
     OK(wr_serve_find(&package, &model, s, WR_STR("late"), (wr_str){NULL, 0}, err));
     OK(wr_serve_answer_to(&reply, round, package, model, &q, &asked, a, err));
+    wr_serve_reply_end(&reply);
     OK(wr_serve_round_end(round, err));
     wr_serve_give(package);
 }

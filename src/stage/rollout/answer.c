@@ -205,10 +205,17 @@ static void clock_it(answering *x)
     x->d.busy_ns = x->took.waited ? x->took.busy_ns : x->d.ns;
 }
 
-/* Calls who waits; the rollout may be gone then. */
+/* The rollout may be gone then. */
 static void over(answering *x, int rc)
 {
+    if (rc < 0) wr_serve_reply_end(x->out);
     wr_rollout_drop(x->r);
+}
+
+static void waited(answering *x, int rc)
+{
+    if (rc == 1) return; /* on */
+    over(x, rc);
     x->done(x->arg, rc);
 }
 
@@ -223,7 +230,7 @@ static int primary_ran(answering *x, int rc)
     return answered(x);
 }
 
-static void primary_waited(void *arg, int rc) { over(arg, primary_ran(arg, rc)); }
+static void primary_waited(void *arg, int rc) { waited(arg, primary_ran(arg, rc)); }
 
 static int by_primary(answering *x)
 {
@@ -236,9 +243,10 @@ static int arm_ran(answering *x, int rc)
 {
     clock_it(x);
     if (rc == 0) rc = name_version(x->out, x->arm_package, x->arm_model, x->a, &x->arm_err);
-    wr_serve_give(x->arm_package);
-    if (x->arm_model) wr_instance_give(x->arm_model);
+    x->out->package = x->arm_package; /* names of outputs and of classes are the model's */
+    x->out->model = x->arm_model;
     if (rc < 0) {
+        wr_serve_reply_end(x->out);
         x->failed_ns = x->d.busy_ns > 0 ? x->d.busy_ns : 0;
         return by_primary(x);
     }
@@ -246,11 +254,7 @@ static int arm_ran(answering *x, int rc)
     return answered(x);
 }
 
-static void arm_waited(void *arg, int rc)
-{
-    rc = arm_ran(arg, rc);
-    if (rc != 1) over(arg, rc);
-}
+static void arm_waited(void *arg, int rc) { waited(arg, arm_ran(arg, rc)); }
 
 /* Through an arm beside the primary; the primary has to when the arm cannot. */
 static int by_arm(answering *x)
@@ -290,7 +294,7 @@ int wr_rollout_answer(wr_serve_reply *out, wr_round *round, wr_served *package, 
                      .a = a,
                      .err = err};
     int rc = x->d.arm ? by_arm(x) : by_primary(x);
-    if (rc != 1) wr_rollout_drop(r);
+    if (rc != 1) over(x, rc);
     return rc;
 }
 

@@ -104,6 +104,8 @@ static void answered(one *o, int rc)
     if (rc < 0) return;
     assert_int_equal(o->reply.nout, 2);
     o->sum = ((const float *)o->reply.out[0].data)[0];
+    assert_true(wr_str_is(o->reply.out[0].name, "SUM"));
+    wr_serve_reply_end(&o->reply);
     if (o->reply.nids) snprintf(o->id, sizeof o->id, "%.*s", WR_STR_FMT(o->reply.ids[0]));
 }
 
