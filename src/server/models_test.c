@@ -182,6 +182,28 @@ static void test_models_come_and_go(void **state)
     stop();
 }
 
+/* What a loop knows of requests goes with the model: another one under its name has other inputs. */
+static void test_forms_go_with_the_model(void **state)
+{
+    (void)state;
+    static const char path[] = "/v2/models/swap/infer";
+    static const char pair[] = "{\"inputs\":[{\"name\":\"INPUT0\",\"shape\":[1,16],\"datatype\":\"INT32\",\"data\":[" COUNT
+                               "]},{\"name\":\"INPUT1\",\"shape\":[1,16],\"datatype\":\"INT32\",\"data\":[" COUNT "]}]}";
+    copy("simple", "swap", "1");
+    start(false);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(ask("POST", path, pair), 200);
+        says("\"data\":[0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30]");
+    }
+    copy("simple_identity", "swap", "2");
+    for (int i = 0; i < 500 && ask("GET", "/v2/models/swap/versions/2/ready", "") != 200; i++) usleep(20000);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(ask("POST", path, pair), 400);
+        says("unexpected inference input 'INPUT1' for model 'swap'");
+    }
+    stop();
+}
+
 static void test_other_protocols(void **state)
 {
     (void)state;
@@ -464,6 +486,7 @@ int main(void)
         T(test_a_folder_is_served),    T(test_binary_tensors),    T(test_models_come_and_go),
         T(test_other_protocols),       T(test_recorded_sessions), T(test_large_requests_leave_the_loop),
         T(test_loads_fail_no_request), T(test_who_may),           T(test_cache_counts),
+        T(test_forms_go_with_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, end);
 }
