@@ -279,8 +279,10 @@ static void who_fits_nobody_waits_alone(void **state)
     assert_true(wr_batch_run(r->b, false) < INT64_MAX);
     assert_int_equal(wr_batch_waiting(r->b), 1); /* 0, 2, 3 and 4 fill a batch */
     assert_int_equal(o[1].rc, 1);
+    usleep(50000);
     assert_true(wr_batch_run(r->b, true) == INT64_MAX);
     check(&o[1], 1, 1, 1, 4);
+    assert_true(o[1].out.busy_ns < 40000000); /* waiting is no work, also of one that ran alone in the end */
 }
 
 static void more_may_come_meanwhile(void **state)
