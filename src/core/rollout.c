@@ -50,6 +50,28 @@ static int get_choice(size_t *out, const wr_yaml *map, const char *key, const ch
     return near >= 0 ? wr_err_hint(err, WEIR_EINVAL, "did you mean \"%s\"?", names[near]) : WEIR_EINVAL;
 }
 
+/* No control characters (C0, DEL, C1) and what else YAML does not let stand in a text: a rollout is written as JSON and
+ * read as YAML again. The text is UTF-8. */
+static bool printable(wr_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        const unsigned char *p = (const unsigned char *)s.p + i;
+        size_t left = s.n - i;
+        if (*p < 0x20 || *p == 0x7f) return false;
+        if (*p == 0xc2 && left > 1 && p[1] < 0xa0) return false;
+        if (*p == 0xe2 && left > 2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8) return false; /* ends of lines */
+        if (*p == 0xef && left > 2 && ((p[1] == 0xbb && p[2] == 0xbf) || (p[1] == 0xbf && p[2] >= 0xbe))) return false;
+    }
+    return true;
+}
+
+static int get_text(wr_str *out, const wr_yaml *map, const char *key, wr_err *err)
+{
+    WR_TRY(wr_yaml_get_str(out, map, key, "", err));
+    if (printable(*out)) return 0;
+    return wr_yaml_error(wr_yaml_get(map, key), WEIR_EINVAL, err, "%s has control characters", key);
+}
+
 static int is_map(const wr_yaml *n, const char *what, wr_err *err)
 {
     return n->kind == WR_YAML_MAP ? 0 : wr_yaml_error(n, WEIR_ETYPE, err, "%s is a map", what);
@@ -66,8 +88,8 @@ static int read_arm(wr_rollout_arm *out, wr_arena *a, const char *root, const wr
         return wr_yaml_error(name, WEIR_EINVAL, err, "\"%s\" is not the name of an arm", name->text.p);
     WR_TRY(is_map(at, "an arm", err));
     WR_TRY(wr_yaml_known(at, "arm", keys, err));
-    WR_TRY(wr_yaml_get_str(&model, at, "model", "", err));
-    WR_TRY(wr_yaml_get_str(&path, at, "path", "", err));
+    WR_TRY(get_text(&model, at, "model", err));
+    WR_TRY(get_text(&path, at, "path", err));
     WR_TRY(get_number(&out->weight, at, "weight", 0, 0, 1, err));
     if (!model.n == !path.n)
         return wr_yaml_error(at, WEIR_EINVAL, err, "arm \"%s\" names %s", name->text.p,
@@ -103,13 +125,13 @@ static int read_sticky(wr_rollout_spec *out, wr_arena *a, const wr_yaml *at, wr_
     static const char *const keys[] = {"header", "field", NULL};
     const wr_yaml *s = wr_yaml_get(at, "sticky");
     wr_str header, field, salt;
-    WR_TRY(wr_yaml_get_str(&salt, at, "salt", "", err));
+    WR_TRY(get_text(&salt, at, "salt", err));
     if (salt.n) out->salt = wr_arena_str(a, salt).p;
     if (wr_yaml_null(s)) return 0;
     WR_TRY(is_map(s, "sticky", err));
     WR_TRY(wr_yaml_known(s, "sticky", keys, err));
-    WR_TRY(wr_yaml_get_str(&header, s, "header", "", err));
-    WR_TRY(wr_yaml_get_str(&field, s, "field", "", err));
+    WR_TRY(get_text(&header, s, "header", err));
+    WR_TRY(get_text(&field, s, "field", err));
     if (!header.n == !field.n)
         return wr_yaml_error(s, WEIR_EINVAL, err, "sticky names a header or a field of the requests");
     if (header.n) out->header = wr_arena_str(a, header).p;

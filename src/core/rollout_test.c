@@ -57,6 +57,35 @@ static void test_round_trip(void **state)
     assert_string_equal(wr_buf_cstr(&b), wr_buf_cstr(&b2));
 }
 
+/* What a text cannot hold when the record is read again is refused at once. */
+static void test_control_characters(void **state)
+{
+    place *s = *state;
+    wr_rollout_spec r, again;
+    static const char *const bad[] = {"\\u0007", "\\t",     "\\u007f", "\\u0085", "\\u009e",
+                                      "\\u2028", "\\u2029", "\\ufeff", "\\uffff"};
+    static const char *const good[] = {" ",       "\\u00a0", "\\u00e4",          "\\u2027", "\\u202a",
+                                       "\\ufefe", "\\ufffd", "\xf0\x9f\x8c\x8a", "\\\\"};
+    char text[200];
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(text, sizeof text, "{\"arms\":{\"b\":{\"model\":\"m@2\"}},\"salt\":\"a%sz\"}", bad[i]);
+        if (parse(s, &r, text) != WEIR_EINVAL) fail_msg("%s: %s", text, s->err.msg);
+        assert_non_null(strstr(s->err.msg, "salt has control characters"));
+        snprintf(text, sizeof text, "{\"arms\":{\"b\":{\"model\":\"m@2\"}},\"sticky\":{\"field\":\"a%sz\"}}", bad[i]);
+        assert_int_equal(parse(s, &r, text), WEIR_EINVAL);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        WR_AUTOBUF wr_buf b = {0};
+        wr_jsonw w;
+        snprintf(text, sizeof text, "{\"arms\":{\"b\":{\"model\":\"m@2\"}},\"salt\":\"a%sz\"}", good[i]);
+        OK(parse(s, &r, text));
+        wr_jsonw_init(&w, &b, 0);
+        wr_rollout_spec_write(&w, &r);
+        OK(parse(s, &again, wr_buf_cstr(&b)));
+        assert_string_equal(again.salt, r.salt);
+    }
+}
+
 static void test_defaults(void **state)
 {
     place *s = *state;
@@ -160,7 +189,7 @@ static void test_record(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_round_trip), T(test_defaults), T(test_errors), T(test_declared),
-                                       T(test_record)};
+    const struct CMUnitTest tests[] = {T(test_round_trip), T(test_control_characters), T(test_defaults),
+                                       T(test_errors),     T(test_declared),           T(test_record)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
