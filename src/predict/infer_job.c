@@ -13,8 +13,6 @@ static void add(wr_duration *d, uint64_t n, int64_t ns)
     atomic_fetch_add_explicit(&d->ns, ns > 0 ? (uint64_t)ns : 0, memory_order_relaxed);
 }
 
-void wr_duration_add(wr_duration *d, int64_t ns) { add(d, 1, ns); }
-
 static void count_failure(wr_model_stats *s, wr_fail_reason why, int64_t ns)
 {
     wr_duration_add(&s->fail, ns);
@@ -52,7 +50,7 @@ static void count_success(const job *j, int64_t end, wr_infer_tally *t)
     t->n++;
     t->success += positive(end - j->start);
     t->queue += positive(j->begun - j->ready);
-    atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)positive(end - j->start))], 1, memory_order_relaxed);
+    wr_latency_count(s, end - j->start);
     if (j->out->cached) return;
     t->ran++;
     t->rows += j->out->rows;

@@ -35,6 +35,7 @@ static void free_version(wr_served_version *v)
     wr_instance *now = v->now;
     v->now = NULL;
     if (now) wr_instance_give(now);
+    wr_free(atomic_load(&v->stats.latency));
     wr_free(v->name);
     wr_free(v->reason);
     wr_free(v);
@@ -51,6 +52,10 @@ void wr_repository_close(wr_repository *r)
         wr_free(m->name);
         pthread_mutex_destroy(&m->load);
         wr_free(m);
+    }
+    for (wr_latency *l = r->spare, *next; l; l = next) {
+        next = l->next;
+        wr_free(l);
     }
     wr_map_fini(&r->models);
     wr_response_cache_free(r->cache);
@@ -200,6 +205,30 @@ void wr_served_loading(wr_repository *r, wr_served_version *v)
     pthread_mutex_unlock(&r->lock);
 }
 
+void wr_served_begin(wr_repository *r, wr_served_version *v)
+{
+    pthread_mutex_lock(&r->lock);
+    v->instances++;
+    wr_latency *l = atomic_load_explicit(&v->stats.latency, memory_order_relaxed);
+    if (!l) {
+        l = r->spare;
+        if (l) r->spare = l->next;
+        else l = wr_alloc(sizeof *l); /* without memory durations are not told by bins */
+        if (l) memset(l, 0, sizeof *l);
+        atomic_store_explicit(&v->stats.latency, l, memory_order_release);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Nobody counts in it any more; who looks at it may still be there, and sees what is not its own at most. */
+static void spare(wr_repository *r, wr_served_version *v)
+{
+    wr_latency *l = atomic_exchange(&v->stats.latency, NULL);
+    if (!l) return;
+    l->next = r->spare;
+    r->spare = l;
+}
+
 void wr_instance_give(wr_instance *m)
 {
     if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1) return;
@@ -210,7 +239,9 @@ void wr_instance_give(wr_instance *m)
     wr_arena_free(s->arena);
     wr_free(s);
     pthread_mutex_lock(&r->lock);
-    if (--v->instances == 0 && v->state == WR_STATE_UNLOADING)
+    bool last = --v->instances == 0;
+    if (last) spare(r, v);
+    if (last && v->state == WR_STATE_UNLOADING)
         v->state = v->reason ? WR_STATE_UNAVAILABLE : WR_STATE_NONE; /* replaced: nobody has to be told of it */
     pthread_mutex_unlock(&r->lock);
 }

@@ -45,14 +45,22 @@ typedef enum {
     WR_FAIL_OTHER,                 /* the request does not fit */
     WR_FAIL_REASONS
 } wr_fail_reason;
+/* Durations of what succeeded, by bins (calc/histogram.h). */
+typedef struct wr_latency {
+    atomic_uint_fast64_t n[WR_DURATION_BINS];
+    struct wr_latency *next;       /* the owner's */
+} wr_latency;
 typedef struct {
     wr_duration success, fail, queue, input, infer, output, cache_hit, cache_miss;
     atomic_uint_fast64_t inferences, executions; /* rows; runs of the predictor */
     atomic_uint_fast64_t failures[WR_FAIL_REASONS];
     atomic_int_fast64_t last_ms, pending;
     atomic_int_fast64_t held;      /* of pending: those that wait for company (delay_us) */
-    atomic_uint_fast64_t latency[WR_DURATION_BINS]; /* of what succeeded (calc/histogram.h) */
+    /* Only while the version is in service; then another one's, but never freed before the repository. NULL: nothing is known. */
+    wr_latency *_Atomic latency;
 } wr_model_stats;
+void wr_latency_count(wr_model_stats *s, int64_t ns);
+void wr_latency_bins(uint64_t out[WR_DURATION_BINS], const wr_model_stats *s); /* copies; 0s when nothing is known */
 
 typedef struct wr_instance {
     const char *name, *version, *platform;

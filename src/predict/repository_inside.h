@@ -43,6 +43,7 @@ struct wr_repository {
     pthread_mutex_t lock;              /* rank 2, a leaf */
     wr_map models;
     wr_response_cache *cache;          /* made with the first model that wants it */
+    wr_latency *spare;                 /* of versions out of service, for the next ones: what is kept of a version for ever should be small */
     atomic_uint_fast64_t generation;
     bool polled;                       /* by the one who polls */
 };
@@ -57,6 +58,8 @@ typedef struct {
 } wr_served_instance;
 
 /* ---- repository.c ---- */
+/* One more instance of the version is being made; wr_instance_give() is the end of it. */
+void wr_served_begin(wr_repository *r, wr_served_version *v);
 wr_served_model *wr_served_model_get(wr_repository *r, wr_str name, bool make); /* NULL: unknown, or out of memory */
 wr_served_version *wr_served_version_get(wr_repository *r, wr_served_model *m, wr_str name, bool make);
 /* In service, in place of what is; takes over the reference. */

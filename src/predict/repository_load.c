@@ -110,9 +110,7 @@ int wr_served_make(wr_instance **out, wr_repository *r, wr_served_model *m, wr_s
     s->predictor = p;
     s->version = v;
     s->pub.generation = atomic_fetch_add(&r->generation, 1) + 1;
-    pthread_mutex_lock(&r->lock);
-    v->instances++;
-    pthread_mutex_unlock(&r->lock);
+    wr_served_begin(r, v);
     int rc = fill(s, m, v, c, dir, err);
     if (rc == 0) rc = wr_warm_up(&s->pub, c, dir, version_dir, err);
     if (rc < 0) wr_instance_give(&s->pub);

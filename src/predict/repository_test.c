@@ -14,6 +14,7 @@
 #include "base/os.h"
 #include "predict/infer.h"
 #include "predict/predict_testing.h"
+#include "predict/repository_inside.h"
 
 typedef struct {
     char dir[64];
@@ -592,6 +593,34 @@ static void it_says_what_is_not_there(void **state)
     assert_string_equal(err.hint, "did you mean \"model_of_mine\"?");
 }
 
+/* What a version leaves behind is small: bins of durations go to the next one. */
+static void bins_are_used_again(void **state)
+{
+    room *r = *state;
+    wr_err err = {0};
+    uint64_t bins[WR_DURATION_BINS];
+    char version[12];
+    size_t held = 0, spares = 0;
+    open_room(r, false);
+    for (int i = 1; i <= 60; i++) {
+        snprintf(version, sizeof version, "%d", i);
+        assert_int_equal(wr_repository_put(r->r, "p", version, toy_new(i), S(NULL), &err), 0);
+        for (int k = 0; k < i; k++) answers(r, "p", NULL, i);
+        wr_served_model *m = wr_served_model_get(r->r, S("p"), false);
+        wr_latency_bins(bins, &wr_served_version_get(r->r, m, S(version), false)->stats);
+        assert_int_equal(wr_bins_total(bins, WR_DURATION_BINS), i); /* its own alone */
+    }
+    wr_served_model *m = wr_served_model_get(r->r, S("p"), false);
+    for (size_t i = 0; i < m->nversions; i++) held += atomic_load(&m->versions[i]->stats.latency) != NULL;
+    for (const wr_latency *l = r->r->spare; l; l = l->next) spares++;
+    assert_int_equal(m->nversions, 60);
+    assert_int_equal(held, 1);
+    assert_in_range(spares, 0, 1);
+    wr_latency_bins(bins, &m->versions[0]->stats);
+    assert_int_equal(wr_bins_total(bins, WR_DURATION_BINS), 0);
+    assert_int_equal(atomic_load(&m->versions[9]->stats.success.n), 10); /* counts stay */
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -612,6 +641,7 @@ int main(void)
         T(every_allocation_of_a_load_may_fail),
         T(every_allocation_of_an_answer_may_fail),
         T(it_says_what_is_not_there),
+        T(bins_are_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

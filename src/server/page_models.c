@@ -135,8 +135,7 @@ static void put_numbers(wr_page *p, const row *r)
         wr_buf_str(b, "<td class=n></td><td class=n></td><td></td><td></td></tr>\n");
         return;
     }
-    for (size_t i = 0; i < WR_DURATION_BINS; i++)
-        latency[i] = atomic_load_explicit(&s->latency[i], memory_order_relaxed);
+    wr_latency_bins(latency, s);
     double mean = (double)atomic_load_explicit(&s->success.ns, memory_order_relaxed) / (double)ok / 1e9;
     double p99 = wr_bins_quantile(latency, WR_DURATION_BINS, wr_duration_edge, 0.99) / 1e9;
     wr_buf_printf(b, "<td data-l=mean class=n>%s</td>", wr_fmt_seconds(n, mean));

@@ -342,7 +342,7 @@ int wr_serve_infer(wr_serve_answer *out, wr_round *round, wr_served *m, const wr
         return rc;
     }
     wr_duration_add(&s->success, end - start);
-    atomic_fetch_add_explicit(&s->latency[wr_duration_bin((uint64_t)(end - start))], 1, memory_order_relaxed);
+    wr_latency_count(s, end - start);
     wr_duration_add(&s->queue, 0);
     wr_duration_add(&s->input, ready - start);
     wr_duration_add(&s->infer, end - ready);

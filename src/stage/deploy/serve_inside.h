@@ -13,6 +13,7 @@ typedef struct wr_serve_version { /* counter of one version; never freed before 
     int64_t version;
     atomic_uint_fast64_t n;
     wr_model_stats stats;
+    wr_latency latency;
 } wr_serve_version;
 
 /* What answers for an endpoint, for the ledger: a model and its version, the endpoint's own or an arm's. Never freed before the end. */

@@ -76,6 +76,7 @@ static wr_serve_version *counters(wr_serve *s, wr_serve_endpoint *e, int64_t ver
     wr_serve_version *v = wr_arena_calloc(s->arena, 1, sizeof *v);
     if (!v) return NULL;
     v->version = version;
+    atomic_init(&v->stats.latency, &v->latency);
     v->next = e->versions;
     pthread_mutex_lock(&e->lock);
     e->versions = v;
