@@ -239,8 +239,7 @@ int64_t wr_batch_run(wr_batch *b, bool all)
     int64_t soonest = INT64_MAX;
     for (waiting *w; b->n && (w = look(b, all));) {
         wr_infer_tally t = {0};
-        for (waiting *o = w; o; o = o->next)
-            if (o->rc == 0) o->rc = wr_infer_job_collect(&o->job);
+        for (waiting *o = w; o; o = o->next) o->rc = wr_infer_job_finish(&o->job, o->rc);
         int64_t end = wr_clock_mono_ns();
         for (waiting *next; w; w = next) {
             next = w->next; /* done may free it */

@@ -53,6 +53,8 @@ typedef struct {
     uint64_t n, ran, rows;             /* ran: not those of the cache */
     int64_t success, queue, input, infer, output; /* ns */
 } wr_infer_tally;
-/* What comes after wr_infer_job_collect(), whose result is `rc` then, at `end` (wr_clock_mono_ns); wr_infer_tally_end() has to follow. */
+/* The end in two halves: outputs and cache, of which the clock is to know; then, at `end` (wr_clock_mono_ns), the counts. rc goes from the run to the first
+ * to the second. wr_infer_tally_end() has to follow. */
+int wr_infer_job_finish(wr_infer_job *j, int rc);
 int wr_infer_job_end_at(wr_infer_job *j, int rc, int64_t end, wr_infer_tally *t);
 void wr_infer_tally_end(wr_infer_tally *t);

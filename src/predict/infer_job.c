@@ -7,12 +7,6 @@ typedef wr_infer_job job;
 
 /* ---- counting ---- */
 
-static void add(wr_duration *d, uint64_t n, int64_t ns)
-{
-    atomic_fetch_add_explicit(&d->n, n, memory_order_relaxed);
-    atomic_fetch_add_explicit(&d->ns, ns > 0 ? (uint64_t)ns : 0, memory_order_relaxed);
-}
-
 static void count_failure(wr_model_stats *s, wr_fail_reason why, int64_t ns)
 {
     wr_duration_add(&s->fail, ns);
@@ -28,13 +22,13 @@ void wr_infer_tally_end(wr_infer_tally *t)
 {
     wr_model_stats *s = t->of;
     if (!s) return;
-    add(&s->success, t->n, t->success);
-    add(&s->queue, t->n, t->queue);
+    wr_durations_add(&s->success, t->n, t->success);
+    wr_durations_add(&s->queue, t->n, t->queue);
     if (t->n > t->ran) touch(s); /* answers of the cache */
     if (t->ran) {
-        add(&s->input, t->ran, t->input);
-        add(&s->infer, t->ran, t->infer);
-        add(&s->output, t->ran, t->output);
+        wr_durations_add(&s->input, t->ran, t->input);
+        wr_durations_add(&s->infer, t->ran, t->infer);
+        wr_durations_add(&s->output, t->ran, t->output);
         atomic_fetch_add_explicit(&s->inferences, t->rows, memory_order_relaxed);
     }
     *t = (wr_infer_tally){0};
@@ -122,9 +116,15 @@ int wr_infer_job_begin(job *j)
     return rc < 0 ? over(j, rc) : rc;
 }
 
+int wr_infer_job_finish(job *j, int rc)
+{
+    if (rc == 0) rc = wr_infer_job_collect(j);
+    if (rc == 0 && j->cache) into_cache(j);
+    return rc;
+}
+
 int wr_infer_job_end_at(job *j, int rc, int64_t end, wr_infer_tally *t)
 {
-    if (rc == 0 && j->cache) into_cache(j);
     j->out->busy_ns = j->part_ns ? j->ready - j->start + j->part_ns : end - j->start;
     if (over(j, rc) < 0) return rc;
     count_success(j, end, t);
@@ -135,7 +135,7 @@ int wr_infer_job_end_at(job *j, int rc, int64_t end, wr_infer_tally *t)
 int wr_infer_job_end(job *j, int rc)
 {
     wr_infer_tally t = {0};
-    if (rc == 0) rc = wr_infer_job_collect(j);
+    rc = wr_infer_job_finish(j, rc);
     rc = wr_infer_job_end_at(j, rc, wr_clock_mono_ns(), &t);
     wr_infer_tally_end(&t);
     return rc;

@@ -38,6 +38,7 @@ typedef struct {
 /* Nanoseconds and counts since the model was first loaded; written by many. */
 typedef struct { atomic_uint_fast64_t n, ns; } wr_duration;
 void wr_duration_add(wr_duration *d, int64_t ns); /* one more of them; less than 0 counts as 0 */
+void wr_durations_add(wr_duration *d, uint64_t n, int64_t ns); /* n more, of ns together */
 typedef enum {
     WR_FAIL_REJECTED,              /* the queue is full */
     WR_FAIL_CANCELED,

@@ -2,11 +2,13 @@
 /* stats.c - what is counted of a model: by many threads, a relaxed addition each. */
 #include "predict/repository.h"
 
-void wr_duration_add(wr_duration *d, int64_t ns)
+void wr_durations_add(wr_duration *d, uint64_t n, int64_t ns)
 {
-    atomic_fetch_add_explicit(&d->n, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&d->n, n, memory_order_relaxed);
     atomic_fetch_add_explicit(&d->ns, ns > 0 ? (uint64_t)ns : 0, memory_order_relaxed);
 }
+
+void wr_duration_add(wr_duration *d, int64_t ns) { wr_durations_add(d, 1, ns); }
 
 void wr_latency_count(wr_model_stats *s, int64_t ns)
 {
